@@ -1,0 +1,141 @@
+import { v7 as newId } from 'uuid';
+import { CURRENCY_DEFAULT, canonicalAmount } from '../domain/bulk-transfer.js';
+import { fractionDigitsOf } from '../domain/currency.js';
+import { DomainError } from '../domain/errors.js';
+import { normaliseIban } from '../domain/iban.js';
+import { fingerprintOf, idempotencyKeyProblems } from '../domain/idempotency.js';
+import { parseAmount } from '../domain/money.js';
+import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
+import { DESCRIPTION, textProblems } from '../domain/text.js';
+import type { Account } from '../entities/account.entity.js';
+import { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import { OutboxMessage } from '../entities/outbox-message.entity.js';
+import type { Clock, LedgerReader, LockedLedger, UnitOfWork } from './ports.js';
+
+export interface CreditAccountRequest {
+  readonly idempotencyKey?: string | undefined;
+  readonly iban: string;
+  /** In major units: "14.5". */
+  readonly amount: string;
+  readonly currency?: string | null | undefined;
+  readonly description: string;
+}
+
+export interface CreditedAccount {
+  readonly account: Account;
+  readonly entry: LedgerEntry;
+  /** Whether the credit was made by an earlier request with the same key. */
+  readonly replayed: boolean;
+}
+
+/**
+ * Credits an account with money from outside.
+ * @throws DomainError INVALID_INPUT, ACCOUNT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, ACCOUNT_BUSY
+ */
+export type CreditAccount = (request: CreditAccountRequest) => Promise<CreditedAccount>;
+
+export interface CreditAccountPorts {
+  readonly reader: LedgerReader;
+  readonly unitOfWork: UnitOfWork;
+  readonly clock: Clock;
+}
+
+/** A credit to record, in minor units. */
+interface Credit {
+  readonly amountMinor: bigint;
+  readonly description: string;
+  readonly idempotencyKey?: string | undefined;
+  readonly fingerprint?: string | undefined;
+}
+
+export function makeCreditAccount({
+  reader,
+  unitOfWork,
+  clock,
+}: CreditAccountPorts): CreditAccount {
+  return async (request) => {
+    const iban = normaliseIban(request.iban);
+    const known = await reader.accountByIban(iban);
+    const { amountMinor, problems } = readCredit(request, known);
+    if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
+    if (!known) throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
+    const { description, idempotencyKey } = request;
+    const fingerprint = idempotencyKey === undefined ? undefined : creditFingerprint(request);
+    const credit = { amountMinor, description, idempotencyKey, fingerprint };
+    return unitOfWork.run([known.id], async (ledger) => {
+      const account = ledger.account(known.id);
+      const earlier = await findEarlier(ledger, account.id, credit);
+      if (earlier) return { account, entry: earlier, replayed: true };
+      if (!account.canReceive(amountMinor)) {
+        const message = 'The balance would be too large.';
+        const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
+        throw new DomainError({ code: 'INVALID_INPUT', problems: [problem] });
+      }
+      const entry = await recordCredit(ledger, account, credit, clock());
+      return { account, entry, replayed: false };
+    });
+  };
+}
+
+/** Posts a credit to an account and appends its ledger entry and its outbox message. */
+export async function recordCredit(
+  ledger: LockedLedger,
+  account: Account,
+  credit: Credit,
+  at: Date,
+): Promise<LedgerEntry> {
+  const { amountMinor, ...facts } = credit;
+  const posting = account.post(amountMinor, at);
+  const entry = LedgerEntry.of(account, posting, {
+    id: newId(),
+    kind: 'INCOMING_TRANSFER',
+    ...facts,
+  });
+  const message = new OutboxMessage({
+    id: newId(),
+    type: 'account.credited',
+    accountId: account.id,
+    sequence: posting.sequence,
+    createdAt: posting.at,
+  });
+  await ledger.record({ entries: [entry], message });
+  return entry;
+}
+
+async function findEarlier(
+  ledger: LockedLedger,
+  accountId: string,
+  { idempotencyKey, fingerprint }: Credit,
+): Promise<LedgerEntry | null> {
+  if (idempotencyKey === undefined) return null;
+  const earlier = await ledger.creditByKey(accountId, idempotencyKey);
+  if (earlier && earlier.fingerprint !== fingerprint) {
+    throw new DomainError({ code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
+  }
+  return earlier;
+}
+
+function creditFingerprint(request: CreditAccountRequest): string {
+  return fingerprintOf([
+    normaliseIban(request.iban),
+    canonicalAmount(request.amount),
+    request.currency ?? CURRENCY_DEFAULT,
+    request.description,
+  ]);
+}
+
+function readCredit(
+  request: CreditAccountRequest,
+  account: Account | null,
+): { readonly amountMinor: bigint; readonly problems: Problem[] } {
+  const problems = idempotencyKeyProblems(request.idempotencyKey);
+  const currency = request.currency ?? CURRENCY_DEFAULT;
+  const parsed = parseAmount(request.amount, fractionDigitsOf(account?.currency ?? currency) ?? 2);
+  if (parsed.problem === 'REQUIRED') problems.push(requiredProblem('amount'));
+  else if (parsed.problem) problems.push(valueProblem(parsed.problem, 'amount', request.amount));
+  if (account && currency !== account.currency) {
+    problems.push(valueProblem('CURRENCY_MISMATCH', 'currency', currency));
+  }
+  problems.push(...textProblems(request.description, 'description', DESCRIPTION));
+  return { amountMinor: parsed.minorUnits ?? 0n, problems };
+}

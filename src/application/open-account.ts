@@ -1,0 +1,123 @@
+import { v7 as newId } from 'uuid';
+import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
+import { fractionDigitsOf } from '../domain/currency.js';
+import { DomainError } from '../domain/errors.js';
+import { type IbanCheck, ibanProblem, isBic, normaliseBic, normaliseIban } from '../domain/iban.js';
+import { parseAmount } from '../domain/money.js';
+import { isId } from '../domain/page.js';
+import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
+import { NAME, textProblems } from '../domain/text.js';
+import { Account } from '../entities/account.entity.js';
+import { recordCredit } from './credit-account.js';
+import type { Clock, LedgerReader, UnitOfWork } from './ports.js';
+
+export interface OpenAccountRequest {
+  /** Of an organization that has accounts already; absent: a new organization. */
+  readonly organizationId?: string | null | undefined;
+  readonly organizationName: string;
+  readonly iban: string;
+  readonly bic: string;
+  readonly currency?: string | null | undefined;
+  /** In major units; "0" or absent for none. */
+  readonly openingBalance?: string | null | undefined;
+}
+
+/**
+ * Opens an account, with its opening balance as its first ledger entry.
+ * @throws DomainError INVALID_INPUT, ACCOUNT_EXISTS
+ */
+export type OpenAccount = (request: OpenAccountRequest) => Promise<Account>;
+
+export interface OpenAccountPorts {
+  readonly reader: LedgerReader;
+  readonly unitOfWork: UnitOfWork;
+  readonly clock: Clock;
+  readonly ibanCheck: IbanCheck;
+}
+
+export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
+  const { reader, unitOfWork, clock, ibanCheck } = ports;
+  return async (request) => {
+    const iban = normaliseIban(request.iban);
+    const currency = request.currency ?? CURRENCY_DEFAULT;
+    const opening = readOpeningBalance(request.openingBalance ?? '0', currency);
+    const problems = [
+      ...textProblems(request.organizationName, 'organizationName', NAME),
+      ...(await organizationProblems(request, reader)),
+      ...ibanProblems(request.iban, ibanCheck),
+      ...bicProblems(request.bic, ibanCheck),
+      ...currencyProblems(currency),
+      ...opening.problems,
+    ];
+    if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
+    const existing = await reader.accountByIban(iban);
+    if (existing) throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
+    const at = clock();
+    return unitOfWork.run([], async (ledger) => {
+      const account = Account.open({
+        id: newId(),
+        organizationId: request.organizationId ?? newId(),
+        organizationName: request.organizationName,
+        iban,
+        bic: normaliseBic(request.bic),
+        currency,
+        at,
+      });
+      await ledger.open(account);
+      if (opening.minorUnits > 0n) {
+        const description = 'Opening balance';
+        await recordCredit(ledger, account, { amountMinor: opening.minorUnits, description }, at);
+      }
+      return account;
+    });
+  };
+}
+
+async function organizationProblems(
+  { organizationId, organizationName }: OpenAccountRequest,
+  reader: LedgerReader,
+): Promise<Problem[]> {
+  if (organizationId == null) return [];
+  const sibling = isId(organizationId) ? await reader.accountOfOrganization(organizationId) : null;
+  if (!sibling) {
+    const message = 'No organization with this id has an account.';
+    return [{ field: 'organizationId', code: 'MISMATCH', message }];
+  }
+  return sibling.organizationName === organizationName
+    ? []
+    : [valueProblem('MISMATCH', 'organizationName', organizationName)];
+}
+
+function ibanProblems(sent: string, check: IbanCheck): Problem[] {
+  const iban = normaliseIban(sent);
+  if (iban === '') return [requiredProblem('iban')];
+  const problem = ibanProblem(iban, check);
+  return problem ? [valueProblem(problem, 'iban', sent)] : [];
+}
+
+function bicProblems(sent: string, check: IbanCheck): Problem[] {
+  const bic = normaliseBic(sent);
+  if (bic === '') return [requiredProblem('bic')];
+  return isBic(bic, check) ? [] : [valueProblem('INVALID_BIC', 'bic', sent)];
+}
+
+function currencyProblems(currency: string): Problem[] {
+  if (fractionDigitsOf(currency) !== undefined) return [];
+  const message = 'The currency is not an ISO 4217 code.';
+  return [{ field: 'currency', code: 'CURRENCY_MISMATCH', message }];
+}
+
+function readOpeningBalance(
+  text: string,
+  currency: string,
+): { readonly minorUnits: bigint; readonly problems: Problem[] } {
+  if (/^0+(\.0+)?$/.test(text)) return { minorUnits: 0n, problems: [] };
+  const parsed = parseAmount(text, fractionDigitsOf(currency) ?? 2);
+  if (!parsed.problem) return { minorUnits: parsed.minorUnits, problems: [] };
+  const field = 'openingBalance';
+  const problem =
+    parsed.problem === 'REQUIRED'
+      ? requiredProblem(field)
+      : valueProblem(parsed.problem, field, text);
+  return { minorUnits: 0n, problems: [problem] };
+}

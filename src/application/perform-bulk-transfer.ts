@@ -1,0 +1,201 @@
+import { v7 as newId } from 'uuid';
+import type {
+  BulkTransferRequest,
+  BulkTransferRules,
+  CreditTransfer,
+} from '../domain/bulk-transfer.js';
+import { DomainError } from '../domain/errors.js';
+import { normaliseIban } from '../domain/iban.js';
+import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
+import { PROBLEMS_LISTED_MAX, type Problem } from '../domain/problem.js';
+import { foldName } from '../domain/text.js';
+import type { Account } from '../entities/account.entity.js';
+import { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import { OutboxMessage } from '../entities/outbox-message.entity.js';
+import type { TransferRecord } from '../entities/transfer.entity.js';
+import type { Clock, LedgerReader, LedgerRecords, LockedLedger, UnitOfWork } from './ports.js';
+import { assertSameContent, prepareBulkTransfer } from './prepare-bulk-transfer.js';
+
+export interface PerformedBulkTransfer {
+  readonly bulkTransfer: BulkTransfer;
+  readonly account: Account;
+  /** Whether the bulk was performed by an earlier request with the same key. */
+  readonly replayed: boolean;
+}
+
+/**
+ * Records all transfers of a bulk and debits the account in one commit, or does nothing.
+ * @throws DomainError INVALID_BULK_TRANSFER, ACCOUNT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED,
+ *   INSUFFICIENT_FUNDS, ACCOUNT_BUSY
+ */
+export type PerformBulkTransfer = (request: BulkTransferRequest) => Promise<PerformedBulkTransfer>;
+
+export interface BulkTransferPorts {
+  readonly reader: LedgerReader;
+  readonly unitOfWork: UnitOfWork;
+  readonly clock: Clock;
+  readonly rules: BulkTransferRules;
+}
+
+/** A bulk without a fault that can be seen from outside its account's lock. */
+interface BulkTransferOrder {
+  readonly debtorId: string;
+  readonly idempotencyKey: string | undefined;
+  readonly fingerprint: string | undefined;
+  readonly transfers: readonly CreditTransfer[];
+  readonly totalAmountMinor: bigint;
+  readonly bookCredits: readonly BookCredit[];
+}
+
+export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
+  const { reader, unitOfWork, clock, rules } = ports;
+  return async (request) => {
+    const { debtor, performed, reading, fingerprint } = await prepareBulkTransfer(
+      request,
+      reader,
+      rules,
+    );
+    if (debtor && performed) return { bulkTransfer: performed, account: debtor, replayed: true };
+    const { transfers, totalAmountMinor, problems, problemCount } = reading;
+    if (problemCount > 0 || totalAmountMinor === undefined) {
+      throw new DomainError({ code: 'INVALID_BULK_TRANSFER', problems, problemCount });
+    }
+    if (!debtor) {
+      const iban = normaliseIban(request.organizationIban);
+      throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
+    }
+    const order: BulkTransferOrder = {
+      debtorId: debtor.id,
+      idempotencyKey: request.idempotencyKey,
+      fingerprint,
+      transfers,
+      totalAmountMinor,
+      bookCredits: bookCreditsOf(transfers, debtor.organizationName),
+    };
+    const accountIds = [order.debtorId, ...order.bookCredits.map((credit) => credit.accountId)];
+    return unitOfWork.run(accountIds, (ledger) => performUnderLock(order, ledger, clock()));
+  };
+}
+
+/** Everything that depends on a balance, or on who came first, is decided here. */
+async function performUnderLock(
+  order: BulkTransferOrder,
+  ledger: LockedLedger,
+  at: Date,
+): Promise<PerformedBulkTransfer> {
+  const account = ledger.account(order.debtorId);
+  if (order.idempotencyKey !== undefined) {
+    const earlier = await ledger.bulkTransferByKey(account.id, order.idempotencyKey);
+    if (earlier) {
+      assertSameContent(earlier, order.fingerprint);
+      return { bulkTransfer: earlier, account, replayed: true };
+    }
+  }
+  if (!account.covers(order.totalAmountMinor)) {
+    throw new DomainError({
+      code: 'INSUFFICIENT_FUNDS',
+      balanceMinor: account.balanceMinor,
+      totalAmountMinor: order.totalAmountMinor,
+      currency: account.currency,
+    });
+  }
+  assertReceivable(order, ledger);
+  const { bulkTransfer, ...records } = postBulkTransfer(order, ledger, at);
+  await ledger.record({ bulkTransfer, ...records });
+  return { bulkTransfer, account, replayed: false };
+}
+
+/** Refuses a credit that an account's balance could not hold exactly. */
+function assertReceivable(order: BulkTransferOrder, ledger: LockedLedger): void {
+  const full = new Set(
+    order.bookCredits
+      .filter((credit) => !ledger.account(credit.accountId).canReceive(credit.amountMinor))
+      .map((credit) => credit.accountId),
+  );
+  if (full.size === 0) return;
+  const problems: Problem[] = order.transfers.flatMap((transfer, index) =>
+    transfer.counterpartyAccountId !== null && full.has(transfer.counterpartyAccountId)
+      ? {
+          index,
+          field: 'amount',
+          code: 'AMOUNT_TOO_LARGE' as const,
+          message: 'The balance of the account that receives it would be too large.',
+        }
+      : [],
+  );
+  throw new DomainError({
+    code: 'INVALID_BULK_TRANSFER',
+    problems: problems.slice(0, PROBLEMS_LISTED_MAX),
+    problemCount: problems.length,
+  });
+}
+
+/** Moves the balances and makes the rows that record it. */
+function postBulkTransfer(
+  order: BulkTransferOrder,
+  ledger: LockedLedger,
+  at: Date,
+): LedgerRecords & { readonly bulkTransfer: BulkTransfer } {
+  const account = ledger.account(order.debtorId);
+  const debit = account.post(-order.totalAmountMinor, at);
+  const bulkTransfer = new BulkTransfer({
+    id: newId(),
+    accountId: account.id,
+    sequence: debit.sequence,
+    idempotencyKey: order.idempotencyKey ?? null,
+    fingerprint: order.fingerprint ?? null,
+    transferCount: order.transfers.length,
+    currency: account.currency,
+    totalAmountMinor: order.totalAmountMinor,
+    balanceAfterMinor: debit.balanceAfterMinor,
+    createdAt: debit.at,
+  });
+  const count = order.transfers.length;
+  const debitEntry = LedgerEntry.of(account, debit, {
+    id: newId(),
+    kind: 'BULK_TRANSFER',
+    bulkTransferId: bulkTransfer.id,
+    description: `Bulk of ${count} ${count === 1 ? 'transfer' : 'transfers'}`,
+  });
+  const creditEntries = order.bookCredits.map((credit) => {
+    const receiver = ledger.account(credit.accountId);
+    return LedgerEntry.of(receiver, receiver.post(credit.amountMinor, at), {
+      id: newId(),
+      kind: 'BOOK_TRANSFER',
+      bulkTransferId: bulkTransfer.id,
+      description: credit.description,
+    });
+  });
+  return {
+    bulkTransfer,
+    transfers: order.transfers.map((transfer, index) =>
+      transferRecord(bulkTransfer, transfer, index),
+    ),
+    entries: [debitEntry, ...creditEntries],
+    message: new OutboxMessage({
+      id: newId(),
+      type: 'bulk-transfer.performed',
+      accountId: account.id,
+      sequence: debit.sequence,
+      createdAt: debit.at,
+    }),
+  };
+}
+
+function transferRecord(
+  bulkTransfer: BulkTransfer,
+  transfer: CreditTransfer,
+  index: number,
+): TransferRecord {
+  return {
+    id: newId(),
+    bulkTransferId: bulkTransfer.id,
+    accountId: bulkTransfer.accountId,
+    position: transferPosition(bulkTransfer.sequence, index),
+    currency: bulkTransfer.currency,
+    counterpartyNameFolded: foldName(transfer.counterpartyName),
+    createdAt: bulkTransfer.createdAt,
+    ...transfer,
+  };
+}

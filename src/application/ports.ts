@@ -1,0 +1,111 @@
+/** What the use cases need from outside: the ledger's database and a clock. */
+import type { Page, PageRange } from '../domain/page.js';
+import type { Account } from '../entities/account.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { OutboxMessage } from '../entities/outbox-message.entity.js';
+import type { Transfer, TransferRecord } from '../entities/transfer.entity.js';
+
+/** @returns the time, to the millisecond */
+export type Clock = () => Date;
+
+/** Rows that one unit of work appends. */
+export interface LedgerRecords {
+  readonly bulkTransfer?: BulkTransfer;
+  readonly transfers?: readonly TransferRecord[];
+  readonly entries: readonly LedgerEntry[];
+  readonly message: OutboxMessage;
+}
+
+/** The ledger inside a unit of work. */
+export interface LockedLedger {
+  /**
+   * An account as it is under its lock.
+   * @throws Error for an account that this unit of work did not lock
+   */
+  account(id: string): Account;
+  bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;
+  creditByKey(accountId: string, idempotencyKey: string): Promise<LedgerEntry | null>;
+  /** Adds an account that did not exist. */
+  open(account: Account): Promise<void>;
+  /** Appends rows, and writes the accounts that were posted to. */
+  record(records: LedgerRecords): Promise<void>;
+}
+
+export interface UnitOfWork {
+  /**
+   * Runs work in one transaction: all of it is committed, or nothing where it throws. Its first
+   * statement locks the accounts in ascending order of id and reads them afresh. Work may run
+   * several times, from the start, where the database chose it as the victim of a deadlock.
+   * @throws DomainError ACCOUNT_BUSY where the locks were not had in time
+   */
+  run<Result>(
+    accountIds: readonly string[],
+    work: (ledger: LockedLedger) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+/** Bounds of a list of transfers. Amounts are minor units, both inclusive. */
+export interface TransferFilter {
+  readonly counterpartyIban?: string;
+  /** Folded: see foldName. */
+  readonly counterpartyNamePrefix?: string;
+  readonly amountMinorMin?: bigint;
+  readonly amountMinorMax?: bigint;
+  readonly from?: Date;
+  /** Exclusive. */
+  readonly to?: Date;
+  readonly endToEndId?: string;
+}
+
+/** Ledger entries of one account, by sequence; both inclusive. */
+export interface SequenceRange {
+  readonly first?: bigint;
+  readonly last?: bigint;
+}
+
+export interface EntryTotals {
+  readonly entryCount: number;
+  readonly debitsMinor: bigint;
+  readonly creditsMinor: bigint;
+}
+
+/** Reads what is committed. Lists are newest first unless said otherwise. */
+export interface LedgerReader {
+  accountByIban(iban: string): Promise<Account | null>;
+  /** Those that exist, by IBAN. */
+  accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>>;
+  /** Any account of an organization; null where it has none. */
+  accountOfOrganization(organizationId: string): Promise<Account | null>;
+  bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;
+
+  /** One answer for each id, in their order; null where there is none. */
+  accountsById(ids: readonly string[]): Promise<(Account | null)[]>;
+  bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]>;
+  transfersById(ids: readonly string[]): Promise<(Transfer | null)[]>;
+  entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]>;
+
+  /** Oldest first, by id. */
+  accounts(range: PageRange<string>): Promise<Page<Account>>;
+  /** By sequence. */
+  bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>>;
+  /** By position. */
+  transfers(
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<Page<Transfer>>;
+  /** In the order given, by position. */
+  transfersOfBulk(bulkTransfer: BulkTransfer, range: PageRange<bigint>): Promise<Page<Transfer>>;
+  /** By sequence, newest first or oldest first. */
+  entries(
+    accountId: string,
+    within: SequenceRange,
+    order: 'newest-first' | 'oldest-first',
+    range: PageRange<bigint>,
+  ): Promise<Page<LedgerEntry>>;
+
+  /** The last entry before a moment; null where there is none. */
+  lastEntryBefore(accountId: string, moment: Date): Promise<LedgerEntry | null>;
+  entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals>;
+}

@@ -1,0 +1,60 @@
+import {
+  type BulkTransferReading,
+  type BulkTransferRequest,
+  type BulkTransferRules,
+  bulkTransferFingerprint,
+  ibansOf,
+  readBulkTransfer,
+} from '../domain/bulk-transfer.js';
+import { DomainError } from '../domain/errors.js';
+import { normaliseIban } from '../domain/iban.js';
+import type { Account } from '../entities/account.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { LedgerReader } from './ports.js';
+
+/** A bulk as far as it can be judged without its account's lock. */
+export interface PreparedBulkTransfer {
+  /** Undefined where no account here has the IBAN. */
+  readonly debtor: Account | undefined;
+  /** The bulk that the request's key already stands for, with the same content. */
+  readonly performed: BulkTransfer | undefined;
+  readonly reading: BulkTransferReading;
+  /** Undefined where the request has no key. */
+  readonly fingerprint: string | undefined;
+}
+
+/**
+ * Reads a request and finds all that is wrong with it; performing and the dry run share it. The key
+ * comes first: what it stands for is answered again even if the same rows would be refused today.
+ * @throws DomainError IDEMPOTENCY_KEY_REUSED
+ */
+export async function prepareBulkTransfer(
+  request: BulkTransferRequest,
+  reader: LedgerReader,
+  rules: BulkTransferRules,
+): Promise<PreparedBulkTransfer> {
+  const accounts = await reader.accountsByIban(ibansOf(request));
+  const debtor = accounts.get(normaliseIban(request.organizationIban));
+  const { idempotencyKey } = request;
+  const fingerprint = idempotencyKey === undefined ? undefined : bulkTransferFingerprint(request);
+  const earlier =
+    debtor && idempotencyKey !== undefined
+      ? await reader.bulkTransferByKey(debtor.id, idempotencyKey)
+      : null;
+  if (earlier) assertSameContent(earlier, fingerprint);
+  const reading = readBulkTransfer(request, accounts, rules);
+  return { debtor, performed: earlier ?? undefined, reading, fingerprint };
+}
+
+/**
+ * A key stands for one content for good.
+ * @throws DomainError IDEMPOTENCY_KEY_REUSED where the bulk has another content
+ */
+export function assertSameContent(earlier: BulkTransfer, fingerprint: string | undefined): void {
+  if (earlier.fingerprint === fingerprint) return;
+  throw new DomainError({
+    code: 'IDEMPOTENCY_KEY_REUSED',
+    idempotencyKey: earlier.idempotencyKey ?? '',
+    bulkTransferId: earlier.id,
+  });
+}

@@ -1,0 +1,45 @@
+import { BadUserInputError } from '../domain/errors.js';
+import type { Account } from '../entities/account.entity.js';
+import type { EntryTotals, LedgerReader, SequenceRange } from './ports.js';
+
+/** An account over some days, UTC. Money is in minor units; opening + credits - debits = closing. */
+export interface AccountStatement extends EntryTotals {
+  readonly account: Account;
+  /** YYYY-MM-DD, both included. */
+  readonly from: string;
+  readonly to: string;
+  readonly openingBalanceMinor: bigint;
+  readonly closingBalanceMinor: bigint;
+  /** The entries of these days. */
+  readonly within: Required<SequenceRange>;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/**
+ * Reads a statement. Its days are turned into ledger sequences once, and all else is read by those:
+ * entries that are added meanwhile are in the statement as a whole or not at all.
+ * @throws BadUserInputError where from is after to
+ */
+export async function readStatement(
+  account: Account,
+  from: string,
+  to: string,
+  reader: LedgerReader,
+): Promise<AccountStatement> {
+  if (from > to) throw new BadUserInputError(`from (${from}) is after to (${to}).`);
+  const end = new Date(Date.parse(to) + DAY_MS);
+  const before = await reader.lastEntryBefore(account.id, new Date(from));
+  const last = await reader.lastEntryBefore(account.id, end);
+  const within = { first: (before?.sequence ?? 0n) + 1n, last: last?.sequence ?? 0n };
+  const totals = await reader.entryTotals(account.id, within);
+  return {
+    account,
+    from,
+    to,
+    openingBalanceMinor: before?.balanceAfterMinor ?? 0n,
+    closingBalanceMinor: last?.balanceAfterMinor ?? 0n,
+    within,
+    ...totals,
+  };
+}

@@ -1,0 +1,41 @@
+import { DomainError } from '../domain/errors.js';
+import type { OpenAccount } from './open-account.js';
+
+/** Companies to try things with. ACME's IBAN is masked, so its check digits are wrong. */
+const DEMO_ACCOUNTS = [
+  {
+    organizationName: 'ACME Corp',
+    iban: 'FR10474608000002006107XXXXX',
+    bic: 'OIVUSCLQXXX',
+    openingBalance: '100000.00',
+  },
+  {
+    organizationName: 'Globex GmbH',
+    iban: 'DE75512108001245126199',
+    bic: 'SOGEDEFFXXX',
+    openingBalance: '250000.00',
+  },
+  {
+    organizationName: 'Initech B.V.',
+    iban: 'NL02ABNA0123456789',
+    bic: 'ABNANL2AXXX',
+    openingBalance: '50000.00',
+  },
+] as const;
+
+/**
+ * Opens the demo companies' accounts, each once: one that exists is left as it is.
+ * @returns how many it opened
+ */
+export async function seedDemo(openAccount: OpenAccount): Promise<number> {
+  let opened = 0;
+  for (const account of DEMO_ACCOUNTS) {
+    try {
+      await openAccount(account);
+      opened += 1;
+    } catch (error) {
+      if (!(error instanceof DomainError && error.rejection.code === 'ACCOUNT_EXISTS')) throw error;
+    }
+  }
+  return opened;
+}

@@ -1,0 +1,85 @@
+import { type BulkTransferRequest, CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
+import { DomainError, type Rejection } from '../domain/errors.js';
+import { normaliseIban } from '../domain/iban.js';
+import type { Problem } from '../domain/problem.js';
+import type { BulkTransferPorts } from './perform-bulk-transfer.js';
+import { prepareBulkTransfer } from './prepare-bulk-transfer.js';
+
+/** What performing a request would come to, were nothing to change meanwhile. Money is in minor units. */
+export interface BulkTransferValidation {
+  readonly transferCount: number;
+  readonly currency: string | undefined;
+  readonly totalAmountMinor: bigint | undefined;
+  /** Negative where funds are short. */
+  readonly balanceAfterMinor: bigint | undefined;
+  readonly problems: readonly Problem[];
+  readonly rejection: Rejection | undefined;
+}
+
+/** The dry run of performBulkTransfer: the same checks by the same code, nothing kept. */
+export type ValidateBulkTransfer = (
+  request: BulkTransferRequest,
+) => Promise<BulkTransferValidation>;
+
+export function makeValidateBulkTransfer(
+  ports: Pick<BulkTransferPorts, 'reader' | 'rules'>,
+): ValidateBulkTransfer {
+  return async (request) => {
+    const transferCount = request.creditTransfers.length;
+    try {
+      return { transferCount, ...(await judge(request, ports)) };
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      return {
+        transferCount,
+        currency: undefined,
+        totalAmountMinor: undefined,
+        balanceAfterMinor: undefined,
+        problems: [],
+        rejection: error.rejection,
+      };
+    }
+  };
+}
+
+async function judge(
+  request: BulkTransferRequest,
+  { reader, rules }: Pick<BulkTransferPorts, 'reader' | 'rules'>,
+): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
+  const { debtor, performed, reading } = await prepareBulkTransfer(request, reader, rules);
+  if (performed) {
+    return {
+      currency: performed.currency,
+      totalAmountMinor: performed.totalAmountMinor,
+      balanceAfterMinor: performed.balanceAfterMinor,
+      problems: [],
+      rejection: undefined,
+    };
+  }
+  const { problems, problemCount, totalAmountMinor } = reading;
+  const currency = debtor?.currency ?? request.creditTransfers[0]?.currency ?? CURRENCY_DEFAULT;
+  const outcome = { currency, totalAmountMinor, problems };
+  const invalid: Rejection | undefined =
+    problemCount > 0 ? { code: 'INVALID_BULK_TRANSFER', problems, problemCount } : undefined;
+  if (!debtor) {
+    const iban = normaliseIban(request.organizationIban);
+    const rejection = invalid ?? ({ code: 'ACCOUNT_NOT_FOUND', iban } as const);
+    return { ...outcome, balanceAfterMinor: undefined, rejection };
+  }
+  if (totalAmountMinor === undefined) {
+    return { ...outcome, balanceAfterMinor: undefined, rejection: invalid };
+  }
+  const short: Rejection | undefined = debtor.covers(totalAmountMinor)
+    ? undefined
+    : {
+        code: 'INSUFFICIENT_FUNDS',
+        balanceMinor: debtor.balanceMinor,
+        totalAmountMinor,
+        currency: debtor.currency,
+      };
+  return {
+    ...outcome,
+    balanceAfterMinor: debtor.balanceMinor - totalAmountMinor,
+    rejection: invalid ?? short,
+  };
+}

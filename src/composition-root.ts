@@ -1,0 +1,131 @@
+/** Every `new`, in start order: the only file that sees all layers. */
+
+// Before any decorator of type-graphql runs.
+import 'reflect-metadata';
+
+import type { FastifyInstance } from 'fastify';
+import type { ClassType } from 'type-graphql';
+import { type CreditAccount, makeCreditAccount } from './application/credit-account.js';
+import { makeOpenAccount, type OpenAccount } from './application/open-account.js';
+import {
+  makePerformBulkTransfer,
+  type PerformBulkTransfer,
+} from './application/perform-bulk-transfer.js';
+import type { LedgerReader } from './application/ports.js';
+import { seedDemo } from './application/seed-demo.js';
+import {
+  makeValidateBulkTransfer,
+  type ValidateBulkTransfer,
+} from './application/validate-bulk-transfer.js';
+import type { Config } from './config.js';
+import { type Database, openDatabase } from './infrastructure/database/dialect.js';
+import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
+import { requireMigrated } from './infrastructure/database/migrations.js';
+import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
+import { makeHttpServer } from './infrastructure/http/server.js';
+import type { Logger } from './infrastructure/observability/logger.js';
+import {
+  AccountExistsResolver,
+  AccountResolver,
+  StatementResolver,
+} from './resolvers/account.resolver.js';
+import { buildSchema } from './resolvers/build-schema.js';
+import {
+  BulkTransferResolver,
+  IdempotencyKeyReusedResolver,
+} from './resolvers/bulk-transfer.resolver.js';
+import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
+import { NodeResolver } from './resolvers/node.resolver.js';
+import { TransferResolver } from './resolvers/transfer.resolver.js';
+
+/** What the server can do, without a way in. */
+export interface Application {
+  readonly reader: LedgerReader;
+  readonly performBulkTransfer: PerformBulkTransfer;
+  readonly validateBulkTransfer: ValidateBulkTransfer;
+  readonly openAccount: OpenAccount;
+  readonly creditAccount: CreditAccount;
+}
+
+/** A server that is ready to listen. */
+export interface Server {
+  readonly http: FastifyInstance;
+  readonly database: Database;
+  /** Lets requests under way finish, then lets go of everything, in reverse order of start. */
+  close(): Promise<void>;
+}
+
+const clock = () => new Date();
+
+/** The use cases over a database. */
+export function composeApplication(config: Config, database: Database): Application {
+  const reader = new MikroOrmLedgerReader(database.orm);
+  const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs);
+  const { ibanCheck, bulkTransfersMax: transfersMax } = config;
+  const rules = { ibanCheck, transfersMax };
+  return {
+    reader,
+    performBulkTransfer: makePerformBulkTransfer({ reader, unitOfWork, clock, rules }),
+    validateBulkTransfer: makeValidateBulkTransfer({ reader, rules }),
+    openAccount: makeOpenAccount({ reader, unitOfWork, clock, ibanCheck }),
+    creditAccount: makeCreditAccount({ reader, unitOfWork, clock }),
+  };
+}
+
+/**
+ * The whole server.
+ * @throws DatabaseInUseError, NotMigratedError, or what the database's driver says
+ */
+export async function composeServer(config: Config, logger: Logger): Promise<Server> {
+  const database = await openDatabase(config);
+  try {
+    await requireMigrated(database);
+    const application = composeApplication(config, database);
+    if (config.seedDemo) {
+      const opened = await seedDemo(composeApplication(demoConfig(config), database).openAccount);
+      if (opened > 0) logger.info({ accounts: opened }, 'Demo companies created');
+    }
+    const http = await makeHttpServer({
+      schema: buildSchema(resolverContainer(application)),
+      reader: application.reader,
+      logger,
+      bodyLimitBytes: config.bodyLimitBytes,
+      isHealthy: () => database.orm.isConnected(),
+    });
+    const close = async () => {
+      await http.close();
+      await database.close();
+    };
+    return { http, database, close };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Demo data has a masked IBAN. */
+export function demoConfig(config: Config): Config {
+  return { ...config, ibanCheck: 'format' };
+}
+
+/** type-graphql asks for the instance of a resolver by its class. */
+function resolverContainer(application: Application): { get(type: ClassType): object } {
+  const instances: readonly object[] = [
+    new AccountResolver(application.openAccount, application.creditAccount),
+    new StatementResolver(),
+    new AccountExistsResolver(),
+    new BulkTransferResolver(application.performBulkTransfer, application.validateBulkTransfer),
+    new IdempotencyKeyReusedResolver(),
+    new TransferResolver(),
+    new LedgerEntryResolver(),
+    new NodeResolver(),
+  ];
+  const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));
+  return {
+    get: (type) => {
+      const instance = byClass.get(type);
+      if (!instance) throw new Error(`No instance of ${type.name}`);
+      return instance;
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
+
+/** Ten minutes: a client has long gone by then. */
+const LOCK_TIMEOUT_LIMIT_MS = 600_000;
+
+/**
+ * A bulk's total must be exact: 90,000 amounts of 999,999,999.99 stay below 2^53 minor units,
+ * and positions within a bulk below 2^20.
+ */
+const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
+
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .default(fallback);
+
+const flag = z
+  .enum(['true', 'false'])
+  .transform((text) => text === 'true')
+  .optional();
+
+const databaseUrl = z
+  .string()
+  .regex(/^(sqlite:.+|(mysql|mariadb):\/\/.+\/.+)$/, {
+    message:
+      'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…',
+  })
+  .default('sqlite:data/virement.db');
+
+const environment = z
+  .object({
+    HOST: z.string().default('127.0.0.1'),
+    PORT: integer(4000, 0, 65_535),
+    DATABASE_URL: databaseUrl,
+    DATABASE_POOL_MAX: integer(10, 3, 1_000),
+    IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
+    BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
+    LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
+    BODY_LIMIT_BYTES: integer(10 * 1024 * 1024, 1_024, 1024 ** 3),
+    SEED_DEMO: flag,
+    LOG_LEVEL: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+      .default('info'),
+  })
+  .transform((env) => ({
+    host: env.HOST,
+    port: env.PORT,
+    databaseUrl: env.DATABASE_URL,
+    databasePoolMax: env.DATABASE_POOL_MAX,
+    ibanCheck: env.IBAN_CHECK,
+    bulkTransfersMax: env.BULK_TRANSFERS_MAX,
+    lockTimeoutMs: env.LOCK_TIMEOUT_MS,
+    bodyLimitBytes: env.BODY_LIMIT_BYTES,
+    seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
+    logLevel: env.LOG_LEVEL,
+  }));
+
+/** The server's settings: see .env.example for what each means. */
+export type Config = Readonly<z.infer<typeof environment>>;
+
+/** Raised at start where the environment is wrong; the message names every variable that is. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * Reads the settings from the environment; an empty variable counts as absent.
+ * @throws ConfigError
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const result = environment.safeParse(given);
+  if (result.success) return Object.freeze(result.data);
+  const faults = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
+  throw new ConfigError(`The environment is not right:\n${faults.join('\n')}`);
+}

@@ -1,0 +1,297 @@
+/**
+ * The rules of a bulk transfer that need values alone. A request is read once, row by row: what is
+ * wrong is noted with its row, field and code, and what is right is kept in its normalised form.
+ */
+import { fractionDigitsOf } from './currency.js';
+import {
+  type IbanCheck,
+  ibanProblem,
+  isBic,
+  isSameBic,
+  normaliseBic,
+  normaliseIban,
+} from './iban.js';
+import { fingerprintOf, idempotencyKeyProblems } from './idempotency.js';
+import { parseAmount } from './money.js';
+import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
+import { DESCRIPTION, END_TO_END_ID, foldName, NAME, textProblems } from './text.js';
+
+/** The currency of a row that names none. */
+export const CURRENCY_DEFAULT = 'EUR';
+
+/** A row as the client sent it. Amounts are in major units: "14.5". */
+export interface CreditTransferRequest {
+  readonly amount: string;
+  readonly currency?: string | null | undefined;
+  readonly counterpartyName: string;
+  readonly counterpartyIban: string;
+  readonly counterpartyBic?: string | null | undefined;
+  readonly description: string;
+  readonly endToEndId?: string | null | undefined;
+}
+
+/** A bulk as the client sent it. */
+export interface BulkTransferRequest {
+  readonly idempotencyKey?: string | undefined;
+  readonly organizationIban: string;
+  readonly organizationName?: string | null | undefined;
+  readonly organizationBic?: string | null | undefined;
+  readonly creditTransfers: readonly CreditTransferRequest[];
+}
+
+/** What the rules need to know of an account of this server; none of it ever changes. */
+export interface AccountFacts {
+  readonly id: string;
+  readonly iban: string;
+  readonly bic: string;
+  readonly currency: string;
+  readonly organizationName: string;
+}
+
+/** A row that can be recorded. */
+export interface CreditTransfer {
+  readonly amountMinor: bigint;
+  readonly counterpartyName: string;
+  readonly counterpartyIban: string;
+  readonly counterpartyBic: string | null;
+  /** The account of this server that is credited; null where the money leaves. */
+  readonly counterpartyAccountId: string | null;
+  readonly description: string;
+  readonly endToEndId: string | null;
+}
+
+export interface BulkTransferRules {
+  readonly ibanCheck: IbanCheck;
+  /** Rows in one bulk. */
+  readonly transfersMax: number;
+}
+
+/** A bulk that was read. Where problemCount is 0, transfers holds every row. */
+export interface BulkTransferReading {
+  readonly transfers: readonly CreditTransfer[];
+  /** Sum in minor units; undefined where an amount can't be read, or is in another currency. */
+  readonly totalAmountMinor: bigint | undefined;
+  /** The first 1,000. */
+  readonly problems: readonly Problem[];
+  readonly problemCount: number;
+}
+
+/** The normalised IBANs of all accounts that a request names: the debtor's first, each once. */
+export function ibansOf(request: BulkTransferRequest): string[] {
+  const ibans = new Set([normaliseIban(request.organizationIban)]);
+  for (const row of request.creditTransfers) ibans.add(normaliseIban(row.counterpartyIban));
+  return [...ibans];
+}
+
+/**
+ * What tells two bulks with one idempotency key apart: the account and all rows, however they were
+ * spelt. "14.5" and "14.50", or an IBAN with and without spaces, are the same content.
+ */
+export function bulkTransferFingerprint(request: BulkTransferRequest): string {
+  return fingerprintOf([
+    normaliseIban(request.organizationIban),
+    request.creditTransfers.map((row) => [
+      canonicalAmount(row.amount),
+      row.currency ?? CURRENCY_DEFAULT,
+      row.counterpartyName,
+      normaliseIban(row.counterpartyIban),
+      row.counterpartyBic == null ? null : normaliseBic(row.counterpartyBic),
+      row.description,
+      row.endToEndId ?? null,
+    ]),
+  ]);
+}
+
+/** Longer texts are no amounts, whatever their zeros. */
+const CANONICAL_AMOUNT_CHARACTERS_MAX = 40;
+
+/** A plain decimal without superfluous zeros; anything else as it is. */
+export function canonicalAmount(text: string): string {
+  if (text.length > CANONICAL_AMOUNT_CHARACTERS_MAX || !/^[0-9]+(?:\.[0-9]+)?$/.test(text))
+    return text;
+  const [integer = '', fraction = ''] = text.split('.');
+  const significant = integer.replace(/^0+(?=[0-9])/, '');
+  const trimmed = fraction.replace(/0+$/, '');
+  return trimmed === '' ? significant : `${significant}.${trimmed}`;
+}
+
+/**
+ * Reads a bulk and notes every problem of every row.
+ * @param accounts those of this server that the request names, by IBAN; a counterparty that is one
+ *   of them is known to exist, so its IBAN is not judged
+ */
+export function readBulkTransfer(
+  request: BulkTransferRequest,
+  accounts: ReadonlyMap<string, AccountFacts>,
+  rules: BulkTransferRules,
+): BulkTransferReading {
+  const debtor = accounts.get(normaliseIban(request.organizationIban));
+  const problems = new ProblemList();
+  problems.addAll(headProblems(request, debtor, rules));
+  const rows = new RowReader(debtor, accounts, rules, problems);
+  const transfers: CreditTransfer[] = [];
+  let totalAmountMinor: bigint | undefined = 0n;
+  request.creditTransfers.forEach((row, index) => {
+    const transfer = rows.read(row, index);
+    if (transfer.amountMinor === undefined) totalAmountMinor = undefined;
+    else if (totalAmountMinor !== undefined) totalAmountMinor += transfer.amountMinor;
+    transfers.push({ ...transfer, amountMinor: transfer.amountMinor ?? 0n });
+  });
+  return {
+    transfers,
+    totalAmountMinor,
+    problems: problems.listed,
+    problemCount: problems.count,
+  };
+}
+
+/** What is wrong with the bulk itself. */
+function headProblems(
+  request: BulkTransferRequest,
+  debtor: AccountFacts | undefined,
+  rules: BulkTransferRules,
+): Problem[] {
+  const problems = idempotencyKeyProblems(request.idempotencyKey);
+  const { organizationIban, organizationName, organizationBic } = request;
+  if (organizationIban.trim() === '') problems.push(requiredProblem('organizationIban'));
+  if (debtor && organizationName != null) {
+    if (foldName(organizationName.trim()) !== foldName(debtor.organizationName.trim())) {
+      problems.push(valueProblem('MISMATCH', 'organizationName', organizationName));
+    }
+  }
+  if (organizationBic != null) {
+    const bic = normaliseBic(organizationBic);
+    if (!isBic(bic, 'format')) {
+      problems.push(valueProblem('INVALID_BIC', 'organizationBic', organizationBic));
+    } else if (debtor && !isSameBic(bic, debtor.bic)) {
+      problems.push(valueProblem('MISMATCH', 'organizationBic', organizationBic));
+    }
+  }
+  const field = 'creditTransfers';
+  const count = request.creditTransfers.length;
+  if (count === 0) {
+    problems.push({ field, code: 'TOO_FEW', message: 'A bulk has at least one transfer.' });
+  } else if (count > rules.transfersMax) {
+    const message = `There are ${count} transfers; a bulk has at most ${rules.transfersMax}.`;
+    problems.push({ field, code: 'TOO_MANY', message });
+  }
+  return problems;
+}
+
+/** Counts every problem, keeps the first 1,000. */
+class ProblemList {
+  readonly listed: Problem[] = [];
+  count = 0;
+
+  add(problem: Problem): void {
+    this.count += 1;
+    if (this.listed.length < PROBLEMS_LISTED_MAX) this.listed.push(problem);
+  }
+
+  addAll(problems: readonly Problem[]): void {
+    for (const problem of problems) this.add(problem);
+  }
+}
+
+type RowReading = Omit<CreditTransfer, 'amountMinor'> & {
+  readonly amountMinor: bigint | undefined;
+};
+
+/** Reads the rows of one bulk in turn. */
+class RowReader {
+  readonly #endToEndIds = new Set<string>();
+
+  constructor(
+    private readonly debtor: AccountFacts | undefined,
+    private readonly accounts: ReadonlyMap<string, AccountFacts>,
+    private readonly rules: BulkTransferRules,
+    private readonly problems: ProblemList,
+  ) {}
+
+  read(row: CreditTransferRequest, index: number): RowReading {
+    const iban = normaliseIban(row.counterpartyIban);
+    const counterparty = this.accounts.get(iban);
+    const amountMinor = this.#readAmount(row, index);
+    this.problems.addAll(textProblems(row.counterpartyName, 'counterpartyName', NAME, index));
+    this.#judgeIban(row.counterpartyIban, iban, counterparty, index);
+    const counterpartyBic = this.#readBic(row.counterpartyBic, index);
+    this.problems.addAll(textProblems(row.description, 'description', DESCRIPTION, index));
+    this.#judgeEndToEndId(row.endToEndId, index);
+    return {
+      amountMinor,
+      counterpartyName: row.counterpartyName,
+      counterpartyIban: iban,
+      counterpartyBic,
+      counterpartyAccountId: counterparty?.id ?? null,
+      description: row.description,
+      endToEndId: row.endToEndId ?? null,
+    };
+  }
+
+  #readAmount(row: CreditTransferRequest, index: number): bigint | undefined {
+    const currency = row.currency ?? CURRENCY_DEFAULT;
+    const accountCurrency = this.debtor?.currency ?? CURRENCY_DEFAULT;
+    const fractionDigits = fractionDigitsOf(currency) ?? fractionDigitsOf(accountCurrency) ?? 2;
+    const parsed = parseAmount(row.amount, fractionDigits);
+    if (parsed.problem === 'REQUIRED') this.problems.add(requiredProblem('amount', index));
+    else if (parsed.problem) {
+      this.problems.add(valueProblem(parsed.problem, 'amount', row.amount, index));
+    }
+    const isMismatch = this.debtor
+      ? currency !== this.debtor.currency
+      : fractionDigitsOf(currency) === undefined;
+    if (isMismatch) {
+      this.problems.add(valueProblem('CURRENCY_MISMATCH', 'currency', currency, index));
+    }
+    return isMismatch ? undefined : parsed.minorUnits;
+  }
+
+  #judgeIban(
+    sent: string,
+    iban: string,
+    counterparty: AccountFacts | undefined,
+    index: number,
+  ): void {
+    const field = 'counterpartyIban';
+    if (iban === '') {
+      this.problems.add(requiredProblem(field, index));
+      return;
+    }
+    if (!counterparty) {
+      const problem = ibanProblem(iban, this.rules.ibanCheck);
+      if (problem) this.problems.add(valueProblem(problem, field, sent, index));
+      return;
+    }
+    if (counterparty.id === this.debtor?.id) {
+      this.problems.add(valueProblem('SAME_ACCOUNT', field, sent, index));
+    } else if (this.debtor && counterparty.currency !== this.debtor.currency) {
+      const message = `The account is kept in ${counterparty.currency}, not in ${this.debtor.currency}.`;
+      this.problems.add({ index, field, code: 'CURRENCY_MISMATCH', message });
+    }
+  }
+
+  #readBic(sent: string | null | undefined, index: number): string | null {
+    if (sent == null) return null;
+    const bic = normaliseBic(sent);
+    if (!isBic(bic, this.rules.ibanCheck)) {
+      this.problems.add(valueProblem('INVALID_BIC', 'counterpartyBic', sent, index));
+    }
+    return bic;
+  }
+
+  #judgeEndToEndId(endToEndId: string | null | undefined, index: number): void {
+    if (endToEndId == null) return;
+    const field = 'endToEndId';
+    if (endToEndId === '') {
+      const message =
+        'An end-to-end id has at least one character; leave it out where there is none.';
+      this.problems.add({ index, field, code: 'TOO_SHORT', message });
+      return;
+    }
+    this.problems.addAll(textProblems(endToEndId, field, END_TO_END_ID, index));
+    if (this.#endToEndIds.has(endToEndId)) {
+      this.problems.add(valueProblem('DUPLICATE', field, endToEndId, index));
+    }
+    this.#endToEndIds.add(endToEndId);
+  }
+}

@@ -1,0 +1,52 @@
+import type { Problem } from './problem.js';
+
+/** The outcomes of a use case that are not what was asked for, with what a client needs to go on. */
+export type Rejection =
+  | {
+      readonly code: 'INVALID_BULK_TRANSFER';
+      readonly problems: readonly Problem[];
+      readonly problemCount: number;
+    }
+  | {
+      readonly code: 'INSUFFICIENT_FUNDS';
+      readonly balanceMinor: bigint;
+      readonly totalAmountMinor: bigint;
+      readonly currency: string;
+    }
+  | { readonly code: 'ACCOUNT_NOT_FOUND'; readonly iban: string }
+  | {
+      readonly code: 'IDEMPOTENCY_KEY_REUSED';
+      readonly idempotencyKey: string;
+      /** The bulk that the key stands for; undefined where it stands for a credit. */
+      readonly bulkTransferId?: string;
+    }
+  | { readonly code: 'ACCOUNT_BUSY' }
+  | { readonly code: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly iban: string }
+  | { readonly code: 'INVALID_INPUT'; readonly problems: readonly Problem[] };
+
+export const ERROR_CODES = [
+  'INVALID_BULK_TRANSFER',
+  'INSUFFICIENT_FUNDS',
+  'ACCOUNT_NOT_FOUND',
+  'IDEMPOTENCY_KEY_REUSED',
+  'ACCOUNT_BUSY',
+  'ACCOUNT_EXISTS',
+  'INVALID_INPUT',
+] as const satisfies readonly Rejection['code'][];
+
+/**
+ * A business outcome. Thrown inside a unit of work it rolls everything back; the resolver turns it
+ * into a member of the mutation's union.
+ */
+export class DomainError extends Error {
+  override readonly name = 'DomainError';
+
+  constructor(readonly rejection: Rejection) {
+    super(rejection.code);
+  }
+}
+
+/** A request that means nothing: a page of 0, a foreign cursor. Answered as a GraphQL error, BAD_USER_INPUT. */
+export class BadUserInputError extends Error {
+  override readonly name = 'BadUserInputError';
+}

@@ -1,0 +1,125 @@
+/**
+ * Keyset pages. Every list is ordered by one key that never changes and is unique in the list, its
+ * position; a cursor is the position of a node. A page is a range of positions, so that its cost
+ * does not grow with its depth, and rows inserted meanwhile neither shift nor repeat anything.
+ */
+import { BadUserInputError } from './errors.js';
+
+export const PAGE_SIZE_MAX = 100;
+export const PAGE_SIZE_DEFAULT = 20;
+
+/** A number that grows along the list, or an id. */
+export type Position = bigint | string;
+
+/** The arguments of a connection, as the client sent them. */
+export interface PageRequest {
+  readonly first?: number | null | undefined;
+  readonly after?: string | null | undefined;
+  readonly last?: number | null | undefined;
+  readonly before?: string | null | undefined;
+}
+
+/** A checked request. The list's own order decides what after and before mean. */
+export interface PageRange<P extends Position> {
+  /** How many nodes, 1 to 100. */
+  readonly size: number;
+  /** Whether the page is counted from the end of the range. */
+  readonly fromEnd: boolean;
+  readonly after?: P;
+  readonly before?: P;
+}
+
+export interface Page<Node> {
+  /** In the list's order. */
+  readonly nodes: readonly Node[];
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+}
+
+/** A list that has cursors: what it lists, of whom, and how its positions are read. */
+export interface CursorScope<P extends Position> {
+  readonly kind: 'account' | 'bulk-transfer' | 'transfer' | 'ledger-entry';
+  /** Id of the account whose list it is; empty for a list of all. */
+  readonly ownerId: string;
+  readonly parse: (text: string) => P | undefined;
+}
+
+const SEPARATOR = '~';
+
+/** Reads a position that is a number, up to 16 digits. */
+export function parseNumber(text: string): bigint | undefined {
+  return /^[0-9]{1,16}$/.test(text) ? BigInt(text) : undefined;
+}
+
+/** Reads a position that is an id. */
+export function parseId(text: string): string | undefined {
+  return isId(text) ? text : undefined;
+}
+
+/** Whether a text is a UUID in its canonical form. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
+}
+
+/** The opaque cursor of a position in a list. */
+export function encodeCursor<P extends Position>(scope: CursorScope<P>, position: P): string {
+  return Buffer.from([scope.kind, scope.ownerId, position].join(SEPARATOR)).toString('base64url');
+}
+
+/**
+ * The position that a cursor stands for.
+ * @throws BadUserInputError for a cursor of another list, or no cursor at all
+ */
+export function decodeCursor<P extends Position>(scope: CursorScope<P>, cursor: string): P {
+  const [kind, ownerId, text, ...rest] = Buffer.from(cursor, 'base64url')
+    .toString()
+    .split(SEPARATOR);
+  const isOurs = kind === scope.kind && ownerId === scope.ownerId && rest.length === 0;
+  const position = isOurs && text !== undefined ? scope.parse(text) : undefined;
+  if (position === undefined || encodeCursor(scope, position) !== cursor) {
+    throw new BadUserInputError('The cursor is not one of this list.');
+  }
+  return position;
+}
+
+/**
+ * Checks the arguments of a connection.
+ * @throws BadUserInputError for first or last out of 1 to 100, both, or a foreign cursor
+ */
+export function pageRange<P extends Position>(
+  request: PageRequest,
+  scope: CursorScope<P>,
+): PageRange<P> {
+  const { first, last, after, before } = request;
+  if (first != null && last != null) {
+    throw new BadUserInputError('Give first or last, not both.');
+  }
+  for (const [name, size] of Object.entries({ first, last })) {
+    if (size != null && (size < 1 || size > PAGE_SIZE_MAX)) {
+      throw new BadUserInputError(`${name} is ${size}; it must be 1 to ${PAGE_SIZE_MAX}.`);
+    }
+  }
+  return {
+    size: first ?? last ?? PAGE_SIZE_DEFAULT,
+    fromEnd: last != null,
+    ...(after != null && { after: decodeCursor(scope, after) }),
+    ...(before != null && { before: decodeCursor(scope, before) }),
+  };
+}
+
+/**
+ * Makes a page of what was read for a range: one node more than its size, from the end where it is
+ * counted from there. Nothing is ever deleted, so what a cursor stands for is itself a node beyond.
+ */
+export function toPage<Node, P extends Position>(
+  read: readonly Node[],
+  range: PageRange<P>,
+): Page<Node> {
+  const hasMore = read.length > range.size;
+  const nodes = read.slice(0, range.size);
+  return {
+    nodes: range.fromEnd ? nodes.reverse() : nodes,
+    hasNextPage: range.fromEnd ? range.before !== undefined : hasMore,
+    hasPreviousPage: range.fromEnd ? hasMore : range.after !== undefined,
+  };
+}

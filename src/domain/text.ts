@@ -1,0 +1,59 @@
+import { type Problem, quote, requiredProblem, valueProblem } from './problem.js';
+
+/** Control characters, which no bank's file format carries; lone surrogates, which no database does. */
+const FORBIDDEN = /[\p{Cc}\p{Cs}]/u;
+
+/** Names and descriptions: SEPA's 140 characters of remittance information. */
+export const TEXT_CHARACTERS_MAX = 140;
+
+export interface TextRule {
+  readonly charactersMin: number;
+  readonly charactersMax: number;
+}
+
+/** A name: at least one character that is not a space. */
+export const NAME: TextRule = { charactersMin: 1, charactersMax: TEXT_CHARACTERS_MAX };
+/** A description may be empty. */
+export const DESCRIPTION: TextRule = { charactersMin: 0, charactersMax: TEXT_CHARACTERS_MAX };
+/** End-to-end identification, ISO 20022's Max35Text. */
+export const END_TO_END_ID: TextRule = { charactersMin: 1, charactersMax: 35 };
+
+/** How many characters (code points, as the databases count them) a text has. */
+export function characterCount(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/**
+ * Judges a text. It is stored as it came: nothing is trimmed, folded or transliterated.
+ * @returns every problem of this text, at most two
+ */
+export function textProblems(
+  text: string,
+  field: string,
+  rule: TextRule,
+  index?: number,
+): Problem[] {
+  const problems: Problem[] = [];
+  if (rule.charactersMin > 0 && text.trim() === '') return [requiredProblem(field, index)];
+  // A character has one or two UTF-16 units, so most texts are judged by their length alone.
+  if (text.length > rule.charactersMax && characterCount(text) > rule.charactersMax) {
+    problems.push({
+      index,
+      field,
+      code: 'TOO_LONG',
+      message: `${quote(text)} has more than ${rule.charactersMax} characters.`,
+    });
+  }
+  if (FORBIDDEN.test(text)) problems.push(valueProblem('INVALID_CHARACTERS', field, text, index));
+  return problems;
+}
+
+/**
+ * The form in which names are compared and searched: composed, lower case. The same on every
+ * database, where a collation would differ.
+ */
+export function foldName(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}

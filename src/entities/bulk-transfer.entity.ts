@@ -1,0 +1,51 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { IDEMPOTENCY_KEY_CHARACTERS_MAX } from '../domain/idempotency.js';
+import { MINOR_UNITS_MAX } from '../domain/money.js';
+import { Account } from './account.entity.js';
+import { ExactTextColumn, UuidColumn } from './column-types.js';
+
+/** A bulk that was performed. Nothing of it ever changes. */
+export class BulkTransfer {
+  id!: string;
+  accountId!: string;
+  /** Number of its ledger entry in the account: the order of commit. */
+  sequence!: bigint;
+  idempotencyKey!: string | null;
+  fingerprint!: string | null;
+  transferCount!: number;
+  currency!: string;
+  totalAmountMinor!: bigint;
+  balanceAfterMinor!: bigint;
+  createdAt!: Date;
+
+  constructor(bulkTransfer: BulkTransfer) {
+    Object.assign(this, bulkTransfer);
+  }
+}
+
+export const BulkTransferSchema = defineEntity({
+  class: BulkTransfer,
+  tableName: 'bulk_transfer',
+  properties: {
+    id: p.type(UuidColumn).primary(),
+    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').index(false),
+    sequence: p.bigint(),
+    idempotencyKey: p.type(new ExactTextColumn(IDEMPOTENCY_KEY_CHARACTERS_MAX)).nullable(),
+    fingerprint: p.string().length(64).nullable(),
+    transferCount: p.integer(),
+    currency: p.string().length(3),
+    totalAmountMinor: p.bigint(),
+    balanceAfterMinor: p.bigint(),
+    createdAt: p.datetime().length(3),
+  },
+  uniques: [
+    { name: 'bulk_transfer_sequence_unique', properties: ['accountId', 'sequence'] },
+    { name: 'bulk_transfer_idempotency_key_unique', properties: ['accountId', 'idempotencyKey'] },
+  ],
+  checks: [
+    {
+      name: 'bulk_transfer_total_amount_minor_check',
+      expression: `total_amount_minor between 1 and ${MINOR_UNITS_MAX}`,
+    },
+  ],
+});

@@ -1,0 +1,36 @@
+import { Type } from '@mikro-orm/core';
+import { parse, stringify } from 'uuid';
+
+/** A UUID as a string in the program and as its 16 bytes in the database, where every index repeats it. */
+export class UuidColumn extends Type<string, Uint8Array> {
+  override convertToDatabaseValue(value: string | Uint8Array): Uint8Array {
+    return typeof value === 'string' ? Buffer.from(parse(value)) : value;
+  }
+
+  override convertToJSValue(value: string | Uint8Array): string {
+    return typeof value === 'string' ? value : stringify(value);
+  }
+
+  override getColumnType(): string {
+    return 'binary(16)';
+  }
+}
+
+/** ASCII text that is compared byte by byte: MySQL's text columns ignore trailing spaces, and may ignore case. */
+export class ExactTextColumn extends Type<string | null, Uint8Array | null> {
+  constructor(private readonly lengthMax: number) {
+    super();
+  }
+
+  override convertToDatabaseValue(value: string | Uint8Array | null): Uint8Array | null {
+    return typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
+  }
+
+  override convertToJSValue(value: string | Uint8Array | null): string | null {
+    return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value;
+  }
+
+  override getColumnType(): string {
+    return `varbinary(${this.lengthMax})`;
+  }
+}

@@ -1,0 +1,15 @@
+import type { EntitySchema } from '@mikro-orm/core';
+import { AccountSchema } from './account.entity.js';
+import { BulkTransferSchema } from './bulk-transfer.entity.js';
+import { LedgerEntrySchema } from './ledger-entry.entity.js';
+import { OutboxMessageSchema } from './outbox-message.entity.js';
+import { TransferSchema } from './transfer.entity.js';
+
+/** Every entity, in the order in which their tables refer to each other. */
+export const ENTITIES: EntitySchema[] = [
+  AccountSchema,
+  BulkTransferSchema,
+  TransferSchema,
+  LedgerEntrySchema,
+  OutboxMessageSchema,
+];

@@ -1,0 +1,101 @@
+import { defineEntity, OptionalProps, p } from '@mikro-orm/core';
+import { MINOR_UNITS_MAX } from '../domain/money.js';
+import { indexOf, sequenceOf } from '../domain/postings.js';
+import { Account } from './account.entity.js';
+import { BulkTransfer } from './bulk-transfer.entity.js';
+import { UuidColumn } from './column-types.js';
+
+/** A column of a name in its folded form, which may be longer than the name: Unicode says three times at most. */
+const FOLDED_NAME_CHARACTERS_MAX = 420;
+
+/** The columns of a transfer. */
+export interface TransferRecord {
+  id: string;
+  bulkTransferId: string;
+  /** The account debited. */
+  accountId: string;
+  /** Its place in the account's history: see transferPosition. */
+  position: bigint;
+  currency: string;
+  amountMinor: bigint;
+  counterpartyName: string;
+  /** The name as filters compare it: see foldName. */
+  counterpartyNameFolded: string;
+  counterpartyIban: string;
+  counterpartyBic: string | null;
+  /** The account of this server that was credited; null where the money left. */
+  counterpartyAccountId: string | null;
+  description: string;
+  endToEndId: string | null;
+  createdAt: Date;
+}
+
+/** One credit transfer of a bulk. Nothing of it ever changes. */
+export class Transfer implements TransferRecord {
+  /** Derived, so no columns. */
+  declare [OptionalProps]?: 'index' | 'sequence';
+  id!: string;
+  bulkTransferId!: string;
+  accountId!: string;
+  position!: bigint;
+  currency!: string;
+  amountMinor!: bigint;
+  counterpartyName!: string;
+  counterpartyNameFolded!: string;
+  counterpartyIban!: string;
+  counterpartyBic!: string | null;
+  counterpartyAccountId!: string | null;
+  description!: string;
+  endToEndId!: string | null;
+  createdAt!: Date;
+
+  /** 0-based place in the bulk. */
+  get index(): number {
+    return indexOf(this.position);
+  }
+
+  /** Ledger sequence of the bulk in the account debited. */
+  get sequence(): bigint {
+    return sequenceOf(this.position);
+  }
+}
+
+export const TransferSchema = defineEntity({
+  class: Transfer,
+  tableName: 'transfer',
+  properties: {
+    id: p.type(UuidColumn).primary(),
+    bulkTransferId: () => p.manyToOne(BulkTransfer).mapToPk().joinColumn('bulk_transfer_id'),
+    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').index(false),
+    position: p.bigint(),
+    currency: p.string().length(3),
+    amountMinor: p.bigint(),
+    counterpartyName: p.string().length(140),
+    counterpartyNameFolded: p.string().length(FOLDED_NAME_CHARACTERS_MAX),
+    counterpartyIban: p.string().length(34),
+    counterpartyBic: p.string().length(11).nullable(),
+    counterpartyAccountId: p.type(UuidColumn).nullable(),
+    description: p.string().length(140),
+    endToEndId: p.string().length(35).nullable(),
+    createdAt: p.datetime().length(3),
+  },
+  uniques: [{ name: 'transfer_position_unique', properties: ['accountId', 'position'] }],
+  indexes: [
+    {
+      name: 'transfer_counterparty_iban_index',
+      properties: ['accountId', 'counterpartyIban', 'position'],
+    },
+    {
+      name: 'transfer_counterparty_name_index',
+      properties: ['accountId', 'counterpartyNameFolded', 'position'],
+    },
+    { name: 'transfer_amount_index', properties: ['accountId', 'amountMinor', 'position'] },
+    { name: 'transfer_end_to_end_id_index', properties: ['accountId', 'endToEndId', 'position'] },
+  ],
+  checks: [
+    {
+      name: 'transfer_amount_minor_check',
+      expression: `amount_minor between 1 and ${MINOR_UNITS_MAX}`,
+    },
+  ],
+});

@@ -1,0 +1,36 @@
+import type { IsolationLevel, MikroORM } from '@mikro-orm/sql';
+import { openMySql } from './mysql-dialect.js';
+import { openSqlite } from './sqlite-dialect.js';
+
+export interface DatabaseSettings {
+  readonly databaseUrl: string;
+  readonly databasePoolMax: number;
+  readonly lockTimeoutMs: number;
+}
+
+/** How the database is to be used: a server writes; verifying reads beside it. */
+export type DatabaseAccess = 'read-write' | 'read-only';
+
+/** An open database, and what differs between the two kinds. Chosen once, here. */
+export interface Database {
+  readonly orm: MikroORM;
+  /** Transactions that may run at once. */
+  readonly writersMax: number;
+  /** Whether the server brings the schema up to date itself: nobody operates an embedded database. */
+  readonly migratesAtStart: boolean;
+  /** How a transaction begins that reads one state of the database, whoever writes meanwhile. */
+  readonly snapshotIsolation: { readonly isolationLevel?: IsolationLevel };
+  /** Whether the database gave way to another transaction: the same work may succeed when run again. */
+  isContention(error: unknown): boolean;
+  close(): Promise<void>;
+}
+
+/** @throws DatabaseInUseError where another process has the same SQLite file */
+export function openDatabase(
+  settings: DatabaseSettings,
+  access: DatabaseAccess = 'read-write',
+): Promise<Database> {
+  return settings.databaseUrl.startsWith('sqlite:')
+    ? openSqlite(settings, access)
+    : openMySql(settings);
+}

@@ -1,0 +1,220 @@
+import { type EntityClass, type FilterQuery, type QueryOrderMap, raw } from '@mikro-orm/core';
+import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import type {
+  EntryTotals,
+  LedgerReader,
+  SequenceRange,
+  TransferFilter,
+} from '../../application/ports.js';
+import { type Page, type PageRange, type Position, toPage } from '../../domain/page.js';
+import { firstPositionOf } from '../../domain/postings.js';
+import { Account } from '../../entities/account.entity.js';
+import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import { Transfer } from '../../entities/transfer.entity.js';
+
+/** IBANs in one look-up. */
+const IBANS_MAX = 1_000;
+const IBAN_CHARACTERS_MAX = 34;
+
+/** After every text that starts with a prefix, by code point, as both databases compare. */
+const LAST_CHARACTER = '\u{10FFFF}';
+
+type ListOrder = 'newest-first' | 'oldest-first';
+
+interface KeysetList<Entity extends object, Key extends string> {
+  readonly entity: EntityClass<Entity>;
+  readonly where: FilterQuery<Entity>;
+  readonly key: Key;
+  readonly order: ListOrder;
+}
+
+/** Reads what is committed, each time afresh: nothing read is kept, or could be written back. */
+export class MikroOrmLedgerReader implements LedgerReader {
+  constructor(private readonly orm: MikroORM) {}
+
+  get #em(): EntityManager {
+    return this.orm.em.fork();
+  }
+
+  accountByIban(iban: string): Promise<Account | null> {
+    return this.#em.findOne(Account, { iban });
+  }
+
+  async accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>> {
+    const possible = ibans.filter((iban) => iban !== '' && iban.length <= IBAN_CHARACTERS_MAX);
+    const found = new Map<string, Account>();
+    for (let start = 0; start < possible.length; start += IBANS_MAX) {
+      const iban = { $in: possible.slice(start, start + IBANS_MAX) };
+      for (const account of await this.#em.find(Account, { iban }))
+        found.set(account.iban, account);
+    }
+    return found;
+  }
+
+  accountOfOrganization(organizationId: string): Promise<Account | null> {
+    return this.#em.findOne(Account, { organizationId });
+  }
+
+  bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
+    return this.#em.findOne(BulkTransfer, { accountId, idempotencyKey });
+  }
+
+  async accountsById(ids: readonly string[]): Promise<(Account | null)[]> {
+    return inOrderOf(ids, await this.#em.find(Account, { id: { $in: [...ids] } }));
+  }
+
+  async bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]> {
+    return inOrderOf(ids, await this.#em.find(BulkTransfer, { id: { $in: [...ids] } }));
+  }
+
+  async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
+    return inOrderOf(ids, await this.#em.find(Transfer, { id: { $in: [...ids] } }));
+  }
+
+  async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
+    return inOrderOf(ids, await this.#em.find(LedgerEntry, { id: { $in: [...ids] } }));
+  }
+
+  accounts(range: PageRange<string>): Promise<Page<Account>> {
+    return this.#page({ entity: Account, where: {}, key: 'id', order: 'oldest-first' }, range);
+  }
+
+  bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>> {
+    const where = { accountId };
+    return this.#page(
+      { entity: BulkTransfer, where, key: 'sequence', order: 'newest-first' },
+      range,
+    );
+  }
+
+  async transfers(
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<Page<Transfer>> {
+    const where = await this.#transferWhere(accountId, filter);
+    return this.#page({ entity: Transfer, where, key: 'position', order: 'newest-first' }, range);
+  }
+
+  transfersOfBulk(
+    { accountId, sequence }: BulkTransfer,
+    range: PageRange<bigint>,
+  ): Promise<Page<Transfer>> {
+    const position = { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };
+    const where = { accountId, position };
+    return this.#page({ entity: Transfer, where, key: 'position', order: 'oldest-first' }, range);
+  }
+
+  entries(
+    accountId: string,
+    within: SequenceRange,
+    order: ListOrder,
+    range: PageRange<bigint>,
+  ): Promise<Page<LedgerEntry>> {
+    const where = { accountId, ...sequenceWhere(within) };
+    return this.#page({ entity: LedgerEntry, where, key: 'sequence', order }, range);
+  }
+
+  lastEntryBefore(accountId: string, moment: Date): Promise<LedgerEntry | null> {
+    return this.#em.findOne(
+      LedgerEntry,
+      { accountId, createdAt: { $lt: moment } },
+      { orderBy: { createdAt: 'desc', sequence: 'desc' } },
+    );
+  }
+
+  async entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals> {
+    // As text: SQLite's driver would read a large sum as a double.
+    const row: Record<string, unknown> | null = await this.#em
+      .createQueryBuilder(LedgerEntry)
+      .select([
+        raw('count(*) as entry_count'),
+        raw(
+          'cast(coalesce(sum(case when amount_minor < 0 then -amount_minor end), 0) as char) as debits',
+        ),
+        raw(
+          'cast(coalesce(sum(case when amount_minor > 0 then amount_minor end), 0) as char) as credits',
+        ),
+      ])
+      .where({ accountId, ...sequenceWhere(within) })
+      .execute('get', false);
+    return {
+      entryCount: Number(row?.entry_count ?? 0),
+      debitsMinor: BigInt(String(row?.debits ?? 0)),
+      creditsMinor: BigInt(String(row?.credits ?? 0)),
+    };
+  }
+
+  /**
+   * Times become positions: entries of an account are never earlier than those before them, so that
+   * a range of times is a range of the list's own key, which one index serves.
+   */
+  async #transferWhere(accountId: string, filter: TransferFilter): Promise<FilterQuery<Transfer>> {
+    const { counterpartyIban, counterpartyNamePrefix, amountMinorMin, amountMinorMax } = filter;
+    const conditions: FilterQuery<Transfer>[] = [{ accountId }];
+    if (counterpartyIban !== undefined) conditions.push({ counterpartyIban });
+    if (counterpartyNamePrefix !== undefined) {
+      const end = counterpartyNamePrefix + LAST_CHARACTER;
+      conditions.push({ counterpartyNameFolded: { $gte: counterpartyNamePrefix, $lt: end } });
+    }
+    if (amountMinorMin !== undefined) conditions.push({ amountMinor: { $gte: amountMinorMin } });
+    if (amountMinorMax !== undefined) conditions.push({ amountMinor: { $lte: amountMinorMax } });
+    if (filter.endToEndId !== undefined) conditions.push({ endToEndId: filter.endToEndId });
+    if (filter.from) {
+      const last = await this.lastEntryBefore(accountId, filter.from);
+      if (last) conditions.push({ position: { $gte: firstPositionOf(last.sequence + 1n) } });
+    }
+    if (filter.to) {
+      const last = await this.lastEntryBefore(accountId, filter.to);
+      conditions.push({ position: { $lt: firstPositionOf((last?.sequence ?? 0n) + 1n) } });
+    }
+    return { $and: conditions };
+  }
+
+  /** One page of a list: a range of its key, and one node more to know whether there are others. */
+  async #page<Entity extends object, Key extends string & keyof Entity>(
+    list: KeysetList<Entity, Key>,
+    range: PageRange<Entity[Key] & Position>,
+  ): Promise<Page<Entity>> {
+    const { key } = list;
+    const isDescending = list.order === 'newest-first';
+    const conditions: object[] = [list.where];
+    if (range.after !== undefined) {
+      conditions.push({ [key]: { [isDescending ? '$lt' : '$gt']: range.after } });
+    }
+    if (range.before !== undefined) {
+      conditions.push({ [key]: { [isDescending ? '$gt' : '$lt']: range.before } });
+    }
+    const direction = isDescending === range.fromEnd ? 'asc' : 'desc';
+    const read = await this.#em.find<Entity>(
+      list.entity,
+      { $and: conditions } as FilterQuery<NoInfer<Entity>>,
+      {
+        orderBy: { [key]: direction } as QueryOrderMap<Entity>,
+        limit: range.size + 1,
+      },
+    );
+    return toPage(read, range);
+  }
+}
+
+function sequenceWhere({ first, last }: SequenceRange): {
+  sequence?: { $gte?: bigint; $lte?: bigint };
+} {
+  if (first === undefined && last === undefined) return {};
+  return {
+    sequence: {
+      ...(first !== undefined && { $gte: first }),
+      ...(last !== undefined && { $lte: last }),
+    },
+  };
+}
+
+function inOrderOf<Entity extends { readonly id: string }>(
+  ids: readonly string[],
+  found: readonly Entity[],
+): (Entity | null)[] {
+  const byId = new Map(found.map((entity) => [entity.id, entity]));
+  return ids.map((id) => byId.get(id) ?? null);
+}

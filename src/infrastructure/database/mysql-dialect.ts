@@ -1,0 +1,64 @@
+/**
+ * MySQL 8.4 and MariaDB. Transactions run at READ COMMITTED: balances are read under their row's
+ * lock, and nothing is ever decided on what was read without it, so that REPEATABLE READ's snapshot
+ * would only add gap locks and stale reads.
+ */
+import { DeadlockException, IsolationLevel, LockWaitTimeoutException } from '@mikro-orm/core';
+import { MariaDbDriver } from '@mikro-orm/mariadb';
+import { MySqlDriver } from '@mikro-orm/mysql';
+import { type AbstractSqlDriver, MikroORM } from '@mikro-orm/sql';
+import { CompiledQuery, type DatabaseConnection } from 'kysely';
+import type { Database, DatabaseSettings } from './dialect.js';
+import { ormOptions } from './orm-options.js';
+
+/** Connections that units of work leave for reads. */
+const READ_CONNECTIONS = 2;
+
+/** MariaDB 11.6 and later: the row changed since this transaction's snapshot. */
+const ER_CHECKREAD = 1020;
+
+export async function openMySql(settings: DatabaseSettings): Promise<Database> {
+  const { databaseUrl, databasePoolMax, lockTimeoutMs } = settings;
+  const url = new URL(databaseUrl);
+  const driver = url.protocol === 'mariadb:' ? MariaDbDriver : MySqlDriver;
+  url.protocol = 'mysql:';
+  const orm = await MikroORM.init<AbstractSqlDriver>({
+    ...ormOptions('mysql'),
+    driver,
+    clientUrl: url.href,
+    charset: 'utf8mb4',
+    collate: 'utf8mb4_bin',
+    pool: { max: databasePoolMax },
+    onCreateConnection: (connection) =>
+      prepareSession(connection as DatabaseConnection, lockTimeoutMs),
+  });
+  return {
+    orm,
+    writersMax: databasePoolMax - READ_CONNECTIONS,
+    migratesAtStart: false,
+    snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },
+    isContention: (error) =>
+      error instanceof DeadlockException ||
+      error instanceof LockWaitTimeoutException ||
+      errorNumberOf(error) === ER_CHECKREAD,
+    close: () => orm.close(true),
+  };
+}
+
+/** innodb_lock_wait_timeout counts in whole seconds, at least one: LOCK_TIMEOUT_MS is rounded up. */
+async function prepareSession(
+  connection: DatabaseConnection,
+  lockTimeoutMs: number,
+): Promise<void> {
+  const seconds = Math.ceil(lockTimeoutMs / 1_000);
+  for (const statement of [
+    'set session transaction isolation level read committed',
+    `set session innodb_lock_wait_timeout = ${seconds}`,
+  ]) {
+    await connection.executeQuery(CompiledQuery.raw(statement));
+  }
+}
+
+function errorNumberOf(error: unknown): unknown {
+  return error instanceof Error && 'errno' in error ? error.errno : undefined;
+}

@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url';
+import { Migrator } from '@mikro-orm/migrations';
+import type { Options } from '@mikro-orm/sql';
+import { ENTITIES } from '../../entities/index.js';
+
+/** Migrations stand beside src in a checkout, and compiled beside the server in dist. */
+const MIGRATIONS = new URL(
+  import.meta.url.endsWith('.ts') ? '../../../migrations/' : '../../migrations/',
+  import.meta.url,
+);
+
+/** What MikroORM is told for every dialect. */
+export function ormOptions(dialect: 'mysql' | 'sqlite'): Options {
+  return {
+    entities: [...ENTITIES],
+    extensions: [Migrator],
+    migrations: {
+      path: fileURLToPath(new URL(dialect, MIGRATIONS)),
+      tableName: 'virement_migration',
+      snapshot: false,
+      silent: true,
+      // MySQL commits every DDL statement by itself.
+      transactional: dialect === 'sqlite',
+      allOrNothing: dialect === 'sqlite',
+    },
+    forceUtcTimezone: true,
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * What a client hears of an error. Ours, that a client can mend, keep their message and have a code;
+ * everything unexpected is masked, and logged with the request id that the client gets.
+ */
+import type { ApolloServerPlugin } from '@apollo/server';
+import { unwrapResolverError } from '@apollo/server/errors';
+import type { GraphQLError, GraphQLFormattedError } from 'graphql';
+import { BadUserInputError } from '../../domain/errors.js';
+import type { RequestContext } from '../../resolvers/context.js';
+import type { Logger } from '../observability/logger.js';
+
+export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
+
+/** The whole of what is said of a mistake of ours. */
+export function maskedError(requestId: string): GraphQLFormattedError {
+  return {
+    message: 'Something went wrong on our side; nothing more can be said here.',
+    extensions: { code: INTERNAL_SERVER_ERROR, requestId },
+  };
+}
+
+/** Gives every error its code, and logs those that nobody expected. */
+export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> {
+  return {
+    requestDidStart: async () => ({
+      didEncounterErrors: async ({ errors, contextValue: { requestId } }) => {
+        for (const error of errors) classify(error, requestId, logger);
+      },
+    }),
+  };
+}
+
+function classify(error: GraphQLError, requestId: string, logger: Logger): void {
+  const cause = unwrapResolverError(error);
+  if (cause instanceof BadUserInputError) error.extensions.code = 'BAD_USER_INPUT';
+  if (error.extensions.code !== undefined) return;
+  Object.assign(error.extensions, { code: INTERNAL_SERVER_ERROR, requestId });
+  logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');
+}
+
+/** Apollo's formatError: masks what is ours alone to know. */
+export function formatError(formatted: GraphQLFormattedError): GraphQLFormattedError {
+  const { code, requestId } = formatted.extensions ?? {};
+  if (code !== INTERNAL_SERVER_ERROR) return formatted;
+  const { locations, path } = formatted;
+  return {
+    ...maskedError(String(requestId)),
+    ...(locations && { locations }),
+    ...(path && { path }),
+  };
+}

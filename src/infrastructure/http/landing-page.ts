@@ -1,0 +1,27 @@
+/** What a browser finds at the root. */
+export const LANDING_PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Virement</title>
+<style>
+  :root { color-scheme: light dark; font: 16px/1.6 system-ui, sans-serif; }
+  body { max-width: 42rem; margin: 12vh auto; padding: 0 1.5rem; }
+  h1 { margin: 0; font-size: 2rem; letter-spacing: -0.02em; }
+  li { margin: 0.4rem 0; }
+  code { font-size: 0.95em; }
+</style>
+</head>
+<body>
+<h1>Virement</h1>
+<p>Bulk transfers over GraphQL: thousands of credit transfers in one commit, or nothing.</p>
+<ul>
+<li><a href="/graphiql/">GraphiQL</a>: try it, with examples</li>
+<li><code>POST <a href="/graphql">/graphql</a></code>: the API</li>
+<li><a href="/schema.graphql">/schema.graphql</a>: the schema</li>
+<li><a href="/healthz">/healthz</a>: whether it is up</li>
+</ul>
+</body>
+</html>
+`;

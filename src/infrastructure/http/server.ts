@@ -1,0 +1,139 @@
+import { fileURLToPath } from 'node:url';
+import { ApolloServer } from '@apollo/server';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import fastifyApollo from '@as-integrations/fastify';
+import fastifyStatic from '@fastify/static';
+import {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify';
+import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import { v4 as newRequestId } from 'uuid';
+import type { LedgerReader } from '../../application/ports.js';
+import type { RequestContext } from '../../resolvers/context.js';
+import { makeLoaders } from '../../resolvers/loaders.js';
+import type { Logger } from '../observability/logger.js';
+import { errorPlugin, formatError, maskedError } from './graphql-errors.js';
+import { LANDING_PAGE } from './landing-page.js';
+
+export interface HttpServerPorts {
+  readonly schema: GraphQLSchema;
+  readonly reader: LedgerReader;
+  readonly logger: Logger;
+  /** Bytes of one request's body. */
+  readonly bodyLimitBytes: number;
+  /** Whether the database answers. */
+  readonly isHealthy: () => Promise<boolean>;
+}
+
+/** The built GraphiQL: beside the server in dist, in dist from a checkout's sources. */
+const WEB = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web' : '../../web', import.meta.url),
+);
+
+/** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
+export function sdlOf(schema: GraphQLSchema): string {
+  return `${printSchema(lexicographicSortSchema(schema))}\n`;
+}
+
+/** Everything that is served over HTTP. The caller listens, and closes. */
+export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
+  const { schema, reader, logger, bodyLimitBytes, isHealthy } = ports;
+  const loggerInstance: FastifyBaseLogger = logger;
+  const app = fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: bodyLimitBytes,
+    genReqId: () => newRequestId(),
+    requestIdHeader: false,
+  });
+  answerErrorsAsGraphQL(app, logger);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+
+  const apollo = new ApolloServer<RequestContext>({
+    schema,
+    formatError,
+    introspection: true,
+    includeStacktraceInErrorResponses: false,
+    persistedQueries: false,
+    stopOnTerminationSignals: false,
+    plugins: [ApolloServerPluginLandingPageDisabled(), errorPlugin(logger)],
+    logger,
+  });
+  await apollo.start();
+  app.addHook('onClose', () => apollo.stop());
+  await app.register(fastifyApollo(apollo), {
+    path: '/graphql',
+    context: async (request: FastifyRequest) => contextOf(request, reader),
+  });
+
+  const sdl = sdlOf(schema);
+  app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));
+  app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
+  app.get('/healthz', async (_, reply) => {
+    const isUp = await isHealthy();
+    return reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'unavailable' });
+  });
+  await app.register(fastifyStatic, {
+    root: WEB,
+    prefix: '/graphiql',
+    index: 'graphiql.html',
+    redirect: true,
+  });
+  return app;
+}
+
+function contextOf(request: FastifyRequest, reader: LedgerReader): RequestContext {
+  return {
+    requestId: request.id,
+    idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
+    reader,
+    loaders: makeLoaders(reader),
+  };
+}
+
+/** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
+const CODES: Readonly<Record<number, string>> = {
+  400: 'BAD_REQUEST',
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
+  413: 'PAYLOAD_TOO_LARGE',
+  414: 'URI_TOO_LONG',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+};
+
+/** Answers every error in GraphQL's form, so that a client has one form to read. */
+function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
+  // JSON.parse says where a text stops being JSON; Fastify's own parser does not.
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+    try {
+      done(null, JSON.parse(String(body)));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      done(Object.assign(new Error(`The body is not JSON: ${reason}`), { statusCode: 400 }));
+    }
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const message = `There is no ${request.method} ${request.url.slice(0, 100)} here.`;
+    return reply.code(404).send({ errors: [{ message, extensions: { code: CODES[404] } }] });
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    // A Host header that makes no URL.
+    const status = error.code === 'ERR_INVALID_URL' ? 400 : (error.statusCode ?? 500);
+    const code = CODES[status];
+    if (status < 500 && code !== undefined) {
+      return reply
+        .code(status)
+        .send({ errors: [{ message: error.message, extensions: { code } }] });
+    }
+    logger.error({ err: error, requestId: request.id }, 'Unexpected error');
+    return reply.code(500).send({ errors: [maskedError(request.id)] });
+  });
+}

@@ -1,0 +1,166 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { CreditAccount } from '../application/credit-account.js';
+import type { OpenAccount } from '../application/open-account.js';
+import { readStatement } from '../application/read-statement.js';
+import { normaliseIban } from '../domain/iban.js';
+import { pageRange } from '../domain/page.js';
+import { AccountConnection, AccountType } from '../schema/account.js';
+import { BulkTransferConnection, type BulkTransferType } from '../schema/bulk-transfer.js';
+import {
+  AccountCreditedType,
+  CreditAccountInput,
+  CreditAccountResult,
+} from '../schema/credit-account.js';
+import { LedgerEntryConnection, type LedgerEntryType } from '../schema/ledger-entry.js';
+import { AccountOpenedType, OpenAccountInput, OpenAccountResult } from '../schema/open-account.js';
+import { type Connection, ForwardPageArgs, PageArgs } from '../schema/page.js';
+import { CalendarDate } from '../schema/scalars.js';
+import { StatementType } from '../schema/statement.js';
+import { TransferConnection, TransferFilterInput, type TransferType } from '../schema/transfer.js';
+import { AccountExistsType } from '../schema/user-errors.js';
+import type { RequestContext } from './context.js';
+import { ACCOUNTS, bulkTransfersOf, ledgerEntriesOf, transfersOf } from './cursor-scopes.js';
+import { idempotencyKeyOf } from './idempotency-key.js';
+import { loadReferenced } from './loaders.js';
+import {
+  make,
+  presentAccount,
+  presentBulkTransfer,
+  presentLedgerEntry,
+  presentPage,
+  presentStatement,
+  presentTransfer,
+} from './present.js';
+import { outcomeOf } from './present-rejection.js';
+import { readTransferFilter } from './transfer-filter.js';
+
+@Resolver(() => AccountType)
+export class AccountResolver {
+  constructor(
+    private readonly openAccountUseCase: OpenAccount,
+    private readonly creditAccountUseCase: CreditAccount,
+  ) {}
+
+  @Query(() => AccountType, { nullable: true })
+  async account(
+    @Arg('iban', () => String) iban: string,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<AccountType | null> {
+    const account = await reader.accountByIban(normaliseIban(iban));
+    return account && presentAccount(account);
+  }
+
+  @Query(() => AccountConnection, { description: 'Oldest first.' })
+  async accounts(
+    @Args(() => PageArgs) page: PageArgs,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<Connection<AccountType>> {
+    const accounts = await reader.accounts(pageRange(page, ACCOUNTS));
+    return presentPage(accounts, ACCOUNTS, (account) => account.id, presentAccount);
+  }
+
+  @Mutation(() => OpenAccountResult, { description: "For the bank's own staff." })
+  openAccount(
+    @Arg('input', () => OpenAccountInput) input: OpenAccountInput,
+  ): Promise<typeof OpenAccountResult> {
+    return outcomeOf(async () => {
+      const account = await this.openAccountUseCase(input);
+      return make(AccountOpenedType, { account: presentAccount(account) });
+    }) as Promise<typeof OpenAccountResult>;
+  }
+
+  @Mutation(() => CreditAccountResult, { description: "For the bank's own staff." })
+  creditAccount(
+    @Arg('input', () => CreditAccountInput) input: CreditAccountInput,
+    @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<typeof CreditAccountResult> {
+    const idempotencyKey = idempotencyKeyOf(input, context, info);
+    return outcomeOf(async () => {
+      const { account, entry, replayed } = await this.creditAccountUseCase({
+        ...input,
+        idempotencyKey,
+      });
+      context.loaders.account.clearAll();
+      return make(AccountCreditedType, {
+        account: presentAccount(account),
+        entry: presentLedgerEntry(entry),
+        replayed,
+      });
+    }) as Promise<typeof CreditAccountResult>;
+  }
+
+  @FieldResolver(() => BulkTransferConnection, { description: 'Newest first.' })
+  async bulkTransfers(
+    @Root() { id }: AccountType,
+    @Args(() => PageArgs) page: PageArgs,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<Connection<BulkTransferType>> {
+    const scope = bulkTransfersOf(id);
+    const bulkTransfers = await reader.bulkTransfers(id, pageRange(page, scope));
+    return presentPage(bulkTransfers, scope, (bulk) => bulk.sequence, presentBulkTransfer);
+  }
+
+  @FieldResolver(() => TransferConnection, { description: 'Newest first.' })
+  async transfers(
+    @Root() { id, currency }: AccountType,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => TransferFilterInput, { nullable: true })
+    filter: TransferFilterInput | null,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<Connection<TransferType>> {
+    const scope = transfersOf(id);
+    const bounds = readTransferFilter(filter ?? {}, currency);
+    const transfers = await reader.transfers(id, bounds, pageRange(page, scope));
+    return presentPage(transfers, scope, (transfer) => transfer.position, presentTransfer);
+  }
+
+  @FieldResolver(() => LedgerEntryConnection, { description: 'Newest first.' })
+  async entries(
+    @Root() { id }: AccountType,
+    @Args(() => PageArgs) page: PageArgs,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<Connection<LedgerEntryType>> {
+    const scope = ledgerEntriesOf(id);
+    const entries = await reader.entries(id, {}, 'newest-first', pageRange(page, scope));
+    return presentPage(entries, scope, (entry) => entry.sequence, presentLedgerEntry);
+  }
+
+  @FieldResolver(() => StatementType, { description: 'Both days included, UTC.' })
+  async statement(
+    @Root() { id }: AccountType,
+    @Arg('from', () => CalendarDate) from: string,
+    @Arg('to', () => CalendarDate) to: string,
+    @Ctx() { loaders, reader }: RequestContext,
+  ): Promise<StatementType> {
+    const account = await loadReferenced(loaders.account, id);
+    return presentStatement(await readStatement(account, from, to, reader));
+  }
+}
+
+@Resolver(() => StatementType)
+export class StatementResolver {
+  @FieldResolver(() => LedgerEntryConnection, { description: 'Oldest first.' })
+  async entries(
+    @Root() { account, within }: StatementType,
+    @Args(() => ForwardPageArgs) page: ForwardPageArgs,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<Connection<LedgerEntryType>> {
+    const scope = ledgerEntriesOf(account.id);
+    const range = pageRange(page, scope);
+    const entries = await reader.entries(account.id, within, 'oldest-first', range);
+    return presentPage(entries, scope, (entry) => entry.sequence, presentLedgerEntry);
+  }
+}
+
+@Resolver(() => AccountExistsType)
+export class AccountExistsResolver {
+  @FieldResolver(() => AccountType)
+  async account(
+    @Root() { accountId }: AccountExistsType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<AccountType> {
+    return presentAccount(await loadReferenced(loaders.account, accountId));
+  }
+}

@@ -1,0 +1,30 @@
+import 'reflect-metadata';
+import type { GraphQLSchema } from 'graphql';
+import { buildSchemaSync, type ContainerType } from 'type-graphql';
+import { AccountExistsResolver, AccountResolver, StatementResolver } from './account.resolver.js';
+import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
+import { LedgerEntryResolver } from './ledger-entry.resolver.js';
+import { NodeResolver } from './node.resolver.js';
+import { TransferResolver } from './transfer.resolver.js';
+
+/**
+ * The executable schema.
+ * @param container gives the instance of each resolver class
+ */
+export function buildSchema(container: ContainerType): GraphQLSchema {
+  return buildSchemaSync({
+    resolvers: [
+      AccountResolver,
+      StatementResolver,
+      AccountExistsResolver,
+      BulkTransferResolver,
+      IdempotencyKeyReusedResolver,
+      TransferResolver,
+      LedgerEntryResolver,
+      NodeResolver,
+    ],
+    container,
+    // Inputs are judged by the domain's rules, which name every row; class-validator names none.
+    validate: false,
+  });
+}

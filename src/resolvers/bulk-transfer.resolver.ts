@@ -1,0 +1,159 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import {
+  Arg,
+  Args,
+  Ctx,
+  FieldResolver,
+  ID,
+  Info,
+  Mutation,
+  Query,
+  Resolver,
+  Root,
+} from 'type-graphql';
+import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
+import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
+import { normaliseIban } from '../domain/iban.js';
+import { isId, pageRange } from '../domain/page.js';
+import { AccountType } from '../schema/account.js';
+import { BulkTransferType } from '../schema/bulk-transfer.js';
+import { type Connection, PageArgs } from '../schema/page.js';
+import {
+  BulkTransferPerformedType,
+  BulkTransferValidationType,
+  PerformBulkTransferInput,
+  PerformBulkTransferResult,
+} from '../schema/perform-bulk-transfer.js';
+import { TransferConnection, type TransferType } from '../schema/transfer.js';
+import { IdempotencyKeyReusedType } from '../schema/user-errors.js';
+import type { RequestContext } from './context.js';
+import { transfersOf } from './cursor-scopes.js';
+import { idempotencyKeyOf } from './idempotency-key.js';
+import { loadReferenced } from './loaders.js';
+import {
+  make,
+  presentAccount,
+  presentBulkTransfer,
+  presentMoney,
+  presentPage,
+  presentTransfer,
+} from './present.js';
+import { outcomeOf, presentProblem, presentRejection } from './present-rejection.js';
+
+@Resolver(() => BulkTransferType)
+export class BulkTransferResolver {
+  constructor(
+    private readonly performUseCase: PerformBulkTransfer,
+    private readonly validateUseCase: ValidateBulkTransfer,
+  ) {}
+
+  @Mutation(() => PerformBulkTransferResult, {
+    description: "All of the bulk's transfers and the balance update in one commit, or nothing.",
+  })
+  performBulkTransfer(
+    @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
+    @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<typeof PerformBulkTransferResult> {
+    const idempotencyKey = idempotencyKeyOf(input, context, info);
+    return outcomeOf(async () => {
+      const { bulkTransfer, account, replayed } = await this.performUseCase({
+        ...input,
+        idempotencyKey,
+      });
+      context.loaders.account.clearAll();
+      return make(BulkTransferPerformedType, {
+        bulkTransfer: presentBulkTransfer(bulkTransfer),
+        account: presentAccount(account),
+        replayed,
+      });
+    }) as Promise<typeof PerformBulkTransferResult>;
+  }
+
+  @Query(() => BulkTransferValidationType, {
+    description:
+      'The dry run of performBulkTransfer: the same checks by the same code, nothing kept.',
+  })
+  async validateBulkTransfer(
+    @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
+    @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<BulkTransferValidationType> {
+    const validation = await this.validateUseCase({
+      ...input,
+      idempotencyKey: idempotencyKeyOf(input, context, info),
+    });
+    const { totalAmountMinor, balanceAfterMinor, rejection } = validation;
+    const money = (minorUnits: bigint | undefined) =>
+      minorUnits === undefined || validation.currency === undefined
+        ? null
+        : presentMoney(minorUnits, validation.currency);
+    return make(BulkTransferValidationType, {
+      valid: rejection === undefined,
+      transferCount: validation.transferCount,
+      totalAmount: money(totalAmountMinor),
+      balanceAfter: money(balanceAfterMinor),
+      problems: validation.problems.map(presentProblem),
+      error: rejection ? presentRejection(rejection) : null,
+    });
+  }
+
+  @Query(() => BulkTransferType, { nullable: true })
+  async bulkTransfer(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<BulkTransferType | null> {
+    const bulkTransfer = isId(id) ? await loaders.bulkTransfer.load(id) : null;
+    return bulkTransfer && presentBulkTransfer(bulkTransfer);
+  }
+
+  @Query(() => BulkTransferType, {
+    nullable: true,
+    description: 'What became of a request whose answer was lost.',
+  })
+  async bulkTransferByIdempotencyKey(
+    @Arg('accountIban', () => String) accountIban: string,
+    @Arg('idempotencyKey', () => String) idempotencyKey: string,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<BulkTransferType | null> {
+    const account = await reader.accountByIban(normaliseIban(accountIban));
+    const bulkTransfer = account && (await reader.bulkTransferByKey(account.id, idempotencyKey));
+    return bulkTransfer && presentBulkTransfer(bulkTransfer);
+  }
+
+  @FieldResolver(() => AccountType)
+  async account(
+    @Root() { accountId }: BulkTransferType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<AccountType> {
+    return presentAccount(await loadReferenced(loaders.account, accountId));
+  }
+
+  @FieldResolver(() => TransferConnection, { description: 'In the order given.' })
+  async transfers(
+    @Root() { id, accountId }: BulkTransferType,
+    @Args(() => PageArgs) page: PageArgs,
+    @Ctx() { reader, loaders }: RequestContext,
+  ): Promise<Connection<TransferType>> {
+    const scope = transfersOf(accountId);
+    const range = pageRange(page, scope);
+    const bulkTransfer = await loadReferenced(loaders.bulkTransfer, id);
+    const transfers = await reader.transfersOfBulk(bulkTransfer, range);
+    return presentPage(transfers, scope, (transfer) => transfer.position, presentTransfer);
+  }
+}
+
+@Resolver(() => IdempotencyKeyReusedType)
+export class IdempotencyKeyReusedResolver {
+  @FieldResolver(() => BulkTransferType, {
+    nullable: true,
+    description: 'The one that the key stands for.',
+  })
+  async bulkTransfer(
+    @Root() { bulkTransferId }: IdempotencyKeyReusedType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<BulkTransferType | null> {
+    if (bulkTransferId === null) return null;
+    return presentBulkTransfer(await loadReferenced(loaders.bulkTransfer, bulkTransferId));
+  }
+}

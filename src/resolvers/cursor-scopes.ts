@@ -1,0 +1,18 @@
+import { type CursorScope, parseId, parseNumber } from '../domain/page.js';
+
+/** The lists that cursors belong to. A cursor of one is refused by all others. */
+export const ACCOUNTS: CursorScope<string> = { kind: 'account', ownerId: '', parse: parseId };
+
+export function bulkTransfersOf(accountId: string): CursorScope<bigint> {
+  return { kind: 'bulk-transfer', ownerId: accountId, parse: parseNumber };
+}
+
+/** Of an account, filtered or not, and of each of its bulks. */
+export function transfersOf(accountId: string): CursorScope<bigint> {
+  return { kind: 'transfer', ownerId: accountId, parse: parseNumber };
+}
+
+/** Of an account, and of its statements. */
+export function ledgerEntriesOf(accountId: string): CursorScope<bigint> {
+  return { kind: 'ledger-entry', ownerId: accountId, parse: parseNumber };
+}

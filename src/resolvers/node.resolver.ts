@@ -1,0 +1,31 @@
+import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
+import { isId } from '../domain/page.js';
+import { NodeType } from '../schema/node.js';
+import type { RequestContext } from './context.js';
+import {
+  presentAccount,
+  presentBulkTransfer,
+  presentLedgerEntry,
+  presentTransfer,
+} from './present.js';
+
+@Resolver(() => NodeType)
+export class NodeResolver {
+  @Query(() => NodeType, { nullable: true })
+  async node(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<NodeType | null> {
+    if (!isId(id)) return null;
+    const [account, bulkTransfer, transfer, entry] = await Promise.all([
+      loaders.account.load(id),
+      loaders.bulkTransfer.load(id),
+      loaders.transfer.load(id),
+      loaders.ledgerEntry.load(id),
+    ]);
+    if (account) return presentAccount(account);
+    if (bulkTransfer) return presentBulkTransfer(bulkTransfer);
+    if (transfer) return presentTransfer(transfer);
+    return entry && presentLedgerEntry(entry);
+  }
+}

@@ -1,0 +1,101 @@
+import { DomainError, type Rejection } from '../domain/errors.js';
+import { formatAmount } from '../domain/money.js';
+import type { Problem } from '../domain/problem.js';
+import {
+  AccountBusyType,
+  AccountExistsType,
+  AccountNotFoundType,
+  IdempotencyKeyReusedType,
+  InsufficientFundsType,
+  InvalidBulkTransferType,
+  InvalidInputType,
+  TransferProblemType,
+  type UserErrorType,
+} from '../schema/user-errors.js';
+import { make, presentMoney } from './present.js';
+
+type Presenters = {
+  [Code in Rejection['code']]: (rejection: Extract<Rejection, { code: Code }>) => UserErrorType;
+};
+
+/** Each rejection as the type that the API has for it: a new one without an entry does not compile. */
+const PRESENTERS = {
+  INVALID_BULK_TRANSFER: ({ code, problems, problemCount }) =>
+    make(InvalidBulkTransferType, {
+      code,
+      message: `The bulk has ${problemCount} ${problemCount === 1 ? 'problem' : 'problems'}; nothing was done.`,
+      retryable: false,
+      problemCount,
+      problems: problems.map(presentProblem),
+    }),
+  INSUFFICIENT_FUNDS: ({ code, balanceMinor, totalAmountMinor, currency }) =>
+    make(InsufficientFundsType, {
+      code,
+      message: `The balance of ${formatAmount(balanceMinor, currency)} ${currency} does not cover ${formatAmount(totalAmountMinor, currency)} ${currency}.`,
+      retryable: true,
+      balance: presentMoney(balanceMinor, currency),
+      totalAmount: presentMoney(totalAmountMinor, currency),
+      shortfall: presentMoney(totalAmountMinor - balanceMinor, currency),
+    }),
+  ACCOUNT_NOT_FOUND: ({ code, iban }) =>
+    make(AccountNotFoundType, {
+      code,
+      message: 'No account here has this IBAN.',
+      retryable: false,
+      iban,
+    }),
+  IDEMPOTENCY_KEY_REUSED: ({ code, bulkTransferId }) =>
+    make(IdempotencyKeyReusedType, {
+      code,
+      message: 'The idempotency key stands for a request with another content.',
+      retryable: false,
+      bulkTransferId: bulkTransferId ?? null,
+    }),
+  ACCOUNT_BUSY: ({ code }) =>
+    make(AccountBusyType, {
+      code,
+      message: 'The account is busy; nothing was done. Try again.',
+      retryable: true,
+    }),
+  ACCOUNT_EXISTS: ({ code, accountId }) =>
+    make(AccountExistsType, {
+      code,
+      message: 'An account here has this IBAN already.',
+      retryable: false,
+      accountId,
+    }),
+  INVALID_INPUT: ({ code, problems }) =>
+    make(InvalidInputType, {
+      code,
+      message: `The input has ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing was done.`,
+      retryable: false,
+      problems: problems.map(presentProblem),
+    }),
+} as const satisfies Presenters;
+
+export function presentProblem({ index, field, code, message }: Problem): TransferProblemType {
+  return make(TransferProblemType, { index: index ?? null, field, code, message });
+}
+
+/** A rejection as a member of a mutation's union. */
+export function presentRejection(rejection: Rejection): RejectionType {
+  const present: (rejection: never) => RejectionType = PRESENTERS[rejection.code];
+  return present(rejection as never);
+}
+
+type RejectionType = ReturnType<(typeof PRESENTERS)[Rejection['code']]>;
+
+/**
+ * What a use case comes to: what it returns, or the rejection it throws. Anything else that it
+ * throws is a mistake of ours, and masked at the edge.
+ */
+export async function outcomeOf<Success>(
+  work: () => Promise<Success>,
+): Promise<Success | RejectionType> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DomainError) return presentRejection(error.rejection);
+    throw error;
+  }
+}

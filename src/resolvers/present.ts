@@ -1,0 +1,125 @@
+/** How the ledger's entities appear in the API: one function a type, each row made once. */
+import type { ClassType } from 'type-graphql';
+import type { AccountStatement } from '../application/read-statement.js';
+import { formatAmount } from '../domain/money.js';
+import { type CursorScope, encodeCursor, type Page, type Position } from '../domain/page.js';
+import type { Account } from '../entities/account.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { Transfer } from '../entities/transfer.entity.js';
+import { AccountType } from '../schema/account.js';
+import { BulkTransferType } from '../schema/bulk-transfer.js';
+import { LedgerEntryType } from '../schema/ledger-entry.js';
+import { MoneyType } from '../schema/money.js';
+import type { Connection } from '../schema/page.js';
+import { StatementType } from '../schema/statement.js';
+import { TransferType } from '../schema/transfer.js';
+
+/** An object of a schema class, which tells GraphQL its type. */
+export function make<T extends object>(type: ClassType<T>, fields: T): T {
+  return Object.assign(new type(), fields);
+}
+
+export function presentMoney(minorUnits: bigint, currency: string): MoneyType {
+  return make(MoneyType, { amount: formatAmount(minorUnits, currency), minorUnits, currency });
+}
+
+export function presentAccount(account: Account): AccountType {
+  return make(AccountType, {
+    id: account.id,
+    organizationId: account.organizationId,
+    organizationName: account.organizationName,
+    iban: account.iban,
+    bic: account.bic,
+    currency: account.currency,
+    balance: presentMoney(account.balanceMinor, account.currency),
+    sequence: account.sequence,
+    createdAt: account.createdAt,
+  });
+}
+
+export function presentBulkTransfer(bulkTransfer: BulkTransfer): BulkTransferType {
+  const { currency } = bulkTransfer;
+  return make(BulkTransferType, {
+    id: bulkTransfer.id,
+    accountId: bulkTransfer.accountId,
+    idempotencyKey: bulkTransfer.idempotencyKey,
+    transferCount: bulkTransfer.transferCount,
+    totalAmount: presentMoney(bulkTransfer.totalAmountMinor, currency),
+    balanceAfter: presentMoney(bulkTransfer.balanceAfterMinor, currency),
+    status: 'PERFORMED',
+    createdAt: bulkTransfer.createdAt,
+  });
+}
+
+export function presentTransfer(transfer: Transfer): TransferType {
+  return make(TransferType, {
+    id: transfer.id,
+    accountId: transfer.accountId,
+    bulkTransferId: transfer.bulkTransferId,
+    index: transfer.index,
+    amount: presentMoney(transfer.amountMinor, transfer.currency),
+    counterpartyName: transfer.counterpartyName,
+    counterpartyIban: transfer.counterpartyIban,
+    counterpartyBic: transfer.counterpartyBic,
+    description: transfer.description,
+    endToEndId: transfer.endToEndId,
+    createdAt: transfer.createdAt,
+  });
+}
+
+export function presentLedgerEntry(entry: LedgerEntry): LedgerEntryType {
+  return make(LedgerEntryType, {
+    id: entry.id,
+    accountId: entry.accountId,
+    bulkTransferId: entry.bulkTransferId,
+    sequence: entry.sequence,
+    kind: entry.kind,
+    amount: presentMoney(entry.amountMinor, entry.currency),
+    balanceAfter: presentMoney(entry.balanceAfterMinor, entry.currency),
+    description: entry.description,
+    createdAt: entry.createdAt,
+  });
+}
+
+export function presentStatement(statement: AccountStatement): StatementType {
+  const { account, from, to, within, entryCount } = statement;
+  const money = (minorUnits: bigint) => presentMoney(minorUnits, account.currency);
+  return make(StatementType, {
+    account: presentAccount(account),
+    from,
+    to,
+    within,
+    entryCount,
+    openingBalance: money(statement.openingBalanceMinor),
+    closingBalance: money(statement.closingBalanceMinor),
+    totalDebits: money(statement.debitsMinor),
+    totalCredits: money(statement.creditsMinor),
+  });
+}
+
+/**
+ * A page as a connection.
+ * @param positionOf the node's place in the list, which its cursor stands for
+ */
+export function presentPage<Entity, Node, P extends Position>(
+  page: Page<Entity>,
+  scope: CursorScope<P>,
+  positionOf: (entity: Entity) => P,
+  present: (entity: Entity) => Node,
+): Connection<Node> {
+  const edges = page.nodes.map((entity) => ({
+    cursor: encodeCursor(scope, positionOf(entity)),
+    node: present(entity),
+  }));
+  return {
+    edges,
+    nodes: edges.map((edge) => edge.node),
+    pageInfo: {
+      hasNextPage: page.hasNextPage,
+      hasPreviousPage: page.hasPreviousPage,
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+  };
+}

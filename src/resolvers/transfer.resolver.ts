@@ -1,0 +1,36 @@
+import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
+import { isId } from '../domain/page.js';
+import { AccountType } from '../schema/account.js';
+import { BulkTransferType } from '../schema/bulk-transfer.js';
+import { TransferType } from '../schema/transfer.js';
+import type { RequestContext } from './context.js';
+import { loadReferenced } from './loaders.js';
+import { presentAccount, presentBulkTransfer, presentTransfer } from './present.js';
+
+@Resolver(() => TransferType)
+export class TransferResolver {
+  @Query(() => TransferType, { nullable: true })
+  async transfer(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<TransferType | null> {
+    const transfer = isId(id) ? await loaders.transfer.load(id) : null;
+    return transfer && presentTransfer(transfer);
+  }
+
+  @FieldResolver(() => BulkTransferType)
+  async bulkTransfer(
+    @Root() { bulkTransferId }: TransferType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<BulkTransferType> {
+    return presentBulkTransfer(await loadReferenced(loaders.bulkTransfer, bulkTransferId));
+  }
+
+  @FieldResolver(() => AccountType, { description: 'The account debited.' })
+  async account(
+    @Root() { accountId }: TransferType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<AccountType> {
+    return presentAccount(await loadReferenced(loaders.account, accountId));
+  }
+}

@@ -1,0 +1,55 @@
+import { GraphQLError, GraphQLScalarType } from 'graphql';
+import { GraphQLDateTimeISO, GraphQLLocalDate } from 'graphql-scalars';
+
+/** RFC 3339, UTC, milliseconds. */
+export const DateTime = new GraphQLScalarType({
+  ...GraphQLDateTimeISO.toConfig(),
+  name: 'DateTime',
+  description: 'A moment, RFC 3339 in UTC with milliseconds: 2026-11-23T09:30:00.000Z.',
+  serialize: (value) => (value instanceof Date ? value.toISOString() : refuse('DateTime', value)),
+});
+
+/** A day. */
+export const CalendarDate = new GraphQLScalarType({
+  ...GraphQLLocalDate.toConfig(),
+  name: 'Date',
+  description: 'A day: YYYY-MM-DD.',
+});
+
+export const Decimal = textScalar(
+  'Decimal',
+  'An amount in major units, with exactly the fraction digits of its currency: "14.50".',
+);
+
+export const Iban = textScalar('IBAN', 'An IBAN in its electronic form: no spaces, upper case.');
+
+export const Bic = textScalar('BIC', 'A BIC (ISO 9362): 8 or 11 characters, upper case.');
+
+export const Currency = textScalar('Currency', 'An ISO 4217 currency code: EUR.');
+
+export const Cursor = textScalar(
+  'Cursor',
+  'A place in a list. Opaque: take it from an edge or from pageInfo, and give it back as it is.',
+);
+
+export const Int64 = new GraphQLScalarType({
+  name: 'Int64',
+  description: 'A signed 64-bit integer as a string of digits: minor units, sequences.',
+  serialize: (value) => (typeof value === 'bigint' ? value.toString() : refuse('Int64', value)),
+});
+
+/** A string with a meaning of its own; as an input, any string: its use says what is wrong with it. */
+function textScalar(name: string, description: string): GraphQLScalarType<string, string> {
+  const asText = (value: unknown) => (typeof value === 'string' ? value : refuse(name, value));
+  return new GraphQLScalarType({
+    name,
+    description,
+    serialize: asText,
+    parseValue: asText,
+    parseLiteral: (node) => ('value' in node ? asText(node.value) : refuse(name, node.kind)),
+  });
+}
+
+function refuse(name: string, value: unknown): never {
+  throw new GraphQLError(`${name} cannot represent ${JSON.stringify(String(value))}`);
+}

@@ -1,0 +1,37 @@
+import { Field, Int, ObjectType } from 'type-graphql';
+import { AccountType } from './account.js';
+import { MoneyType } from './money.js';
+import { CalendarDate } from './scalars.js';
+
+@ObjectType('Statement', {
+  description: 'An account over some days, UTC.',
+  simpleResolvers: true,
+})
+export class StatementType {
+  /** What its entries are read by. */
+  within!: { readonly first: bigint; readonly last: bigint };
+
+  @Field(() => AccountType)
+  account!: AccountType;
+
+  @Field(() => CalendarDate, { description: 'The first day.' })
+  from!: string;
+
+  @Field(() => CalendarDate, { description: 'The last day, included.' })
+  to!: string;
+
+  @Field(() => MoneyType)
+  openingBalance!: MoneyType;
+
+  @Field(() => MoneyType, { description: 'openingBalance + totalCredits - totalDebits, always.' })
+  closingBalance!: MoneyType;
+
+  @Field(() => MoneyType)
+  totalDebits!: MoneyType;
+
+  @Field(() => MoneyType)
+  totalCredits!: MoneyType;
+
+  @Field(() => Int)
+  entryCount!: number;
+}

@@ -1,0 +1,68 @@
+import { Field, InputType, Int, ObjectType } from 'type-graphql';
+import { MoneyType } from './money.js';
+import { NodeType } from './node.js';
+import { connectionOf } from './page.js';
+import { Bic, DateTime, Iban } from './scalars.js';
+
+@ObjectType('Transfer', {
+  implements: NodeType,
+  description: 'One credit transfer of a bulk. Nothing of it ever changes.',
+  simpleResolvers: true,
+})
+export class TransferType extends NodeType {
+  accountId!: string;
+
+  bulkTransferId!: string;
+
+  @Field(() => Int, { description: '0-based position in the bulk.' })
+  index!: number;
+
+  @Field(() => MoneyType)
+  amount!: MoneyType;
+
+  @Field(() => String)
+  counterpartyName!: string;
+
+  @Field(() => Iban)
+  counterpartyIban!: string;
+
+  @Field(() => Bic, { nullable: true })
+  counterpartyBic!: string | null;
+
+  @Field(() => String)
+  description!: string;
+
+  @Field(() => String, { nullable: true })
+  endToEndId!: string | null;
+
+  @Field(() => DateTime)
+  createdAt!: Date;
+}
+
+export const TransferConnection = connectionOf('Transfer', TransferType);
+
+@InputType('TransferFilter', {
+  description: 'Which transfers of an account; all that is given must hold.',
+})
+export class TransferFilterInput {
+  @Field(() => String, { nullable: true, description: 'Spaces and lower case are accepted.' })
+  counterpartyIban?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'A prefix; case does not matter.' })
+  counterpartyName?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'In major units, inclusive: "14.50".' })
+  minAmount?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'In major units, inclusive: "14.50".' })
+  maxAmount?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'Inclusive.' })
+  from?: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'Exclusive.' })
+  to?: Date | null;
+
+  @Field(() => String, { nullable: true })
+  endToEndId?: string | null;
+}

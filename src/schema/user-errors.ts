@@ -1,0 +1,135 @@
+import { Field, Int, InterfaceType, ObjectType, registerEnumType } from 'type-graphql';
+import { ERROR_CODES } from '../domain/errors.js';
+import { PROBLEM_CODES } from '../domain/problem.js';
+import { MoneyType } from './money.js';
+
+export const ErrorCode = enumOf(ERROR_CODES);
+export const ProblemCode = enumOf(PROBLEM_CODES);
+
+registerEnumType(ErrorCode, { name: 'ErrorCode', description: 'Why a mutation did nothing.' });
+registerEnumType(ProblemCode, {
+  name: 'ProblemCode',
+  description: 'What is wrong with a value.',
+  valuesConfig: {
+    TOO_FEW: { description: 'A bulk without transfers.' },
+    TOO_MANY: { description: 'More transfers than one bulk may have.' },
+    CURRENCY_MISMATCH: { description: "Not the account's currency." },
+    INVALID_CHARACTERS: { description: 'Control characters or lone surrogates.' },
+    DUPLICATE: { description: 'The end-to-end id of an earlier row.' },
+    SAME_ACCOUNT: { description: 'The counterparty is the account that is debited.' },
+    MISMATCH: { description: 'Not what the account has.' },
+  },
+});
+
+function enumOf<Code extends string>(codes: readonly Code[]): { readonly [C in Code]: C } {
+  return Object.fromEntries(codes.map((code) => [code, code])) as { readonly [C in Code]: C };
+}
+
+@InterfaceType('UserError', {
+  description: 'An outcome other than the one asked for. Nothing was done.',
+})
+export abstract class UserErrorType {
+  @Field(() => ErrorCode)
+  code!: keyof typeof ErrorCode;
+
+  @Field(() => String, { description: 'A sentence for a person.' })
+  message!: string;
+
+  @Field(() => Boolean, { description: 'The very same request may succeed later.' })
+  retryable!: boolean;
+}
+
+@ObjectType('TransferProblem', {
+  description: 'One thing that is wrong with a request.',
+  simpleResolvers: true,
+})
+export class TransferProblemType {
+  @Field(() => Int, {
+    nullable: true,
+    description: 'The row, 0-based; null where the request itself is wrong.',
+  })
+  index!: number | null;
+
+  @Field(() => String, { description: "The input's field name." })
+  field!: string;
+
+  @Field(() => ProblemCode)
+  code!: keyof typeof ProblemCode;
+
+  @Field(() => String, { description: 'A sentence for a person; the value is quoted.' })
+  message!: string;
+}
+
+@ObjectType('InvalidBulkTransfer', {
+  implements: UserErrorType,
+  description: 'Every problem of every row.',
+  simpleResolvers: true,
+})
+export class InvalidBulkTransferType extends UserErrorType {
+  @Field(() => Int, { description: 'How many problems there are.' })
+  problemCount!: number;
+
+  @Field(() => [TransferProblemType], { description: 'The first 1,000 of them.' })
+  problems!: TransferProblemType[];
+}
+
+@ObjectType('InsufficientFunds', {
+  implements: UserErrorType,
+  description: 'The balance does not cover the bulk.',
+  simpleResolvers: true,
+})
+export class InsufficientFundsType extends UserErrorType {
+  @Field(() => MoneyType)
+  balance!: MoneyType;
+
+  @Field(() => MoneyType)
+  totalAmount!: MoneyType;
+
+  @Field(() => MoneyType, { description: 'totalAmount - balance.' })
+  shortfall!: MoneyType;
+}
+
+@ObjectType('AccountNotFound', {
+  implements: UserErrorType,
+  description: 'No account here has this IBAN.',
+  simpleResolvers: true,
+})
+export class AccountNotFoundType extends UserErrorType {
+  @Field(() => String)
+  iban!: string;
+}
+
+@ObjectType('IdempotencyKeyReused', {
+  implements: UserErrorType,
+  description: 'The key stands for another content.',
+  simpleResolvers: true,
+})
+export class IdempotencyKeyReusedType extends UserErrorType {
+  bulkTransferId!: string | null;
+}
+
+@ObjectType('AccountBusy', {
+  implements: UserErrorType,
+  description: "The account's lock was not had in time.",
+  simpleResolvers: true,
+})
+export class AccountBusyType extends UserErrorType {}
+
+@ObjectType('AccountExists', {
+  implements: UserErrorType,
+  description: 'An account here has this IBAN already.',
+  simpleResolvers: true,
+})
+export class AccountExistsType extends UserErrorType {
+  accountId!: string;
+}
+
+@ObjectType('InvalidInput', {
+  implements: UserErrorType,
+  description: 'Every problem of the input.',
+  simpleResolvers: true,
+})
+export class InvalidInputType extends UserErrorType {
+  @Field(() => [TransferProblemType])
+  problems!: TransferProblemType[];
+}

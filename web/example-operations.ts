@@ -1,0 +1,342 @@
+// The operations that GraphiQL opens with, in the order of its tabs. They are plain values without an import, so that a
+// test can run every one of them against a server. They use the demo company that the seed creates.
+
+/** One GraphQL operation with the variables it is shown and run with. */
+export interface ExampleOperation {
+  /** The operation's name in the document, which GraphiQL shows as the title of the tab. */
+  readonly operationName: string;
+  readonly query: string;
+  /** The JSON object of the variables; null where the operation is run without any. */
+  readonly variables: Readonly<Record<string, unknown>> | null;
+}
+
+const debtor = {
+  organizationIban: 'FR10474608000002006107XXXXX',
+  organizationName: 'ACME Corp',
+  organizationBic: 'OIVUSCLQXXX',
+};
+
+// No variables: GraphiQL does not put the first tab's variables into its editor.
+const accounts: ExampleOperation = {
+  operationName: 'Accounts',
+  query: /* GraphQL */ `# Your accounts and their balances, page by page.
+# For the next page, give its endCursor below, in
+# Variables: { "after": "…" }
+
+query Accounts($first: Int = 20, $after: Cursor) {
+  accounts(first: $first, after: $after) {
+    nodes {
+      organizationName
+      iban
+      bic
+      currency
+      balance {
+        amount
+        currency
+      }
+      sequence
+      createdAt
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+`,
+  variables: null,
+};
+
+// The key is fixed, for the content is: a visitor who finds the bulk performed already is told so (replayed: true)
+// instead of debiting the demo account again. Whoever changes the content must change the key with it.
+const bulkTransferVariables = {
+  input: {
+    idempotencyKey: 'acme-suppliers-1',
+    ...debtor,
+    creditTransfers: [
+      {
+        amount: '14.5',
+        currency: 'EUR',
+        counterpartyName: 'Muster Logistik GmbH',
+        counterpartyIban: 'DE89370400440532013000',
+        counterpartyBic: 'COBADEFFXXX',
+        description: 'Invoice 4410',
+        endToEndId: 'INV-4410',
+      },
+      {
+        amount: '61238',
+        currency: 'EUR',
+        counterpartyName: 'Dupont Frères SARL',
+        counterpartyIban: 'FR1420041010050500013M02606',
+        description: 'Packaging line, order 7781',
+        endToEndId: 'ORDER-7781',
+      },
+      {
+        amount: '999',
+        currency: 'EUR',
+        counterpartyName: 'Voorbeeld Software B.V.',
+        counterpartyIban: 'NL91ABNA0417164300',
+        counterpartyBic: 'ABNANL2A',
+        description: 'Licences',
+      },
+    ],
+  },
+};
+
+const bulkTransfer: ExampleOperation = {
+  operationName: 'BulkTransfer',
+  query: /* GraphQL */ `# All transfers and the debit, or nothing at all.
+# The transfers are below, in Variables. To send
+# them once more, change the idempotencyKey.
+
+mutation BulkTransfer($input: PerformBulkTransferInput!) {
+  performBulkTransfer(input: $input) {
+    __typename
+    ... on BulkTransferPerformed {
+      replayed
+      bulkTransfer {
+        id
+        status
+        transferCount
+        totalAmount {
+          amount
+          currency
+        }
+        balanceAfter {
+          amount
+          currency
+        }
+        transfers(first: 10) {
+          nodes {
+            index
+            counterpartyName
+            amount {
+              amount
+            }
+          }
+        }
+      }
+    }
+    ... on InvalidBulkTransfer {
+      problemCount
+      problems {
+        index
+        field
+        code
+        message
+      }
+    }
+    ... on InsufficientFunds {
+      balance {
+        amount
+      }
+      totalAmount {
+        amount
+      }
+      shortfall {
+        amount
+      }
+    }
+    ... on AccountNotFound {
+      iban
+    }
+    ... on IdempotencyKeyReused {
+      # An alias, for bulkTransfer is nullable here.
+      performedBefore: bulkTransfer {
+        id
+        createdAt
+      }
+    }
+    ... on UserError {
+      code
+      message
+      retryable
+    }
+  }
+}
+`,
+  variables: bulkTransferVariables,
+};
+
+const wrongRows: ExampleOperation = {
+  operationName: 'WrongRows',
+  query: /* GraphQL */ `# Every wrong field of every row is named at once
+# and nothing is debited. Rows count from 0.
+
+mutation WrongRows($input: PerformBulkTransferInput!) {
+  performBulkTransfer(input: $input) {
+    __typename
+    ... on BulkTransferPerformed {
+      bulkTransfer {
+        id
+      }
+    }
+    ... on InvalidBulkTransfer {
+      problemCount
+      problems {
+        index
+        field
+        code
+        message
+      }
+    }
+    ... on UserError {
+      code
+      message
+      retryable
+    }
+  }
+}
+`,
+  variables: {
+    input: {
+      ...debtor,
+      creditTransfers: [
+        {
+          amount: '1,50',
+          counterpartyName: 'Muster Logistik GmbH',
+          counterpartyIban: 'DE89370400440532013000',
+          description: 'A comma instead of a point',
+          endToEndId: 'INV-4411',
+        },
+        {
+          amount: '20.00',
+          counterpartyName: 'Muster Logistik GmbH',
+          counterpartyIban: 'DE89370400440532013001',
+          description: 'The last digit of the IBAN is wrong',
+        },
+        {
+          amount: '20.00',
+          counterpartyName: '',
+          counterpartyIban: 'FR1420041010050500013M02606',
+          description: 'No name',
+        },
+        {
+          amount: '20.00',
+          currency: 'USD',
+          counterpartyName: 'Voorbeeld Software B.V.',
+          counterpartyIban: 'NL91ABNA0417164300',
+          description: 'The account is in EUR',
+        },
+        {
+          amount: '10.005',
+          counterpartyName: 'Muster Logistik GmbH',
+          counterpartyIban: 'DE89370400440532013000',
+          description: 'Half a cent, and the id of the first row again',
+          endToEndId: 'INV-4411',
+        },
+      ],
+    },
+  },
+};
+
+const replay: ExampleOperation = {
+  operationName: 'Replay',
+  query: /* GraphQL */ `# The key and content of the tab BulkTransfer once
+# more: run that first. Its answer is repeated,
+# replayed: true, and nothing is debited again.
+
+mutation Replay($input: PerformBulkTransferInput!) {
+  performBulkTransfer(input: $input) {
+    __typename
+    ... on BulkTransferPerformed {
+      replayed
+      bulkTransfer {
+        id
+        createdAt
+        totalAmount {
+          amount
+        }
+      }
+      account {
+        balance {
+          amount
+          currency
+        }
+      }
+    }
+    ... on UserError {
+      code
+      message
+      retryable
+    }
+  }
+}
+`,
+  variables: bulkTransferVariables,
+};
+
+/** The statement of the UTC month that `today` lies in, from its first day to its last. */
+function statement(today: Date): ExampleOperation {
+  const year = today.getUTCFullYear();
+  const month = today.getUTCMonth();
+  // Day 0 of the next month is the last day of this one.
+  return {
+    operationName: 'Statement',
+    query: /* GraphQL */ `# What came in and went out from one day to the
+# other, both included, in UTC. closingBalance is
+# openingBalance + totalCredits - totalDebits.
+
+query Statement($iban: String!, $from: Date!, $to: Date!) {
+  account(iban: $iban) {
+    organizationName
+    statement(from: $from, to: $to) {
+      from
+      to
+      openingBalance {
+        amount
+        currency
+      }
+      totalCredits {
+        amount
+      }
+      totalDebits {
+        amount
+      }
+      closingBalance {
+        amount
+      }
+      entryCount
+      entries(first: 20) {
+        nodes {
+          sequence
+          createdAt
+          kind
+          description
+          amount {
+            amount
+          }
+          balanceAfter {
+            amount
+          }
+        }
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+      }
+    }
+  }
+}
+`,
+    variables: {
+      iban: debtor.organizationIban,
+      from: isoDate(new Date(Date.UTC(year, month, 1))),
+      to: isoDate(new Date(Date.UTC(year, month + 1, 0))),
+    },
+  };
+}
+
+/** @returns the UTC day as YYYY-MM-DD, the form of the scalar Date */
+function isoDate(day: Date): string {
+  return day.toISOString().slice(0, 10);
+}
+
+/**
+ * The example operations in the order of the tabs: Accounts, BulkTransfer, WrongRows, Replay, Statement.
+ * Run in that order against a freshly seeded server, each gives the answer that its comment announces.
+ * @param today the day whose month the statement covers
+ */
+export function exampleOperations(today: Date): readonly ExampleOperation[] {
+  return [accounts, bulkTransfer, wrongRows, replay, statement(today)];
+}

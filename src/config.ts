@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
+import { ExplainedError } from './program.js';
 
 /** Ten minutes: a client has long gone by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;
@@ -63,7 +64,7 @@ const environment = z
 export type Config = Readonly<z.infer<typeof environment>>;
 
 /** Raised at start where the environment is wrong; the message names every variable that is. */
-export class ConfigError extends Error {
+export class ConfigError extends ExplainedError {
   override readonly name = 'ConfigError';
 }
 

@@ -1,25 +1,21 @@
 /** npm run migrate [-- up | down | pending] */
 import { loadConfig } from '../config.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
+import { ExplainedError, runProgram } from '../program.js';
 
-const command = process.argv[2] ?? 'up';
-const database = await openDatabase(loadConfig());
-try {
-  const { migrator } = database.orm;
-  const runs = {
-    up: async () => report('applied', await migrator.up()),
-    down: async () => report('reverted', await migrator.down()),
-    pending: async () => report('pending', await migrator.getPending()),
-  };
-  const run = Object.entries(runs).find(([name]) => name === command)?.[1];
-  if (run) await run();
-  else {
-    console.error(`Unknown: ${command}. Use up, down (the last one) or pending.`);
-    process.exitCode = 2;
+await runProgram(async () => {
+  const command = process.argv[2] ?? 'up';
+  const database = await openDatabase(loadConfig());
+  try {
+    const { migrator } = database.orm;
+    if (command === 'up') report('applied', await migrator.up());
+    else if (command === 'down') report('reverted', await migrator.down());
+    else if (command === 'pending') report('pending', await migrator.getPending());
+    else throw new ExplainedError(`Unknown: ${command}. Use up, down (the last one) or pending.`);
+  } finally {
+    await database.close();
   }
-} finally {
-  await database.close();
-}
+});
 
 function report(what: string, migrations: readonly { readonly name: string }[]): void {
   if (migrations.length === 0) console.log(`nothing ${what}`);

@@ -2,16 +2,19 @@
 import { loadConfig } from '../config.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
 import { checkInvariants } from '../infrastructure/database/invariants.js';
+import { runProgram } from '../program.js';
 
-const database = await openDatabase(loadConfig(), 'read-only');
-try {
-  const findings = await checkInvariants(database, ({ statement, violations }) => {
-    console.log(`${violations.length === 0 ? 'ok       ' : 'VIOLATED '} ${statement}`);
-    for (const violation of violations) console.log(`          ${JSON.stringify(violation)}`);
-  });
-  const violated = findings.filter(({ violations }) => violations.length > 0).length;
-  console.log(`${findings.length} invariants checked, ${violated} violated`);
-  if (violated > 0) process.exitCode = 1;
-} finally {
-  await database.close();
-}
+await runProgram(async () => {
+  const database = await openDatabase(loadConfig(), 'read-only');
+  try {
+    const findings = await checkInvariants(database, ({ statement, violations }) => {
+      console.log(`${violations.length === 0 ? 'ok      ' : 'VIOLATED'}  ${statement}`);
+      for (const violation of violations) console.log(`          ${JSON.stringify(violation)}`);
+    });
+    const violated = findings.filter(({ violations }) => violations.length > 0).length;
+    console.log(`${findings.length} invariants checked, ${violated} violated`);
+    if (violated > 0) process.exitCode = 1;
+  } finally {
+    await database.close();
+  }
+});

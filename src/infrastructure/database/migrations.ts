@@ -1,7 +1,8 @@
+import { ExplainedError } from '../../program.js';
 import type { Database } from './dialect.js';
 
 /** The database's schema is not the one that this server works with. */
-export class NotMigratedError extends Error {
+export class NotMigratedError extends ExplainedError {
   override readonly name = 'NotMigratedError';
 }
 

@@ -8,6 +8,7 @@ import { LockWaitTimeoutException } from '@mikro-orm/core';
 import { type AbstractSqlDriver, MikroORM } from '@mikro-orm/sql';
 import { SqliteDriver } from '@mikro-orm/sqlite';
 import BetterSqlite from 'better-sqlite3';
+import { ExplainedError } from '../../program.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
 
@@ -20,7 +21,7 @@ const MEMORY = ':memory:';
 const BUSY_TIMEOUT_MS = 20;
 
 /** Another process has the file. */
-export class DatabaseInUseError extends Error {
+export class DatabaseInUseError extends ExplainedError {
   override readonly name = 'DatabaseInUseError';
 }
 

@@ -1,0 +1,117 @@
+/**
+ * npm run seed: the demo companies, and with --accounts N --transfers M as many more as one likes, to
+ * try things at scale. All of it goes through the use cases: what is seeded is a ledger like any other.
+ */
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { SingleBar } from 'cli-progress';
+import { composeIBAN } from 'ibantools';
+import { seedDemo } from '../application/seed-demo.js';
+import { type Application, composeApplication, demoConfig } from '../composition-root.js';
+import { loadConfig } from '../config.js';
+import type { CreditTransferRequest } from '../domain/bulk-transfer.js';
+import { openDatabase } from '../infrastructure/database/dialect.js';
+import { requireMigrated } from '../infrastructure/database/migrations.js';
+import { ExplainedError, runProgram } from '../program.js';
+
+const ACCOUNTS_MAX = 1_000_000;
+const TRANSFERS_MAX = 100_000_000;
+const BULK_TRANSFERS = 1_000;
+const OPENING_BALANCE = '999999999.99';
+const COUNTERPARTIES = ['Zoë Müller', 'Ørsted A/S', 'Αθηνά Παππά', 'Bip Bip', 'Jean Dupont'];
+
+/** How many of what to make; a number that is none is refused before anything is opened. */
+function readCounts(): { readonly accounts: number; readonly transfers: number } {
+  const { values } = parseArgs({
+    options: {
+      accounts: { type: 'string', default: '0' },
+      transfers: { type: 'string', default: '0' },
+    },
+  });
+  const count = (name: 'accounts' | 'transfers', max: number) => {
+    const text = values[name];
+    const number = Number(text);
+    if (!/^[0-9]+$/.test(text) || number > max) {
+      throw new ExplainedError(`--${name} is ${text}; it must be a whole number up to ${max}`);
+    }
+    return number;
+  };
+  return {
+    accounts: count('accounts', ACCOUNTS_MAX),
+    transfers: count('transfers', TRANSFERS_MAX),
+  };
+}
+
+/** A Dutch IBAN of a bank that does not exist. */
+function randomIban(): string {
+  const bban = `TEST${String(randomInt(10 ** 10)).padStart(10, '0')}`;
+  return composeIBAN({ countryCode: 'NL', bban }) ?? randomIban();
+}
+
+async function openAccounts(application: Application, count: number): Promise<string[]> {
+  const ibans: string[] = [];
+  const bar = new SingleBar({ format: 'accounts  [{bar}] {value}/{total}' });
+  bar.start(count, 0);
+  for (let number = 1; number <= count; number += 1) {
+    const account = await application.openAccount({
+      organizationName: `Company ${number}`,
+      iban: randomIban(),
+      bic: 'TESTNL2AXXX',
+      openingBalance: OPENING_BALANCE,
+    });
+    ibans.push(account.iban);
+    bar.increment();
+  }
+  bar.stop();
+  return ibans;
+}
+
+function randomTransfer(number: number): CreditTransferRequest {
+  return {
+    amount: `${randomInt(1, 100)}.${String(randomInt(100)).padStart(2, '0')}`,
+    counterpartyName: COUNTERPARTIES[number % COUNTERPARTIES.length] ?? '',
+    counterpartyIban: randomIban(),
+    description: `Invoice ${number}`,
+    endToEndId: `E2E-${number}`,
+  };
+}
+
+async function performBulks(
+  application: Application,
+  ibans: readonly string[],
+  transfers: number,
+  bulkTransfersMax: number,
+): Promise<void> {
+  const bar = new SingleBar({ format: 'transfers [{bar}] {value}/{total}  {eta_formatted} left' });
+  bar.start(transfers, 0);
+  const size = Math.min(BULK_TRANSFERS, bulkTransfersMax);
+  for (let done = 0, bulk = 0; done < transfers; bulk += 1) {
+    const count = Math.min(size, transfers - done);
+    await application.performBulkTransfer({
+      organizationIban: ibans[bulk % ibans.length] ?? '',
+      creditTransfers: Array.from({ length: count }, (_, row) => randomTransfer(done + row)),
+    });
+    done += count;
+    bar.update(done);
+  }
+  bar.stop();
+}
+
+await runProgram(async () => {
+  const { accounts, transfers } = readCounts();
+  const config = loadConfig();
+  const database = await openDatabase(config);
+  try {
+    await requireMigrated(database);
+    const opened = await seedDemo(composeApplication(demoConfig(config), database).openAccount);
+    console.log(`demo companies: ${opened} created`);
+    const application = composeApplication(config, database);
+    const needed = transfers > 0 ? Math.max(accounts, 1) : accounts;
+    if (needed > 0) {
+      const ibans = await openAccounts(application, needed);
+      await performBulks(application, ibans, transfers, config.bulkTransfersMax);
+    }
+  } finally {
+    await database.close();
+  }
+});

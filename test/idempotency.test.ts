@@ -1,0 +1,177 @@
+import { expect, test } from 'vitest';
+import { ACME, aBulk, aTransfer, GLOBEX, PAYROLL, transfersOf } from './setup/builders.js';
+import { PERFORM } from './setup/client.js';
+import { startServer } from './setup/server.js';
+
+const KEYED = { ...PAYROLL, idempotencyKey: 'november-payroll' };
+
+test('the same key with the same content gets the first answer again', async () => {
+  const { client } = await startServer();
+  const first = await client.perform(KEYED);
+
+  const again = await client.perform(KEYED);
+
+  expect(again).toMatchObject({ __typename: 'BulkTransferPerformed', replayed: true });
+  expect(again.bulkTransfer).toEqual(first.bulkTransfer);
+  expect(await client.balance(ACME)).toBe('37748.50');
+});
+
+test('the same content may be spelt differently', async () => {
+  const { client } = await startServer();
+  await client.perform(aBulk([aTransfer({ amount: '14.5' })], { idempotencyKey: 'k' }));
+
+  expect(
+    await client.perform(
+      aBulk(
+        [
+          aTransfer({
+            amount: '014.50',
+            currency: 'EUR',
+            counterpartyIban: 'de89 3704 0044 0532 0130 00',
+          }),
+        ],
+        { idempotencyKey: 'k', organizationName: 'acme corp' },
+      ),
+    ),
+  ).toMatchObject({ replayed: true });
+});
+
+test('the same key with other content is refused, and names the bulk that it stands for', async () => {
+  const { client } = await startServer();
+  const { bulkTransfer } = await client.perform(KEYED);
+  const reused = {
+    __typename: 'IdempotencyKeyReused',
+    code: 'IDEMPOTENCY_KEY_REUSED',
+    retryable: false,
+    reused: { id: bulkTransfer.id },
+  };
+
+  const { creditTransfers } = KEYED;
+  const others = [
+    creditTransfers.slice(1),
+    [...creditTransfers].reverse(),
+    [...creditTransfers, aTransfer()],
+    creditTransfers.map((row) => ({ ...row, description: `${row.description} ` })),
+    [aTransfer({ amount: 'not even an amount' })],
+  ];
+  for (const other of others) {
+    expect(await client.perform({ ...KEYED, creditTransfers: other })).toMatchObject(reused);
+  }
+  expect(await client.balance(ACME)).toBe('37748.50');
+});
+
+test('keys are told apart to the letter, trailing spaces and case included', async () => {
+  const { client } = await startServer();
+
+  for (const idempotencyKey of ['key', 'key ', ' key', 'KEY']) {
+    expect(await client.perform(aBulk([aTransfer()], { idempotencyKey }))).toMatchObject({
+      replayed: false,
+    });
+  }
+  expect(await client.balance(ACME)).toBe('99996.00');
+});
+
+test('each account has keys of its own', async () => {
+  const { client } = await startServer();
+  await client.perform(KEYED);
+
+  expect(
+    await client.perform({
+      ...aBulk([aTransfer()]),
+      ...{ organizationIban: GLOBEX, idempotencyKey: KEYED.idempotencyKey },
+    }),
+  ).toMatchObject({
+    __typename: 'BulkTransferPerformed',
+    replayed: false,
+  });
+});
+
+test('a refused bulk keeps nothing: its key can be used again', async () => {
+  const { client } = await startServer();
+  const idempotencyKey = 'again';
+
+  expect(
+    await client.perform(aBulk([aTransfer({ amount: '100001' })], { idempotencyKey })),
+  ).toMatchObject({ __typename: 'InsufficientFunds' });
+  expect(
+    await client.perform(aBulk([aTransfer({ amount: 'x' })], { idempotencyKey })),
+  ).toMatchObject({ __typename: 'InvalidBulkTransfer' });
+  expect(await client.perform(aBulk([aTransfer()], { idempotencyKey }))).toMatchObject({
+    __typename: 'BulkTransferPerformed',
+    replayed: false,
+  });
+});
+
+test('the same key fifty times at once performs one bulk, and all get it', async () => {
+  const { client } = await startServer();
+  const bulk = aBulk(transfersOf(20), { idempotencyKey: 'at once' });
+
+  const answers = await Promise.all(Array.from({ length: 50 }, () => client.perform(bulk)));
+
+  expect(new Set(answers.map((answer) => answer.__typename))).toEqual(
+    new Set(['BulkTransferPerformed']),
+  );
+  expect(new Set(answers.map((answer) => answer.bulkTransfer.id)).size).toBe(1);
+  expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
+  expect(await client.balance(ACME)).toBe('99980.00');
+});
+
+test('a bulk is found by its key', async () => {
+  const { client } = await startServer();
+  const { bulkTransfer } = await client.perform(KEYED);
+  const find = async (accountIban: string, idempotencyKey: string) =>
+    (
+      await client.data(
+        `query ($accountIban: String!, $idempotencyKey: String!) {
+          bulkTransferByIdempotencyKey(accountIban: $accountIban, idempotencyKey: $idempotencyKey) { id }
+        }`,
+        { accountIban, idempotencyKey },
+      )
+    ).bulkTransferByIdempotencyKey;
+
+  expect(await find(ACME.toLowerCase(), KEYED.idempotencyKey)).toEqual({ id: bulkTransfer.id });
+  expect(await find(ACME, 'another')).toBeNull();
+  expect(await find(GLOBEX, KEYED.idempotencyKey)).toBeNull();
+});
+
+test('the Idempotency-Key header means the same as the key in the input', async () => {
+  const { client } = await startServer();
+  const first = await client.perform(KEYED);
+
+  for (const header of ['"november-payroll"', 'november-payroll']) {
+    expect(await client.perform(PAYROLL, { 'idempotency-key': header })).toMatchObject({
+      replayed: true,
+      bulkTransfer: { id: first.bulkTransfer.id },
+    });
+  }
+  expect(await client.perform(KEYED, { 'idempotency-key': 'november-payroll' })).toMatchObject({
+    replayed: true,
+  });
+});
+
+test('a header that differs from the input, or is malformed, is BAD_USER_INPUT', async () => {
+  const { client } = await startServer();
+
+  for (const header of ['another', '"november-payroll', '"a"b"']) {
+    const answer = await client.send(PERFORM, { input: KEYED }, { 'idempotency-key': header });
+    expect(answer.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  }
+  expect(await client.balance(ACME)).toBe('100000.00');
+});
+
+test('a header over a document with several mutations is BAD_USER_INPUT', async () => {
+  const { client } = await startServer();
+
+  const answer = await client.send(
+    `mutation ($input: PerformBulkTransferInput!) {
+      one: performBulkTransfer(input: $input) { __typename }
+      ...Another
+    }
+    fragment Another on Mutation { two: performBulkTransfer(input: $input) { __typename } }`,
+    { input: PAYROLL },
+    { 'idempotency-key': 'k' },
+  );
+
+  expect(answer.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  expect(await client.balance(ACME)).toBe('100000.00');
+});

@@ -1,0 +1,90 @@
+/** Speaks to a server as a front end does: JSON over HTTP. */
+export class Client {
+  constructor(readonly url: string) {}
+
+  /** Sends a GraphQL document and gives back whatever comes, errors included. */
+  async send(
+    query: string,
+    variables: Readonly<Record<string, unknown>> = {},
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<GraphQLAnswer> {
+    const response = await this.post(JSON.stringify({ query, variables }), headers);
+    const body = (await response.json()) as GraphQLBody;
+    return { status: response.status, headers: response.headers, ...body };
+  }
+
+  /** Sends a document that must succeed, and gives its data. */
+  // biome-ignore lint/suspicious/noExplicitAny: what comes back is what the test asserts
+  async data(query: string, variables?: Readonly<Record<string, unknown>>): Promise<any> {
+    const answer = await this.send(query, variables);
+    if (answer.errors) throw new Error(JSON.stringify(answer.errors));
+    return answer.data;
+  }
+
+  post(body: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    return fetch(`${this.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+  }
+
+  async perform(input: object, headers?: Readonly<Record<string, string>>) {
+    const answer = await this.send(PERFORM, { input }, headers);
+    if (answer.errors) throw new Error(JSON.stringify(answer.errors));
+    return answer.data.performBulkTransfer;
+  }
+
+  async balance(iban: string): Promise<string> {
+    const { account } = await this.data(
+      'query ($iban: String!) { account(iban: $iban) { balance { amount } } }',
+      { iban },
+    );
+    return account.balance.amount;
+  }
+}
+
+interface GraphQLBody {
+  // biome-ignore lint/suspicious/noExplicitAny: what comes back is what the test asserts
+  readonly data?: any;
+  readonly errors?: readonly {
+    readonly message: string;
+    readonly path?: readonly (string | number)[];
+    readonly extensions: { readonly code: string; readonly requestId?: string };
+  }[];
+}
+
+export interface GraphQLAnswer extends GraphQLBody {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+/** performBulkTransfer with every member of its union. */
+export const PERFORM = `
+  mutation ($input: PerformBulkTransferInput!) {
+    performBulkTransfer(input: $input) {
+      __typename
+      ... on BulkTransferPerformed {
+        replayed
+        account { iban sequence balance { amount } }
+        bulkTransfer {
+          id idempotencyKey transferCount status
+          totalAmount { amount minorUnits currency }
+          balanceAfter { amount }
+          transfers(first: 100) {
+            nodes {
+              id index amount { amount } counterpartyName counterpartyIban counterpartyBic
+              description endToEndId
+            }
+          }
+        }
+      }
+      ... on InvalidBulkTransfer { problemCount problems { index field code message } }
+      ... on InsufficientFunds {
+        balance { amount } totalAmount { amount } shortfall { amount }
+      }
+      ... on AccountNotFound { iban }
+      ... on IdempotencyKeyReused { reused: bulkTransfer { id } }
+      ... on UserError { code message retryable }
+    }
+  }`;

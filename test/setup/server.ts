@@ -1,0 +1,52 @@
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { composeServer, type Server } from '../../src/composition-root.js';
+import { loadConfig } from '../../src/config.js';
+import { checkInvariants } from '../../src/infrastructure/database/invariants.js';
+import { makeLogger } from '../../src/infrastructure/observability/logger.js';
+import { Client } from './client.js';
+import { createMigratedDatabase, type TestDatabase } from './test-database.js';
+
+/** A server in this process, on a port and a database of its own. */
+export interface TestServer extends Server {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly client: Client;
+  /** Lines that it logged, parsed. */
+  readonly log: readonly Record<string, unknown>[];
+}
+
+/** Starts a server; when the test ends its ledger is verified and it goes, with its database. */
+export async function startServer(env: NodeJS.ProcessEnv = {}): Promise<TestServer> {
+  const database = await createMigratedDatabase();
+  const server = await startServerOn(database, env);
+  onTestFinished(async () => {
+    const findings = await checkInvariants(server.database);
+    await server.close();
+    await database.drop();
+    const violated = findings.filter(({ violations }) => violations.length > 0);
+    if (violated.length > 0) throw new Error(`Violated: ${JSON.stringify(violated)}`);
+  });
+  return server;
+}
+
+/** Starts a server on a database that exists; the caller closes it. */
+export async function startServerOn(
+  database: TestDatabase,
+  env: NodeJS.ProcessEnv = {},
+): Promise<TestServer> {
+  const log: Record<string, unknown>[] = [];
+  const config = loadConfig({
+    DATABASE_URL: database.url,
+    SEED_DEMO: 'true',
+    LOG_LEVEL: 'warn',
+    PORT: '0',
+    ...env,
+  });
+  const logger = makeLogger(config.logLevel, { write: (line) => log.push(JSON.parse(line)) });
+  const server = await composeServer(config, logger);
+  await server.http.listen({ host: config.host, port: config.port });
+  const { port } = server.http.server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  return { ...server, url, databaseUrl: database.url, client: new Client(url), log };
+}

@@ -52,6 +52,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     requestIdHeader: false,
   });
   answerErrorsAsGraphQL(app, logger);
+  closeConnectionsWhenStopping(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
@@ -87,6 +88,24 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     redirect: true,
   });
   return app;
+}
+
+/** How long a stop waits for requests under way. */
+const DRAIN_TIMEOUT_MS = 10_000;
+
+/**
+ * A client keeps its connection for the next request, and a server that waits for it to go waits a
+ * minute. While it stops, it therefore closes each connection with the answer that is under way.
+ */
+function closeConnectionsWhenStopping(app: FastifyInstance): void {
+  let isStopping = false;
+  app.addHook('preClose', async () => {
+    isStopping = true;
+    setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
+  });
+  app.addHook('onSend', async (_, reply) => {
+    if (isStopping) reply.header('connection', 'close');
+  });
 }
 
 function contextOf(request: FastifyRequest, reader: LedgerReader): RequestContext {

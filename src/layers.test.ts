@@ -1,0 +1,154 @@
+/**
+ * The layers of DESIGN.md, kept by reading every file's import statements. A file's layer is the
+ * folder under src that it stands in; the programs' own files stand in src itself.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const SRC = dirname(fileURLToPath(import.meta.url));
+const FOLDER_LEVELS_MAX = 3;
+const FOLDERS_REFUSED = ['utils', 'common', 'helpers', 'dto', 'repositories', 'interfaces'];
+
+/** What each layer may import of ours: a folder, or a file without its ending. */
+const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
+  domain: ['domain'],
+  entities: ['domain', 'entities'],
+  application: ['domain', 'entities', 'application'],
+  schema: ['domain', 'schema'],
+  resolvers: ['schema', 'application', 'entities', 'domain', 'resolvers'],
+  infrastructure: ['application/ports', 'entities', 'domain', 'infrastructure'],
+  'infrastructure/http': ['application/ports', 'entities', 'domain', 'infrastructure', 'resolvers'],
+  config: ['domain', 'program'],
+  program: [],
+  commands: 'everything',
+  'composition-root': 'everything',
+  main: 'everything',
+};
+
+/** The files that lock rows: the balance's lock, and the outbox that relays claim from. */
+const LOCKING = ['infrastructure/database/account-lock.ts', 'infrastructure/database/outbox.ts'];
+
+interface SourceFile {
+  /** From src, with slashes. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const FILES: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .map((path) => path.split(sep).join('/'))
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+  .map((path) => ({ path, text: readFileSync(join(SRC, path), 'utf8') }));
+
+/** `import … from '…'`, `export … from '…'`, `import '…'` and `import('…')`, over several lines too. */
+const IMPORT =
+  /^\s*(?:import|export)\b[^;'"`]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm;
+
+function importsOf({ path, text }: SourceFile): string[] {
+  return [...text.matchAll(IMPORT)]
+    .map(([, from, bare]) => from ?? bare ?? '')
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => posix.join(posix.dirname(path), specifier).replace(/\.js$/, ''));
+}
+
+const isWithin = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
+
+/** The innermost layer that a file stands in. */
+function layerOf({ path }: SourceFile): string | undefined {
+  return Object.keys(ALLOWED)
+    .filter((layer) => isWithin(path.replace(/\.ts$/, ''), layer))
+    .sort((one, other) => other.length - one.length)[0];
+}
+
+/** Each import that the file's layer may not have. */
+function trespassesOf(file: SourceFile): string[] {
+  const allowed = ALLOWED[layerOf(file) ?? ''] ?? [];
+  if (allowed === 'everything') return [];
+  return importsOf(file)
+    .filter((imported) => !allowed.some((layer) => isWithin(imported, layer)))
+    .map((imported) => `${file.path} imports ${imported}`);
+}
+
+const pathsWith = (pattern: RegExp) =>
+  FILES.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
+
+describe('the reader of imports', () => {
+  test('sees every form of them, on one line or several', () => {
+    const text = `
+      import { a } from './one.js';
+      import type { B } from "../two.js";
+      import {
+        c,
+        type D,
+      } from '../domain/three.js';
+      import './four.js';
+      export * from './five.js';
+      export { e } from './six.js';
+      const seven = await import('./seven.js');
+      import fc from 'fast-check';
+    `;
+
+    expect(importsOf({ path: 'application/a.ts', text })).toEqual([
+      'application/one',
+      'two',
+      'domain/three',
+      'application/four',
+      'application/five',
+      'application/six',
+      'application/seven',
+    ]);
+  });
+
+  test.each([
+    ['domain/a.ts', '../entities/b.js'],
+    ['domain/a.ts', '../config.js'],
+    ['entities/a.ts', '../application/b.js'],
+    ['application/a.ts', '../infrastructure/database/b.js'],
+    ['schema/a.ts', '../entities/b.js'],
+    ['resolvers/a.ts', '../infrastructure/http/b.js'],
+    ['infrastructure/database/a.ts', '../../resolvers/b.js'],
+    ['infrastructure/http/a.ts', '../../schema/b.js'],
+    ['infrastructure/messaging/a.ts', '../../application/perform-bulk-transfer.js'],
+  ])('finds a trespass: %s may not import %s', (path, specifier) => {
+    expect(trespassesOf({ path, text: `import { b } from '${specifier}';` })).toHaveLength(1);
+  });
+
+  test('finds the files there are', () => {
+    expect(FILES.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['main.ts', 'domain/money.ts', 'infrastructure/http/server.ts']),
+    );
+  });
+});
+
+describe('the source', () => {
+  test('imports along the layers alone', () => {
+    expect(FILES.flatMap(trespassesOf)).toEqual([]);
+  });
+
+  test('stands in a layer, all of it', () => {
+    expect(FILES.filter((file) => layerOf(file) === undefined).map(({ path }) => path)).toEqual([]);
+  });
+
+  test('reads the environment in config.ts alone', () => {
+    expect(pathsWith(/\bprocess\s*(?:\.\s*env|\[\s*['"]env['"]\s*\])\b/)).toEqual(['config.ts']);
+  });
+
+  test('locks rows in the account lock and the outbox alone', () => {
+    const locking = pathsWith(/\bLockMode\s*\.|\blockMode\b/);
+
+    expect(locking.filter((path) => !LOCKING.includes(path))).toEqual([]);
+  });
+
+  test(`is at most ${FOLDER_LEVELS_MAX} folders deep`, () => {
+    const tooDeep = FILES.filter(({ path }) => path.split('/').length - 1 > FOLDER_LEVELS_MAX);
+
+    expect(tooDeep.map(({ path }) => path)).toEqual([]);
+  });
+
+  test(`has no folder named ${FOLDERS_REFUSED.join(', ')}`, () => {
+    const folders = new Set(FILES.flatMap(({ path }) => path.split('/').slice(0, -1)));
+
+    expect(FOLDERS_REFUSED.filter((name) => folders.has(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,243 @@
+import { readdir, rm } from 'node:fs/promises';
+import BetterSqlite from 'better-sqlite3';
+import { createConnection } from 'mysql2/promise';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Database, openDatabase } from '../src/infrastructure/database/dialect.js';
+import { ACME, aBulk, aTransfer, transfersOf } from './setup/builders.js';
+import { runScript, startProcess } from './setup/process.js';
+import { startServer } from './setup/server.js';
+import { createDatabase, createMigratedDatabase, DIALECT } from './setup/test-database.js';
+
+async function open(databaseUrl: string): Promise<Database> {
+  const database = await openDatabase({ databaseUrl, databasePoolMax: 3, lockTimeoutMs: 1_000 });
+  onTestFinished(() => database.close());
+  return database;
+}
+
+/** Something that has a database with every migration, dropped when the test ends. */
+async function openMigrated(): Promise<Database> {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  return open(database.url);
+}
+
+test('what the migrations make is what the entities say', async () => {
+  const { orm } = await openMigrated();
+
+  expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
+});
+
+test('every migration can be taken back', async () => {
+  const { orm } = await openMigrated();
+
+  const migrations = await orm.migrator.getExecuted();
+  for (const _ of migrations) await orm.migrator.down();
+
+  expect(await orm.migrator.getExecuted()).toEqual([]);
+  const tables = await orm.em.execute(
+    DIALECT === 'mysql'
+      ? 'select table_name as name from information_schema.tables where table_schema = database()'
+      : "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'",
+  );
+  expect(tables).toEqual([{ name: 'virement_migration' }]);
+  await orm.migrator.up();
+  expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
+});
+
+test('both dialects have the same migrations', async () => {
+  const [mysql, sqlite] = await Promise.all([
+    readdir('migrations/mysql'),
+    readdir('migrations/sqlite'),
+  ]);
+
+  expect(mysql).toEqual(sqlite);
+});
+
+test('npm run migrate applies, lists and takes back', async () => {
+  const database = await createDatabase();
+  onTestFinished(() => database.drop());
+  const migrate = async (...args: string[]) => {
+    const result = await runScript(
+      'dist/commands/migrate.js',
+      { DATABASE_URL: database.url },
+      args,
+    );
+    return [result.code, result.output.trim()];
+  };
+
+  expect(await migrate('pending')).toEqual([0, expect.stringMatching(/^pending \d{14}_/)]);
+  expect(await migrate()).toEqual([0, expect.stringMatching(/^applied \d{14}_/)]);
+  expect(await migrate('up')).toEqual([0, 'nothing applied']);
+  expect(await migrate('down')).toEqual([0, expect.stringMatching(/^reverted \d{14}_/)]);
+  expect(await migrate('sideways')).toEqual([1, expect.stringContaining('Use up, down')]);
+});
+
+/** How a database says that it will run a statement. */
+async function planOf({ orm }: Database, statement: string): Promise<string> {
+  const explain = DIALECT === 'mysql' ? 'explain format=json ' : 'explain query plan ';
+  return JSON.stringify(await orm.em.execute(explain + statement));
+}
+
+test('the main queries go by an index, and none sorts', async () => {
+  const server = await startServer();
+  for (let bulk = 0; bulk < 20; bulk += 1) await server.client.perform(aBulk(transfersOf(100)));
+  await server.client.perform(aBulk([aTransfer()], { idempotencyKey: 'k' }));
+  const { database } = server;
+  const owner = `account_id = (select id from account where iban = '${ACME}')`;
+
+  const queries = {
+    transfer_position_unique: `select * from transfer where ${owner} and position < 5000000 order by position desc limit 21`,
+    transfer_counterparty_iban_index: `select * from transfer where ${owner} and counterparty_iban = 'X' order by position desc limit 21`,
+    transfer_end_to_end_id_index: `select * from transfer where ${owner} and end_to_end_id = 'X' order by position desc limit 21`,
+    bulk_transfer_sequence_unique: `select * from bulk_transfer where ${owner} and sequence < 9 order by sequence desc limit 21`,
+    bulk_transfer_idempotency_key_unique: `select * from bulk_transfer where ${owner} and idempotency_key = x'6b'`,
+    ledger_entry_sequence_unique: `select * from ledger_entry where ${owner} and sequence < 9 order by sequence desc limit 21`,
+    ledger_entry_created_at_index: `select * from ledger_entry where ${owner} and created_at < '2100-01-01' order by created_at desc, sequence desc limit 1`,
+    account_iban_unique: `select * from account where iban = '${ACME}'`,
+  };
+  if (DIALECT === 'mysql')
+    await database.orm.em.execute('analyze table transfer, bulk_transfer, ledger_entry');
+  for (const [index, statement] of Object.entries(queries)) {
+    const plan = await planOf(database, statement);
+    expect([index, plan]).toEqual([index, expect.stringContaining(index)]);
+    expect(plan).not.toMatch(/filesort|TEMP B-TREE/);
+  }
+});
+
+test('the database itself refuses a negative balance', async () => {
+  const { orm } = await openMigrated();
+  const insert = (balance: number) =>
+    orm.em.execute(
+      `insert into account values (x'00000000000000000000000000000001', x'00000000000000000000000000000002',
+        'A', 'B', 'C', 'EUR', ${balance}, 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00')`,
+    );
+
+  await expect(insert(-1)).rejects.toThrow(/constraint/i);
+  await expect(insert(2 ** 53)).rejects.toThrow(/constraint/i);
+  await insert(0);
+});
+
+test('an account whose lock another has is AccountBusy once the time is up, and free afterwards', async () => {
+  const server = await startServer({ LOCK_TIMEOUT_MS: '1000' });
+  const release = await lockFromOutside(server.databaseUrl);
+
+  const busy = await server.client.perform(aBulk([aTransfer()]));
+  await release();
+
+  expect(busy).toMatchObject({ __typename: 'AccountBusy', code: 'ACCOUNT_BUSY', retryable: true });
+  expect(await server.client.perform(aBulk([aTransfer()]))).toMatchObject({
+    __typename: 'BulkTransferPerformed',
+    account: { balance: { amount: '99999.00' } },
+  });
+});
+
+test('an account whose lock is let go of in time is served', async () => {
+  const server = await startServer({ LOCK_TIMEOUT_MS: '10000' });
+  const release = await lockFromOutside(server.databaseUrl);
+
+  const waiting = server.client.perform(aBulk([aTransfer()]));
+  // Another request that is answered meanwhile shows that the first one waits.
+  await server.client.data('{ __typename }');
+  await release();
+
+  expect(await waiting).toMatchObject({ __typename: 'BulkTransferPerformed' });
+});
+
+/** Takes the lock that a bulk of ACME needs, as another process would. */
+async function lockFromOutside(databaseUrl: string): Promise<() => Promise<void>> {
+  if (DIALECT === 'sqlite') {
+    const sqlite = new BetterSqlite(databaseUrl.slice('sqlite:'.length));
+    sqlite.exec('begin immediate');
+    return async () => {
+      sqlite.close();
+    };
+  }
+  const connection = await createConnection(databaseUrl.replace(/^mariadb:/, 'mysql:'));
+  await connection.query('start transaction');
+  await connection.query(`select id from account where iban = '${ACME}' for update`);
+  return () => connection.end();
+}
+
+describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
+  test('a server on a database without its tables refuses to start, and says the command', async () => {
+    const database = await createDatabase();
+    onTestFinished(() => database.drop());
+
+    expect(await runScript('dist/main.js', { DATABASE_URL: database.url, PORT: '0' })).toEqual({
+      code: 1,
+      output: expect.stringMatching(/lacks 1 of its migrations .*npm run migrate\n$/),
+    });
+  });
+
+  test('mysql:// takes the MySQL driver', async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const server = await startProcess({
+      DATABASE_URL: database.url.replace(/^mariadb:/, 'mysql:'),
+    });
+
+    expect(await server.client.perform(aBulk(transfersOf(10)))).toMatchObject({
+      __typename: 'BulkTransferPerformed',
+    });
+    await server.stop();
+  });
+});
+
+describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
+  test('a second process on the same file is refused, and the first goes on', async () => {
+    const database = await createDatabase();
+    onTestFinished(() => database.drop());
+    const env = { DATABASE_URL: database.url, PORT: '0' };
+    const first = await startProcess(env);
+
+    for (const script of ['dist/main.js', 'dist/commands/seed.js', 'dist/commands/migrate.js']) {
+      const second = await runScript(script, env);
+      expect([script, second]).toEqual([
+        script,
+        { code: 1, output: expect.stringMatching(/^Another process has .*virement\.db open\./) },
+      ]);
+    }
+    expect(await first.client.balance(ACME)).toBe('100000.00');
+    await first.kill();
+    const next = await startProcess(env);
+    expect(await next.client.balance(ACME)).toBe('100000.00');
+    await next.stop();
+  });
+
+  test('the file is made, with its folder, and safe against power loss', async () => {
+    const database = await createDatabase();
+    onTestFinished(() => database.drop());
+    const url = database.url.replace('virement.db', 'new/folder/virement.db');
+    const server = await startProcess({ DATABASE_URL: url });
+    await server.stop();
+
+    const { orm } = await open(url);
+    expect(await orm.em.execute('pragma journal_mode')).toEqual([{ journal_mode: 'wal' }]);
+    expect(await orm.em.execute('pragma synchronous')).toEqual([{ synchronous: 2 }]);
+    expect(await orm.em.execute('pragma foreign_keys')).toEqual([{ foreign_keys: 1 }]);
+    await rm(url.slice('sqlite:'.length));
+  });
+
+  test('sqlite::memory: serves, and leaves no file', async () => {
+    const server = await startProcess({ DATABASE_URL: 'sqlite::memory:' });
+
+    expect(await server.client.perform(aBulk(transfersOf(10)))).toMatchObject({
+      __typename: 'BulkTransferPerformed',
+    });
+    await server.stop();
+    expect((await readdir('.')).filter((name) => name.includes(':memory:'))).toEqual([]);
+  });
+});
+
+test('wrong settings are named all at once, and the server does not start', async () => {
+  const { code, output } = await runScript('dist/main.js', {
+    PORT: 'http',
+    DATABASE_URL: 'postgres://x',
+    IBAN_CHECK: 'maybe',
+  });
+
+  expect(code).toBe(1);
+  for (const name of ['PORT', 'DATABASE_URL', 'IBAN_CHECK'])
+    expect(output).toContain(`  ${name}: `);
+  expect(output).not.toContain('at ');
+});

@@ -1,0 +1,193 @@
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
+import { PERFORM } from './setup/client.js';
+import { startServer } from './setup/server.js';
+
+test('both media types of GraphQL over HTTP are spoken', async () => {
+  const { client } = await startServer();
+
+  for (const accept of ['application/json', 'application/graphql-response+json']) {
+    const response = await client.post(JSON.stringify({ query: '{ __typename }' }), { accept });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe(`${accept}; charset=utf-8`);
+    expect(await response.json()).toEqual({ data: { __typename: 'Query' } });
+  }
+});
+
+test('a body that is not JSON is 400 and says where it stops being JSON', async () => {
+  const { client } = await startServer();
+
+  for (const [body, place] of [
+    ['{"query": "{ __typename }"', 'position 26 (line 1 column 27)'],
+    ['{"query": }', `Unexpected token '}'`],
+    ['', 'Unexpected end of JSON input'],
+  ] as const) {
+    const response = await client.post(body);
+    expect(response.status).toBe(400);
+    const { errors } = (await response.json()) as { errors: { message: string }[] };
+    expect(errors[0]).toMatchObject({
+      message: expect.stringContaining(place),
+      extensions: { code: 'BAD_REQUEST' },
+    });
+  }
+});
+
+test('JSON that is no GraphQL request is 400', async () => {
+  const { client } = await startServer();
+
+  for (const body of ['[]', 'null', '"x"', '{}', '{"query":5}', '{"query":"{a}","variables":5}']) {
+    const response = await client.post(body);
+    expect([body, response.status]).toEqual([body, 400]);
+  }
+});
+
+test('wrong types and unknown fields are 400 with a message that names the place', async () => {
+  const { client } = await startServer();
+  const input = aBulk([aTransfer(), aTransfer({ amount: 14.5 })]);
+
+  const wrongType = await client.send(PERFORM, { input });
+  expect(wrongType.status).toBe(400);
+  expect(wrongType.errors?.[0]).toMatchObject({
+    message: expect.stringContaining('"input.creditTransfers[1].amount"'),
+    extensions: { code: 'BAD_USER_INPUT' },
+  });
+
+  const unknownInput = await client.send(PERFORM, { input: { ...PAYROLL, oops: 1 } });
+  expect(unknownInput.status).toBe(400);
+  expect(unknownInput.errors?.[0]?.message).toContain('"oops"');
+
+  const missing = await client.send(PERFORM, { input: { organizationIban: 'x' } });
+  expect(missing.status).toBe(400);
+  expect(missing.errors?.[0]?.message).toContain('creditTransfers');
+
+  const unknownField = await client.send('{ accounts { oops } }');
+  expect(unknownField.status).toBe(400);
+  expect(unknownField.errors?.[0]).toMatchObject({
+    message: expect.stringContaining('"oops"'),
+    extensions: { code: 'GRAPHQL_VALIDATION_FAILED' },
+  });
+
+  const syntax = await client.send('{ accounts {');
+  expect(syntax.status).toBe(400);
+  expect(syntax.errors?.[0]?.extensions.code).toBe('GRAPHQL_PARSE_FAILED');
+});
+
+test('a body over the limit is 413, and the server goes on', async () => {
+  const { client } = await startServer({ BODY_LIMIT_BYTES: '2048' });
+
+  const response = await client.post(
+    JSON.stringify({ query: PERFORM, variables: { input: aBulk(transfersOf(50)) } }),
+  );
+
+  expect(response.status).toBe(413);
+  expect(await response.json()).toMatchObject({
+    errors: [{ extensions: { code: 'PAYLOAD_TOO_LARGE' } }],
+  });
+  expect(await client.perform(PAYROLL)).toMatchObject({ __typename: 'BulkTransferPerformed' });
+});
+
+test('another media type is 415, another path 404, in the form of GraphQL errors', async () => {
+  const { client, url } = await startServer();
+
+  const form = await client.post('a=b', { 'content-type': 'application/x-yaml' });
+  expect(form.status).toBe(415);
+  expect(await form.json()).toMatchObject({
+    errors: [{ extensions: { code: 'UNSUPPORTED_MEDIA_TYPE' } }],
+  });
+  const nowhere = await fetch(`${url}/nowhere`);
+  expect(nowhere.status).toBe(404);
+  expect(await nowhere.json()).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND' } }] });
+});
+
+test('a simple request, which a foreign page could send, is refused', async () => {
+  const { client } = await startServer();
+
+  const response = await client.post(JSON.stringify({ query: '{ __typename }' }), {
+    'content-type': 'text/plain',
+  });
+
+  expect([400, 415]).toContain(response.status);
+});
+
+test('a mutation by GET is refused', async () => {
+  const { url } = await startServer();
+
+  const response = await fetch(
+    `${url}/graphql?query=${encodeURIComponent('mutation { __typename }')}`,
+    { headers: { 'apollo-require-preflight': 'true' } },
+  );
+
+  expect(response.status).toBe(405);
+});
+
+test('a Host header that makes no URL is 400', async () => {
+  const { url } = await startServer();
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+
+  const status = await new Promise<string>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('data', (data) => resolve(data.toString().split('\r\n')[0] ?? ''));
+    socket.write(
+      'POST /graphql HTTP/1.1\r\nHost: [::\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
+    );
+  });
+  socket.destroy();
+
+  expect(status).toBe('HTTP/1.1 400 Bad Request');
+});
+
+test('what nobody expected is masked, with a request id that the log has too', async () => {
+  const server = await startServer();
+  const sql = (statement: string) => server.database.orm.em.fork().execute(statement);
+  await sql('alter table outbox_message rename to outbox_message_away');
+
+  const answer = await server.client.send(PERFORM, { input: PAYROLL });
+  await sql('alter table outbox_message_away rename to outbox_message');
+
+  expect(answer.data).toBeNull();
+  expect(answer.errors).toHaveLength(1);
+  const [error] = answer.errors ?? [];
+  expect(error?.extensions).toEqual({
+    code: 'INTERNAL_SERVER_ERROR',
+    requestId: answer.headers.get('x-request-id'),
+  });
+  expect(JSON.stringify(answer.errors)).not.toMatch(/outbox|insert|select|node_modules|\.js/i);
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ level: 50, requestId: error?.extensions.requestId }),
+  );
+  expect(await server.client.perform(PAYROLL)).toMatchObject({
+    __typename: 'BulkTransferPerformed',
+    account: { sequence: '2' },
+  });
+});
+
+test('the served schema is the committed one', async () => {
+  const { url } = await startServer();
+
+  const served = await (await fetch(`${url}/schema.graphql`)).text();
+
+  expect(served).toBe(await readFile('src/schema/schema.graphql', 'utf8'));
+});
+
+test('the root links to what there is', async () => {
+  const { url } = await startServer();
+
+  const page = await (await fetch(url)).text();
+  const links = [...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path ?? '');
+
+  expect(links).toEqual(['/graphiql/', '/graphql', '/schema.graphql', '/healthz']);
+  for (const path of links.filter((link) => link !== '/graphql')) {
+    expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
+  }
+});
+
+test('health is what the database says', async () => {
+  const { url } = await startServer();
+
+  const response = await fetch(`${url}/healthz`);
+
+  expect(response.status).toBe(200);
+  expect(await response.json()).toEqual({ status: 'ok' });
+});

@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { onTestFinished } from 'vitest';
+import { Client } from './client.js';
+
+/** The server as its operator starts it: a process of its own. */
+export interface ServerProcess {
+  readonly url: string;
+  readonly client: Client;
+  readonly process: ChildProcess;
+  /** Ends it at once, with no chance to finish anything. */
+  kill(): Promise<void>;
+  /** Asks it to stop. @returns its exit code */
+  stop(): Promise<number | null>;
+}
+
+/** What a program printed, and how it ended. */
+export interface ProgramResult {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+function start(script: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  });
+  return child;
+}
+
+/** Starts dist/main.js and waits until it listens. */
+export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProcess> {
+  const child = start('dist/main.js', [], { PORT: '0', SEED_DEMO: 'true', ...env });
+  let output = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk;
+      const address = /GraphiQL: (http:\/\/[^/]+)\//.exec(output)?.[1];
+      if (address) resolve(address);
+    };
+    child.stdout?.on('data', read);
+    child.stderr?.on('data', read);
+    child.once('exit', (code) => reject(new Error(`It exited with ${code}: ${output}`)));
+  });
+  const end = async (signal: NodeJS.Signals) => {
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    const [code] = await exited;
+    return code as number | null;
+  };
+  return {
+    url,
+    client: new Client(url),
+    process: child,
+    kill: async () => {
+      await end('SIGKILL');
+    },
+    stop: () => end('SIGTERM'),
+  };
+}
+
+/** Runs a script of dist to its end. */
+export async function runScript(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  args: readonly string[] = [],
+): Promise<ProgramResult> {
+  const child = start(script, args, env);
+  let output = '';
+  const read = (chunk: Buffer) => {
+    output += chunk;
+  };
+  child.stdout?.on('data', read);
+  child.stderr?.on('data', read);
+  const [code] = await once(child, 'close');
+  return { code, output };
+}

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
-import { ExplainedError } from './program.js';
+import { ExplainedError } from './infrastructure/observability/explained-error.js';
 
 /** Ten minutes: a client has long gone by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;

@@ -1,5 +1,5 @@
 /**
- * The layers of DESIGN.md, kept by reading every file's import statements. A file's layer is the
+ * The layers of ARCHITECTURE.md, kept by reading every file's import statements. A file's layer is the
  * folder under src that it stands in; the programs' own files stand in src itself.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -20,8 +20,8 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
   resolvers: ['schema', 'application', 'entities', 'domain', 'resolvers'],
   infrastructure: ['application/ports', 'entities', 'domain', 'infrastructure'],
   'infrastructure/http': ['application/ports', 'entities', 'domain', 'infrastructure', 'resolvers'],
-  config: ['domain', 'program'],
-  program: [],
+  config: ['domain', 'infrastructure/observability'],
+  program: ['infrastructure/observability'],
   commands: 'everything',
   'composition-root': 'everything',
   main: 'everything',

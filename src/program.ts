@@ -1,7 +1,4 @@
-/** An error whose message is all that its reader needs: a wrong setting, a missing migration. */
-export class ExplainedError extends Error {
-  override readonly name: string = 'ExplainedError';
-}
+import { ExplainedError } from './infrastructure/observability/explained-error.js';
 
 /** Runs a program. What goes wrong is printed, with a stack where nothing else explains it, and exits with 1. */
 export async function runProgram(program: () => Promise<void>): Promise<void> {

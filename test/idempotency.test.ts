@@ -130,7 +130,9 @@ test('a bulk is found by its key', async () => {
     ).bulkTransferByIdempotencyKey;
 
   expect(await find(ACME.toLowerCase(), KEYED.idempotencyKey)).toEqual({ id: bulkTransfer.id });
-  expect(await find(ACME, 'another')).toBeNull();
+  for (const other of ['another', `${KEYED.idempotencyKey} `, 'ŮŮŮ', '']) {
+    expect(await find(ACME, other)).toBeNull();
+  }
   expect(await find(GLOBEX, KEYED.idempotencyKey)).toBeNull();
 });
 

@@ -128,6 +128,13 @@ test('a page that cannot be is BAD_USER_INPUT, and says why', async () => {
   expect(await messageOf({ after: 'rubbish' })).toBe(notOurs);
   expect(await messageOf({ before: '' })).toBe(notOurs);
   expect(await messageOf({ after: foreign }, GLOBEX)).toBe(notOurs);
+  const ofBulk = await client.send(
+    `query ($after: Cursor) {
+      account(iban: "${ACME}") { bulkTransfers { nodes { transfers(after: $after) { nodes { id } } } } }
+    }`,
+    { after: foreign },
+  );
+  expect(ofBulk.errors?.[0]?.message).toBe(notOurs);
 });
 
 test('every other list pages by the same rules', async () => {

@@ -58,13 +58,14 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
     );
     if (debtor && performed) return { bulkTransfer: performed, account: debtor, replayed: true };
     const { transfers, totalAmountMinor, problems, problemCount } = reading;
-    if (problemCount > 0 || totalAmountMinor === undefined) {
+    if (problemCount > 0) {
       throw new DomainError({ code: 'INVALID_BULK_TRANSFER', problems, problemCount });
     }
     if (!debtor) {
       const iban = normaliseIban(request.organizationIban);
       throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
     }
+    if (totalAmountMinor === undefined) throw new Error('A bulk without a problem has no total');
     const order: BulkTransferOrder = {
       debtorId: debtor.id,
       idempotencyKey: request.idempotencyKey,

@@ -1,7 +1,8 @@
 /** npm run schema:emit writes the SDL; npm run schema:check compares it with the committed one. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { sdlOf } from '../infrastructure/http/server.js';
-import { ExplainedError, runProgram } from '../program.js';
+import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { runProgram } from '../program.js';
 import { buildSchema } from '../resolvers/build-schema.js';
 
 const FILE = 'src/schema/schema.graphql';

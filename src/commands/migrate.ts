@@ -1,7 +1,8 @@
 /** npm run migrate [-- up | down | pending] */
 import { loadConfig } from '../config.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
-import { ExplainedError, runProgram } from '../program.js';
+import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { runProgram } from '../program.js';
 
 await runProgram(async () => {
   const command = process.argv[2] ?? 'up';

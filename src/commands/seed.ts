@@ -12,7 +12,8 @@ import { loadConfig } from '../config.js';
 import type { CreditTransferRequest } from '../domain/bulk-transfer.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
 import { requireMigrated } from '../infrastructure/database/migrations.js';
-import { ExplainedError, runProgram } from '../program.js';
+import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { runProgram } from '../program.js';
 
 const ACCOUNTS_MAX = 1_000_000;
 const TRANSFERS_MAX = 100_000_000;

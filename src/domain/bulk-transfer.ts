@@ -69,7 +69,7 @@ export interface BulkTransferRules {
 /** A bulk that was read. Where problemCount is 0, transfers holds every row. */
 export interface BulkTransferReading {
   readonly transfers: readonly CreditTransfer[];
-  /** Sum in minor units; undefined where an amount can't be read, or is in another currency. */
+  /** Sum in minor units; undefined where an amount can't be read, or currencies differ. */
   readonly totalAmountMinor: bigint | undefined;
   /** The first 1,000. */
   readonly problems: readonly Problem[];
@@ -102,17 +102,17 @@ export function bulkTransferFingerprint(request: BulkTransferRequest): string {
   ]);
 }
 
-/** Longer texts are no amounts, whatever their zeros. */
+/** Longer ones, leading zeros aside, are no amounts. */
 const CANONICAL_AMOUNT_CHARACTERS_MAX = 40;
 
 /** A plain decimal without superfluous zeros; anything else as it is. */
 export function canonicalAmount(text: string): string {
-  if (text.length > CANONICAL_AMOUNT_CHARACTERS_MAX || !/^[0-9]+(?:\.[0-9]+)?$/.test(text))
-    return text;
-  const [integer = '', fraction = ''] = text.split('.');
-  const significant = integer.replace(/^0+(?=[0-9])/, '');
-  const trimmed = fraction.replace(/0+$/, '');
-  return trimmed === '' ? significant : `${significant}.${trimmed}`;
+  const stripped = text.replace(/^0+(?=[0-9])/, '');
+  const isShort = stripped.length <= CANONICAL_AMOUNT_CHARACTERS_MAX;
+  if (!isShort || !/^[0-9]+(?:\.[0-9]+)?$/.test(stripped)) return text;
+  const [integer = '', fraction = ''] = stripped.split('.');
+  const significant = fraction.replace(/0+$/, '');
+  return significant === '' ? integer : `${integer}.${significant}`;
 }
 
 /**
@@ -139,10 +139,15 @@ export function readBulkTransfer(
   });
   return {
     transfers,
-    totalAmountMinor,
+    totalAmountMinor: hasOneCurrency(request) ? totalAmountMinor : undefined,
     problems: problems.listed,
     problemCount: problems.count,
   };
+}
+
+/** Where the account is unknown, so is the currency that all rows should have. */
+function hasOneCurrency({ creditTransfers }: BulkTransferRequest): boolean {
+  return new Set(creditTransfers.map((row) => row.currency ?? CURRENCY_DEFAULT)).size <= 1;
 }
 
 /** What is wrong with the bulk itself. */

@@ -39,7 +39,7 @@ export interface Page<Node> {
 /** A list that has cursors: what it lists, of whom, and how its positions are read. */
 export interface CursorScope<P extends Position> {
   readonly kind: 'account' | 'bulk-transfer' | 'transfer' | 'ledger-entry';
-  /** Id of the account whose list it is; empty for a list of all. */
+  /** Id of the account or bulk whose list it is; empty for a list of all. */
   readonly ownerId: string;
   readonly parse: (text: string) => P | undefined;
 }
@@ -109,7 +109,8 @@ export function pageRange<P extends Position>(
 
 /**
  * Makes a page of what was read for a range: one node more than its size, from the end where it is
- * counted from there. Nothing is ever deleted, so what a cursor stands for is itself a node beyond.
+ * counted from there. Nothing is ever deleted, so what a cursor of this list stands for is itself a
+ * node beyond the page; a cursor that was had with another filter is taken for one of this list.
  */
 export function toPage<Node, P extends Position>(
   read: readonly Node[],

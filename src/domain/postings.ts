@@ -1,4 +1,5 @@
 import type { CreditTransfer } from './bulk-transfer.js';
+import { TEXT_CHARACTERS_MAX } from './text.js';
 
 /** What one account of this server receives from a bulk: one ledger entry, however many transfers. */
 export interface BookCredit {
@@ -32,8 +33,13 @@ export function bookCreditsOf(
       description:
         received.length === 1
           ? (received[0]?.description ?? '')
-          : `${received.length} transfers from ${debtorName}`,
+          : cut(`${received.length} transfers from ${debtorName}`),
     }));
+}
+
+/** A text that fits where descriptions are kept: a name may take all of it. */
+function cut(text: string): string {
+  return [...text].slice(0, TEXT_CHARACTERS_MAX).join('');
 }
 
 /**

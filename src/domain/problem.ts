@@ -45,7 +45,12 @@ export function quote(value: string): string {
   // A character is two UTF-16 units at most: a long value is never walked as a whole.
   const characters = Array.from(value.slice(0, 2 * (QUOTED_CHARACTERS_MAX + 1)).toWellFormed());
   const isCut = characters.length > QUOTED_CHARACTERS_MAX;
-  return JSON.stringify(characters.slice(0, QUOTED_CHARACTERS_MAX).join('') + (isCut ? '…' : ''));
+  const cut = characters.slice(0, QUOTED_CHARACTERS_MAX).join('') + (isCut ? '…' : '');
+  // JSON escapes the control characters below the space alone.
+  return JSON.stringify(cut).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** What is wrong, after the quoted value. A code that needs more than the value writes its own sentence. */

@@ -16,18 +16,18 @@ export class UuidColumn extends Type<string, Uint8Array> {
   }
 }
 
-/** ASCII text that is compared byte by byte: MySQL's text columns ignore trailing spaces, and may ignore case. */
+/** Text that is compared byte by byte: MySQL's text columns ignore trailing spaces, and may ignore case. */
 export class ExactTextColumn extends Type<string | null, Uint8Array | null> {
   constructor(private readonly lengthMax: number) {
     super();
   }
 
   override convertToDatabaseValue(value: string | Uint8Array | null): Uint8Array | null {
-    return typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
+    return typeof value === 'string' ? Buffer.from(value) : value;
   }
 
   override convertToJSValue(value: string | Uint8Array | null): string | null {
-    return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value;
+    return value instanceof Uint8Array ? Buffer.from(value).toString() : value;
   }
 
   override getColumnType(): string {

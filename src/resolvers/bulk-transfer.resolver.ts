@@ -27,7 +27,7 @@ import {
 import { TransferConnection, type TransferType } from '../schema/transfer.js';
 import { IdempotencyKeyReusedType } from '../schema/user-errors.js';
 import type { RequestContext } from './context.js';
-import { transfersOf } from './cursor-scopes.js';
+import { transfersOfBulk } from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
 import { loadReferenced } from './loaders.js';
 import {
@@ -131,11 +131,11 @@ export class BulkTransferResolver {
 
   @FieldResolver(() => TransferConnection, { description: 'In the order given.' })
   async transfers(
-    @Root() { id, accountId }: BulkTransferType,
+    @Root() { id }: BulkTransferType,
     @Args(() => PageArgs) page: PageArgs,
     @Ctx() { reader, loaders }: RequestContext,
   ): Promise<Connection<TransferType>> {
-    const scope = transfersOf(accountId);
+    const scope = transfersOfBulk(id);
     const range = pageRange(page, scope);
     const bulkTransfer = await loadReferenced(loaders.bulkTransfer, id);
     const transfers = await reader.transfersOfBulk(bulkTransfer, range);

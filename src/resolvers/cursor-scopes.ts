@@ -7,9 +7,13 @@ export function bulkTransfersOf(accountId: string): CursorScope<bigint> {
   return { kind: 'bulk-transfer', ownerId: accountId, parse: parseNumber };
 }
 
-/** Of an account, filtered or not, and of each of its bulks. */
+/** Of an account, filtered or not. */
 export function transfersOf(accountId: string): CursorScope<bigint> {
   return { kind: 'transfer', ownerId: accountId, parse: parseNumber };
+}
+
+export function transfersOfBulk(bulkTransferId: string): CursorScope<bigint> {
+  return { kind: 'transfer', ownerId: bulkTransferId, parse: parseNumber };
 }
 
 /** Of an account, and of its statements. */

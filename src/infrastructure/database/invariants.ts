@@ -2,6 +2,8 @@
  * The ledger's invariants, recounted from the rows. Each is a query that lists what breaks it, and
  * lists nothing while it holds; it is written in the SQL that SQLite, MySQL and MariaDB share.
  */
+import { MINOR_UNITS_MAX } from '../../domain/money.js';
+import { firstPositionOf } from '../../domain/postings.js';
 import type { Database } from './dialect.js';
 
 export interface Invariant {
@@ -19,8 +21,6 @@ export interface Finding {
 
 /** Violations of one invariant that are listed. */
 export const VIOLATIONS_LISTED_MAX = 20;
-
-const MINOR_UNITS_MAX = '9007199254740991';
 
 export const INVARIANTS: readonly Invariant[] = [
   {
@@ -113,7 +113,7 @@ export const INVARIANTS: readonly Invariant[] = [
     violationsSql: `
       select hex(id) as transfer, position, expected from (
         select t.id, t.position,
-          b.sequence * 1048576 - 1
+          b.sequence * ${firstPositionOf(1n)} - 1
             + row_number() over (partition by t.bulk_transfer_id order by t.position) as expected
         from transfer t join bulk_transfer b on b.id = t.bulk_transfer_id
       ) placed

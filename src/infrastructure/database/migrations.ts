@@ -1,4 +1,4 @@
-import { ExplainedError } from '../../program.js';
+import { ExplainedError } from '../observability/explained-error.js';
 import type { Database } from './dialect.js';
 
 /** The database's schema is not the one that this server works with. */

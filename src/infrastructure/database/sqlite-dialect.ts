@@ -8,7 +8,7 @@ import { LockWaitTimeoutException } from '@mikro-orm/core';
 import { type AbstractSqlDriver, MikroORM } from '@mikro-orm/sql';
 import { SqliteDriver } from '@mikro-orm/sqlite';
 import BetterSqlite from 'better-sqlite3';
-import { ExplainedError } from '../../program.js';
+import { ExplainedError } from '../observability/explained-error.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
 

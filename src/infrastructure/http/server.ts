@@ -55,6 +55,9 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   closeConnectionsWhenStopping(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // A person who opens the API's address in a browser.
+    const isBrowser = request.method === 'GET' && request.headers.accept?.includes('text/html');
+    if (isBrowser && request.url === '/graphql') return reply.redirect('/graphiql/');
   });
 
   const apollo = new ApolloServer<RequestContext>({

@@ -1,0 +1,38 @@
+# The image of the server: Node, the packages that it runs with, and what `npm run build` makes. Needs
+# BuildKit, which `docker compose build` and Docker 23 and later use.
+#
+# No package's install script runs: what the server needs of them comes prebuilt, and the package
+# `node`, which gives a checkout its Node, would bring a second one into an image that has its own.
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY migrations migrations
+COPY web web
+COPY src src
+RUN npm run build
+
+FROM node:24-bookworm-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund --omit=dev
+
+FROM node:24-bookworm-slim
+WORKDIR /app
+# Every interface of the container: what reaches it is for `docker run --publish 127.0.0.1:4000:4000`
+# to say, as there is no authentication yet.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
+# The code stays root's, so that the server can't change it. The data are the server's: the embedded
+# database is here, unless DATABASE_URL says otherwise.
+RUN install -d -o node -g node data
+COPY --from=packages /app/node_modules node_modules
+COPY package.json ./
+COPY --from=build /app/dist dist
+USER node
+VOLUME ["/app/data"]
+EXPOSE 4000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 4000) + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/main.js"]

@@ -1,0 +1,635 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  type AccountFacts,
+  type BulkTransferRequest,
+  type BulkTransferRules,
+  bulkTransferFingerprint,
+  type CreditTransferRequest,
+  canonicalAmount,
+  ibansOf,
+  readBulkTransfer,
+} from './bulk-transfer.js';
+import { PROBLEM_CODES, type Problem, type ProblemCode } from './problem.js';
+
+const ACME: AccountFacts = {
+  id: '01900000-0000-7000-8000-00000000000a',
+  iban: 'FR7630006000011234567890189',
+  bic: 'OIVUSCLQXXX',
+  currency: 'EUR',
+  organizationName: 'ACME Corp',
+};
+/** Masked, so no IBAN by its shape and check digits; an account here all the same. */
+const MASKED: AccountFacts = {
+  id: '01900000-0000-7000-8000-00000000000b',
+  iban: 'FR10474608000002006107XXXXX',
+  bic: 'OIVUSCLQXXX',
+  currency: 'EUR',
+  organizationName: 'Globex',
+};
+const DOLLARS: AccountFacts = {
+  id: '01900000-0000-7000-8000-00000000000c',
+  iban: 'NL91ABNA0417164300',
+  bic: 'ABNANL2A',
+  currency: 'USD',
+  organizationName: 'Initech',
+};
+const ACCOUNTS = new Map([ACME, MASKED, DOLLARS].map((account) => [account.iban, account]));
+const RULES: BulkTransferRules = { ibanCheck: 'strict', transfersMax: 10_000 };
+
+function aRow(overrides: Partial<CreditTransferRequest> = {}): CreditTransferRequest {
+  return {
+    amount: '14.5',
+    counterpartyName: 'Bip Bip',
+    counterpartyIban: 'DE89370400440532013000',
+    description: 'Wonderland/4410',
+    ...overrides,
+  };
+}
+
+function aBulk(
+  creditTransfers: readonly CreditTransferRequest[] = [aRow()],
+  overrides: Partial<BulkTransferRequest> = {},
+): BulkTransferRequest {
+  return { organizationIban: ACME.iban, creditTransfers, ...overrides };
+}
+
+/** Rows that are right in everything, each with an end-to-end id of its own. */
+function rowsOf(count: number): CreditTransferRequest[] {
+  return Array.from({ length: count }, (_, index) => aRow({ endToEndId: `E2E-${index}` }));
+}
+
+const read = (request: BulkTransferRequest, rules = RULES) =>
+  readBulkTransfer(request, ACCOUNTS, rules);
+
+const placesOf = (problems: readonly Problem[]) =>
+  problems.map(({ index, field, code }) => `${index ?? 'bulk'} ${field} ${code}`);
+
+/** The same request to an account that no one has here. */
+const fromNowhere = (request: BulkTransferRequest): BulkTransferRequest => ({
+  ...request,
+  organizationIban: 'ES9121000418450200051332',
+});
+
+/** Any text, control characters and lone surrogates included. */
+const anyText = fc
+  .array(fc.oneof(fc.nat(0xff), fc.integer({ min: 0xd800, max: 0xdfff }), fc.nat(0xffff)), {
+    maxLength: 160,
+  })
+  .map((units) => String.fromCharCode(...units));
+
+/** One row with one fault. No value of one field makes another field wrong. */
+const ROW_FAULTS: readonly (readonly [ProblemCode, keyof CreditTransferRequest, string])[] = [
+  ['REQUIRED', 'amount', ''],
+  ['INVALID_AMOUNT', 'amount', '1e3'],
+  ['AMOUNT_NOT_POSITIVE', 'amount', '0.00'],
+  ['AMOUNT_TOO_LARGE', 'amount', '1000000000'],
+  ['TOO_MANY_FRACTION_DIGITS', 'amount', '0.001'],
+  ['CURRENCY_MISMATCH', 'currency', 'USD'],
+  ['CURRENCY_MISMATCH', 'currency', 'eur'],
+  ['CURRENCY_MISMATCH', 'currency', ''],
+  ['REQUIRED', 'counterpartyName', ' '],
+  ['TOO_LONG', 'counterpartyName', 'x'.repeat(141)],
+  ['INVALID_CHARACTERS', 'counterpartyName', 'Bip\tBip'],
+  ['REQUIRED', 'counterpartyIban', ''],
+  ['REQUIRED', 'counterpartyIban', '  '],
+  ['INVALID_IBAN', 'counterpartyIban', 'DE8937040044053201300'],
+  ['INVALID_IBAN_CHECKSUM', 'counterpartyIban', 'DE88370400440532013000'],
+  ['SAME_ACCOUNT', 'counterpartyIban', 'fr76 3000 6000 0112 3456 7890 189'],
+  ['CURRENCY_MISMATCH', 'counterpartyIban', DOLLARS.iban],
+  ['INVALID_BIC', 'counterpartyBic', 'DEUTDEF'],
+  ['INVALID_BIC', 'counterpartyBic', 'DEUTZZFF'],
+  ['INVALID_BIC', 'counterpartyBic', ''],
+  ['TOO_LONG', 'description', '😀'.repeat(141)],
+  ['INVALID_CHARACTERS', 'description', 'half a pair: \ud83d'],
+  ['TOO_SHORT', 'endToEndId', ''],
+  ['TOO_LONG', 'endToEndId', 'x'.repeat(36)],
+  ['INVALID_CHARACTERS', 'endToEndId', 'a\u0000'],
+  ['DUPLICATE', 'endToEndId', 'E2E-0'],
+];
+
+/** Bulks with one fault of their own. */
+const BULK_FAULTS: readonly (readonly [ProblemCode, string, Partial<BulkTransferRequest>])[] = [
+  ['TOO_SHORT', 'idempotencyKey', { idempotencyKey: '' }],
+  ['TOO_LONG', 'idempotencyKey', { idempotencyKey: 'k'.repeat(256) }],
+  ['INVALID_CHARACTERS', 'idempotencyKey', { idempotencyKey: 'clé' }],
+  ['REQUIRED', 'organizationIban', { organizationIban: ' ' }],
+  ['MISMATCH', 'organizationName', { organizationName: 'ACME Inc' }],
+  ['MISMATCH', 'organizationName', { organizationName: '' }],
+  ['INVALID_BIC', 'organizationBic', { organizationBic: 'OIVUSCL' }],
+  ['MISMATCH', 'organizationBic', { organizationBic: 'DEUTDEFF' }],
+  ['TOO_FEW', 'creditTransfers', { creditTransfers: [] }],
+  ['TOO_MANY', 'creditTransfers', { creditTransfers: rowsOf(4) }],
+];
+
+describe('a bulk without a fault', () => {
+  test('is read into the transfers to record, and their sum', () => {
+    const rows = [
+      aRow(),
+      aRow({
+        amount: '999',
+        currency: 'EUR',
+        counterpartyIban: 'fr10 4746 0800 0002 0061 07xx xxx',
+        counterpartyBic: 'oivu sclq xxx',
+        description: '',
+        endToEndId: 'E2E-1',
+      }),
+    ];
+
+    expect(read(aBulk(rows))).toEqual({
+      transfers: [
+        {
+          amountMinor: 1_450n,
+          counterpartyName: 'Bip Bip',
+          counterpartyIban: 'DE89370400440532013000',
+          counterpartyBic: null,
+          counterpartyAccountId: null,
+          description: 'Wonderland/4410',
+          endToEndId: null,
+        },
+        {
+          amountMinor: 99_900n,
+          counterpartyName: 'Bip Bip',
+          counterpartyIban: 'FR10474608000002006107XXXXX',
+          counterpartyBic: 'OIVUSCLQXXX',
+          counterpartyAccountId: MASKED.id,
+          description: '',
+          endToEndId: 'E2E-1',
+        },
+      ],
+      totalAmountMinor: 101_350n,
+      problems: [],
+      problemCount: 0,
+    });
+  });
+
+  test('may name the organization in another case and the BIC without its XXX', () => {
+    const names = { organizationName: ' acme CORP ', organizationBic: 'oivu sclq' };
+
+    expect(placesOf(read(aBulk([aRow()], names)).problems)).toEqual([]);
+  });
+
+  test('may leave out by null what it may leave out', () => {
+    const row = aRow({ currency: null, counterpartyBic: null, endToEndId: null });
+    const names = { organizationName: null, organizationBic: null };
+
+    expect(placesOf(read(aBulk([row], names)).problems)).toEqual([]);
+  });
+
+  test('may have as many transfers as the rules allow', () => {
+    expect(read(aBulk(rowsOf(3)), { ...RULES, transfersMax: 3 }).problemCount).toBe(0);
+  });
+
+  test('has the exact total of ten thousand of the largest amounts', () => {
+    const rows = Array.from({ length: 10_000 }, () => aRow({ amount: '999999999.99' }));
+
+    expect(read(aBulk(rows)).totalAmountMinor).toBe(999_999_999_990_000n);
+  });
+
+  test('has the sum of its amounts as its total', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 999_999_999 }), { minLength: 1 }), (cents) => {
+        const rows = cents.map((each) => aRow({ amount: (each / 100).toFixed(2) }));
+        const total = cents.reduce((sum, each) => sum + each, 0);
+        expect(read(aBulk(rows)).totalAmountMinor).toBe(BigInt(total));
+      }),
+    );
+  });
+
+  test.each([
+    'Zoë Müller',
+    'Zoe\u0308 Mu\u0308ller',
+    'Ørsted A/S',
+    'Αθηνά Παππά',
+    'محمد علي',
+    '株式会社',
+    '🦊 Fox & 👩‍👧 Söhne',
+    ' padded ',
+    '😀'.repeat(140),
+  ])('keeps a name untouched: %s', (name) => {
+    const { problems, transfers } = read(aBulk([aRow({ counterpartyName: name })]));
+
+    expect({ problems, name: transfers[0]?.counterpartyName }).toEqual({ problems: [], name });
+  });
+
+  test('keeps a description and an end-to-end id untouched', () => {
+    const texts = { description: ' ¿Qué? // 😀 ', endToEndId: ' é/1 ' };
+
+    expect(read(aBulk([aRow(texts)])).transfers[0]).toMatchObject(texts);
+  });
+
+  test('may pay an account here whose IBAN is masked', () => {
+    const row = aRow({ counterpartyIban: MASKED.iban });
+
+    expect(placesOf(read(aBulk([row])).problems)).toEqual([]);
+  });
+
+  test('may not pay the same masked IBAN where no account here has it', () => {
+    const row = aRow({ counterpartyIban: MASKED.iban });
+
+    expect(
+      placesOf(readBulkTransfer(aBulk([row]), new Map([[ACME.iban, ACME]]), RULES).problems),
+    ).toEqual(['0 counterpartyIban INVALID_IBAN']);
+  });
+
+  test('may name IBANs and BICs of the right shape alone in the format check', () => {
+    const row = aRow({
+      counterpartyIban: 'DE88370400440532013000',
+      counterpartyBic: 'DEUTZZFF',
+    });
+
+    expect(placesOf(read(aBulk([row]), { ...RULES, ibanCheck: 'format' }).problems)).toEqual([]);
+  });
+
+  test('may use one end-to-end id in two cases', () => {
+    const rows = [aRow({ endToEndId: 'a' }), aRow({ endToEndId: 'A' })];
+
+    expect(placesOf(read(aBulk(rows)).problems)).toEqual([]);
+  });
+
+  test('has amounts with the fraction digits of its currency', () => {
+    const yen: AccountFacts = { ...ACME, currency: 'JPY' };
+    const request = aBulk([
+      aRow({ amount: '1450', currency: 'JPY' }),
+      aRow({ amount: '14.5', currency: 'JPY' }),
+    ]);
+
+    const reading = readBulkTransfer(request, new Map([[yen.iban, yen]]), RULES);
+
+    expect([reading.transfers[0]?.amountMinor, ...placesOf(reading.problems)]).toEqual([
+      1450n,
+      '1 amount TOO_MANY_FRACTION_DIGITS',
+    ]);
+  });
+});
+
+describe('a bulk with a fault', () => {
+  test.each(ROW_FAULTS)('in a row is told so: %s in %s, by %j', (code, field, value) => {
+    const rows = rowsOf(3);
+    rows[2] = aRow({ [field]: value });
+
+    expect(placesOf(read(aBulk(rows)).problems)).toEqual([`2 ${field} ${code}`]);
+  });
+
+  test.each(BULK_FAULTS)('of its own is told so without a row: %s in %s', (code, field, fault) => {
+    const reading = read(aBulk(rowsOf(1), fault), { ...RULES, transfersMax: 3 });
+
+    expect(placesOf(reading.problems)).toEqual([`bulk ${field} ${code}`]);
+  });
+
+  test('can have every fault that there is a code for', () => {
+    const produced = new Set([...ROW_FAULTS, ...BULK_FAULTS].map(([code]) => code));
+
+    expect([...produced].sort()).toEqual([...PROBLEM_CODES].sort());
+  });
+
+  test('is told every fault of every row, each once, and no other', () => {
+    const rowCount = 8;
+    /** For each row and field, which of the field's faults it has, if any. */
+    const fields = [...new Set(ROW_FAULTS.map(([, field]) => field))];
+    const faultOf = (field: string) =>
+      fc.option(fc.constantFrom(...ROW_FAULTS.filter((fault) => fault[1] === field)), { freq: 3 });
+    const rowFaults = fc.tuple(...fields.map(faultOf));
+    fc.assert(
+      fc.property(
+        fc.array(rowFaults, { minLength: rowCount, maxLength: rowCount }),
+        (faultsOfRows) => {
+          const chosen = faultsOfRows.map((faults) => faults.filter((fault) => fault !== null));
+          // Row 0 has none: its end-to-end id is what the duplicates repeat.
+          const rows = rowsOf(rowCount + 1).map((row, index) =>
+            Object.assign({}, row, ...fieldsOf(chosen[index - 1] ?? [], index)),
+          );
+          const expected = chosen.flatMap((faults, row) =>
+            faults.map(([code, field]) => `${row + 1} ${field} ${code}`),
+          );
+          const { problems, problemCount } = read(aBulk(rows));
+          expect({ places: placesOf(problems).sort(), problemCount }).toEqual({
+            places: expected.sort(),
+            problemCount: expected.length,
+          });
+        },
+      ),
+      { numRuns: 500 },
+    );
+
+    /** Two rows with one wrong end-to-end id would be duplicates too, so the row's index follows it. */
+    function fieldsOf(faults: readonly (typeof ROW_FAULTS)[number][], index: number) {
+      return faults.map(([code, field, value]) => ({
+        [field]:
+          field === 'endToEndId' && ['TOO_LONG', 'INVALID_CHARACTERS'].includes(code)
+            ? value + index
+            : value,
+      }));
+    }
+  });
+
+  test('is told its own faults first, then those of the rows in their order', () => {
+    const rows = rowsOf(5).map((row, index) => (index % 2 ? { ...row, amount: 'x' } : row));
+    const request = aBulk(rows, { organizationBic: '?', idempotencyKey: '' });
+
+    expect(placesOf(read(request).problems)).toEqual([
+      'bulk idempotencyKey TOO_SHORT',
+      'bulk organizationBic INVALID_BIC',
+      '1 amount INVALID_AMOUNT',
+      '3 amount INVALID_AMOUNT',
+    ]);
+  });
+
+  test('is told both faults of one text', () => {
+    const row = aRow({ description: '\u0000'.repeat(141) });
+
+    expect(placesOf(read(aBulk([row])).problems)).toEqual([
+      '0 description TOO_LONG',
+      '0 description INVALID_CHARACTERS',
+    ]);
+  });
+
+  test('is told of each repetition of an end-to-end id, not of its first use', () => {
+    const rows = ['a', 'b', 'a', 'a'].map((endToEndId) => aRow({ endToEndId }));
+
+    expect(placesOf(read(aBulk(rows)).problems)).toEqual([
+      '2 endToEndId DUPLICATE',
+      '3 endToEndId DUPLICATE',
+    ]);
+  });
+
+  test('is told the faults of its rows even where it has too many of them', () => {
+    const rows = [aRow({ amount: 'x' }), aRow()];
+
+    expect(placesOf(read(aBulk(rows), { ...RULES, transfersMax: 1 }).problems)).toEqual([
+      'bulk creditTransfers TOO_MANY',
+      '0 amount INVALID_AMOUNT',
+    ]);
+  });
+
+  test('is told the first 1,000 faults, and how many there are', () => {
+    const rows = Array.from({ length: 1_500 }, () => aRow({ amount: '', counterpartyName: '' }));
+
+    const { problems, problemCount } = read(aBulk(rows));
+
+    expect([problemCount, problems.length, problems.at(-1)?.index]).toEqual([3_000, 1_000, 499]);
+  });
+
+  test('is told all of 1,000 faults', () => {
+    const rows = Array.from({ length: 1_000 }, () => aRow({ amount: '' }));
+
+    expect(read(aBulk(rows)).problems).toHaveLength(1_000);
+  });
+
+  test.each([
+    ['can not be read', aRow({ amount: '1e3' })],
+    ['is in another currency', aRow({ currency: 'USD' })],
+  ])('has no total where an amount %s', (_, row) => {
+    expect(read(aBulk([aRow(), row, aRow()])).totalAmountMinor).toBeUndefined();
+  });
+
+  test('has a total where all amounts are fine', () => {
+    expect(read(aBulk([aRow({ counterpartyIban: '' }), aRow()])).totalAmountMinor).toBe(2_900n);
+  });
+
+  test('is told in sentences that are well-formed and quote at most 50 characters', () => {
+    const row = fc.record({
+      amount: anyText,
+      currency: fc.option(anyText),
+      counterpartyName: anyText,
+      counterpartyIban: anyText,
+      counterpartyBic: fc.option(anyText),
+      description: anyText,
+      endToEndId: fc.option(anyText),
+    });
+    const request = fc.record({
+      idempotencyKey: anyText,
+      organizationIban: fc.constantFrom(ACME.iban, ''),
+      organizationName: fc.option(anyText),
+      organizationBic: fc.option(anyText),
+      creditTransfers: fc.array(row, { maxLength: 4 }),
+    });
+    fc.assert(
+      fc.property(request, (sent) => {
+        const wrong = read(sent).problems.filter(({ message }) => {
+          const [quoted = '""'] = /^".*"/s.exec(message) ?? [];
+          const characters = [...String(JSON.parse(quoted))];
+          return (
+            !message.isWellFormed() || !message.endsWith('.') || characters.length > 50 + '…'.length
+          );
+        });
+        expect(wrong).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a bulk of an account that is not here', () => {
+  test('is judged as far as it can be: name and BIC are not compared', () => {
+    const request = aBulk([aRow({ amount: 'x' })], {
+      organizationName: 'Nobody',
+      organizationBic: 'DEUTDEFF',
+    });
+
+    expect(placesOf(read(fromNowhere(request)).problems)).toEqual(['0 amount INVALID_AMOUNT']);
+  });
+
+  test('may be in any currency that there is', () => {
+    const rows = [aRow({ currency: 'JPY', amount: '5' }), aRow({ currency: 'JPY', amount: '6' })];
+
+    expect(read(fromNowhere(aBulk(rows)))).toMatchObject({
+      totalAmountMinor: 11n,
+      problemCount: 0,
+    });
+  });
+
+  test('may not be in a currency that there is not', () => {
+    expect(placesOf(read(fromNowhere(aBulk([aRow({ currency: 'ZZZ' })]))).problems)).toEqual([
+      '0 currency CURRENCY_MISMATCH',
+    ]);
+  });
+
+  test('has no total where its rows are in several currencies', () => {
+    const rows = [aRow({ currency: 'EUR', amount: '1' }), aRow({ currency: 'JPY', amount: '1' })];
+
+    expect(read(fromNowhere(aBulk(rows))).totalAmountMinor).toBeUndefined();
+  });
+});
+
+describe('the IBANs that a bulk names', () => {
+  test("are the debtor's first, then each counterparty's once, normalised", () => {
+    const rows = ['nl91 abna 0417 1643 00', 'DE89370400440532013000', 'NL91ABNA0417164300'].map(
+      (counterpartyIban) => aRow({ counterpartyIban }),
+    );
+
+    expect(ibansOf(aBulk(rows, { organizationIban: 'fr76 30006000011234567890189' }))).toEqual([
+      'FR7630006000011234567890189',
+      'NL91ABNA0417164300',
+      'DE89370400440532013000',
+    ]);
+  });
+});
+
+describe('an amount in its canonical form', () => {
+  test.each([
+    ['14.5', '14.5'],
+    ['14.50', '14.5'],
+    ['00014.5000', '14.5'],
+    ['14.00', '14'],
+    ['014', '14'],
+    ['0.10', '0.1'],
+    ['000', '0'],
+    ['0.00', '0'],
+    ['100', '100'],
+    ['10.010', '10.01'],
+  ])('%s is %s', (text, canonical) => {
+    expect(canonicalAmount(text)).toBe(canonical);
+  });
+
+  test.each(['', '-5', '+5', '1e3', '1.', '.50', '1,50', ' 5', '00a', '1.2.30', '٣'])(
+    'stays as it is where it is no plain decimal: %j',
+    (text) => {
+      expect(canonicalAmount(text)).toBe(text);
+    },
+  );
+
+  /** How many zeros an amount is spelt with, and whether a point stands before zeros alone. */
+  interface Spelling {
+    readonly before: number;
+    readonly after: number;
+    readonly hasPoint: boolean;
+  }
+  const spelling: fc.Arbitrary<Spelling> = fc.record({
+    before: fc.nat(15),
+    after: fc.nat(6),
+    hasPoint: fc.boolean(),
+  });
+  /** The amount itself. */
+  const tenThousandths = fc.oneof(fc.nat(30_000), fc.nat(2 ** 31 - 1));
+  const spelt = (value: number, { before, after, hasPoint }: Spelling) => {
+    const [integer, fraction = ''] = String(value / 10_000).split('.');
+    const point = fraction !== '' || (hasPoint && after > 0) ? '.' : '';
+    return '0'.repeat(before) + integer + point + fraction + (point && '0'.repeat(after));
+  };
+
+  test('is the same for two spellings of one value', () => {
+    fc.assert(
+      fc.property(tenThousandths, spelling, spelling, (value, one, other) => {
+        expect(canonicalAmount(spelt(value, one))).toBe(canonicalAmount(spelt(value, other)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('is another for another value', () => {
+    fc.assert(
+      fc.property(tenThousandths, tenThousandths, spelling, spelling, (a, b, one, other) => {
+        fc.pre(a !== b);
+        expect(canonicalAmount(spelt(a, one))).not.toBe(canonicalAmount(spelt(b, other)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('has no leading zeros, however many the text has', () => {
+    expect(canonicalAmount(`${'0'.repeat(50)}14.50`)).toBe('14.5');
+  });
+
+  test.each([
+    ['zeros', '0'.repeat(10_000_000)],
+    ['zeros between the point and a one', `0.${'0'.repeat(10_000_000)}1`],
+    ['nines', '9'.repeat(10_000_000)],
+  ])('is found at once even of ten million %s', (_, text) => {
+    const start = performance.now();
+
+    canonicalAmount(text);
+
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+});
+
+describe('the fingerprint of a bulk', () => {
+  const full: Required<CreditTransferRequest> = {
+    amount: '14.5',
+    currency: 'EUR',
+    counterpartyName: 'Bip Bip',
+    counterpartyIban: 'DE89370400440532013000',
+    counterpartyBic: 'DEUTDEFF500',
+    description: 'Wonderland/4410',
+    endToEndId: 'E2E-1',
+  };
+  const other = aRow({ amount: '7', description: 'Another' });
+  const fingerprint = bulkTransferFingerprint(aBulk([full, other]));
+
+  test.each<[string, BulkTransferRequest]>([
+    ['an amount', aBulk([{ ...full, amount: '014.50' }, other])],
+    ['an IBAN', aBulk([{ ...full, counterpartyIban: 'de89 3704 0044 0532 0130 00' }, other])],
+    ['a BIC', aBulk([{ ...full, counterpartyBic: 'deut de ff 500' }, other])],
+    ['the default currency', aBulk([full, { ...other, currency: 'EUR' }])],
+    ['what is left out', aBulk([full, { ...other, counterpartyBic: null, endToEndId: null }])],
+    [
+      'its account',
+      aBulk([full, other], { organizationIban: 'fr76 3000 6000 0112 3456 7890 189' }),
+    ],
+    ['its key', aBulk([full, other], { idempotencyKey: 'k' })],
+  ])('does not change with the spelling of %s', (_, request) => {
+    expect(bulkTransferFingerprint(request)).toBe(fingerprint);
+  });
+
+  test.each<[string, BulkTransferRequest]>([
+    ['its account', aBulk([full, other], { organizationIban: MASKED.iban })],
+    ['an amount', aBulk([{ ...full, amount: '14.51' }, other])],
+    ['a currency', aBulk([{ ...full, currency: 'USD' }, other])],
+    ['a name', aBulk([{ ...full, counterpartyName: 'bip bip' }, other])],
+    ['an IBAN', aBulk([{ ...full, counterpartyIban: 'DE75512108001245126199' }, other])],
+    ['a BIC', aBulk([{ ...full, counterpartyBic: 'DEUTDEFF600' }, other])],
+    ['a BIC that is left out', aBulk([{ ...full, counterpartyBic: null }, other])],
+    ['a description', aBulk([{ ...full, description: 'Wonderland/4411' }, other])],
+    ['an end-to-end id', aBulk([{ ...full, endToEndId: 'E2E-2' }, other])],
+    ['an end-to-end id that is left out', aBulk([{ ...full, endToEndId: null }, other])],
+    ['an end-to-end id that is empty', aBulk([full, { ...other, endToEndId: '' }])],
+    ['the order of its rows', aBulk([other, full])],
+    ['a row less', aBulk([full])],
+    ['a row twice', aBulk([full, other, other])],
+  ])('changes with %s', (_, request) => {
+    expect(bulkTransferFingerprint(request)).not.toBe(fingerprint);
+  });
+
+  test('is equal exactly where the rows are', () => {
+    const row = fc.record({
+      amount: fc.constantFrom('1', '1.0', '01', '1.01'),
+      currency: fc.constantFrom(undefined, null, 'EUR', 'USD'),
+      counterpartyName: fc.constantFrom('a', 'A', 'a '),
+      counterpartyIban: fc.constantFrom('DE1A', 'de 1a', 'DE1B'),
+      counterpartyBic: fc.constantFrom(undefined, null, 'B', 'b '),
+      description: fc.constantFrom('', ' '),
+      endToEndId: fc.constantFrom(undefined, null, '1'),
+    });
+    const MEANING: Readonly<Record<string, string>> = {
+      '1.0': '1',
+      '01': '1',
+      'de 1a': 'DE1A',
+      'b ': 'B',
+    };
+    const meaningOf = (rows: readonly CreditTransferRequest[]) =>
+      JSON.stringify(
+        rows.map(({ currency, counterpartyBic, endToEndId, ...rest }) => [
+          currency ?? 'EUR',
+          endToEndId ?? null,
+          counterpartyBic && (MEANING[counterpartyBic] ?? counterpartyBic),
+          MEANING[rest.amount] ?? rest.amount,
+          rest.counterpartyName,
+          MEANING[rest.counterpartyIban] ?? rest.counterpartyIban,
+          rest.description,
+        ]),
+      );
+    fc.assert(
+      fc.property(
+        fc.array(row, { maxLength: 2 }),
+        fc.array(row, { maxLength: 2 }),
+        (one, another) => {
+          expect(
+            bulkTransferFingerprint(aBulk(one)) === bulkTransferFingerprint(aBulk(another)),
+          ).toBe(meaningOf(one) === meaningOf(another));
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});

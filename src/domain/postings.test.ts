@@ -1,0 +1,168 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { CreditTransfer } from './bulk-transfer.js';
+import {
+  bookCreditsOf,
+  firstPositionOf,
+  indexOf,
+  sequenceOf,
+  TRANSFERS_PER_BULK_LIMIT,
+  transferPosition,
+} from './postings.js';
+
+function aTransfer(overrides: Partial<CreditTransfer> = {}): CreditTransfer {
+  return {
+    amountMinor: 100n,
+    counterpartyName: 'Bip Bip',
+    counterpartyIban: 'DE89370400440532013000',
+    counterpartyBic: null,
+    counterpartyAccountId: null,
+    description: 'Wonderland/4410',
+    endToEndId: null,
+    ...overrides,
+  };
+}
+
+const ACCOUNT_IDS = ['c', 'a', 'B', 'd', '0'];
+
+const transfers = fc.array(
+  fc
+    .record({
+      amountMinor: fc.bigInt(1n, 99_999_999_999n),
+      counterpartyAccountId: fc.constantFrom(null, ...ACCOUNT_IDS),
+    })
+    .map(aTransfer),
+);
+
+describe('the credits of a bulk to accounts here', () => {
+  test('are together what the transfers to accounts here are', () => {
+    fc.assert(
+      fc.property(transfers, (bulk) => {
+        let expected = 0n;
+        for (const transfer of bulk) {
+          if (transfer.counterpartyAccountId !== null) expected += transfer.amountMinor;
+        }
+        let credited = 0n;
+        for (const credit of bookCreditsOf(bulk, 'ACME')) credited += credit.amountMinor;
+        expect(credited).toBe(expected);
+      }),
+    );
+  });
+
+  test('are for each account what the transfers to it are', () => {
+    fc.assert(
+      fc.property(transfers, (bulk) => {
+        const received = new Map(
+          bookCreditsOf(bulk, 'ACME').map((credit) => [credit.accountId, credit.amountMinor]),
+        );
+        const expected = ACCOUNT_IDS.map((id) =>
+          bulk
+            .filter((transfer) => transfer.counterpartyAccountId === id)
+            .reduce((sum, transfer) => sum + transfer.amountMinor, 0n),
+        );
+        expect(ACCOUNT_IDS.map((id) => received.get(id) ?? 0n)).toEqual(expected);
+      }),
+    );
+  });
+
+  test('are one for each account, in ascending order of id', () => {
+    fc.assert(
+      fc.property(transfers, (bulk) => {
+        const ids = bookCreditsOf(bulk, 'ACME').map((credit) => credit.accountId);
+        const named = ['0', 'B', 'a', 'c', 'd'].filter((id) =>
+          bulk.some((transfer) => transfer.counterpartyAccountId === id),
+        );
+        expect(ids).toEqual(named);
+      }),
+    );
+  });
+
+  test('are none where all money leaves', () => {
+    expect(bookCreditsOf([aTransfer(), aTransfer()], 'ACME')).toEqual([]);
+  });
+
+  test('have the description of the one transfer, or tell their number and who pays', () => {
+    const bulk = [
+      aTransfer({ counterpartyAccountId: 'a', description: 'Rent' }),
+      aTransfer({ counterpartyAccountId: 'b' }),
+      aTransfer({ counterpartyAccountId: 'b' }),
+    ];
+
+    expect(bookCreditsOf(bulk, 'ACME Corp').map((credit) => credit.description)).toEqual([
+      'Rent',
+      '2 transfers from ACME Corp',
+    ]);
+  });
+
+  test.each([
+    ['letters', 'x'],
+    ['emoji', '😀'],
+  ])('have a description of at most 140 characters, even from a name of 140 %s', (_, character) => {
+    const bulk = Array.from({ length: 2 }, () => aTransfer({ counterpartyAccountId: 'a' }));
+
+    const [credit] = bookCreditsOf(bulk, character.repeat(140));
+
+    expect([...(credit?.description ?? '')].length).toBeLessThanOrEqual(140);
+  });
+});
+
+/** As many as positions have room for: 2^33 ledger entries. */
+const sequence = fc.bigInt(0n, 2n ** 33n - 1n);
+const index = fc.nat(2 ** 20 - 1);
+
+describe('the position of a transfer', () => {
+  test.each([
+    [0n, 0, 0n],
+    [1n, 0, 1_048_576n],
+    [2n, 3, 2_097_155n],
+    [1n, 1_048_575, 2_097_151n],
+    [2n ** 33n - 1n, 2 ** 20 - 1, 9_007_199_254_740_991n],
+  ])('in bulk %i at index %i is %i', (ofBulk, at, position) => {
+    expect(transferPosition(ofBulk, at)).toBe(position);
+  });
+
+  test('tells the bulk and the index that it was made of', () => {
+    fc.assert(
+      fc.property(sequence, index, (ofBulk, at) => {
+        const position = transferPosition(ofBulk, at);
+        expect([sequenceOf(position), indexOf(position)]).toEqual([ofBulk, at]);
+      }),
+    );
+  });
+
+  test('is ordered by the bulk, then by the index', () => {
+    const close = fc.bigInt(0n, 3n);
+    const places = fc.tuple(fc.oneof(sequence, close), fc.oneof(index, fc.nat(3)));
+    fc.assert(
+      fc.property(places, places, ([bulk, at], [otherBulk, otherAt]) => {
+        const isEarlier = bulk < otherBulk || (bulk === otherBulk && at < otherAt);
+        expect(transferPosition(bulk, at) < transferPosition(otherBulk, otherAt)).toBe(isEarlier);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test.each([
+    [0n, 0n],
+    [1n, 1_048_576n],
+    [2n, 2_097_152n],
+  ])('is for the first of bulk %i: %i', (ofBulk, position) => {
+    expect(firstPositionOf(ofBulk)).toBe(position);
+  });
+
+  test('lies from the first of its bulk up to, not including, the first of the next', () => {
+    fc.assert(
+      fc.property(sequence, index, (ofBulk, at) => {
+        const position = transferPosition(ofBulk, at);
+        expect([
+          position >= firstPositionOf(ofBulk),
+          position < firstPositionOf(ofBulk + 1n),
+        ]).toEqual([true, true]);
+      }),
+    );
+  });
+
+  test('has room for 2^20 transfers in a bulk', () => {
+    expect(TRANSFERS_PER_BULK_LIMIT).toBe(1_048_576);
+  });
+});

@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { loadConfig } from '../src/config.js';
+import { DIALECT } from './setup/test-database.js';
+
+const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+
+const service = z.object({
+  build: z.string().optional(),
+  image: z.string(),
+  environment: z.record(z.string(), z.string()),
+  healthcheck: z
+    .object({ test: z.array(z.string()).optional(), disable: z.boolean().optional() })
+    .optional(),
+  depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
+  ports: z.array(z.string()).default([]),
+  volumes: z.array(z.string()).default([]),
+  restart: z.string(),
+});
+type Service = z.infer<typeof service>;
+
+const { services, volumes } = z
+  .object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.unknown()) })
+  .parse(parse(text('docker-compose.yml'), { merge: true }));
+
+const dockerfile = text('Dockerfile');
+const runtimeStage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
+
+/** What compose makes of ${NAME:-default}, given what .env sets. The file uses no other form. */
+function interpolate(value: string, dotEnv: Readonly<Record<string, string>> = {}): string {
+  const plain = value.replace(
+    /\$\{([A-Z_]+):-([^}]*)\}/g,
+    (_, name: string, fallback: string) => dotEnv[name] || fallback,
+  );
+  expect(plain.replaceAll('$$', '')).not.toContain('$');
+  return plain.replaceAll('$$', '$');
+}
+
+function environmentOf(name: string, dotEnv: Readonly<Record<string, string>> = {}) {
+  const entries = Object.entries(services[name]?.environment ?? {});
+  return Object.fromEntries(entries.map(([key, value]) => [key, interpolate(value, dotEnv)]));
+}
+
+/** Those that end: whoever depends on them waits for that, and nothing starts them again. */
+function isOneShot(name: string, { restart }: Service): boolean {
+  const conditions = Object.values(services).map(({ depends_on }) => depends_on[name]?.condition);
+  return restart === 'no' && conditions.includes('service_completed_successfully');
+}
+
+/** The variables that src/config.ts reads. */
+const settings = [
+  ...(/z\s*\.object\(\{\n(.*?)\n {2}\}\)/s.exec(text('src/config.ts'))?.[1] ?? '').matchAll(
+    /^ {4}([A-Z_]+):/gm,
+  ),
+].map(([, name]) => name ?? '');
+
+const exampleLines = text('.env.example').split('\n');
+const example = Object.fromEntries(
+  exampleLines.flatMap((line) => {
+    const [, name, value] = /^#([A-Z_]+)=(.*)$/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, value]];
+  }),
+);
+
+// One run is enough: no database is involved.
+describe.skipIf(DIALECT !== 'sqlite')('the example of an environment', () => {
+  test('names every setting, and nothing else', () => {
+    expect(settings).toContain('DATABASE_URL');
+    expect(Object.keys(example).sort()).toEqual([...settings].sort());
+  });
+
+  test('shows the defaults', () => {
+    expect(loadConfig(example)).toEqual(loadConfig({}));
+  });
+
+  test('explains each setting in the line above, and sets nothing when copied', () => {
+    for (const [index, line] of exampleLines.entries()) {
+      expect(line).toMatch(/^(#|$)/);
+      if (/^#[A-Z_]+=/.test(line)) expect(exampleLines[index - 1]).toMatch(/^# .+\.$/);
+    }
+  });
+});
+
+describe.skipIf(DIALECT !== 'sqlite')('docker compose', () => {
+  test('sets only what the server reads, to what it accepts', () => {
+    for (const name of ['server', 'migrate']) {
+      const environment = environmentOf(name);
+      expect(settings).toEqual(expect.arrayContaining(Object.keys(environment)));
+      expect(loadConfig(environment).databaseUrl).toBe(
+        'mysql://virement:virement@mysql:3306/virement',
+      );
+    }
+    expect(loadConfig(environmentOf('server')).seedDemo).toBe(true);
+  });
+
+  test('passes on every setting of .env but those that are its own', () => {
+    const dotEnv = Object.fromEntries(settings.map((name) => [name, `given-${name}`]));
+    const passedOn = Object.entries(environmentOf('server', dotEnv))
+      .filter(([name, value]) => value === dotEnv[name])
+      .map(([name]) => name);
+    const own = ['HOST', 'PORT', 'DATABASE_URL'];
+    expect(passedOn.sort()).toEqual(settings.filter((name) => !own.includes(name)).sort());
+    expect(services.server?.ports.map((port) => interpolate(port, { PORT: '5000' }))).toEqual([
+      '127.0.0.1:5000:4000',
+    ]);
+  });
+
+  test.each([{}, { MYSQL_USER: 'user', MYSQL_PASSWORD: 'secret', MYSQL_DATABASE: 'ledger' }])(
+    'logs in to MySQL as the user that MySQL is given, with %o',
+    (dotEnv) => {
+      const mysql = environmentOf('mysql', dotEnv);
+      expect(mysql).toMatchObject(dotEnv);
+      expect(environmentOf('server', dotEnv).DATABASE_URL).toBe(
+        `mysql://${mysql.MYSQL_USER}:${mysql.MYSQL_PASSWORD}@mysql:3306/${mysql.MYSQL_DATABASE}`,
+      );
+    },
+  );
+
+  test('starts the server when MySQL answers and every migration has run', () => {
+    const whenMySqlAnswers = { mysql: { condition: 'service_healthy' } };
+    expect(services.migrate?.depends_on).toEqual(whenMySqlAnswers);
+    expect(services.server?.depends_on).toEqual({
+      ...whenMySqlAnswers,
+      migrate: { condition: 'service_completed_successfully' },
+    });
+  });
+
+  test('publishes ports on this machine only', () => {
+    const ports = Object.values(services).flatMap((each) => each.ports);
+    expect(ports).not.toHaveLength(0);
+    for (const port of ports) expect(interpolate(port)).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+  });
+
+  test('declares the volumes that it uses, and uses those that it declares', () => {
+    const used = Object.values(services).flatMap((each) =>
+      each.volumes.map((volume) => volume.split(':')[0]),
+    );
+    expect(used.sort()).toEqual(Object.keys(volumes).sort());
+  });
+
+  test.each(Object.entries(services))('%s is watched, or ends by itself', (name, each) => {
+    const isWatched =
+      each.healthcheck === undefined
+        ? each.build !== undefined && runtimeStage.includes('\nHEALTHCHECK ')
+        : each.healthcheck.disable !== true && (each.healthcheck.test?.length ?? 0) > 1;
+    expect(isWatched).toBe(!isOneShot(name, each));
+  });
+
+  test.each(Object.entries(services))('%s is built here, or has a fixed major', (_, each) => {
+    if (each.build === undefined) expect(each.image).toMatch(/:\d+(\.\d+)*(-[a-z]+)?$/);
+    else expect(each.build).toBe('.');
+  });
+});
+
+describe.skipIf(DIALECT !== 'sqlite')('the image', () => {
+  test('runs the server as a user who is not root', () => {
+    const users = [...runtimeStage.matchAll(/^USER (\S+)$/gm)].map(([, user]) => user);
+    expect(users).toEqual(['node']);
+    expect(runtimeStage).toMatch(/\nCMD \["node", "dist\/main\.js"\]\n$/);
+  });
+
+  test('has the Node that the tests run on', () => {
+    const { devDependencies } = z
+      .object({ devDependencies: z.object({ node: z.string() }) })
+      .parse(JSON.parse(text('package.json')));
+    const majors = [...dockerfile.matchAll(/^FROM node:(\d+)/gm)].map(([, major]) => major);
+    expect(majors).toHaveLength(dockerfile.match(/^FROM /gm)?.length ?? 0);
+    expect(new Set(majors)).toEqual(new Set([devDependencies.node.split('.')[0]]));
+  });
+
+  test('has no package that only development needs', () => {
+    expect(runtimeStage).toContain('COPY --from=packages /app/node_modules node_modules\n');
+    expect(dockerfile).toMatch(/ AS packages\n(?:(?!FROM ).*\n)*RUN .*npm ci .*--omit=dev/);
+  });
+});

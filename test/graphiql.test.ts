@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { chromium, type Page } from 'playwright-core';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { exampleOperations } from '../web/example-operations.js';
+import { startServer } from './setup/server.js';
+import { DIALECT } from './setup/test-database.js';
+
+const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
+const hasChromium = existsSync(CHROMIUM);
+
+if (!hasChromium && DIALECT === 'sqlite') {
+  const lack = `No browser at ${CHROMIUM}. Set TEST_CHROMIUM, or: apt-get install chromium`;
+  if (process.env.CI === 'true') throw new Error(lack);
+  console.warn(`\n*** SKIPPED: GraphiQL in a browser. ${lack} ***\n`);
+}
+
+/** A page in a fresh browser, and all that it asked for and complained of. */
+async function openBrowser(): Promise<{ page: Page; requests: string[]; complaints: string[] }> {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  onTestFinished(() => browser.close());
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const requests: string[] = [];
+  const complaints: string[] = [];
+  page.on('request', (request) => requests.push(request.url()));
+  page.on('console', (message) => {
+    // A 400 is a tab that was run too early: see runTab.
+    const isTooEarly = message.text().includes('status of 400');
+    if (['error', 'warning'].includes(message.type()) && !isTooEarly) {
+      complaints.push(message.text());
+    }
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  return { page, requests, complaints };
+}
+
+/**
+ * Switches to a tab and runs it, as a person does. GraphiQL notices a little late which operation the
+ * tab has: until it does, the button runs the one before, and is pressed again.
+ * @returns what the server answered
+ */
+async function runTab(page: Page, operationName: string) {
+  await page.locator('.graphiql-tab-button', { hasText: new RegExp(`^${operationName}$`) }).click();
+  for (;;) {
+    const answered = page.waitForResponse((response) => response.url().endsWith('/graphql'));
+    await page.getByRole('button', { name: /^Execute query/ }).click();
+    const response = await answered;
+    if (response.request().postDataJSON().operationName === operationName) return response.json();
+  }
+}
+
+describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
+  test.runIf(hasChromium)(
+    'opens offline with the examples, and each gives the answer it is there to show',
+    async () => {
+      const { url } = await startServer();
+      const { page, requests, complaints } = await openBrowser();
+
+      await page.goto(`${url}/graphiql`);
+      await page.locator('.graphiql-query-editor .view-line').first().waitFor();
+
+      const examples = exampleOperations(new Date());
+      await expect
+        .poll(() => page.getByRole('tab').allInnerTexts())
+        .toEqual(['Accounts', 'BulkTransfer', 'WrongRows', 'Replay', 'Statement']);
+      const answers: Record<string, unknown> = {};
+      for (const { operationName } of examples) {
+        answers[operationName] = await runTab(page, operationName);
+      }
+
+      expect(answers).toMatchObject({
+        Accounts: { data: { accounts: { nodes: [{ organizationName: 'ACME Corp' }, {}, {}] } } },
+        BulkTransfer: {
+          data: {
+            performBulkTransfer: {
+              __typename: 'BulkTransferPerformed',
+              bulkTransfer: { balanceAfter: { amount: '37748.50' } },
+            },
+          },
+        },
+        WrongRows: { data: { performBulkTransfer: { __typename: 'InvalidBulkTransfer' } } },
+        Replay: { data: { performBulkTransfer: { replayed: true } } },
+        Statement: { data: { account: { statement: { closingBalance: { amount: '37748.50' } } } } },
+      });
+      await page
+        .getByRole('region', { name: 'Result Window' })
+        .getByText('37748.50')
+        .first()
+        .waitFor();
+      expect(complaints).toEqual([]);
+      expect(requests.filter((request) => !request.startsWith(url))).toEqual([]);
+    },
+  );
+
+  test('every example runs without an error', async () => {
+    const { client } = await startServer();
+
+    for (const { query, variables } of exampleOperations(new Date())) {
+      expect(await client.send(query, variables ?? {})).toMatchObject({ status: 200 });
+      expect((await client.send(query, variables ?? {})).errors).toBeUndefined();
+    }
+  });
+});

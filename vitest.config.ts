@@ -28,7 +28,7 @@ async function hasMysql(): Promise<boolean> {
     const lack = `No MySQL or MariaDB answers at ${MYSQL_URL} (${String(error)})`;
     if (process.env.CI === 'true') throw new Error(lack, { cause: error });
     console.warn(
-      `\n*** SKIPPED: the mysql project. ${lack}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server, or: docker compose up mysql ***\n`,
+      `\n*** SKIPPED: the mysql project. ${lack}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server ***\n`,
     );
     return false;
   }

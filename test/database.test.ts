@@ -1,5 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
-import BetterSqlite from 'better-sqlite3';
+import { DatabaseSync } from 'node:sqlite';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Database, openDatabase } from '../src/infrastructure/database/dialect.js';
@@ -146,7 +146,7 @@ test('an account whose lock is let go of in time is served', async () => {
 /** Takes the lock that a bulk of ACME needs, as another process would. */
 async function lockFromOutside(databaseUrl: string): Promise<() => Promise<void>> {
   if (DIALECT === 'sqlite') {
-    const sqlite = new BetterSqlite(databaseUrl.slice('sqlite:'.length));
+    const sqlite = new DatabaseSync(databaseUrl.slice('sqlite:'.length));
     sqlite.exec('begin immediate');
     return async () => {
       sqlite.close();

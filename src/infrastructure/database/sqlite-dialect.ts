@@ -2,12 +2,11 @@
  * The embedded database. SQLite has no row locks: one process has the file, one connection writes,
  * and transactions come in turn, so that each is alone and every read of a balance is a locked one.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
-import { type AbstractSqlDriver, MikroORM } from '@mikro-orm/sql';
-import { SqliteDriver } from '@mikro-orm/sqlite';
-import BetterSqlite from 'better-sqlite3';
+import { type AbstractSqlDriver, MikroORM, NodeSqliteDialect, SqliteDriver } from '@mikro-orm/sql';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
@@ -20,6 +19,13 @@ const MEMORY = ':memory:';
  */
 const BUSY_TIMEOUT_MS = 20;
 
+/** WAL: readers beside the writer. FULL: what was acknowledged survives a power loss. */
+const SETTINGS = [
+  `pragma busy_timeout = ${BUSY_TIMEOUT_MS}`,
+  'pragma journal_mode = WAL',
+  'pragma synchronous = FULL',
+];
+
 /** Another process has the file. */
 export class DatabaseInUseError extends ExplainedError {
   override readonly name = 'DatabaseInUseError';
@@ -30,16 +36,15 @@ export async function openSqlite(
   access: DatabaseAccess,
 ): Promise<Database> {
   const file = databaseUrl.slice('sqlite:'.length);
-  const releaseFile = file === MEMORY || access === 'read-only' ? () => {} : claimFile(file);
+  const releaseFile = access === 'read-only' ? requireFile(file) : claimFile(file);
   try {
     const orm = await MikroORM.init<AbstractSqlDriver>({
       ...ormOptions('sqlite'),
       driver: SqliteDriver,
       dbName: file,
-      driverOptions: { timeout: BUSY_TIMEOUT_MS, fileMustExist: access === 'read-only' },
+      driverOptions: new NodeSqliteDialect(file),
     });
-    await orm.em.execute('pragma journal_mode = WAL');
-    await orm.em.execute('pragma synchronous = FULL');
+    for (const setting of SETTINGS) await orm.em.execute(setting);
     return {
       orm,
       writersMax: 1,
@@ -58,17 +63,23 @@ export async function openSqlite(
   }
 }
 
+/** A database that is only read is not made where there is none. */
+function requireFile(file: string): () => void {
+  if (!existsSync(file)) throw new ExplainedError(`There is no database at ${file}.`);
+  return () => {};
+}
+
 /**
  * Makes sure that no other process writes this file: an exclusive transaction on a file beside it,
  * for as long as this process lives. The operating system ends it with the process, however it dies.
  * @returns lets go of the file
  */
 function claimFile(file: string): () => void {
+  if (file === MEMORY) return () => {};
   mkdirSync(dirname(file), { recursive: true });
-  const claim = new BetterSqlite(`${file}-lock`, { timeout: 0 });
+  const claim = new DatabaseSync(`${file}-lock`);
   try {
-    claim.pragma('journal_mode = MEMORY');
-    claim.exec('begin exclusive');
+    claim.exec('pragma journal_mode = memory; begin exclusive');
   } catch (error) {
     claim.close();
     throw new DatabaseInUseError(

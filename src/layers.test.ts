@@ -130,6 +130,19 @@ describe('the source', () => {
     expect(FILES.filter((file) => layerOf(file) === undefined).map(({ path }) => path)).toEqual([]);
   });
 
+  test('imports packages that a server is installed with', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(SRC, '../package.json'), 'utf8'));
+    const imported = FILES.flatMap(({ text }) =>
+      [...text.matchAll(IMPORT)]
+        .map(([, from, bare]) => from ?? bare ?? '')
+        .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+        .map((specifier) => /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''),
+    );
+
+    expect(imported.length).toBeGreaterThan(50);
+    expect(imported.filter((name) => !(name in dependencies))).toEqual([]);
+  });
+
   test('reads the environment in config.ts alone', () => {
     expect(pathsWith(/\bprocess\s*(?:\.\s*env|\[\s*['"]env['"]\s*\])\b/)).toEqual(['config.ts']);
   });

@@ -1,4 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
+import { OutboxMessage } from '../src/entities/outbox-message.entity.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, transfersOf } from './setup/builders.js';
 import { startServer } from './setup/server.js';
 
@@ -65,4 +69,38 @@ test('credits and debits at once add up', async () => {
   );
 
   expect(await client.balance(ACME)).toBe('100025.00');
+});
+
+test('what is rolled back is seen by nobody', async () => {
+  const { client, database } = await startServer();
+  const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
+  const unitOfWork = new MikroOrmUnitOfWork(database, 5_000);
+  let balanceRead: Promise<string> | undefined;
+
+  const attempt = unitOfWork.run([account.id], async (ledger) => {
+    const posting = ledger.account(account.id).post(-100n, new Date());
+    await ledger.record({
+      entries: [
+        LedgerEntry.of(ledger.account(account.id), posting, {
+          id: randomUUID(),
+          kind: 'BULK_TRANSFER',
+          description: '',
+        }),
+      ],
+      message: new OutboxMessage({
+        id: randomUUID(),
+        type: 'account.credited',
+        accountId: account.id,
+        sequence: posting.sequence,
+        createdAt: posting.at,
+      }),
+    });
+    balanceRead = client.balance(ACME);
+    // The request is answered at once or waits for this transaction; either way it has arrived.
+    await client.data('{ __typename }');
+    throw new Error('on purpose');
+  });
+
+  await expect(attempt).rejects.toThrow('on purpose');
+  expect(await balanceRead).toBe('100000.00');
 });

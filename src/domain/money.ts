@@ -9,7 +9,7 @@ const INTEGER_DIGITS_MAX = 9;
 
 /**
  * The largest balance or total, in minor units: 90 trillion EUR. SQLite's driver reads integers as
- * doubles, so that anything wider would be rounded in silence; both databases refuse it by a CHECK.
+ * doubles, which are exact up to there; both databases refuse anything wider by a CHECK.
  */
 export const MINOR_UNITS_MAX = 9_007_199_254_740_991n;
 

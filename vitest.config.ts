@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
+import { connect } from 'amqplib';
 import { createConnection } from 'mysql2/promise';
 import { defineConfig } from 'vitest/config';
+import { AMQP_URL } from './test/setup/amqp-url.js';
 import { MYSQL_URL } from './test/setup/mysql-url.js';
 
 // One copy of graphql, whichever way a package asks for it.
@@ -12,26 +14,67 @@ const endToEnd = (name: 'sqlite' | 'mysql') => ({
   extends: true as const,
   test: {
     name,
-    include: ['test/**/*.test.ts'],
+    include: ['test/*.test.ts'],
     env: { TEST_DATABASE: name },
     globalSetup: ['test/setup/build.ts'],
   },
 });
 
-/** Whether a MySQL or MariaDB answers; where none must be, says so loudly. */
-async function hasMysql(): Promise<boolean> {
+/** One broker has one exchange, so its tests take turns. */
+const broker = {
+  extends: true as const,
+  test: {
+    name: 'rabbitmq',
+    include: ['test/broker/*.test.ts'],
+    env: { TEST_DATABASE: 'mysql' },
+    globalSetup: ['test/setup/build.ts'],
+    fileParallelism: false,
+  },
+};
+
+/** Whether a service answers; where it does not but has to, fails, else says loudly what is skipped. */
+async function answers(project: string, lack: string, knock: () => Promise<unknown>) {
   try {
-    const connection = await createConnection(MYSQL_URL.replace(/^mariadb:/, 'mysql:'));
-    await connection.end();
+    await knock();
     return true;
   } catch (error) {
-    const lack = `No MySQL or MariaDB answers at ${MYSQL_URL} (${String(error)})`;
-    if (process.env.CI === 'true') throw new Error(lack, { cause: error });
-    console.warn(
-      `\n*** SKIPPED: the mysql project. ${lack}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server ***\n`,
-    );
+    const reason = `${lack} (${error instanceof Error ? error.message : error})`;
+    if (process.env.CI === 'true') throw new Error(reason, { cause: error });
+    console.warn(`\n*** SKIPPED: the ${project} project. ${reason} ***\n`);
     return false;
   }
+}
+
+const hasMysql = () =>
+  answers(
+    'mysql',
+    `No MySQL or MariaDB at ${MYSQL_URL}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server`,
+    async () => {
+      const connection = await createConnection(MYSQL_URL.replace(/^mariadb:/, 'mysql:'));
+      await connection.end();
+    },
+  );
+
+const hasRabbitMq = () =>
+  answers(
+    'rabbitmq',
+    `No RabbitMQ at ${AMQP_URL}. Set TEST_AMQP_URL, or: apt-get install rabbitmq-server`,
+    async () => {
+      const connection = await connect(AMQP_URL);
+      await connection.close();
+    },
+  );
+
+/** What there is a service for. */
+async function projects() {
+  const mysql = await hasMysql();
+  const rabbitmq = mysql && (await hasRabbitMq());
+  return [
+    unit,
+    endToEnd('sqlite'),
+    ...(mysql ? [endToEnd('mysql')] : []),
+    ...(rabbitmq ? [broker] : []),
+  ];
 }
 
 export default defineConfig(async () => ({
@@ -39,6 +82,6 @@ export default defineConfig(async () => ({
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    projects: [unit, endToEnd('sqlite'), ...((await hasMysql()) ? [endToEnd('mysql')] : [])],
+    projects: await projects(),
   },
 }));

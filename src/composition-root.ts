@@ -21,8 +21,13 @@ import type { Config } from './config.js';
 import { type Database, openDatabase } from './infrastructure/database/dialect.js';
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
+import { Outbox } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
+import type { Broker } from './infrastructure/messaging/broker.js';
+import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js';
+import { RabbitMqBroker } from './infrastructure/messaging/rabbitmq-broker.js';
+import { Relay } from './infrastructure/messaging/relay.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import {
   AccountExistsResolver,
@@ -58,9 +63,13 @@ export interface Server {
 const clock = () => new Date();
 
 /** The use cases over a database. */
-export function composeApplication(config: Config, database: Database): Application {
+export function composeApplication(
+  config: Config,
+  database: Database,
+  onCommit?: () => void,
+): Application {
   const reader = new MikroOrmLedgerReader(database.orm);
-  const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs);
+  const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, onCommit);
   const { ibanCheck, bulkTransfersMax: transfersMax } = config;
   const rules = { ibanCheck, transfersMax };
   return {
@@ -78,29 +87,57 @@ export function composeApplication(config: Config, database: Database): Applicat
  */
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
   const database = await openDatabase(config);
+  const stops: (() => Promise<void>)[] = [() => database.close()];
+  /** In reverse order of start. */
+  const stop = async () => {
+    for (const stopOne of stops.reverse()) await stopOne();
+  };
   try {
     await requireMigrated(database);
-    const application = composeApplication(config, database);
-    if (config.seedDemo) {
-      const opened = await seedDemo(composeApplication(demoConfig(config), database).openAccount);
-      if (opened > 0) logger.info({ accounts: opened }, 'Demo companies created');
-    }
+    const broker = await startBroker(config, logger);
+    stops.push(() => broker.close());
+    const relay = composeRelay(config, database, broker, logger);
+    relay.start();
+    stops.push(() => relay.stop());
+    const application = composeApplication(config, database, () => relay.wake());
+    await seedDemoCompanies(config, database, logger);
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application)),
       reader: application.reader,
       logger,
       bodyLimitBytes: config.bodyLimitBytes,
       isHealthy: () => database.orm.isConnected(),
+      isBrokerReady: () => broker.isReady,
     });
-    const close = async () => {
-      await http.close();
-      await database.close();
-    };
-    return { http, database, close };
+    stops.push(() => http.close());
+    return { http, database, close: stop };
   } catch (error) {
-    await database.close();
+    await stop();
     throw error;
   }
+}
+
+function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {
+  return amqpUrl === undefined
+    ? Promise.resolve(new InProcessBroker())
+    : RabbitMqBroker.start(amqpUrl, logger);
+}
+
+function composeRelay(config: Config, database: Database, broker: Broker, logger: Logger): Relay {
+  const reader = new MikroOrmLedgerReader(database.orm);
+  const outbox = new Outbox(database.orm);
+  const retentionMs = config.outboxRetentionMs;
+  return new Relay({ outbox, reader, broker, clock, logger, retentionMs });
+}
+
+async function seedDemoCompanies(
+  config: Config,
+  database: Database,
+  logger: Logger,
+): Promise<void> {
+  if (!config.seedDemo) return;
+  const opened = await seedDemo(composeApplication(demoConfig(config), database).openAccount);
+  if (opened > 0) logger.info({ accounts: opened }, 'Demo companies created');
 }
 
 /** Demo data has a masked IBAN. */

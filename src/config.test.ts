@@ -35,6 +35,8 @@ describe('the configuration', () => {
       bulkTransfersMax: 10_000,
       lockTimeoutMs: 5_000,
       bodyLimitBytes: 10_485_760,
+      amqpUrl: undefined,
+      outboxRetentionMs: 604_800_000,
       seedDemo: true,
       logLevel: 'info',
     });
@@ -51,6 +53,8 @@ describe('the configuration', () => {
         BULK_TRANSFERS_MAX: '500',
         LOCK_TIMEOUT_MS: '250',
         BODY_LIMIT_BYTES: '2048',
+        AMQP_URL: 'amqps://user:pass@host',
+        OUTBOX_RETENTION_HOURS: '2',
         SEED_DEMO: 'true',
         LOG_LEVEL: 'debug',
       }),
@@ -63,6 +67,8 @@ describe('the configuration', () => {
       bulkTransfersMax: 500,
       lockTimeoutMs: 250,
       bodyLimitBytes: 2048,
+      amqpUrl: 'amqps://user:pass@host',
+      outboxRetentionMs: 7_200_000,
       seedDemo: true,
       logLevel: 'debug',
     });

@@ -42,6 +42,11 @@ const environment = z
     BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
     LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
     BODY_LIMIT_BYTES: integer(10 * 1024 * 1024, 1_024, 1024 ** 3),
+    AMQP_URL: z
+      .string()
+      .regex(/^amqps?:\/\/.+$/, 'must be amqp://… or amqps://…')
+      .optional(),
+    OUTBOX_RETENTION_HOURS: integer(168, 1, 24 * 3_650),
     SEED_DEMO: flag,
     LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -56,6 +61,8 @@ const environment = z
     bulkTransfersMax: env.BULK_TRANSFERS_MAX,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
+    amqpUrl: env.AMQP_URL,
+    outboxRetentionMs: env.OUTBOX_RETENTION_HOURS * 3_600_000,
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,
   }));

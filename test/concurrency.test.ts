@@ -87,7 +87,7 @@ test('what is rolled back is seen by nobody', async () => {
           description: '',
         }),
       ],
-      message: new OutboxMessage({
+      message: OutboxMessage.of({
         id: randomUUID(),
         type: 'account.credited',
         accountId: account.id,

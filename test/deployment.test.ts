@@ -100,7 +100,7 @@ describe.skipIf(DIALECT !== 'sqlite')('docker compose', () => {
     const passedOn = Object.entries(environmentOf('server', dotEnv))
       .filter(([name, value]) => value === dotEnv[name])
       .map(([name]) => name);
-    const own = ['HOST', 'PORT', 'DATABASE_URL'];
+    const own = ['HOST', 'PORT', 'DATABASE_URL', 'AMQP_URL'];
     expect(passedOn.sort()).toEqual(settings.filter((name) => !own.includes(name)).sort());
     expect(services.server?.ports.map((port) => interpolate(port, { PORT: '5000' }))).toEqual([
       '127.0.0.1:5000:4000',
@@ -124,6 +124,7 @@ describe.skipIf(DIALECT !== 'sqlite')('docker compose', () => {
     expect(services.server?.depends_on).toEqual({
       ...whenMySqlAnswers,
       migrate: { condition: 'service_completed_successfully' },
+      rabbitmq: { condition: 'service_started' },
     });
   });
 

@@ -91,7 +91,7 @@ export async function recordCredit(
     kind: 'INCOMING_TRANSFER',
     ...facts,
   });
-  const message = new OutboxMessage({
+  const message = OutboxMessage.of({
     id: newId(),
     type: 'account.credited',
     accountId: account.id,

@@ -174,7 +174,7 @@ function postBulkTransfer(
       transferRecord(bulkTransfer, transfer, index),
     ),
     entries: [debitEntry, ...creditEntries],
-    message: new OutboxMessage({
+    message: OutboxMessage.of({
       id: newId(),
       type: 'bulk-transfer.performed',
       accountId: account.id,

@@ -105,6 +105,12 @@ export interface LedgerReader {
     range: PageRange<bigint>,
   ): Promise<Page<LedgerEntry>>;
 
+  /** What has a sequence in an account; null where nothing has. */
+  bulkTransferAt(accountId: string, sequence: bigint): Promise<BulkTransfer | null>;
+  entryAt(accountId: string, sequence: bigint): Promise<LedgerEntry | null>;
+  /** What a bulk credited to accounts of this server. */
+  bookEntriesOf(bulkTransferId: string): Promise<LedgerEntry[]>;
+
   /** The last entry before a moment; null where there is none. */
   lastEntryBefore(accountId: string, moment: Date): Promise<LedgerEntry | null>;
   entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals>;

@@ -5,9 +5,11 @@ import { checkInvariants } from '../infrastructure/database/invariants.js';
 import { runProgram } from '../program.js';
 
 await runProgram(async () => {
-  const database = await openDatabase(loadConfig(), 'read-only');
+  const config = loadConfig();
+  const keptSince = new Date(Date.now() - config.outboxRetentionMs);
+  const database = await openDatabase(config, 'read-only');
   try {
-    const findings = await checkInvariants(database, ({ statement, violations }) => {
+    const findings = await checkInvariants(database, keptSince, ({ statement, violations }) => {
       console.log(`${violations.length === 0 ? 'ok      ' : 'VIOLATED'}  ${statement}`);
       for (const violation of violations) console.log(`          ${JSON.stringify(violation)}`);
     });

@@ -3,9 +3,21 @@ import { UuidColumn } from './column-types.js';
 
 export type OutboxMessageType = 'bulk-transfer.performed' | 'account.credited';
 
+/** Of the reason why a message was not published. */
+export const LAST_ERROR_CHARACTERS_MAX = 500;
+
+/** What happened, as the use case that made it happen tells it. */
+export interface OutboxMessageFacts {
+  readonly id: string;
+  readonly type: OutboxMessageType;
+  readonly accountId: string;
+  readonly sequence: bigint;
+  readonly createdAt: Date;
+}
+
 /**
  * What happened to an account, written in the commit that made it happen. It carries ids alone:
- * whoever reads it reads the rest from the ledger.
+ * whoever reads it reads the rest from the ledger. It is due, or was published, or is parked.
  */
 export class OutboxMessage {
   id!: string;
@@ -14,9 +26,27 @@ export class OutboxMessage {
   /** Number of the ledger entry it tells of: with the account, the order of commit. */
   sequence!: bigint;
   createdAt!: Date;
+  /** When a relay may take it; while one has it, when its lease ends; null once it is done with. */
+  dueAt!: Date | null;
+  /** How often a relay has taken it. */
+  attempts!: number;
+  publishedAt!: Date | null;
+  /** When it was given up on, until an operator puts it back. */
+  parkedAt!: Date | null;
+  lastError!: string | null;
+  /** W3C trace context of the request that made it happen. */
+  traceparent!: string | null;
 
-  constructor(message: OutboxMessage) {
-    Object.assign(this, message);
+  /** A message that is due at once. */
+  static of(facts: OutboxMessageFacts): OutboxMessage {
+    return Object.assign(new OutboxMessage(), facts, {
+      dueAt: facts.createdAt,
+      attempts: 0,
+      publishedAt: null,
+      parkedAt: null,
+      lastError: null,
+      traceparent: null,
+    });
   }
 }
 
@@ -29,6 +59,17 @@ export const OutboxMessageSchema = defineEntity({
     accountId: p.type(UuidColumn),
     sequence: p.bigint(),
     createdAt: p.datetime().length(3),
+    dueAt: p.datetime().length(3).nullable(),
+    attempts: p.integer().default(0),
+    publishedAt: p.datetime().length(3).nullable(),
+    parkedAt: p.datetime().length(3).nullable(),
+    lastError: p.string().length(LAST_ERROR_CHARACTERS_MAX).nullable(),
+    traceparent: p.string().length(55).nullable(),
   },
   uniques: [{ name: 'outbox_message_sequence_unique', properties: ['accountId', 'sequence'] }],
+  indexes: [
+    { name: 'outbox_message_due_at_index', properties: ['dueAt', 'id'] },
+    { name: 'outbox_message_published_at_index', properties: ['publishedAt'] },
+    { name: 'outbox_message_parked_at_index', properties: ['parkedAt'] },
+  ],
 });

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { composeServer, type Server } from '../../src/composition-root.js';
 import { loadConfig } from '../../src/config.js';
 import { checkInvariants } from '../../src/infrastructure/database/invariants.js';
+import { Outbox } from '../../src/infrastructure/database/outbox.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import { Client } from './client.js';
 import { createMigratedDatabase, type TestDatabase } from './test-database.js';
@@ -21,7 +22,7 @@ export async function startServer(env: NodeJS.ProcessEnv = {}): Promise<TestServ
   const database = await createMigratedDatabase();
   const server = await startServerOn(database, env);
   onTestFinished(async () => {
-    const findings = await checkInvariants(server.database);
+    const findings = await checkInvariants(server.database, new Date(0));
     await server.close();
     await database.drop();
     const violated = findings.filter(({ violations }) => violations.length > 0);
@@ -49,4 +50,10 @@ export async function startServerOn(
   const { port } = server.http.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
   return { ...server, url, databaseUrl: database.url, client: new Client(url), log };
+}
+
+/** Waits until all that a server has to tell is with its broker. */
+export async function untilPublished({ database }: Pick<TestServer, 'database'>): Promise<void> {
+  const outbox = new Outbox(database.orm);
+  await expect.poll(async () => (await outbox.counts()).due, { timeout: 40_000 }).toBe(0);
 }

@@ -11,6 +11,8 @@ export interface Invariant {
   readonly statement: string;
   /** Lists the violations: any columns that help to find them. */
   readonly violationsSql: string;
+  /** Whether it has one parameter: the moment since which outbox messages are kept. */
+  readonly isAboutKept?: true;
 }
 
 /** An invariant, and what breaks it. */
@@ -196,13 +198,23 @@ export const INVARIANTS: readonly Invariant[] = [
       group by account_id, idempotency_key having count(*) > 1`,
   },
   {
-    statement: 'every bulk and every credit from outside has its outbox message',
+    statement: 'every bulk and every credit from outside has its outbox message while it is kept',
+    isAboutKept: true,
     violationsSql: `
       select hex(e.id) as entry, e.kind from ledger_entry e
       left join outbox_message m on m.account_id = e.account_id and m.sequence = e.sequence
         and m.type = case e.kind
           when 'BULK_TRANSFER' then 'bulk-transfer.performed' else 'account.credited' end
-      where e.kind in ('BULK_TRANSFER', 'INCOMING_TRANSFER') and m.id is null`,
+      where e.kind in ('BULK_TRANSFER', 'INCOMING_TRANSFER') and m.id is null
+        and e.created_at > ?`,
+  },
+  {
+    statement: 'an outbox message is due, published or parked, and one of these alone',
+    violationsSql: `
+      select hex(id) as message, due_at, published_at, parked_at from outbox_message
+      where (case when due_at is null then 0 else 1 end)
+        + (case when published_at is null then 0 else 1 end)
+        + (case when parked_at is null then 0 else 1 end) <> 1`,
   },
   {
     statement: 'no outbox message tells of what did not happen',
@@ -216,16 +228,21 @@ export const INVARIANTS: readonly Invariant[] = [
 
 /**
  * Recounts every invariant on one state of the database, whoever writes meanwhile.
+ * @param keptSince published outbox messages may be gone that are older
  * @param onFinding hears of each as soon as it is counted
  */
 export async function checkInvariants(
   { orm, snapshotIsolation }: Pick<Database, 'orm' | 'snapshotIsolation'>,
+  keptSince: Date,
   onFinding: (finding: Finding) => void = () => {},
 ): Promise<Finding[]> {
   return orm.em.fork().transactional(async (em) => {
     const findings: Finding[] = [];
-    for (const { statement, violationsSql } of INVARIANTS) {
-      const violations = await em.execute(`${violationsSql} limit ${VIOLATIONS_LISTED_MAX}`);
+    for (const { statement, violationsSql, isAboutKept } of INVARIANTS) {
+      const violations = await em.execute(
+        `${violationsSql} limit ${VIOLATIONS_LISTED_MAX}`,
+        isAboutKept ? [keptSince] : [],
+      );
       const finding = { statement, violations };
       findings.push(finding);
       onFinding(finding);

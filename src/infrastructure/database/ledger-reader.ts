@@ -116,6 +116,18 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#page({ entity: LedgerEntry, where, key: 'sequence', order }, range);
   }
 
+  bulkTransferAt(accountId: string, sequence: bigint): Promise<BulkTransfer | null> {
+    return this.#em.findOne(BulkTransfer, { accountId, sequence });
+  }
+
+  entryAt(accountId: string, sequence: bigint): Promise<LedgerEntry | null> {
+    return this.#em.findOne(LedgerEntry, { accountId, sequence });
+  }
+
+  bookEntriesOf(bulkTransferId: string): Promise<LedgerEntry[]> {
+    return this.#em.find(LedgerEntry, { bulkTransferId, kind: 'BOOK_TRANSFER' });
+  }
+
   lastEntryBefore(accountId: string, moment: Date): Promise<LedgerEntry | null> {
     return this.#em.findOne(
       LedgerEntry,

@@ -8,15 +8,15 @@ import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
+import { backoffMs } from '../backoff.js';
+import { currentTraceparent } from '../observability/trace-context.js';
 import { lockAccounts } from './account-lock.js';
 import type { Database } from './dialect.js';
 
 /** How often work is run in all before a client hears of contention. */
 const ATTEMPTS_MAX = 20;
 
-/** Before the first retry; doubled for each further one. */
-const BACKOFF_FIRST_MS = 5;
-const BACKOFF_MAX_MS = 250;
+const BACKOFF = { firstMs: 5, maxMs: 250 };
 
 /**
  * Rows in one INSERT: below SQLite's 32,766 and MySQL's 65,535 parameters, and some 500 KB, far
@@ -34,6 +34,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   constructor(
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
+    /** Hears that there may be something in the outbox. */
+    private readonly onCommit: () => void = () => {},
   ) {
     this.#turns = withTimeout(new Semaphore(database.writersMax), lockTimeoutMs);
   }
@@ -43,7 +45,9 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     work: (ledger: LockedLedger) => Promise<Result>,
   ): Promise<Result> {
     try {
-      return await this.#turns.runExclusive(() => this.#runUntilDone(accountIds, work));
+      const result = await this.#turns.runExclusive(() => this.#runUntilDone(accountIds, work));
+      this.onCommit();
+      return result;
     } catch (error) {
       if (error === E_TIMEOUT) throw new DomainError({ code: 'ACCOUNT_BUSY' });
       throw error;
@@ -63,7 +67,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
         });
       } catch (error) {
         if (!this.database.isContention(error)) throw error;
-        const pauseMs = backoffMs(attempt);
+        const pauseMs = backoffMs(attempt, BACKOFF);
         if (attempt === ATTEMPTS_MAX || Date.now() + pauseMs >= deadline) {
           throw new DomainError({ code: 'ACCOUNT_BUSY' });
         }
@@ -71,12 +75,6 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       }
     }
   }
-}
-
-/** Doubling from 5 up to 250 milliseconds, of which a random half is left out. */
-function backoffMs(attempt: number): number {
-  const full = Math.min(BACKOFF_FIRST_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS);
-  return full * (0.5 + Math.random() / 2);
 }
 
 class MikroOrmLedger implements LockedLedger {
@@ -111,6 +109,7 @@ class MikroOrmLedger implements LockedLedger {
   }
 
   async record({ bulkTransfer, transfers, entries, message }: LedgerRecords): Promise<void> {
+    message.traceparent = currentTraceparent();
     if (bulkTransfer) this.em.persist(bulkTransfer);
     this.em.persist([...entries, message]);
     await this.em.flush();

@@ -17,6 +17,7 @@ import type { LedgerReader } from '../../application/ports.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { makeLoaders } from '../../resolvers/loaders.js';
 import type { Logger } from '../observability/logger.js';
+import { withTraceparent } from '../observability/trace-context.js';
 import { errorPlugin, formatError, maskedError } from './graphql-errors.js';
 import { LANDING_PAGE } from './landing-page.js';
 
@@ -28,6 +29,8 @@ export interface HttpServerPorts {
   readonly bodyLimitBytes: number;
   /** Whether the database answers. */
   readonly isHealthy: () => Promise<boolean>;
+  /** Whether events can be published now. */
+  readonly isBrokerReady: () => boolean;
 }
 
 /** The built GraphiQL: beside the server in dist, in dist from a checkout's sources. */
@@ -42,7 +45,7 @@ export function sdlOf(schema: GraphQLSchema): string {
 
 /** Everything that is served over HTTP. The caller listens, and closes. */
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
-  const { schema, reader, logger, bodyLimitBytes, isHealthy } = ports;
+  const { schema, reader, logger, bodyLimitBytes } = ports;
   const loggerInstance: FastifyBaseLogger = logger;
   const app = fastify({
     loggerInstance,
@@ -53,6 +56,10 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   });
   answerErrorsAsGraphQL(app, logger);
   closeConnectionsWhenStopping(app);
+  // With a callback, for what runs after it is the rest of the request.
+  app.addHook('onRequest', (request, _, next) => {
+    withTraceparent(request.headers.traceparent, next);
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     // A person who opens the API's address in a browser.
@@ -80,10 +87,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   const sdl = sdlOf(schema);
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));
   app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
-  app.get('/healthz', async (_, reply) => {
-    const isUp = await isHealthy();
-    return reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'unavailable' });
-  });
+  answerProbes(app, ports);
   await app.register(fastifyStatic, {
     root: WEB,
     prefix: '/graphiql',
@@ -91,6 +95,24 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     redirect: true,
   });
   return app;
+}
+
+/**
+ * /healthz: whether the server can do its work, for which it needs its database. /readyz: whether all
+ * that it works with is there; bulks are taken without a broker, and their events go out later.
+ */
+function answerProbes(app: FastifyInstance, { isHealthy, isBrokerReady }: HttpServerPorts): void {
+  app.get('/healthz', async (_, reply) => {
+    const isUp = await isHealthy();
+    return reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'unavailable' });
+  });
+  app.get('/readyz', async (_, reply) => {
+    const parts = { database: await isHealthy(), broker: isBrokerReady() };
+    const isReady = parts.database && parts.broker;
+    return reply
+      .code(isReady ? 200 : 503)
+      .send({ status: isReady ? 'ready' : 'not ready', ...parts });
+  });
 }
 
 /** How long a stop waits for requests under way. */

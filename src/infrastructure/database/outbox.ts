@@ -1,0 +1,112 @@
+/**
+ * The outbox table, as a relay uses it: claim, publish, mark are three short steps, and no
+ * transaction waits for a broker.
+ *
+ * A message that is due has dueAt set. Claiming it moves dueAt to the end of a lease, so that no other
+ * relay takes it meanwhile, and it is due again by itself where the relay dies. Relays that claim at
+ * once skip what another is claiming: no two ever wait for each other.
+ */
+import { LockMode } from '@mikro-orm/core';
+import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import { LAST_ERROR_CHARACTERS_MAX, OutboxMessage } from '../../entities/outbox-message.entity.js';
+
+/** How many messages are where. */
+export interface OutboxCounts {
+  readonly due: number;
+  readonly parked: number;
+  /** Of the oldest that is due; undefined where none is. */
+  readonly oldestDueSince: Date | undefined;
+}
+
+/** Published rows deleted in one statement. */
+const PRUNE_ROWS_MAX = 1_000;
+
+export class Outbox {
+  constructor(private readonly orm: MikroORM) {}
+
+  get #em(): EntityManager {
+    return this.orm.em.fork();
+  }
+
+  /**
+   * Takes messages that are due, oldest first, and counts the attempt.
+   * @param leaseMs how long they are the caller's
+   */
+  async claim(now: Date, messagesMax: number, leaseMs: number): Promise<OutboxMessage[]> {
+    // An idle relay costs one look at an index, and no transaction.
+    const isAnyDue = await this.#em.findOne(OutboxMessage, { dueAt: { $lte: now } });
+    if (!isAnyDue) return [];
+    return this.#em.transactional(async (em) => {
+      const messages = await em.find(
+        OutboxMessage,
+        { dueAt: { $lte: now } },
+        {
+          lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE,
+          orderBy: { dueAt: 'asc', id: 'asc' },
+          limit: messagesMax,
+        },
+      );
+      for (const message of messages) {
+        message.dueAt = new Date(now.getTime() + leaseMs);
+        message.attempts += 1;
+      }
+      return messages;
+    });
+  }
+
+  /** Keeps a message that takes long to publish. */
+  async extendLease(id: string, leaseEnd: Date): Promise<void> {
+    await this.#em.nativeUpdate(OutboxMessage, { id, publishedAt: null }, { dueAt: leaseEnd });
+  }
+
+  async markPublished(ids: readonly string[], at: Date): Promise<void> {
+    const done = { publishedAt: at, dueAt: null, parkedAt: null, lastError: null };
+    await this.#em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, done);
+  }
+
+  /** Tries a message again later. */
+  async postpone(id: string, dueAt: Date, error: string): Promise<void> {
+    await this.#em.nativeUpdate(
+      OutboxMessage,
+      { id, publishedAt: null },
+      { dueAt, lastError: cut(error) },
+    );
+  }
+
+  /** Gives a message up, until an operator puts it back. */
+  async park(id: string, at: Date, error: string): Promise<void> {
+    await this.#em.nativeUpdate(
+      OutboxMessage,
+      { id, publishedAt: null },
+      { dueAt: null, parkedAt: at, lastError: cut(error) },
+    );
+  }
+
+  /** Deletes messages that were published before a moment. @returns how many */
+  async prune(before: Date): Promise<number> {
+    const ids = await this.#em.find(
+      OutboxMessage,
+      { publishedAt: { $lt: before } },
+      { fields: ['id'], orderBy: { publishedAt: 'asc' }, limit: PRUNE_ROWS_MAX },
+    );
+    if (ids.length === 0) return 0;
+    return this.#em.nativeDelete(OutboxMessage, { id: { $in: ids.map(({ id }) => id) } });
+  }
+
+  async counts(): Promise<OutboxCounts> {
+    const [due, parked, oldest] = await Promise.all([
+      this.#em.count(OutboxMessage, { dueAt: { $ne: null } }),
+      this.#em.count(OutboxMessage, { parkedAt: { $ne: null } }),
+      this.#em.find(
+        OutboxMessage,
+        { dueAt: { $ne: null } },
+        { orderBy: { dueAt: 'asc', id: 'asc' }, limit: 1 },
+      ),
+    ]);
+    return { due, parked, oldestDueSince: oldest[0]?.createdAt };
+  }
+}
+
+function cut(text: string): string {
+  return [...text].slice(0, LAST_ERROR_CHARACTERS_MAX).join('');
+}

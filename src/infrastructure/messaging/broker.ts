@@ -1,0 +1,29 @@
+import type { CloudEvent } from './events.js';
+import type { EventKind } from './topology.js';
+
+/** An event on its way, and where it goes. */
+export interface EventMessage {
+  readonly kind: EventKind;
+  readonly accountIban: string;
+  readonly event: CloudEvent;
+}
+
+/** Hears that something happened to an account; what, the ledger knows. */
+export type AccountListener = (accountIban: string) => void;
+
+/** Carries events to whoever consumes them, and tells every instance which accounts they are about. */
+export interface Broker {
+  /** Whether events can be published now. */
+  readonly isReady: boolean;
+  /**
+   * Publishes events in order, many under way at once.
+   * @returns once the broker has taken responsibility for every one of them
+   * @throws Error where it did not; any number of them may have been published all the same
+   */
+  publish(messages: AsyncIterable<EventMessage>): Promise<void>;
+  /** Calls back for each event about a bulk or a credit, of whichever instance. */
+  onEvent(listener: AccountListener): void;
+  /** Calls back whenever events can be published again. */
+  onReady(listener: () => void): void;
+  close(): Promise<void>;
+}

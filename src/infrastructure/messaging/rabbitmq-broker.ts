@@ -1,0 +1,182 @@
+/**
+ * RabbitMQ. One connection, which amqplib keeps and makes anew; one channel with publisher confirms.
+ * The topology is asserted at every connection, and after a channel that the server closed. While there
+ * is no channel the broker is not ready, and whatever was not confirmed counts as not published.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ChannelModel,
+  type ConfirmChannel,
+  connect,
+  type Options,
+  type RecoveringChannelModel,
+} from 'amqplib';
+import type { Logger } from '../observability/logger.js';
+import type { AccountListener, Broker, EventMessage } from './broker.js';
+import { CLOUD_EVENTS_JSON, routingKey } from './events.js';
+import { accountIbanOf, EXCHANGE, INSTANCE_BINDINGS, INSTANCE_QUEUE } from './topology.js';
+
+/** Events that wait for their confirm at once: what bounds the memory of a bulk under way. */
+const UNCONFIRMED_MAX = 500;
+
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_MAX_MS = 5_000;
+
+/** Before a channel that the server closed is opened again. */
+const CHANNEL_REOPEN_MS = 200;
+
+export class RabbitMqBroker implements Broker {
+  readonly #eventListeners: AccountListener[] = [];
+  readonly #readyListeners: (() => void)[] = [];
+  #connection: RecoveringChannelModel | undefined;
+  #channel: ConfirmChannel | undefined;
+  #isClosed = false;
+
+  private constructor(private readonly logger: Logger) {}
+
+  /** Begins to connect, and goes on trying: a server starts while its broker is down. */
+  static async start(url: string, logger: Logger): Promise<RabbitMqBroker> {
+    const broker = new RabbitMqBroker(logger);
+    const connection = await connect(url, {
+      clientProperties: { connection_name: 'virement' },
+      recovery: {
+        initialDelay: RECONNECT_FIRST_MS,
+        maxDelay: RECONNECT_MAX_MS,
+        waitForConnect: false,
+        setup: (model: ChannelModel) => broker.#openChannel(model),
+      },
+    });
+    connection.on('error', () => {});
+    connection.on('connect-failed', (error) => {
+      logger.warn({ reason: error.message }, 'RabbitMQ does not answer; trying again');
+    });
+    connection.on('disconnect', (error) => {
+      broker.#channel = undefined;
+      if (!broker.#isClosed) logger.warn({ reason: error.message }, 'RabbitMQ is gone');
+    });
+    broker.#connection = connection;
+    return broker;
+  }
+
+  get isReady(): boolean {
+    return this.#channel !== undefined;
+  }
+
+  onEvent(listener: AccountListener): void {
+    this.#eventListeners.push(listener);
+  }
+
+  onReady(listener: () => void): void {
+    this.#readyListeners.push(listener);
+    if (this.isReady) listener();
+  }
+
+  async publish(messages: AsyncIterable<EventMessage>): Promise<void> {
+    const channel = this.#channel;
+    if (!channel) throw new Error('RabbitMQ is not connected');
+    const confirms = new Confirms();
+    for await (const message of messages) {
+      confirms.throwIfRefused();
+      channel.publish(
+        EXCHANGE.name,
+        routingKey(message),
+        Buffer.from(JSON.stringify(message.event)),
+        publishOptions(message),
+        confirms.expect(),
+      );
+      if (confirms.unconfirmed >= UNCONFIRMED_MAX) await confirms.untilBelow(UNCONFIRMED_MAX);
+    }
+    await confirms.untilBelow(1);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#channel = undefined;
+    await this.#connection?.close();
+  }
+
+  async #openChannel(model: ChannelModel): Promise<void> {
+    // amqplib listens to a connection only once this is done; one that breaks before would end the process.
+    model.on('error', () => {});
+    const channel = await model.createConfirmChannel();
+    // A channel that the server closes tells why before it closes.
+    channel.on('error', (error: Error) => {
+      this.logger.warn({ reason: error.message }, 'RabbitMQ closed the channel');
+    });
+    channel.on('return', ({ fields }) => {
+      this.logger.debug({ kind: fields.routingKey.split('.')[0] }, 'No queue takes this event');
+    });
+    await channel.assertExchange(EXCHANGE.name, EXCHANGE.type, EXCHANGE.options);
+    const { queue } = await channel.assertQueue(INSTANCE_QUEUE.name, INSTANCE_QUEUE.options);
+    for (const binding of INSTANCE_BINDINGS) await channel.bindQueue(queue, EXCHANGE.name, binding);
+    await channel.consume(
+      queue,
+      (message) => {
+        // A queue that the server took away: everything is asserted anew.
+        if (message === null) void channel.close().catch(() => {});
+        else this.#hear(message.fields.routingKey);
+      },
+      { noAck: true },
+    );
+    channel.once('close', () => void this.#reopenChannel(model, channel));
+    this.#channel = channel;
+    this.logger.info('RabbitMQ is connected');
+    for (const listener of this.#readyListeners) listener();
+  }
+
+  /** The server closed the channel, and the connection may be well: where it is not, it makes itself anew. */
+  async #reopenChannel(model: ChannelModel, closed: ConfirmChannel): Promise<void> {
+    if (this.#channel === closed) this.#channel = undefined;
+    await sleep(CHANNEL_REOPEN_MS);
+    if (this.#isClosed || this.#channel) return;
+    await this.#openChannel(model).catch((error: unknown) => {
+      this.logger.debug({ reason: String(error) }, 'The connection is gone with the channel');
+    });
+  }
+
+  #hear(key: string): void {
+    for (const listener of this.#eventListeners) listener(accountIbanOf(key));
+  }
+}
+
+function publishOptions({ event }: EventMessage): Options.Publish {
+  return {
+    messageId: event.id,
+    type: event.type,
+    contentType: CLOUD_EVENTS_JSON,
+    timestamp: Math.floor(Date.parse(event.time) / 1_000),
+    persistent: true,
+    mandatory: true,
+    headers: event.traceparent === undefined ? {} : { traceparent: event.traceparent },
+  };
+}
+
+/** The confirms that publishing waits for. */
+class Confirms {
+  unconfirmed = 0;
+  #refusal: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  /** One more; called back by the channel, with an error where the broker refused it or went away. */
+  expect(): (error: unknown) => void {
+    this.unconfirmed += 1;
+    return (error) => {
+      this.unconfirmed -= 1;
+      if (error) this.#refusal ??= error instanceof Error ? error : new Error('Not confirmed');
+      this.#wake?.();
+    };
+  }
+
+  throwIfRefused(): void {
+    if (this.#refusal) throw this.#refusal;
+  }
+
+  async untilBelow(count: number): Promise<void> {
+    while (this.unconfirmed >= count && !this.#refusal) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.throwIfRefused();
+  }
+}

@@ -25,6 +25,7 @@ import { Outbox } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
 import type { Broker } from './infrastructure/messaging/broker.js';
+import { Hub } from './infrastructure/messaging/hub.js';
 import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js';
 import { RabbitMqBroker } from './infrastructure/messaging/rabbitmq-broker.js';
 import { Relay } from './infrastructure/messaging/relay.js';
@@ -41,6 +42,7 @@ import {
 } from './resolvers/bulk-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
+import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
 import { TransferResolver } from './resolvers/transfer.resolver.js';
 
 /** What the server can do, without a way in. */
@@ -100,10 +102,13 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     relay.start();
     stops.push(() => relay.stop());
     const application = composeApplication(config, database, () => relay.wake());
+    const feeds = new Hub(application.reader, broker);
+    stops.push(() => feeds.close());
     await seedDemoCompanies(config, database, logger);
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application)),
       reader: application.reader,
+      feeds,
       logger,
       bodyLimitBytes: config.bodyLimitBytes,
       isHealthy: () => database.orm.isConnected(),
@@ -156,6 +161,7 @@ function resolverContainer(application: Application): { get(type: ClassType): ob
     new TransferResolver(),
     new LedgerEntryResolver(),
     new NodeResolver(),
+    new SubscriptionResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));
   return {

@@ -266,6 +266,74 @@ mutation Replay($input: PerformBulkTransferInput!) {
   variables: bulkTransferVariables,
 };
 
+const balanceUpdated: ExampleOperation = {
+  operationName: 'BalanceUpdated',
+  query: /* GraphQL */ `# Live: run this, then a bulk in another window.
+# The balance comes at once, then with each change.
+
+subscription BalanceUpdated($iban: String!) {
+  balanceUpdated(accountIban: $iban) {
+    balance {
+      amount
+      currency
+    }
+    sequence
+    at
+  }
+}
+`,
+  variables: { iban: debtor.organizationIban },
+};
+
+const transferPerformed: ExampleOperation = {
+  operationName: 'TransferPerformed',
+  query: /* GraphQL */ `# Live: each transfer as it is performed. Give the
+# last cursor as "after" to resume where you broke
+# off: everything since comes first, nothing twice.
+
+subscription TransferPerformed($iban: String!, $after: Cursor) {
+  transferPerformed(accountIban: $iban, after: $after) {
+    cursor
+    transfer {
+      index
+      counterpartyName
+      amount {
+        amount
+      }
+      bulkTransfer {
+        id
+      }
+    }
+  }
+}
+`,
+  variables: { iban: debtor.organizationIban },
+};
+
+const bulkTransferPerformed: ExampleOperation = {
+  operationName: 'BulkTransferPerformed',
+  query: /* GraphQL */ `# Live: one event for each bulk.
+
+subscription BulkTransferPerformed($iban: String!, $after: Cursor) {
+  bulkTransferPerformed(accountIban: $iban, after: $after) {
+    cursor
+    bulkTransfer {
+      id
+      transferCount
+      totalAmount {
+        amount
+        currency
+      }
+      balanceAfter {
+        amount
+      }
+    }
+  }
+}
+`,
+  variables: { iban: debtor.organizationIban },
+};
+
 /** The statement of the UTC month that `today` lies in, from its first day to its last. */
 function statement(today: Date): ExampleOperation {
   const year = today.getUTCFullYear();
@@ -333,10 +401,19 @@ function isoDate(day: Date): string {
 }
 
 /**
- * The example operations in the order of the tabs: Accounts, BulkTransfer, WrongRows, Replay, Statement.
+ * The example operations in the order of the tabs: the reads and mutations, then the live ones.
  * Run in that order against a freshly seeded server, each gives the answer that its comment announces.
  * @param today the day whose month the statement covers
  */
 export function exampleOperations(today: Date): readonly ExampleOperation[] {
-  return [accounts, bulkTransfer, wrongRows, replay, statement(today)];
+  return [
+    accounts,
+    bulkTransfer,
+    wrongRows,
+    replay,
+    statement(today),
+    balanceUpdated,
+    transferPerformed,
+    bulkTransferPerformed,
+  ];
 }

@@ -16,7 +16,10 @@ self.MonacoEnvironment = {
   },
 };
 
-const fetcher = createGraphiQLFetcher({ url: '/graphql' });
+const subscriptionUrl = new URL('/graphql', location.href);
+subscriptionUrl.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+
+const fetcher = createGraphiQLFetcher({ url: '/graphql', subscriptionUrl: subscriptionUrl.href });
 
 const exampleTabs = exampleOperations(new Date()).map(({ query, variables }) => ({
   query,

@@ -45,6 +45,30 @@ export interface UnitOfWork {
   ): Promise<Result>;
 }
 
+/**
+ * What goes on in one account, for one who follows it. Whatever followers of the same account read at
+ * the same place is read from the database once.
+ */
+export interface AccountFeed {
+  /** Grows whenever something may have happened. */
+  readonly version: number;
+  readonly isClosed: boolean;
+  /** The next transfers after a position, in order of position; some, or none if there are none. */
+  transfersAfter(position: bigint): Promise<readonly Transfer[]>;
+  /** The next bulks after a sequence, in order of sequence; some, or none if there are none. */
+  bulkTransfersAfter(sequence: bigint): Promise<readonly BulkTransfer[]>;
+  /** The account as it is. */
+  account(): Promise<Account>;
+  /** Waits until the version is another, or the feed is closed. */
+  changedSince(version: number): Promise<void>;
+  close(): void;
+}
+
+export interface AccountFeeds {
+  /** @returns a feed of its own for each who follows; the caller closes it */
+  open(account: Account): AccountFeed;
+}
+
 /** Bounds of a list of transfers. Amounts are minor units, both inclusive. */
 export interface TransferFilter {
   readonly counterpartyIban?: string;

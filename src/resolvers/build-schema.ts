@@ -5,6 +5,7 @@ import { AccountExistsResolver, AccountResolver, StatementResolver } from './acc
 import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
+import { SubscriptionResolver } from './subscription.resolver.js';
 import { TransferResolver } from './transfer.resolver.js';
 
 /**
@@ -22,9 +23,16 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       TransferResolver,
       LedgerEntryResolver,
       NodeResolver,
+      SubscriptionResolver,
     ],
     container,
+    // type-graphql insists on one; every subscription here brings a stream of its own.
+    pubSub: { publish: notUsed, subscribe: notUsed },
     // Inputs are judged by the domain's rules, which name every row; class-validator names none.
     validate: false,
   });
+}
+
+function notUsed(): never {
+  throw new Error('Subscriptions follow an account: see application/follow-account.ts');
 }

@@ -1,4 +1,4 @@
-import type { LedgerReader } from '../application/ports.js';
+import type { AccountFeeds, LedgerReader } from '../application/ports.js';
 import type { Loaders } from './loaders.js';
 
 /** What one GraphQL operation carries. */
@@ -7,5 +7,6 @@ export interface RequestContext {
   /** Values of the HTTP header Idempotency-Key, as they came: none, one, or a mistake. */
   readonly idempotencyKeyHeaders: readonly string[];
   readonly reader: LedgerReader;
+  readonly feeds: AccountFeeds;
   readonly loaders: Loaders;
 }

@@ -1,4 +1,5 @@
-import { connect } from 'amqplib';
+import { randomUUID } from 'node:crypto';
+import { type Channel, type ChannelModel, type ConsumeMessage, connect } from 'amqplib';
 import { onTestFinished } from 'vitest';
 import { AMQP_URL } from './amqp-url.js';
 
@@ -11,7 +12,7 @@ export interface Received {
   readonly event: any;
 }
 
-/** A consumer of all events, with a durable queue of its own. */
+/** A consumer of events, with a durable queue of its own; it comes back after the broker does. */
 export interface Consumer {
   /** In the order of arrival, repetitions included. */
   readonly received: Received[];
@@ -22,32 +23,47 @@ export interface Consumer {
 }
 
 export async function startConsumer(pattern = '#'): Promise<Consumer> {
-  const connection = await connect(AMQP_URL);
-  const channel = await connection.createChannel();
-  const { queue } = await channel.assertQueue('', { durable: true });
-  const bind = async () => {
-    await channel.assertExchange('virement.events', 'topic', { durable: true });
-    await channel.bindQueue(queue, 'virement.events', pattern);
-  };
-  await bind();
+  const queue = `test-${randomUUID()}`;
   const received: Received[] = [];
-  await channel.consume(queue, (message) => {
-    if (!message) return;
-    received.push({
-      messageId: message.properties.messageId,
-      routingKey: message.fields.routingKey,
-      contentType: message.properties.contentType,
-      headers: message.properties.headers ?? {},
-      event: JSON.parse(message.content.toString()),
-    });
-    channel.ack(message);
+  let channel: Channel | undefined;
+  const open = () => {
+    if (!channel) throw new Error('The consumer is not connected');
+    return channel;
+  };
+  const bind = async () => {
+    await open().assertExchange('virement.events', 'topic', { durable: true });
+    await open().bindQueue(queue, 'virement.events', pattern);
+  };
+  const connection = await connect(AMQP_URL, {
+    recovery: {
+      async setup(model: ChannelModel) {
+        model.on('error', () => {});
+        const opened = await model.createChannel();
+        opened.on('error', () => {});
+        channel = opened;
+        await opened.assertQueue(queue, { durable: true });
+        await bind();
+        await opened.consume(queue, (message: ConsumeMessage | null) => {
+          if (!message) return;
+          received.push({
+            messageId: message.properties.messageId,
+            routingKey: message.fields.routingKey,
+            contentType: message.properties.contentType,
+            headers: message.properties.headers ?? {},
+            event: JSON.parse(message.content.toString()),
+          });
+          opened.ack(message);
+        });
+      },
+    },
   });
+  connection.on('error', () => {});
   onTestFinished(async () => {
-    await channel.deleteQueue(queue);
+    await open().deleteQueue(queue);
     await connection.close();
   });
   const deleteExchange = async () => {
-    await channel.deleteExchange('virement.events');
+    await open().deleteExchange('virement.events');
   };
   return { received, bind, deleteExchange };
 }

@@ -4,7 +4,7 @@
  */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
-import type { GraphQLError, GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { BadUserInputError } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
@@ -28,6 +28,30 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
       },
     }),
   };
+}
+
+/** An execution result as a client of a stream may see it: Apollo does not see those. */
+export function presentResult<Result extends { readonly errors?: readonly GraphQLError[] }>(
+  result: Result,
+  requestId: string,
+  logger: Logger,
+): Result {
+  const { errors } = result;
+  return errors ? { ...result, errors: presentErrors(errors, requestId, logger) } : result;
+}
+
+/** Errors of a stream, coded, logged and masked as Apollo's are. */
+export function presentErrors(
+  errors: readonly GraphQLError[],
+  requestId: string,
+  logger: Logger,
+): GraphQLError[] {
+  return errors.map((error) => {
+    classify(error, requestId, logger);
+    if (error.extensions.code !== INTERNAL_SERVER_ERROR) return error;
+    const { message, extensions } = maskedError(requestId);
+    return new GraphQLError(message, { extensions, path: error.path });
+  });
 }
 
 function classify(error: GraphQLError, requestId: string, logger: Logger): void {

@@ -13,17 +13,19 @@ import {
 } from 'fastify';
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { v4 as newRequestId } from 'uuid';
-import type { LedgerReader } from '../../application/ports.js';
+import type { AccountFeeds, LedgerReader } from '../../application/ports.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { makeLoaders } from '../../resolvers/loaders.js';
 import type { Logger } from '../observability/logger.js';
 import { withTraceparent } from '../observability/trace-context.js';
 import { errorPlugin, formatError, maskedError } from './graphql-errors.js';
 import { LANDING_PAGE } from './landing-page.js';
+import { serveStreams } from './streams.js';
 
 export interface HttpServerPorts {
   readonly schema: GraphQLSchema;
   readonly reader: LedgerReader;
+  readonly feeds: AccountFeeds;
   readonly logger: Logger;
   /** Bytes of one request's body. */
   readonly bodyLimitBytes: number;
@@ -45,7 +47,14 @@ export function sdlOf(schema: GraphQLSchema): string {
 
 /** Everything that is served over HTTP. The caller listens, and closes. */
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
-  const { schema, reader, logger, bodyLimitBytes } = ports;
+  const { schema, reader, feeds, logger, bodyLimitBytes } = ports;
+  const contextOf = (requestId: string): RequestContext => ({
+    requestId,
+    idempotencyKeyHeaders: [],
+    reader,
+    feeds,
+    loaders: makeLoaders(reader),
+  });
   const loggerInstance: FastifyBaseLogger = logger;
   const app = fastify({
     loggerInstance,
@@ -81,8 +90,12 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   app.addHook('onClose', () => apollo.stop());
   await app.register(fastifyApollo(apollo), {
     path: '/graphql',
-    context: async (request: FastifyRequest) => contextOf(request, reader),
+    context: async (request: FastifyRequest) => ({
+      ...contextOf(request.id),
+      idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
+    }),
   });
+  serveStreams(app, { schema, logger, bodyLimitBytes, contextOf });
 
   const sdl = sdlOf(schema);
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));
@@ -131,15 +144,6 @@ function closeConnectionsWhenStopping(app: FastifyInstance): void {
   app.addHook('onSend', async (_, reply) => {
     if (isStopping) reply.header('connection', 'close');
   });
-}
-
-function contextOf(request: FastifyRequest, reader: LedgerReader): RequestContext {
-  return {
-    requestId: request.id,
-    idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
-    reader,
-    loaders: makeLoaders(reader),
-  };
 }
 
 /** Codes of what goes wrong before GraphQL has a say, by HTTP status. */

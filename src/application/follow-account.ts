@@ -1,0 +1,102 @@
+/**
+ * Streams of what happens in an account, in the order of commit. Each follower has a place of its own
+ * and reads on from there, whether what it reads is old or new: so there is no seam between replay and
+ * live, nothing is missed or repeated, and a slow follower costs no more than a fast one.
+ */
+import { setImmediate as breathe } from 'node:timers/promises';
+import { firstPositionOf } from '../domain/postings.js';
+import type { Account } from '../entities/account.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { Transfer } from '../entities/transfer.entity.js';
+import type { AccountFeed, AccountFeeds } from './ports.js';
+
+/** Events after which a long replay lets everyone else have a turn. */
+const BREATH_EVENTS = 50;
+
+/** @param after a position; undefined for from now on */
+export function followTransfers(
+  feeds: AccountFeeds,
+  account: Account,
+  after: bigint | undefined,
+): AsyncIterableIterator<Transfer> {
+  return follow(feeds.open(account), {
+    from: after ?? firstPositionOf(account.sequence + 1n) - 1n,
+    read: (feed, position) => feed.transfersAfter(position),
+    placeOf: (transfer) => transfer.position,
+  });
+}
+
+/** @param after a sequence; undefined for from now on */
+export function followBulkTransfers(
+  feeds: AccountFeeds,
+  account: Account,
+  after: bigint | undefined,
+): AsyncIterableIterator<BulkTransfer> {
+  return follow(feeds.open(account), {
+    from: after ?? account.sequence,
+    read: (feed, sequence) => feed.bulkTransfersAfter(sequence),
+    placeOf: (bulkTransfer) => bulkTransfer.sequence,
+  });
+}
+
+/** The account at once, and again whenever its balance is another; changes a reader is late for are merged. */
+export function followBalance(
+  feeds: AccountFeeds,
+  account: Account,
+): AsyncIterableIterator<Account> {
+  return follow(feeds.open(account), {
+    from: -1n,
+    read: async (feed, sequence) => {
+      const current = await feed.account();
+      return current.sequence > sequence ? [current] : [];
+    },
+    placeOf: (current) => current.sequence,
+  });
+}
+
+interface Course<Item> {
+  readonly from: bigint;
+  readonly read: (feed: AccountFeed, after: bigint) => Promise<readonly Item[]>;
+  /** Grows from item to item. */
+  readonly placeOf: (item: Item) => bigint;
+}
+
+function follow<Item>(feed: AccountFeed, course: Course<Item>): AsyncIterableIterator<Item> {
+  const items = itemsOf(feed, course);
+  return {
+    next: () => items.next(),
+    // A generator that waits does not hear that it is to end: closing its feed wakes it.
+    return: () => {
+      feed.close();
+      return items.return(undefined);
+    },
+    throw: (error) => {
+      feed.close();
+      return items.throw(error);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+async function* itemsOf<Item>(feed: AccountFeed, course: Course<Item>): AsyncGenerator<Item> {
+  let place = course.from;
+  let sinceBreath = 0;
+  try {
+    while (!feed.isClosed) {
+      const { version } = feed;
+      const items = await course.read(feed, place);
+      for (const item of items) {
+        if (feed.isClosed) return;
+        yield item;
+        place = course.placeOf(item);
+        sinceBreath += 1;
+        if (sinceBreath % BREATH_EVENTS === 0) await breathe();
+      }
+      if (items.length === 0) await feed.changedSince(version);
+    }
+  } finally {
+    feed.close();
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Subscriptions: WebSocket (graphql-transport-ws) on /graphql, and server-sent events
+ * (graphql-sse, distinct connections) on /graphql/stream for those behind proxies that break WebSocket.
+ * A client that reads slowly is not sent more until it has read: its stream waits, and holds nothing but
+ * its place. One that does not read at all is closed, and resumes from its last cursor.
+ */
+import type { FastifyInstance } from 'fastify';
+import {
+  type ExecutionResult,
+  type FormattedExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+} from 'graphql';
+import { createHandler } from 'graphql-sse/lib/use/fastify';
+import { useServer } from 'graphql-ws/use/ws';
+import { v4 as newRequestId } from 'uuid';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { RequestContext } from '../../resolvers/context.js';
+import type { Logger } from '../observability/logger.js';
+import { presentErrors, presentResult } from './graphql-errors.js';
+
+/** Operations under way on one connection. */
+const OPERATIONS_MAX = 100;
+
+/** Between pings; a client that has not answered by the next one is gone. */
+const KEEP_ALIVE_MS = 12_000;
+
+/** How long a client may leave all that it was sent unread. */
+const STUCK_MS = 30_000;
+const STUCK_LOOK_MS = 5_000;
+
+/** Closed for reading too slowly: connect again, and resume from the last cursor. */
+export const CLOSE_TOO_SLOW = 4_290;
+
+export interface StreamPorts {
+  readonly schema: GraphQLSchema;
+  readonly logger: Logger;
+  readonly bodyLimitBytes: number;
+  readonly contextOf: (requestId: string) => RequestContext;
+}
+
+export function serveStreams(app: FastifyInstance, ports: StreamPorts): void {
+  serveWebSocket(app, ports);
+  serveServerSentEvents(app, ports);
+}
+
+function serveWebSocket(
+  app: FastifyInstance,
+  { schema, logger, bodyLimitBytes, contextOf }: StreamPorts,
+): void {
+  const sockets = new WebSocketServer({
+    server: app.server,
+    path: '/graphql',
+    maxPayload: bodyLimitBytes,
+  });
+  const requestIds = new WeakMap<object, string>();
+  const requestIdOf = (args: object) => requestIds.get(args) ?? '';
+  const server = useServer(
+    {
+      schema,
+      isProd: true,
+      context: (_ctx, _id, _payload, args) => {
+        const requestId = newRequestId();
+        requestIds.set(args, requestId);
+        return { ...contextOf(requestId) };
+      },
+      onSubscribe: ({ subscriptions }) =>
+        Object.keys(subscriptions).length > OPERATIONS_MAX ? [tooManyOperations()] : undefined,
+      onError: (_ctx, _id, _payload, errors) =>
+        presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
+      onNext: (_ctx, _id, _payload, args, result) =>
+        asJson(presentResult(result as ExecutionResult, requestIdOf(args), logger)),
+    },
+    sockets,
+    KEEP_ALIVE_MS,
+  );
+  sockets.on('connection', closeWhenStuck);
+  app.addHook('preClose', async () => {
+    await server.dispose();
+  });
+}
+
+function asJson({ errors, ...rest }: ExecutionResult): FormattedExecutionResult {
+  return errors ? { ...rest, errors: errors.map((error) => error.toJSON()) } : rest;
+}
+
+function tooManyOperations(): GraphQLError {
+  const message = `There are ${OPERATIONS_MAX} operations on this connection already.`;
+  return new GraphQLError(message, { extensions: { code: 'TOO_MANY_OPERATIONS' } });
+}
+
+/** A client that has read nothing for half a minute is told so, if it hears that, and let go of. */
+function closeWhenStuck(socket: WebSocket): void {
+  let unreadBytes = 0;
+  let unreadSince = Date.now();
+  const look = setInterval(() => {
+    const isStill = socket.bufferedAmount > 0 && socket.bufferedAmount === unreadBytes;
+    unreadBytes = socket.bufferedAmount;
+    if (!isStill) unreadSince = Date.now();
+    if (Date.now() - unreadSince < STUCK_MS) return;
+    socket.close(CLOSE_TOO_SLOW, 'Too slow: resume from your last cursor');
+    setTimeout(() => socket.terminate(), STUCK_LOOK_MS).unref();
+  }, STUCK_LOOK_MS);
+  look.unref();
+  socket.once('close', () => clearInterval(look));
+}
+
+function serveServerSentEvents(
+  app: FastifyInstance,
+  { schema, logger, contextOf }: StreamPorts,
+): void {
+  const open = new Set<{ destroy(): void }>();
+  const handle = createHandler<RequestContext & Record<PropertyKey, unknown>>({
+    schema,
+    context: () => ({ ...contextOf(newRequestId()) }),
+    onNext: ({ requestId }, _request, result) =>
+      presentResult(result as ExecutionResult, requestId, logger),
+  });
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/graphql/stream',
+    handler: async (request, reply) => {
+      reply.hijack();
+      open.add(reply.raw);
+      reply.raw.once('close', () => open.delete(reply.raw));
+      try {
+        await handle(request, reply);
+      } catch (error) {
+        logger.error({ err: error, requestId: request.id }, 'Unexpected error');
+        reply.raw.destroy();
+      }
+    },
+  });
+  app.addHook('preClose', async () => {
+    for (const response of open) response.destroy();
+  });
+}

@@ -1,0 +1,113 @@
+import { GraphQLError } from 'graphql';
+import { Arg, Ctx, Resolver, Root, Subscription } from 'type-graphql';
+import {
+  followBalance,
+  followBulkTransfers,
+  followTransfers,
+} from '../application/follow-account.js';
+import { normaliseIban } from '../domain/iban.js';
+import { type CursorScope, decodeCursor, encodeCursor } from '../domain/page.js';
+import type { Account } from '../entities/account.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { Transfer } from '../entities/transfer.entity.js';
+import { Cursor } from '../schema/scalars.js';
+import {
+  BalanceUpdatedType,
+  BulkTransferPerformedEventType,
+  TransferPerformedType,
+} from '../schema/subscriptions.js';
+import type { RequestContext } from './context.js';
+import { bulkTransfersOf, transfersOf } from './cursor-scopes.js';
+import { make, presentAccount, presentBulkTransfer, presentTransfer } from './present.js';
+
+/** What a subscription is asked for; type-graphql does not know its type. */
+interface Request {
+  readonly args: { readonly accountIban?: string; readonly after?: string | null };
+  readonly context: RequestContext;
+}
+
+@Resolver()
+export class SubscriptionResolver {
+  @Subscription(() => TransferPerformedType, {
+    description:
+      "The account's transfers, one event each, in the order of commit, then of the bulk. Without after: from now on. With it: first everything since that cursor, then live; no gap, no event twice.",
+    subscribe: async (request: Request) => {
+      const { account, after } = await readRequest(request, transfersOf);
+      return followTransfers(request.context.feeds, account, after);
+    },
+  })
+  transferPerformed(
+    @Root() transfer: Transfer,
+    @Arg('accountIban', () => String) _accountIban: string,
+    @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
+    @Ctx() context: RequestContext,
+  ): TransferPerformedType {
+    forgetEarlierEvents(context);
+    return make(TransferPerformedType, {
+      cursor: encodeCursor(transfersOf(transfer.accountId), transfer.position),
+      transfer: presentTransfer(transfer),
+    });
+  }
+
+  @Subscription(() => BulkTransferPerformedEventType, {
+    description: 'One event a bulk, for those who would rather page through its transfers.',
+    subscribe: async (request: Request) => {
+      const { account, after } = await readRequest(request, bulkTransfersOf);
+      return followBulkTransfers(request.context.feeds, account, after);
+    },
+  })
+  bulkTransferPerformed(
+    @Root() bulkTransfer: BulkTransfer,
+    @Arg('accountIban', () => String) _accountIban: string,
+    @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
+    @Ctx() context: RequestContext,
+  ): BulkTransferPerformedEventType {
+    forgetEarlierEvents(context);
+    return make(BulkTransferPerformedEventType, {
+      cursor: encodeCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer.sequence),
+      bulkTransfer: presentBulkTransfer(bulkTransfer),
+    });
+  }
+
+  @Subscription(() => BalanceUpdatedType, {
+    description:
+      'The current balance at once, then each change; changes a slow reader is late for are merged.',
+    subscribe: async (request: Request) => {
+      const { account } = await readRequest(request, bulkTransfersOf);
+      return followBalance(request.context.feeds, account);
+    },
+  })
+  balanceUpdated(
+    @Root() account: Account,
+    @Arg('accountIban', () => String) _accountIban: string,
+    @Ctx() context: RequestContext,
+  ): BalanceUpdatedType {
+    forgetEarlierEvents(context);
+    const presented = presentAccount(account);
+    return make(BalanceUpdatedType, {
+      account: presented,
+      balance: presented.balance,
+      sequence: account.sequence,
+      at: account.updatedAt,
+    });
+  }
+}
+
+/** @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor */
+async function readRequest(
+  { args, context }: Request,
+  scopeOf: (accountId: string) => CursorScope<bigint>,
+): Promise<{ readonly account: Account; readonly after: bigint | undefined }> {
+  const account = await context.reader.accountByIban(normaliseIban(args.accountIban ?? ''));
+  if (!account) {
+    const extensions = { code: 'ACCOUNT_NOT_FOUND' };
+    throw new GraphQLError('No account here has this IBAN.', { extensions });
+  }
+  const after = args.after == null ? undefined : decodeCursor(scopeOf(account.id), args.after);
+  return { account, after };
+}
+
+/** A subscription is one operation for as long as it lasts; what its last event loaded is not news. */
+function forgetEarlierEvents({ loaders }: RequestContext): void {
+  for (const loader of Object.values(loaders)) loader.clearAll();
+}

@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { AMQP_URL } from '../setup/amqp-url.js';
+import { ACME, aBulk, aTransfer, transfersOf } from '../setup/builders.js';
+import { startConsumer } from '../setup/consumer.js';
+import { type ServerProcess, startProcess } from '../setup/process.js';
+import { type Subscriber, subscribe } from '../setup/subscriber.js';
+import { createMigratedDatabase } from '../setup/test-database.js';
+
+const TRANSFERS = `subscription ($iban: String!, $after: Cursor) {
+  transferPerformed(accountIban: $iban, after: $after) { cursor transfer { description } }
+}`;
+const BALANCE = `subscription ($iban: String!) {
+  balanceUpdated(accountIban: $iban) { sequence balance { amount } }
+}`;
+
+/** Servers that share a database and a broker. */
+async function startInstances(count: number): Promise<ServerProcess[]> {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const env = { DATABASE_URL: database.url, AMQP_URL, LOG_LEVEL: 'info' };
+  const instances: ServerProcess[] = [];
+  for (let number = 0; number < count; number += 1) instances.push(await startProcess(env));
+  for (const { url } of instances) {
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
+  }
+  return instances;
+}
+
+async function newestCursor({ client }: ServerProcess): Promise<string> {
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
+  );
+  return account.transfers.edges[0].cursor;
+}
+
+test('a subscriber of one instance sees what another performs, at once', async () => {
+  const [a, b] = await startInstances(2);
+  if (!a || !b) throw new Error('Two instances were started');
+  const balance = subscribe(a.url, BALANCE, { iban: ACME });
+  await expect.poll(() => balance.events.length).toBe(1);
+
+  await b.client.perform(aBulk([aTransfer({ amount: '1' })]));
+
+  // Well before the poll that makes up for a lost wake-up.
+  await expect.poll(() => balance.events.length, { timeout: 2_000 }).toBe(2);
+  expect(balance.events[1]).toMatchObject({ balance: { amount: '99999.00' } });
+  await Promise.all([a.stop(), b.stop()]);
+});
+
+const CLIENTS = 20;
+const BULKS = 1_000;
+
+test('each of 20 clients that drop and resume at random, on either instance, through 1,000 bulks ends with exactly the committed sequence', async () => {
+  const instances = await startInstances(2);
+  const [a, b] = instances;
+  if (!a || !b) throw new Error('Two instances were started');
+  await a.client.perform(aBulk([aTransfer({ amount: '0.01', description: 'first' })]));
+  const start = await newestCursor(a);
+  let isDone = false;
+
+  const follow = async (number: number) => {
+    const seen: string[] = [];
+    let after = start;
+    for (let turn = number; seen.length < BULKS; turn += 1) {
+      const subscriber: Subscriber = subscribe((instances[turn % 2] ?? a).url, TRANSFERS, {
+        iban: ACME,
+        after,
+      });
+      const left = BULKS - seen.length;
+      const enough = Math.min(left, 20 + Math.floor(Math.random() * 150));
+      await expect
+        .poll(() => subscriber.events.length >= (isDone ? left : enough), { timeout: 50_000 })
+        .toBe(true);
+      subscriber.drop();
+      const events = [...subscriber.events];
+      seen.push(...events.map(({ transfer }) => transfer.description));
+      after = events.at(-1)?.cursor ?? after;
+    }
+    return seen;
+  };
+  const followers = Array.from({ length: CLIENTS }, (_, number) => follow(number));
+  const perform = async (client: ServerProcess['client'], from: number) => {
+    for (let bulk = from; bulk < BULKS; bulk += 4) {
+      await client.perform(aBulk([aTransfer({ amount: '0.01', description: String(bulk) })]));
+    }
+  };
+  await Promise.all([
+    perform(a.client, 0),
+    perform(b.client, 1),
+    perform(a.client, 2),
+    perform(b.client, 3),
+  ]);
+  isDone = true;
+
+  const committed: string[] = [];
+  let after: string | null = null;
+  for (let hasNextPage = true; hasNextPage; ) {
+    const data: Awaited<ReturnType<typeof a.client.data>> = await a.client.data(
+      `query ($after: Cursor) { account(iban: "${ACME}") {
+        transfers(first: 100, after: $after) { nodes { description } pageInfo { hasNextPage endCursor } }
+      } }`,
+      { after },
+    );
+    const { nodes, pageInfo } = data.account.transfers;
+    committed.unshift(...nodes.map((node: { description: string }) => node.description).reverse());
+    ({ hasNextPage, endCursor: after } = pageInfo);
+  }
+  expect(committed).toHaveLength(BULKS + 1);
+  for (const seen of await Promise.all(followers)) expect(seen).toEqual(committed.slice(1));
+  await Promise.all([a.stop(), b.stop()]);
+}, 180_000);
+
+const rabbitmqctl = (command: string) => promisify(execFile)('rabbitmqctl', [command]);
+const isOurs = await rabbitmqctl('ping').then(
+  () => AMQP_URL.includes('127.0.0.1'),
+  () => false,
+);
+
+test.runIf(isOurs)(
+  'RabbitMQ stopped and started under load: nothing is lost',
+  async () => {
+    const consumer = await startConsumer(`transfer.performed.${ACME}`);
+    const [server] = await startInstances(1);
+    if (!server) throw new Error('An instance was started');
+    const { client, url } = server;
+    await client.perform(aBulk([aTransfer({ amount: '0.01' })]));
+    const subscriber = subscribe(url, TRANSFERS, { iban: ACME, after: await newestCursor(server) });
+    let isBack = false;
+    let performed = 0;
+    const load = (async () => {
+      while (!isBack || performed < 100) {
+        await client.perform(aBulk(transfersOf(5, '0.01')));
+        performed += 1;
+      }
+    })();
+
+    await rabbitmqctl('stop_app');
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503);
+    await rabbitmqctl('start_app');
+    isBack = true;
+    await load;
+
+    await expect
+      .poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 30_000 })
+      .toBe(200);
+    await expect.poll(() => subscriber.events.length, { timeout: 30_000 }).toBe(performed * 5);
+    const ids = () => new Set(consumer.received.map(({ messageId }) => messageId));
+    await expect.poll(() => ids().size, { timeout: 30_000 }).toBe(performed * 5 + 1);
+    await server.stop();
+  },
+  120_000,
+);

@@ -1,0 +1,242 @@
+import { expect, test } from 'vitest';
+import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
+import { startServer } from './setup/server.js';
+import { type Subscriber, subscribe } from './setup/subscriber.js';
+
+const TRANSFERS = `subscription ($iban: String!, $after: Cursor) {
+  transferPerformed(accountIban: $iban, after: $after) {
+    cursor transfer { index description bulkTransfer { id } account { sequence } }
+  }
+}`;
+const BULKS = `subscription ($iban: String!, $after: Cursor) {
+  bulkTransferPerformed(accountIban: $iban, after: $after) { cursor bulkTransfer { id transferCount } }
+}`;
+const BALANCE = `subscription ($iban: String!) {
+  balanceUpdated(accountIban: $iban) { balance { amount } sequence at account { iban } }
+}`;
+
+const textsOf = ({ events }: Subscriber) => events.map(({ transfer }) => transfer.description);
+
+/** A subscription is live once its own server has something to say to it. */
+async function followLive(url: string, query: string) {
+  const balance = subscribe(url, BALANCE, { iban: ACME });
+  const subscriber = subscribe(url, query, { iban: ACME });
+  await expect.poll(() => balance.events.length).toBe(1);
+  return subscriber;
+}
+
+test('each transfer comes as it is performed, in order, with its place', async () => {
+  const { client, url } = await startServer();
+  const subscriber = await followLive(url, TRANSFERS);
+  // Over HTTP, so that the subscription, sent before it, is there.
+  await client.data('{ __typename }');
+  await expect
+    .poll(async () => {
+      await client.perform(aBulk([aTransfer({ description: 'probe' })]));
+      return subscriber.events.length;
+    })
+    .toBeGreaterThan(0);
+  const probes = subscriber.events.length;
+
+  const { bulkTransfer } = await client.perform(aBulk(transfersOf(3)));
+
+  await expect.poll(() => textsOf(subscriber).slice(-3)).toEqual(['Row 0', 'Row 1', 'Row 2']);
+  expect(subscriber.events.length).toBeGreaterThanOrEqual(probes + 3);
+  expect(subscriber.events.at(-1)).toMatchObject({
+    cursor: expect.any(String),
+    transfer: { index: 2, bulkTransfer: { id: bulkTransfer.id } },
+  });
+});
+
+test('after a cursor everything since comes first, then what is new: no gap, nothing twice', async () => {
+  const { client, url } = await startServer();
+  for (let bulk = 0; bulk < 5; bulk += 1) {
+    const rows = transfersOf(60).map((row, index) => ({ ...row, description: `${bulk}.${index}` }));
+    await client.perform(aBulk(rows));
+  }
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { transfers(last: 1) { edges { cursor } } } }`,
+  );
+  const after = account.transfers.edges[0].cursor;
+
+  const performing = (async () => {
+    for (let bulk = 5; bulk < 15; bulk += 1) {
+      const rows = transfersOf(40).map((row, index) => ({
+        ...row,
+        description: `${bulk}.${index}`,
+      }));
+      await client.perform(aBulk(rows));
+    }
+  })();
+  const subscriber = subscribe(url, TRANSFERS, { iban: ACME, after });
+  await performing;
+
+  const expected = Array.from({ length: 15 }, (_, bulk) =>
+    Array.from({ length: bulk < 5 ? 60 : 40 }, (_unused, index) => `${bulk}.${index}`),
+  ).flat();
+  await expect.poll(() => subscriber.events.length, { timeout: 20_000 }).toBe(700 - 1);
+  expect(textsOf(subscriber)).toEqual(expected.slice(1));
+});
+
+test('clients that drop and resume at random end with exactly the committed sequence', async () => {
+  const { client, url } = await startServer();
+  const BULK_COUNT = 60;
+  const texts = Array.from({ length: BULK_COUNT }, (_, bulk) => [`${bulk}.0`, `${bulk}.1`]).flat();
+  let isDone = false;
+  const first = await client.perform(aBulk([aTransfer({ description: 'first' })]));
+  expect(first.__typename).toBe('BulkTransferPerformed');
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
+  );
+
+  const follow = async () => {
+    const seen: string[] = [];
+    let after = account.transfers.edges[0].cursor;
+    while (seen.length < texts.length) {
+      const subscriber = subscribe(url, TRANSFERS, { iban: ACME, after });
+      const enough = isDone ? texts.length - seen.length : 1 + Math.floor(Math.random() * 8);
+      await expect
+        .poll(() => isDone || subscriber.events.length >= enough, { timeout: 30_000 })
+        .toBe(true);
+      if (isDone) {
+        const left = texts.length - seen.length;
+        await expect.poll(() => subscriber.events.length, { timeout: 30_000 }).toBe(left);
+      }
+      subscriber.drop();
+      const events = [...subscriber.events];
+      seen.push(...events.map(({ transfer }) => transfer.description));
+      after = events.at(-1)?.cursor ?? after;
+    }
+    return seen;
+  };
+  const followers = Array.from({ length: 8 }, follow);
+  for (let bulk = 0; bulk < BULK_COUNT; bulk += 1) {
+    await client.perform(
+      aBulk([aTransfer({ description: `${bulk}.0` }), aTransfer({ description: `${bulk}.1` })]),
+    );
+  }
+  isDone = true;
+
+  for (const seen of await Promise.all(followers)) expect(seen).toEqual(texts);
+});
+
+test('the balance comes at once, then with each change, and never goes back', async () => {
+  const { client, url } = await startServer();
+  const balance = subscribe(url, BALANCE, { iban: GLOBEX });
+  await expect.poll(() => balance.events.length).toBe(1);
+  expect(balance.events[0]).toMatchObject({
+    balance: { amount: '250000.00' },
+    sequence: '1',
+    account: { iban: GLOBEX },
+  });
+
+  await Promise.all(
+    Array.from({ length: 20 }, () =>
+      client.perform(aBulk([aTransfer({ amount: '1', counterpartyIban: GLOBEX })])),
+    ),
+  );
+
+  await expect.poll(() => balance.events.at(-1).balance.amount).toBe('250020.00');
+  const sequences = balance.events.map(({ sequence }) => Number(sequence));
+  expect(sequences).toEqual([...new Set(sequences)].sort((one, other) => one - other));
+});
+
+test('one event comes for each bulk', async () => {
+  const { client, url } = await startServer();
+  const first = await client.perform(aBulk(transfersOf(2)));
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { bulkTransfers { edges { cursor } } } }`,
+  );
+  const subscriber = subscribe(url, BULKS, {
+    iban: ACME,
+    after: account.bulkTransfers.edges[0].cursor,
+  });
+
+  const second = await client.perform(aBulk(transfersOf(3)));
+
+  await expect.poll(() => subscriber.events.length).toBe(1);
+  expect(subscriber.events[0].bulkTransfer).toEqual({
+    id: second.bulkTransfer.id,
+    transferCount: 3,
+  });
+  expect(first.bulkTransfer.id).not.toBe(second.bulkTransfer.id);
+});
+
+test('an unknown account and a foreign cursor are refused with a code', async () => {
+  const { url } = await startServer();
+  const unknown = subscribe(url, BALANCE, { iban: 'GB33BUKB20201555555555' });
+  const foreign = subscribe(url, TRANSFERS, { iban: ACME, after: 'rubbish' });
+  const malformed = subscribe(url, 'subscription { nothing }');
+
+  await expect
+    .poll(() => unknown.errors)
+    .toEqual([expect.objectContaining({ extensions: { code: 'ACCOUNT_NOT_FOUND' } })]);
+  await expect
+    .poll(() => foreign.errors)
+    .toEqual([
+      expect.objectContaining({
+        message: 'The cursor is not one of this list.',
+        extensions: { code: 'BAD_USER_INPUT' },
+      }),
+    ]);
+  await expect.poll(() => malformed.errors.length).toBe(1);
+});
+
+test('the same streams come as server-sent events', async () => {
+  const { client, url } = await startServer();
+  const aborter = new AbortController();
+  const response = await fetch(`${url}/graphql/stream`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+    body: JSON.stringify({ query: BALANCE, variables: { iban: ACME } }),
+    signal: aborter.signal,
+  });
+  expect(response.headers.get('content-type')).toContain('text/event-stream');
+  let text = '';
+  const reading = (async () => {
+    for await (const chunk of response.body ?? []) text += Buffer.from(chunk).toString();
+  })().catch(() => {});
+
+  await expect.poll(() => text).toContain('"amount":"100000.00"');
+  await client.perform(aBulk([aTransfer()]));
+  await expect.poll(() => text).toContain('"amount":"99999.00"');
+  aborter.abort();
+  await reading;
+});
+
+test('a server that stops says so: 1001', async () => {
+  const { url, http } = await startServer();
+  const subscriber = subscribe(url, BALANCE, { iban: ACME });
+  await expect.poll(() => subscriber.events.length).toBe(1);
+
+  await http.close();
+
+  await expect.poll(() => subscriber.closeCodes).toEqual([1001]);
+});
+
+test('a bulk of 10,000 reaches many subscribers, and mutations go on meanwhile', async () => {
+  const { client, url } = await startServer();
+  const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
+  expect(account.id).toBeTruthy();
+  await client.perform(aBulk([aTransfer({ description: 'first' })]));
+  const { account: withCursor } = await client.data(
+    `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
+  );
+  const after = withCursor.transfers.edges[0].cursor;
+  const slim = `subscription ($iban: String!, $after: Cursor) {
+    transferPerformed(accountIban: $iban, after: $after) { transfer { index } }
+  }`;
+  const subscribers = Array.from({ length: 10 }, () => subscribe(url, slim, { iban: ACME, after }));
+
+  await client.perform(aBulk(transfersOf(10_000)));
+  expect(
+    await client.perform({ organizationIban: GLOBEX, creditTransfers: [aTransfer()] }),
+  ).toMatchObject({ __typename: 'BulkTransferPerformed' });
+
+  for (const { events } of subscribers) {
+    await expect.poll(() => events.length, { timeout: 40_000 }).toBe(10_000);
+    expect(events.map(({ transfer }) => transfer.index)).toEqual(
+      Array.from({ length: 10_000 }, (_, index) => index),
+    );
+  }
+});

@@ -5,10 +5,7 @@ import { ExplainedError } from './infrastructure/observability/explained-error.j
 /** Ten minutes: a client has long gone by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 
-/**
- * A bulk's total must be exact: 90,000 amounts of 999,999,999.99 stay below 2^53 minor units,
- * and positions within a bulk below 2^20.
- */
+/** Totals are bigint, exact at any size; 90,000 amounts of 999,999,999.99 are what a balance can hold. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
 const integer = (fallback: number, min: number, max: number) =>
@@ -29,6 +26,9 @@ const databaseUrl = z
   .regex(/^(sqlite:.+|(mysql|mariadb):\/\/.+\/.+)$/, {
     message:
       'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…',
+  })
+  .refine((text) => text.startsWith('sqlite:') || URL.canParse(text), {
+    message: 'is not a URL: check the port, and percent-encode what is special in the password',
   })
   .default('sqlite:data/virement.db');
 

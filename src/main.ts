@@ -1,5 +1,6 @@
-import { composeServer } from './composition-root.js';
-import { loadConfig } from './config.js';
+import { composeServer, type Server } from './composition-root.js';
+import { type Config, loadConfig } from './config.js';
+import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { makeLogger } from './infrastructure/observability/logger.js';
 import { runProgram } from './program.js';
 
@@ -7,7 +8,7 @@ await runProgram(async () => {
   const config = loadConfig();
   const logger = makeLogger(config.logLevel);
   const server = await composeServer(config, logger);
-  const address = await server.http.listen({ host: config.host, port: config.port });
+  const address = await listen(server, config);
   logger.info(`GraphiQL: ${address}/graphiql/`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -16,3 +17,14 @@ await runProgram(async () => {
     });
   }
 });
+
+/** @throws ExplainedError where the address can't be had; the server is closed then */
+async function listen({ http, close }: Server, { host, port }: Config): Promise<string> {
+  try {
+    return await http.listen({ host, port });
+  } catch (error) {
+    await close();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ExplainedError(`Can't listen on ${host}, port ${port}: ${reason}`, { cause: error });
+  }
+}

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
+import { recordCredit } from '../src/application/credit-account.js';
+import { MINOR_UNITS_MAX } from '../src/domain/money.js';
+import { Account } from '../src/entities/account.entity.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from './setup/builders.js';
-import { startServer } from './setup/server.js';
+import { startServer, type TestServer } from './setup/server.js';
 
 const ENTRIES = `query ($iban: String!) {
   account(iban: $iban) {
@@ -56,6 +60,54 @@ test('an account here is paid even if its IBAN would not pass the check', async 
 
   expect(await client.balance(ACME)).toBe('100005.00');
 });
+
+test('a credit that a balance could not hold exactly is refused, by the dry run too', async () => {
+  const { client, database } = await startServer();
+  for (const [number, balance] of [
+    [1, '999999999.9999'],
+    [2, '0'],
+  ] as const) {
+    await client.data(
+      `mutation ($iban: String!, $balance: String!) {
+        openAccount(input: {
+          organizationName: "Fomento", iban: $iban, bic: "TESTNL2A", currency: "CLF", openingBalance: $balance
+        }) { __typename }
+      }`,
+      { iban: ibanOf(number), balance },
+    );
+  }
+  await fill(database, ibanOf(2));
+  const input = {
+    organizationIban: ibanOf(1),
+    creditTransfers: [
+      aTransfer({ amount: '0.0002', currency: 'CLF', counterpartyIban: ibanOf(2) }),
+    ],
+  };
+  const problems = [{ index: 0, field: 'amount', code: 'AMOUNT_TOO_LARGE' }];
+
+  expect(await client.perform(input)).toMatchObject({ problems });
+  const { validateBulkTransfer } = await client.data(
+    `query ($input: PerformBulkTransferInput!) {
+      validateBulkTransfer(input: $input) { valid problems { index field code } }
+    }`,
+    { input },
+  );
+  expect(validateBulkTransfer).toEqual({ valid: false, problems });
+});
+
+/** Credits an account until one more minor unit is all that it can hold. */
+async function fill(database: TestServer['database'], iban: string): Promise<void> {
+  const unitOfWork = new MikroOrmUnitOfWork(database, 5_000);
+  const account = await database.orm.em.fork().findOneOrFail(Account, { iban });
+  await unitOfWork.run([account.id], (ledger) =>
+    recordCredit(
+      ledger,
+      ledger.account(account.id),
+      { amountMinor: MINOR_UNITS_MAX - 1n, description: '' },
+      new Date(),
+    ).then(() => undefined),
+  );
+}
 
 test('a refused bulk credits nobody', async () => {
   const { client } = await startServer();

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { createConnection } from 'mysql2/promise';
 import { expect, test } from 'vitest';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, transfersOf } from './setup/builders.js';
 import { startServer } from './setup/server.js';
+import { DIALECT } from './setup/test-database.js';
 
 const typesOf = (answers: readonly { __typename: string }[]) => {
   const counts: Record<string, number> = {};
@@ -103,4 +105,22 @@ test('what is rolled back is seen by nobody', async () => {
 
   await expect(attempt).rejects.toThrow('on purpose');
   expect(await balanceRead).toBe('100000.00');
+});
+
+test.runIf(DIALECT === 'mysql')('an account that is busy holds up no other', async () => {
+  const server = await startServer({ LOCK_TIMEOUT_MS: '1500' });
+  const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
+  await connection.query('start transaction');
+  await connection.query(`select id from account where iban = '${ACME}' for update`);
+
+  const waiting = Array.from({ length: 30 }, () => server.client.perform(aBulk([aTransfer()])));
+  const other = await server.client.perform({
+    organizationIban: GLOBEX,
+    creditTransfers: [aTransfer()],
+  });
+  await connection.end();
+
+  expect(other).toMatchObject({ __typename: 'BulkTransferPerformed' });
+  const types = typesOf(await Promise.all(waiting));
+  expect((types.BulkTransferPerformed ?? 0) + (types.AccountBusy ?? 0)).toBe(30);
 });

@@ -4,6 +4,7 @@ import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Database, openDatabase } from '../src/infrastructure/database/dialect.js';
 import { ACME, aBulk, aTransfer, transfersOf } from './setup/builders.js';
+import { MYSQL_URL } from './setup/mysql-url.js';
 import { runScript, startProcess } from './setup/process.js';
 import { startServer } from './setup/server.js';
 import { createDatabase, createMigratedDatabase, DIALECT } from './setup/test-database.js';
@@ -165,7 +166,37 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
 
     expect(await runScript('dist/main.js', { DATABASE_URL: database.url, PORT: '0' })).toEqual({
       code: 1,
-      output: expect.stringMatching(/lacks 2 of its migrations .*npm run migrate\n$/),
+      output: expect.stringMatching(/no tables of ours.*npm run migrate\n$/),
+    });
+  });
+
+  test('every session escapes and refuses as we count on, whatever the server is set to', async () => {
+    const { orm } = await openMigrated();
+
+    const [row] = await orm.em.execute('select @@session.sql_mode as mode');
+
+    expect(String(row?.mode).split(',')).toContain('STRICT_ALL_TABLES');
+    expect(String(row?.mode).split(',')).not.toContain('NO_BACKSLASH_ESCAPES');
+  });
+
+  test('a database that does not exist is not made', async () => {
+    const missing = `${MYSQL_URL}/virement_test_missing`;
+
+    for (const script of ['dist/main.js', 'dist/commands/verify.js', 'dist/commands/migrate.js']) {
+      expect(await runScript(script, { DATABASE_URL: missing, PORT: '0' })).toEqual({
+        code: 1,
+        output: expect.stringMatching(/^No database virement_test_missing at 127\.0\.0\.1.*\n$/),
+      });
+    }
+  });
+
+  test('verify says so on a database without its tables', async () => {
+    const database = await createDatabase();
+    onTestFinished(() => database.drop());
+
+    expect(await runScript('dist/commands/verify.js', { DATABASE_URL: database.url })).toEqual({
+      code: 1,
+      output: 'The database has no tables of ours. Run: npm run migrate\n',
     });
   });
 
@@ -227,6 +258,26 @@ describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
     await server.stop();
     expect((await readdir('.')).filter((name) => name.includes(':memory:'))).toEqual([]);
   });
+});
+
+test('a port that is taken ends the start', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const other = await createMigratedDatabase();
+  onTestFinished(() => other.drop());
+  const first = await startProcess({ DATABASE_URL: database.url });
+
+  const second = await runScript('dist/main.js', {
+    DATABASE_URL: other.url,
+    PORT: new URL(first.url).port,
+    LOG_LEVEL: 'silent',
+  });
+
+  expect(second).toEqual({
+    code: 1,
+    output: expect.stringMatching(/^Can't listen on .*EADDRINUSE/),
+  });
+  await first.stop();
 });
 
 test('wrong settings are named all at once, and the server does not start', async () => {

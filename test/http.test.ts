@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startServer } from './setup/server.js';
 
@@ -88,6 +88,34 @@ test('a body over the limit is 413, and the server goes on', async () => {
   expect(await client.perform(PAYROLL)).toMatchObject({ __typename: 'BulkTransferPerformed' });
 });
 
+test('bytes that are not UTF-8 are 400, and no letter of a name becomes another', async () => {
+  const { url, client } = await startServer();
+  const body = JSON.stringify({ query: PERFORM, variables: { input: PAYROLL } });
+
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: Buffer.from(body.replace('Bip Bip', 'Zo\xeb'), 'latin1'),
+  });
+
+  expect(response.status).toBe(400);
+  expect(await client.balance(ACME)).toBe('100000.00');
+});
+
+test('a subscription over POST is told where it belongs', async () => {
+  const { client } = await startServer();
+
+  const answer = await client.send(
+    `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`,
+  );
+
+  expect(answer.status).toBe(400);
+  expect(answer.errors?.[0]).toMatchObject({
+    message: expect.stringContaining('WebSocket'),
+    extensions: { code: 'BAD_REQUEST' },
+  });
+});
+
 test('another media type is 415, another path 404, in the form of GraphQL errors', async () => {
   const { client, url } = await startServer();
 
@@ -141,10 +169,10 @@ test('a Host header that makes no URL is 400', async () => {
 test('what nobody expected is masked, with a request id that the log has too', async () => {
   const server = await startServer();
   const sql = (statement: string) => server.database.orm.em.fork().execute(statement);
-  await sql('alter table outbox_message rename to outbox_message_away');
+  await sql('alter table transfer rename to transfer_away');
 
   const answer = await server.client.send(PERFORM, { input: PAYROLL });
-  await sql('alter table outbox_message_away rename to outbox_message');
+  await sql('alter table transfer_away rename to transfer');
 
   expect(answer.data).toBeNull();
   expect(answer.errors).toHaveLength(1);
@@ -154,6 +182,10 @@ test('what nobody expected is masked, with a request id that the log has too', a
     requestId: answer.headers.get('x-request-id'),
   });
   expect(JSON.stringify(answer.errors)).not.toMatch(/outbox|insert|select|node_modules|\.js/i);
+  // Not even the log has what the client sent.
+  for (const secret of ['Bugs Bunny', 'NL91ABNA0417164300', '37748']) {
+    expect(JSON.stringify(server.log)).not.toContain(secret);
+  }
   expect(server.log).toContainEqual(
     expect.objectContaining({ level: 50, requestId: error?.extensions.requestId }),
   );

@@ -113,6 +113,10 @@ test('the same key fifty times at once performs one bulk, and all get it', async
   );
   expect(new Set(answers.map((answer) => answer.bulkTransfer.id)).size).toBe(1);
   expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
+  // Nobody is shown the account from before its own bulk.
+  for (const { account } of answers) {
+    expect(account).toMatchObject({ sequence: '2', balance: { amount: '99980.00' } });
+  }
   expect(await client.balance(ACME)).toBe('99980.00');
 });
 
@@ -176,4 +180,38 @@ test('a header over a document with several mutations is BAD_USER_INPUT', async 
 
   expect(answer.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
   expect(await client.balance(ACME)).toBe('100000.00');
+});
+
+test('a header over different mutations does none of them', async () => {
+  const { client } = await startServer();
+
+  const answer = await client.send(
+    `mutation ($input: PerformBulkTransferInput!) {
+      openAccount(input: { organizationName: "A", iban: "NL91ABNA0417164300", bic: "ABNANL2A" }) { __typename }
+      performBulkTransfer(input: $input) { __typename }
+    }`,
+    { input: PAYROLL },
+    { 'idempotency-key': 'k' },
+  );
+
+  expect(answer.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  const { account } = await client.data('{ account(iban: "NL91ABNA0417164300") { id } }');
+  expect(account).toBeNull();
+});
+
+test('a header goes with one mutation, however often and in how many pieces it is written', async () => {
+  const { client } = await startServer();
+
+  const answer = await client.send(
+    `mutation ($input: PerformBulkTransferInput!, $no: Boolean!) {
+      performBulkTransfer(input: $input) { __typename }
+      ...Again
+      other: performBulkTransfer(input: $input) @include(if: $no) { __typename }
+    }
+    fragment Again on Mutation { performBulkTransfer(input: $input) { ... on UserError { code } } }`,
+    { input: PAYROLL, no: false },
+    { 'idempotency-key': 'k' },
+  );
+
+  expect(answer.data).toEqual({ performBulkTransfer: { __typename: 'BulkTransferPerformed' } });
 });

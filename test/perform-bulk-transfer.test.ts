@@ -207,6 +207,40 @@ test('an idempotency key has 1 to 255 printable ASCII characters', async () => {
   ).toMatchObject({ __typename: 'BulkTransferPerformed' });
 });
 
+test('what no database could store is a problem like any other', async () => {
+  const { client } = await startServer();
+  const huge = 'x'.repeat(1_000_000);
+
+  const result = await client.perform(
+    aBulk(
+      [
+        aTransfer({ counterpartyIban: 'DE89\u00003704' }),
+        aTransfer({ counterpartyIban: huge }),
+        aTransfer({ amount: '0' }),
+      ],
+      { idempotencyKey: huge },
+    ),
+  );
+
+  expect(
+    result.problems.map(({ index, code }: { index: number; code: string }) => [index, code]),
+  ).toEqual([
+    [null, 'TOO_LONG'],
+    [0, 'INVALID_IBAN'],
+    [1, 'INVALID_IBAN'],
+    [2, 'AMOUNT_NOT_POSITIVE'],
+  ]);
+  for (const iban of ['DE89\u00003704', huge, '']) {
+    const { account } = await client.data(
+      'query ($iban: String!) { account(iban: $iban) { id } }',
+      {
+        iban,
+      },
+    );
+    expect(account).toBeNull();
+  }
+});
+
 test('the list of problems is cut at 1,000; their count is not', async () => {
   const { client } = await startServer();
 

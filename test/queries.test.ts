@@ -65,14 +65,25 @@ test('transfers are filtered by counterparty, amount, end-to-end id and all of t
   expect(await find({ counterpartyName: 'Zoë_' })).toBe('c');
   expect(await find({ counterpartyName: '%' })).toBe('');
   expect(await find({ counterpartyName: 'ZO' })).toBe('ecba');
+  expect(await find({ counterpartyName: 'Zola ' })).toBe('');
+  expect(await find({ endToEndId: 'E1 ' })).toBe('');
   expect(await find({ counterpartyIban: 'de75 5121 0800 1245 1261 99' })).toBe('d');
   expect(await find({ minAmount: '10' })).toBe('cb');
   expect(await find({ maxAmount: '10.00' })).toBe('edba');
   expect(await find({ minAmount: '0', maxAmount: '0.99' })).toBe('');
   expect(await find({ endToEndId: 'E1' })).toBe('b');
   expect(await find({ counterpartyName: 'zoë', minAmount: '6', maxAmount: '12' })).toBe('b');
-  const answer = await client.send(FILTER, { filter: { minAmount: '1,5' } });
-  expect(answer.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  for (const filter of [
+    { minAmount: '1,5' },
+    { counterpartyIban: 'DE89\u00003704' },
+    { counterpartyName: 'a\u0000' },
+    { counterpartyName: 'x'.repeat(141) },
+    { endToEndId: 'x'.repeat(36) },
+    { endToEndId: '\ud800' },
+  ]) {
+    const answer = await client.send(FILTER, { filter });
+    expect([filter, answer.errors?.[0]?.extensions.code]).toEqual([filter, 'BAD_USER_INPUT']);
+  }
 });
 
 test('transfers are filtered by time, from inclusive, to exclusive', async () => {
@@ -143,6 +154,25 @@ test('a statement opens and closes with the balances of its days', async () => {
     entryCount: 0,
     openingBalance: { amount: '99957.50' },
     closingBalance: { amount: '99957.50' },
+  });
+});
+
+test('a statement until the end of the calendar is a statement until now', async () => {
+  const { client } = await startServer();
+  await client.perform(aBulk([aTransfer({ amount: '40' })]));
+
+  const { account } = await client.data(STATEMENT, {
+    iban: ACME,
+    from: '0001-01-01',
+    to: '9999-12-31',
+  });
+
+  expect(account.statement).toMatchObject({
+    entryCount: 2,
+    openingBalance: { amount: '0.00' },
+    totalCredits: { amount: '100000.00' },
+    totalDebits: { amount: '40.00' },
+    closingBalance: { amount: '99960.00' },
   });
 });
 

@@ -7,7 +7,6 @@ import type {
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
-import { PROBLEMS_LISTED_MAX, type Problem } from '../domain/problem.js';
 import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
 import { BulkTransfer } from '../entities/bulk-transfer.entity.js';
@@ -16,6 +15,7 @@ import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
 import type { Clock, LedgerReader, LedgerRecords, LockedLedger, UnitOfWork } from './ports.js';
 import { assertSameContent, prepareBulkTransfer } from './prepare-bulk-transfer.js';
+import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 export interface PerformedBulkTransfer {
   readonly bulkTransfer: BulkTransfer;
@@ -56,7 +56,11 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       reader,
       rules,
     );
-    if (debtor && performed) return { bulkTransfer: performed, account: debtor, replayed: true };
+    if (debtor && performed) {
+      // The debtor was read before the bulk was found, and may be older than it.
+      const [account = null] = await reader.accountsById([debtor.id]);
+      return { bulkTransfer: performed, account: account ?? debtor, replayed: true };
+    }
     const { transfers, totalAmountMinor, problems, problemCount } = reading;
     if (problemCount > 0) {
       throw new DomainError({ code: 'INVALID_BULK_TRANSFER', problems, problemCount });
@@ -101,35 +105,12 @@ async function performUnderLock(
       currency: account.currency,
     });
   }
-  assertReceivable(order, ledger);
+  const receivers = order.bookCredits.map(({ accountId }) => ledger.account(accountId));
+  const problems = receivableProblems(order.transfers, order.bookCredits, receivers);
+  if (problems.length > 0) throw new DomainError(invalidBulkTransfer(problems));
   const { bulkTransfer, ...records } = postBulkTransfer(order, ledger, at);
   await ledger.record({ bulkTransfer, ...records });
   return { bulkTransfer, account, replayed: false };
-}
-
-/** Refuses a credit that an account's balance could not hold exactly. */
-function assertReceivable(order: BulkTransferOrder, ledger: LockedLedger): void {
-  const full = new Set(
-    order.bookCredits
-      .filter((credit) => !ledger.account(credit.accountId).canReceive(credit.amountMinor))
-      .map((credit) => credit.accountId),
-  );
-  if (full.size === 0) return;
-  const problems: Problem[] = order.transfers.flatMap((transfer, index) =>
-    transfer.counterpartyAccountId !== null && full.has(transfer.counterpartyAccountId)
-      ? {
-          index,
-          field: 'amount',
-          code: 'AMOUNT_TOO_LARGE' as const,
-          message: 'The balance of the account that receives it would be too large.',
-        }
-      : [],
-  );
-  throw new DomainError({
-    code: 'INVALID_BULK_TRANSFER',
-    problems: problems.slice(0, PROBLEMS_LISTED_MAX),
-    problemCount: problems.length,
-  });
 }
 
 /** Moves the balances and makes the rows that record it. */

@@ -135,7 +135,7 @@ export interface LedgerReader {
   /** What a bulk credited to accounts of this server. */
   bookEntriesOf(bulkTransferId: string): Promise<LedgerEntry[]>;
 
-  /** The last entry before a moment; null where there is none. */
-  lastEntryBefore(accountId: string, moment: Date): Promise<LedgerEntry | null>;
+  /** The last entry at a moment or before; null where there is none. */
+  lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null>;
   entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals>;
 }

@@ -14,6 +14,8 @@ import type { LedgerReader } from './ports.js';
 
 /** A bulk as far as it can be judged without its account's lock. */
 export interface PreparedBulkTransfer {
+  /** Those of this server that the request names, by IBAN. */
+  readonly accounts: ReadonlyMap<string, Account>;
   /** Undefined where no account here has the IBAN. */
   readonly debtor: Account | undefined;
   /** The bulk that the request's key already stands for, with the same content. */
@@ -43,7 +45,7 @@ export async function prepareBulkTransfer(
       : null;
   if (earlier) assertSameContent(earlier, fingerprint);
   const reading = readBulkTransfer(request, accounts, rules);
-  return { debtor, performed: earlier ?? undefined, reading, fingerprint };
+  return { accounts, debtor, performed: earlier ?? undefined, reading, fingerprint };
 }
 
 /**

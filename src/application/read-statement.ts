@@ -28,9 +28,8 @@ export async function readStatement(
   reader: LedgerReader,
 ): Promise<AccountStatement> {
   if (from > to) throw new BadUserInputError(`from (${from}) is after to (${to}).`);
-  const end = new Date(Date.parse(to) + DAY_MS);
-  const before = await reader.lastEntryBefore(account.id, new Date(from));
-  const last = await reader.lastEntryBefore(account.id, end);
+  const before = await reader.lastEntryUntil(account.id, new Date(Date.parse(from) - 1));
+  const last = await reader.lastEntryUntil(account.id, new Date(Date.parse(to) + DAY_MS - 1));
   const within = { first: (before?.sequence ?? 0n) + 1n, last: last?.sequence ?? 0n };
   const totals = await reader.entryTotals(account.id, within);
   return {

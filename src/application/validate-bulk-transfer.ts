@@ -1,9 +1,11 @@
 import { type BulkTransferRequest, CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import { DomainError, type Rejection } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
+import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
 import type { BulkTransferPorts } from './perform-bulk-transfer.js';
 import { prepareBulkTransfer } from './prepare-bulk-transfer.js';
+import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 /** What performing a request would come to, were nothing to change meanwhile. Money is in minor units. */
 export interface BulkTransferValidation {
@@ -46,7 +48,11 @@ async function judge(
   request: BulkTransferRequest,
   { reader, rules }: Pick<BulkTransferPorts, 'reader' | 'rules'>,
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
-  const { debtor, performed, reading } = await prepareBulkTransfer(request, reader, rules);
+  const { accounts, debtor, performed, reading } = await prepareBulkTransfer(
+    request,
+    reader,
+    rules,
+  );
   if (performed) {
     return {
       currency: performed.currency,
@@ -69,17 +75,23 @@ async function judge(
   if (totalAmountMinor === undefined) {
     return { ...outcome, balanceAfterMinor: undefined, rejection: invalid };
   }
-  const short: Rejection | undefined = debtor.covers(totalAmountMinor)
-    ? undefined
-    : {
-        code: 'INSUFFICIENT_FUNDS',
-        balanceMinor: debtor.balanceMinor,
-        totalAmountMinor,
-        currency: debtor.currency,
-      };
-  return {
-    ...outcome,
-    balanceAfterMinor: debtor.balanceMinor - totalAmountMinor,
-    rejection: invalid ?? short,
-  };
+  const balanceAfterMinor = debtor.balanceMinor - totalAmountMinor;
+  if (invalid) return { ...outcome, balanceAfterMinor, rejection: invalid };
+  const { transfers } = reading;
+  const credits = bookCreditsOf(transfers, debtor.organizationName);
+  const full = receivableProblems(transfers, credits, [...accounts.values()]);
+  if (!debtor.covers(totalAmountMinor)) {
+    const { balanceMinor, currency } = debtor;
+    const rejection = {
+      code: 'INSUFFICIENT_FUNDS',
+      balanceMinor,
+      totalAmountMinor,
+      currency,
+    } as const;
+    return { ...outcome, balanceAfterMinor, rejection };
+  }
+  if (full.length > 0) {
+    return { ...outcome, balanceAfterMinor, problems: full, rejection: invalidBulkTransfer(full) };
+  }
+  return { ...outcome, balanceAfterMinor, rejection: undefined };
 }

@@ -2,6 +2,7 @@
 import { loadConfig } from '../config.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
 import { checkInvariants } from '../infrastructure/database/invariants.js';
+import { assertMigrated } from '../infrastructure/database/migrations.js';
 import { runProgram } from '../program.js';
 
 await runProgram(async () => {
@@ -9,6 +10,7 @@ await runProgram(async () => {
   const keptSince = new Date(Date.now() - config.outboxRetentionMs);
   const database = await openDatabase(config, 'read-only');
   try {
+    await assertMigrated(database);
     const findings = await checkInvariants(database, keptSince, ({ statement, violations }) => {
       console.log(`${violations.length === 0 ? 'ok      ' : 'VIOLATED'}  ${statement}`);
       for (const violation of violations) console.log(`          ${JSON.stringify(violation)}`);

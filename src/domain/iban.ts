@@ -7,6 +7,11 @@ export type IbanCheck = 'strict' | 'format';
 /** IBAN2007Identifier of ISO 20022, at most 34 characters as in ISO 13616. */
 const IBAN_SHAPE = /^[A-Z]{2}[0-9]{2}[A-Z0-9]{1,30}$/;
 
+/** Whether a normalised text could be an IBAN: whatever else it is, no account here has it. */
+export function hasIbanShape(iban: string): boolean {
+  return IBAN_SHAPE.test(iban);
+}
+
 /** ISO 20022's BICFIDec2014Identifier, 8 or 11 characters. */
 const BIC_SHAPE = /^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/;
 
@@ -31,7 +36,7 @@ export function ibanProblem(
   iban: string,
   check: IbanCheck,
 ): Extract<ProblemCode, 'INVALID_IBAN' | 'INVALID_IBAN_CHECKSUM'> | undefined {
-  if (!IBAN_SHAPE.test(iban)) return 'INVALID_IBAN';
+  if (!hasIbanShape(iban)) return 'INVALID_IBAN';
   if (check === 'format') return undefined;
   const wrong = validateIBAN(iban).errorCodes.filter(
     (code) => code !== ValidationErrorsIBAN.WrongAccountBankBranchChecksum,

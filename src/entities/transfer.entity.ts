@@ -3,10 +3,13 @@ import { MINOR_UNITS_MAX } from '../domain/money.js';
 import { indexOf, sequenceOf } from '../domain/postings.js';
 import { Account } from './account.entity.js';
 import { BulkTransfer } from './bulk-transfer.entity.js';
-import { UuidColumn } from './column-types.js';
+import { ExactTextColumn, UuidColumn } from './column-types.js';
 
-/** A column of a name in its folded form, which may be longer than the name: Unicode says three times at most. */
-const FOLDED_NAME_CHARACTERS_MAX = 420;
+/** 140 characters of four bytes, and folding makes three of one at most. */
+const FOLDED_NAME_BYTES_MAX = 1_680;
+
+/** 35 characters of four bytes. */
+const END_TO_END_ID_BYTES_MAX = 140;
 
 /** The columns of a transfer. */
 export interface TransferRecord {
@@ -71,12 +74,12 @@ export const TransferSchema = defineEntity({
     currency: p.string().length(3),
     amountMinor: p.bigint(),
     counterpartyName: p.string().length(140),
-    counterpartyNameFolded: p.string().length(FOLDED_NAME_CHARACTERS_MAX),
+    counterpartyNameFolded: p.type(new ExactTextColumn(FOLDED_NAME_BYTES_MAX)),
     counterpartyIban: p.string().length(34),
     counterpartyBic: p.string().length(11).nullable(),
     counterpartyAccountId: p.type(UuidColumn).nullable(),
     description: p.string().length(140),
-    endToEndId: p.string().length(35).nullable(),
+    endToEndId: p.type(new ExactTextColumn(END_TO_END_ID_BYTES_MAX)).nullable(),
     createdAt: p.datetime().length(3),
   },
   uniques: [{ name: 'transfer_position_unique', properties: ['accountId', 'position'] }],

@@ -1,5 +1,4 @@
-import type { GraphQLResolveInfo } from 'graphql';
-import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { CreditAccount } from '../application/credit-account.js';
 import type { OpenAccount } from '../application/open-account.js';
 import { readStatement } from '../application/read-statement.js';
@@ -74,9 +73,8 @@ export class AccountResolver {
   creditAccount(
     @Arg('input', () => CreditAccountInput) input: CreditAccountInput,
     @Ctx() context: RequestContext,
-    @Info() info: GraphQLResolveInfo,
   ): Promise<typeof CreditAccountResult> {
-    const idempotencyKey = idempotencyKeyOf(input, context, info);
+    const idempotencyKey = idempotencyKeyOf(input, context);
     return outcomeOf(async () => {
       const { account, entry, replayed } = await this.creditAccountUseCase({
         ...input,

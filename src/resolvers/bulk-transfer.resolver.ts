@@ -1,16 +1,4 @@
-import type { GraphQLResolveInfo } from 'graphql';
-import {
-  Arg,
-  Args,
-  Ctx,
-  FieldResolver,
-  ID,
-  Info,
-  Mutation,
-  Query,
-  Resolver,
-  Root,
-} from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -53,9 +41,8 @@ export class BulkTransferResolver {
   performBulkTransfer(
     @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
-    @Info() info: GraphQLResolveInfo,
   ): Promise<typeof PerformBulkTransferResult> {
-    const idempotencyKey = idempotencyKeyOf(input, context, info);
+    const idempotencyKey = idempotencyKeyOf(input, context);
     return outcomeOf(async () => {
       const { bulkTransfer, account, replayed } = await this.performUseCase({
         ...input,
@@ -77,11 +64,10 @@ export class BulkTransferResolver {
   async validateBulkTransfer(
     @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
-    @Info() info: GraphQLResolveInfo,
   ): Promise<BulkTransferValidationType> {
     const validation = await this.validateUseCase({
       ...input,
-      idempotencyKey: idempotencyKeyOf(input, context, info),
+      idempotencyKey: idempotencyKeyOf(input, context),
     });
     const { totalAmountMinor, balanceAfterMinor, rejection } = validation;
     const money = (minorUnits: bigint | undefined) =>

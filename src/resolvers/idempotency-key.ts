@@ -1,7 +1,12 @@
 import {
   type FragmentDefinitionNode,
-  type GraphQLResolveInfo,
+  GraphQLIncludeDirective,
+  GraphQLSkipDirective,
+  getDirectiveValues,
   Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+  type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
 import { BadUserInputError } from '../domain/errors.js';
@@ -9,23 +14,17 @@ import type { RequestContext } from './context.js';
 
 /**
  * The idempotency key of a mutation: from its input, or from the HTTP header, which stands for the
- * same. A header belongs to a request with one mutation.
- * @throws BadUserInputError where they differ, the header is malformed, or there are several mutations
+ * same.
+ * @throws BadUserInputError where they differ, or the header is malformed
  */
 export function idempotencyKeyOf(
   input: { readonly idempotencyKey?: string | null },
   context: RequestContext,
-  info: GraphQLResolveInfo,
 ): string | undefined {
   const inInput = input.idempotencyKey ?? undefined;
   const [header, ...others] = context.idempotencyKeyHeaders;
   if (header === undefined) return inInput;
   if (others.length > 0) throw new BadUserInputError('There are several Idempotency-Key headers.');
-  if (rootFieldCount(info.operation.selectionSet, info.fragments) > 1) {
-    throw new BadUserInputError(
-      'An Idempotency-Key header goes with one mutation; give each of several its own key in its input.',
-    );
-  }
   const inHeader = parseHeader(header);
   if (inInput !== undefined && inInput !== inHeader) {
     throw new BadUserInputError('The Idempotency-Key header and the key in the input differ.');
@@ -47,20 +46,57 @@ function parseHeader(header: string): string {
   return (quoted[1] ?? '').replace(/\\(["\\])/g, '$1');
 }
 
-/** Fields that an operation selects at its root, those in fragments included. */
-function rootFieldCount(
+/** An operation as it is about to be executed. */
+export interface ResolvedOperation {
+  readonly operation: OperationDefinitionNode;
+  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A header stands for the key of one mutation. To be called before anything is executed.
+ * @throws BadUserInputError where an operation with a header has several mutations
+ */
+export function assertHeaderHasOneMutation(
+  resolved: ResolvedOperation,
+  context: Pick<RequestContext, 'idempotencyKeyHeaders'>,
+): void {
+  const { operation } = resolved;
+  if (context.idempotencyKeyHeaders.length === 0) return;
+  if (operation.operation !== OperationTypeNode.MUTATION) return;
+  if (responseKeysOf(operation.selectionSet, resolved).size <= 1) return;
+  throw new BadUserInputError(
+    'An Idempotency-Key header goes with one mutation; give each of several its own key in its input.',
+  );
+}
+
+/** The names under which an operation answers at its root, fragments included. */
+function responseKeysOf(
   { selections }: SelectionSetNode,
-  fragments: Readonly<Record<string, FragmentDefinitionNode>>,
-): number {
-  let count = 0;
+  resolved: ResolvedOperation,
+  keys = new Set<string>(),
+): Set<string> {
   for (const selection of selections) {
-    if (selection.kind === Kind.FIELD) count += selection.name.value === '__typename' ? 0 : 1;
-    else if (selection.kind === Kind.INLINE_FRAGMENT) {
-      count += rootFieldCount(selection.selectionSet, fragments);
+    if (!isIncluded(selection, resolved.variables)) continue;
+    if (selection.kind === Kind.FIELD) {
+      if (selection.name.value !== '__typename')
+        keys.add((selection.alias ?? selection.name).value);
     } else {
-      const fragment = fragments[selection.name.value];
-      if (fragment) count += rootFieldCount(fragment.selectionSet, fragments);
+      const fragment =
+        selection.kind === Kind.INLINE_FRAGMENT
+          ? selection
+          : resolved.fragments.get(selection.name.value);
+      if (fragment) responseKeysOf(fragment.selectionSet, resolved, keys);
     }
   }
-  return count;
+  return keys;
+}
+
+function isIncluded(
+  selection: SelectionNode,
+  variables: Readonly<Record<string, unknown>>,
+): boolean {
+  const skip = getDirectiveValues(GraphQLSkipDirective, selection, variables);
+  const include = getDirectiveValues(GraphQLIncludeDirective, selection, variables);
+  return skip?.if !== true && include?.if !== false;
 }

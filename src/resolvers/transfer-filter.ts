@@ -1,21 +1,25 @@
 import type { TransferFilter } from '../application/ports.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { BadUserInputError } from '../domain/errors.js';
-import { normaliseIban } from '../domain/iban.js';
+import { hasIbanShape, normaliseIban } from '../domain/iban.js';
 import { parseAmount } from '../domain/money.js';
 import { quote } from '../domain/problem.js';
-import { foldName } from '../domain/text.js';
+import { END_TO_END_ID, foldName, NAME, type TextRule, textProblems } from '../domain/text.js';
 import type { TransferFilterInput } from '../schema/transfer.js';
 
 /**
  * Reads a filter.
  * @param currency of the account, whose fraction digits the amounts have
- * @throws BadUserInputError for an amount that is none
+ * @throws BadUserInputError for what no transfer could have: a malformed amount or IBAN, a name that is
+ *   too long, control characters
  */
 export function readTransferFilter(input: TransferFilterInput, currency: string): TransferFilter {
-  const { counterpartyIban, counterpartyName, minAmount, maxAmount, from, to, endToEndId } = input;
+  const { counterpartyName, minAmount, maxAmount, from, to, endToEndId } = input;
+  const counterpartyIban = readIban(input.counterpartyIban);
+  assertText('counterpartyName', counterpartyName, { ...NAME, charactersMin: 0 });
+  assertText('endToEndId', endToEndId, END_TO_END_ID);
   return {
-    ...(counterpartyIban != null && { counterpartyIban: normaliseIban(counterpartyIban) }),
+    ...(counterpartyIban !== undefined && { counterpartyIban }),
     ...(counterpartyName != null && { counterpartyNamePrefix: foldName(counterpartyName) }),
     ...(minAmount != null && { amountMinorMin: readBound('minAmount', minAmount, currency) }),
     ...(maxAmount != null && { amountMinorMax: readBound('maxAmount', maxAmount, currency) }),
@@ -23,6 +27,18 @@ export function readTransferFilter(input: TransferFilterInput, currency: string)
     ...(to != null && { to }),
     ...(endToEndId != null && { endToEndId }),
   };
+}
+
+function readIban(text: string | null | undefined): string | undefined {
+  if (text == null) return undefined;
+  const iban = normaliseIban(text);
+  if (hasIbanShape(iban)) return iban;
+  throw new BadUserInputError(`counterpartyIban: ${quote(text)} is not an IBAN.`);
+}
+
+function assertText(field: string, text: string | null | undefined, rule: TextRule): void {
+  const [problem] = text == null ? [] : textProblems(text, field, rule);
+  if (problem) throw new BadUserInputError(`${field}: ${problem.message}`);
 }
 
 function readBound(field: string, text: string, currency: string): bigint {

@@ -1,4 +1,4 @@
-import { GraphQLError, GraphQLScalarType } from 'graphql';
+import { GraphQLError, GraphQLScalarType, Kind, print, type ValueNode } from 'graphql';
 import { GraphQLDateTimeISO, GraphQLLocalDate } from 'graphql-scalars';
 
 /** RFC 3339, UTC, milliseconds. */
@@ -46,10 +46,12 @@ function textScalar(name: string, description: string): GraphQLScalarType<string
     description,
     serialize: asText,
     parseValue: asText,
-    parseLiteral: (node) => ('value' in node ? asText(node.value) : refuse(name, node.kind)),
+    parseLiteral: (node) =>
+      node.kind === Kind.STRING ? node.value : refuse(name, print(node), node),
   });
 }
 
-function refuse(name: string, value: unknown): never {
-  throw new GraphQLError(`${name} cannot represent ${JSON.stringify(String(value))}`);
+function refuse(name: string, value: unknown, node?: ValueNode): never {
+  const message = `${name} cannot represent ${JSON.stringify(String(value))}`;
+  throw new GraphQLError(message, node && { nodes: node });
 }

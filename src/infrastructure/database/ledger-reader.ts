@@ -6,6 +6,8 @@ import type {
   SequenceRange,
   TransferFilter,
 } from '../../application/ports.js';
+import { hasIbanShape } from '../../domain/iban.js';
+import { idempotencyKeyProblems } from '../../domain/idempotency.js';
 import { type Page, type PageRange, type Position, toPage } from '../../domain/page.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { Account } from '../../entities/account.entity.js';
@@ -15,10 +17,13 @@ import { Transfer } from '../../entities/transfer.entity.js';
 
 /** IBANs in one look-up. */
 const IBANS_MAX = 1_000;
-const IBAN_CHARACTERS_MAX = 34;
 
 /** After every text that starts with a prefix, by code point, as both databases compare. */
 const LAST_CHARACTER = '\u{10FFFF}';
+
+/** What MySQL's DATETIME holds, from when there could be an entry: beyond it comparisons go wrong. */
+const EARLIEST = new Date('1970-01-01T00:00:00.000Z');
+const LATEST = new Date('9999-12-31T23:59:59.999Z');
 
 type ListOrder = 'newest-first' | 'oldest-first';
 
@@ -37,12 +42,12 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.orm.em.fork();
   }
 
-  accountByIban(iban: string): Promise<Account | null> {
-    return this.#em.findOne(Account, { iban });
+  async accountByIban(iban: string): Promise<Account | null> {
+    return hasIbanShape(iban) ? this.#em.findOne(Account, { iban }) : null;
   }
 
   async accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>> {
-    const possible = ibans.filter((iban) => iban !== '' && iban.length <= IBAN_CHARACTERS_MAX);
+    const possible = ibans.filter(hasIbanShape);
     const found = new Map<string, Account>();
     for (let start = 0; start < possible.length; start += IBANS_MAX) {
       const iban = { $in: possible.slice(start, start + IBANS_MAX) };
@@ -56,7 +61,8 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#em.findOne(Account, { organizationId });
   }
 
-  bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
+  async bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
+    if (idempotencyKeyProblems(idempotencyKey).length > 0) return null;
     return this.#em.findOne(BulkTransfer, { accountId, idempotencyKey });
   }
 
@@ -128,10 +134,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#em.find(LedgerEntry, { bulkTransferId, kind: 'BOOK_TRANSFER' });
   }
 
-  lastEntryBefore(accountId: string, moment: Date): Promise<LedgerEntry | null> {
+  async lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null> {
+    if (moment < EARLIEST) return null;
     return this.#em.findOne(
       LedgerEntry,
-      { accountId, createdAt: { $lt: moment } },
+      { accountId, createdAt: { $lte: moment < LATEST ? moment : LATEST } },
       { orderBy: { createdAt: 'desc', sequence: 'desc' } },
     );
   }
@@ -174,11 +181,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     if (amountMinorMax !== undefined) conditions.push({ amountMinor: { $lte: amountMinorMax } });
     if (filter.endToEndId !== undefined) conditions.push({ endToEndId: filter.endToEndId });
     if (filter.from) {
-      const last = await this.lastEntryBefore(accountId, filter.from);
+      const last = await this.lastEntryUntil(accountId, justBefore(filter.from));
       if (last) conditions.push({ position: { $gte: firstPositionOf(last.sequence + 1n) } });
     }
     if (filter.to) {
-      const last = await this.lastEntryBefore(accountId, filter.to);
+      const last = await this.lastEntryUntil(accountId, justBefore(filter.to));
       conditions.push({ position: { $lt: firstPositionOf((last?.sequence ?? 0n) + 1n) } });
     }
     return { $and: conditions };
@@ -209,6 +216,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     );
     return toPage(read, range);
   }
+}
+
+/** Times are kept to the millisecond. */
+function justBefore(moment: Date): Date {
+  return new Date(moment.getTime() - 1);
 }
 
 function sequenceWhere({ first, last }: SequenceRange): {

@@ -8,6 +8,7 @@ import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { MySqlDriver } from '@mikro-orm/mysql';
 import { type AbstractSqlDriver, MikroORM } from '@mikro-orm/sql';
 import { CompiledQuery, type DatabaseConnection } from 'kysely';
+import { ExplainedError } from '../observability/explained-error.js';
 import type { Database, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
 
@@ -29,9 +30,11 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
     charset: 'utf8mb4',
     collate: 'utf8mb4_bin',
     pool: { max: databasePoolMax },
+    ensureDatabase: false,
     onCreateConnection: (connection) =>
       prepareSession(connection as DatabaseConnection, lockTimeoutMs),
   });
+  await requireAnswer(orm, url);
   return {
     orm,
     writersMax: databasePoolMax - READ_CONNECTIONS,
@@ -45,6 +48,18 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   };
 }
 
+/**
+ * What a session takes for granted, whatever the server's own mode: MikroORM escapes values with
+ * backslashes, so NO_BACKSLASH_ESCAPES must be off, or a value could become SQL; and a value that does
+ * not fit is an error, never cut.
+ */
+const SQL_MODE = [
+  'STRICT_ALL_TABLES',
+  'ONLY_FULL_GROUP_BY',
+  'ERROR_FOR_DIVISION_BY_ZERO',
+  'NO_ENGINE_SUBSTITUTION',
+].join(',');
+
 /** innodb_lock_wait_timeout counts in whole seconds, at least one: LOCK_TIMEOUT_MS is rounded up. */
 async function prepareSession(
   connection: DatabaseConnection,
@@ -52,10 +67,24 @@ async function prepareSession(
 ): Promise<void> {
   const seconds = Math.ceil(lockTimeoutMs / 1_000);
   for (const statement of [
+    `set session sql_mode = '${SQL_MODE}'`,
     'set session transaction isolation level read committed',
     `set session innodb_lock_wait_timeout = ${seconds}`,
   ]) {
     await connection.executeQuery(CompiledQuery.raw(statement));
+  }
+}
+
+/** @throws ExplainedError where the server does not answer, refuses us, or has no such database */
+async function requireAnswer(orm: MikroORM, { host, pathname }: URL): Promise<void> {
+  try {
+    await orm.em.execute('select 1');
+  } catch (error) {
+    await orm.close(true);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reason}`, {
+      cause: error,
+    });
   }
 }
 

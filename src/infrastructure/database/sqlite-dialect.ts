@@ -2,7 +2,7 @@
  * The embedded database. SQLite has no row locks: one process has the file, one connection writes,
  * and transactions come in turn, so that each is alone and every read of a balance is a locked one.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
@@ -77,7 +77,9 @@ function requireFile(file: string): () => void {
 function claimFile(file: string): () => void {
   if (file === MEMORY) return () => {};
   mkdirSync(dirname(file), { recursive: true });
-  const claim = new DatabaseSync(`${file}-lock`);
+  // By its real name, whatever links lead to it.
+  const name = existsSync(file) ? realpathSync(file) : file;
+  const claim = new DatabaseSync(`${name}-lock`);
   try {
     claim.exec('pragma journal_mode = memory; begin exclusive');
   } catch (error) {

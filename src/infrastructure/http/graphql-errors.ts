@@ -4,9 +4,10 @@
  */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { BadUserInputError } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
+import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
 import type { Logger } from '../observability/logger.js';
 
 export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
@@ -23,11 +24,42 @@ export function maskedError(requestId: string): GraphQLFormattedError {
 export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> {
   return {
     requestDidStart: async () => ({
+      didResolveOperation: async ({ operation, document, request, contextValue }) => {
+        if (!operation) return;
+        if (operation.operation === 'subscription') throw notASubscription();
+        const fragments = new Map(
+          document.definitions
+            .filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION)
+            .map((fragment) => [fragment.name.value, fragment]),
+        );
+        const { variables = {} } = request;
+        refuseAsBadRequest(() =>
+          assertHeaderHasOneMutation({ operation, fragments, variables }, contextValue),
+        );
+      },
       didEncounterErrors: async ({ errors, contextValue: { requestId } }) => {
         for (const error of errors) classify(error, requestId, logger);
       },
     }),
   };
+}
+
+/** Before execution Apollo takes GraphQL errors alone for what they are. */
+function refuseAsBadRequest(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof BadUserInputError)) throw error;
+    const extensions = { code: 'BAD_USER_INPUT', http: { status: 400 } };
+    throw new GraphQLError(error.message, { extensions });
+  }
+}
+
+function notASubscription(): GraphQLError {
+  const message = 'Subscriptions go over WebSocket on /graphql, or as server-sent events.';
+  return new GraphQLError(message, {
+    extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
+  });
 }
 
 /** An execution result as a client of a stream may see it: Apollo does not see those. */
@@ -62,10 +94,19 @@ function classify(error: GraphQLError, requestId: string, logger: Logger): void 
   logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');
 }
 
+/** GraphQL quotes a value that it refuses, however long. */
+const MESSAGE_CHARACTERS_MAX = 1_000;
+
+function cut(message: string): string {
+  return message.length <= MESSAGE_CHARACTERS_MAX
+    ? message
+    : `${message.slice(0, MESSAGE_CHARACTERS_MAX / 2)}…${message.slice(-MESSAGE_CHARACTERS_MAX / 2)}`;
+}
+
 /** Apollo's formatError: masks what is ours alone to know. */
 export function formatError(formatted: GraphQLFormattedError): GraphQLFormattedError {
   const { code, requestId } = formatted.extensions ?? {};
-  if (code !== INTERNAL_SERVER_ERROR) return formatted;
+  if (code !== INTERNAL_SERVER_ERROR) return { ...formatted, message: cut(formatted.message) };
   const { locations, path } = formatted;
   return {
     ...maskedError(String(requestId)),

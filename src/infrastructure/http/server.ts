@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
@@ -116,16 +117,29 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
  */
 function answerProbes(app: FastifyInstance, { isHealthy, isBrokerReady }: HttpServerPorts): void {
   app.get('/healthz', async (_, reply) => {
-    const isUp = await isHealthy();
+    const isUp = await answersInTime(isHealthy);
     return reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'unavailable' });
   });
   app.get('/readyz', async (_, reply) => {
-    const parts = { database: await isHealthy(), broker: isBrokerReady() };
+    const parts = { database: await answersInTime(isHealthy), broker: isBrokerReady() };
     const isReady = parts.database && parts.broker;
     return reply
       .code(isReady ? 200 : 503)
       .send({ status: isReady ? 'ready' : 'not ready', ...parts });
   });
+}
+
+/** A database that hangs does not answer. */
+const PROBE_TIMEOUT_MS = 2_000;
+
+async function answersInTime(probe: () => Promise<boolean>): Promise<boolean> {
+  const timeout = new AbortController();
+  const late = sleep(PROBE_TIMEOUT_MS, false, { signal: timeout.signal }).catch(() => false);
+  try {
+    return await Promise.race([probe(), late]);
+  } finally {
+    timeout.abort();
+  }
 }
 
 /** How long a stop waits for requests under way. */
@@ -158,14 +172,18 @@ const CODES: Readonly<Record<number, string>> = {
 
 /** Answers every error in GraphQL's form, so that a client has one form to read. */
 function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
-  // JSON.parse says where a text stops being JSON; Fastify's own parser does not.
+  // JSON.parse says where a text stops being JSON; Fastify's own parser does not. A byte that is not
+  // UTF-8 must not become another letter of somebody's name.
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) => {
     try {
-      done(null, JSON.parse(String(body)));
+      const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(body));
+      done(null, JSON.parse(text));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      done(Object.assign(new Error(`The body is not JSON: ${reason}`), { statusCode: 400 }));
+      done(
+        Object.assign(new Error(`The body is not JSON in UTF-8: ${reason}`), { statusCode: 400 }),
+      );
     }
   });
   app.setNotFoundHandler((request, reply) => {

@@ -48,10 +48,13 @@ function serveWebSocket(
   app: FastifyInstance,
   { schema, logger, bodyLimitBytes, contextOf }: StreamPorts,
 ): void {
-  const sockets = new WebSocketServer({
-    server: app.server,
-    path: '/graphql',
-    maxPayload: bodyLimitBytes,
+  // Without the HTTP server, whose own errors are not this one's.
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: bodyLimitBytes });
+  app.server.on('upgrade', (request, socket, head) => {
+    if (request.url?.split('?')[0] !== '/graphql') return socket.destroy();
+    sockets.handleUpgrade(request, socket, head, (upgraded) => {
+      sockets.emit('connection', upgraded, request);
+    });
   });
   const requestIds = new WeakMap<object, string>();
   const requestIdOf = (args: object) => requestIds.get(args) ?? '';

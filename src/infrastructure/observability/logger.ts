@@ -1,9 +1,39 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 
 export type { Logger };
 
-/** Structured logs on standard output. What a client sent is never logged: it names people and their accounts. */
+/** A line of a stack: a place in the code, never a value. */
+const STACK_FRAME = /^\s+at /;
+
+/**
+ * Structured logs on standard output. What a client sent is never logged: it names people and their
+ * accounts. A database driver's errors quote it, in their message and beside it, so of these only kind,
+ * codes and the places in the code are logged.
+ */
 export function makeLogger(level: string, destination?: DestinationStream): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options: LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: describeError },
+  };
   return destination ? pino(options, destination) : pino(options);
+}
+
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { name, message, stack = '' } = error;
+  const codes = pick(error, ['code', 'errno', 'errcode', 'sqlState']);
+  if (!isFromDatabase(error)) return { type: name, message, ...codes, stack };
+  const frames = stack.split('\n').filter((line) => STACK_FRAME.test(line));
+  return { type: error.constructor.name, ...codes, stack: frames.join('\n') };
+}
+
+/** MikroORM's exceptions carry the driver's error as their previous one, and its fields. */
+function isFromDatabase(error: Error): boolean {
+  return 'sql' in error || 'sqlMessage' in error || 'errno' in error || 'errcode' in error;
+}
+
+function pick(error: Error, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(error).filter(([key]) => keys.includes(key)));
 }

@@ -1,0 +1,38 @@
+import type { CreditTransfer } from '../domain/bulk-transfer.js';
+import type { Rejection } from '../domain/errors.js';
+import type { BookCredit } from '../domain/postings.js';
+import { PROBLEMS_LISTED_MAX, type Problem } from '../domain/problem.js';
+import type { Account } from '../entities/account.entity.js';
+
+/**
+ * Finds the transfers to accounts of this server whose balance could not hold them exactly.
+ * @param receivers the accounts of the credits, as they are
+ */
+export function receivableProblems(
+  transfers: readonly CreditTransfer[],
+  credits: readonly BookCredit[],
+  receivers: readonly Account[],
+): Problem[] {
+  const byId = new Map(receivers.map((account) => [account.id, account]));
+  const full = new Set(
+    credits
+      .filter(
+        ({ accountId, amountMinor }) => byId.get(accountId)?.canReceive(amountMinor) === false,
+      )
+      .map(({ accountId }) => accountId),
+  );
+  return transfers.flatMap(({ counterpartyAccountId }, index) => {
+    if (counterpartyAccountId === null || !full.has(counterpartyAccountId)) return [];
+    const message = 'The balance of the account that receives it would be too large.';
+    return [{ index, field: 'amount', code: 'AMOUNT_TOO_LARGE', message }];
+  });
+}
+
+/** The rejection of a bulk for all that is wrong with it. */
+export function invalidBulkTransfer(problems: readonly Problem[]): Rejection {
+  return {
+    code: 'INVALID_BULK_TRANSFER',
+    problems: problems.slice(0, PROBLEMS_LISTED_MAX),
+    problemCount: problems.length,
+  };
+}

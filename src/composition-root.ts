@@ -30,6 +30,7 @@ import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js
 import { RabbitMqBroker } from './infrastructure/messaging/rabbitmq-broker.js';
 import { Relay } from './infrastructure/messaging/relay.js';
 import type { Logger } from './infrastructure/observability/logger.js';
+import { makeMetrics } from './infrastructure/observability/metrics.js';
 import {
   AccountExistsResolver,
   AccountResolver,
@@ -42,6 +43,7 @@ import {
 } from './resolvers/bulk-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
+import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
 import { TransferResolver } from './resolvers/transfer.resolver.js';
 
@@ -98,21 +100,24 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     await requireMigrated(database);
     const broker = await startBroker(config, logger);
     stops.push(() => broker.close());
-    const relay = composeRelay(config, database, broker, logger);
+    const outbox = new Outbox(database.orm);
+    const relay = composeRelay(config, database, outbox, broker, logger);
     relay.start();
     stops.push(() => relay.stop());
     const application = composeApplication(config, database, () => relay.wake());
     const feeds = new Hub(application.reader, broker);
     stops.push(() => feeds.close());
     await seedDemoCompanies(config, database, logger);
+    const metrics = makeMetrics(outbox);
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application)),
+      schema: buildSchema(resolverContainer(application, outbox)),
       reader: application.reader,
       feeds,
       logger,
       bodyLimitBytes: config.bodyLimitBytes,
       isHealthy: () => database.orm.isConnected(),
       isBrokerReady: () => broker.isReady,
+      metrics: () => metrics.metrics(),
     });
     stops.push(() => http.close());
     return { http, database, close: stop };
@@ -128,9 +133,14 @@ function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {
     : RabbitMqBroker.start(amqpUrl, logger);
 }
 
-function composeRelay(config: Config, database: Database, broker: Broker, logger: Logger): Relay {
+function composeRelay(
+  config: Config,
+  database: Database,
+  outbox: Outbox,
+  broker: Broker,
+  logger: Logger,
+): Relay {
   const reader = new MikroOrmLedgerReader(database.orm);
-  const outbox = new Outbox(database.orm);
   const retentionMs = config.outboxRetentionMs;
   return new Relay({ outbox, reader, broker, clock, logger, retentionMs });
 }
@@ -151,7 +161,10 @@ export function demoConfig(config: Config): Config {
 }
 
 /** type-graphql asks for the instance of a resolver by its class. */
-function resolverContainer(application: Application): { get(type: ClassType): object } {
+function resolverContainer(
+  application: Application,
+  outbox: Outbox,
+): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
     new StatementResolver(),
@@ -162,6 +175,8 @@ function resolverContainer(application: Application): { get(type: ClassType): ob
     new LedgerEntryResolver(),
     new NodeResolver(),
     new SubscriptionResolver(),
+    new OutboxResolver(outbox),
+    new OutboxMessageResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));
   return {

@@ -240,3 +240,31 @@ test('a bulk of 10,000 reaches many subscribers, and mutations go on meanwhile',
     );
   }
 });
+
+test('a client that stops reading is let go of, holds up nobody, and misses nothing when it is back', async () => {
+  const { client, url } = await startServer();
+  await client.perform(aBulk([aTransfer({ description: 'first' })]));
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
+  );
+  const after = account.transfers.edges[0].cursor;
+  const stuck = subscribe(url, TRANSFERS, { iban: ACME, after });
+  const other = subscribe(url, TRANSFERS, { iban: ACME, after });
+  await client.perform(aBulk([aTransfer({ description: 'second' })]));
+  await expect.poll(() => [stuck.events.length, other.events.length]).toEqual([1, 1]);
+
+  stuck.pause();
+  const rows = transfersOf(10_000, '0.01').map((row) => ({
+    ...row,
+    description: '🥕'.repeat(140),
+  }));
+  await client.perform(aBulk(rows));
+  await client.perform(aBulk(rows));
+
+  await expect.poll(() => other.events.length, { timeout: 40_000 }).toBe(20_001);
+  // What it never read is not sent to it for ever: the server has let go.
+  await expect.poll(() => stuck.isCut(), { timeout: 40_000 }).toBe(true);
+  const resumed = subscribe(url, TRANSFERS, { iban: ACME, after: stuck.events.at(-1).cursor });
+  const left = 20_001 - stuck.events.length;
+  await expect.poll(() => resumed.events.length, { timeout: 40_000 }).toBe(left);
+}, 150_000);

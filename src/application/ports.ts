@@ -94,6 +94,21 @@ export interface EntryTotals {
   readonly creditsMinor: bigint;
 }
 
+/** How many messages of the outbox are where. */
+export interface OutboxCounts {
+  readonly due: number;
+  readonly parked: number;
+  /** Of the oldest that is due; undefined where none is. */
+  readonly oldestDueSince: Date | undefined;
+}
+
+/** What operators see of the outbox. */
+export interface OutboxReader {
+  counts(): Promise<OutboxCounts>;
+  /** Those that were given up on, oldest first, up to 100. */
+  parked(): Promise<OutboxMessage[]>;
+}
+
 /** Reads what is committed. Lists are newest first unless said otherwise. */
 export interface LedgerReader {
   accountByIban(iban: string): Promise<Account | null>;

@@ -5,6 +5,7 @@ import { AccountExistsResolver, AccountResolver, StatementResolver } from './acc
 import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
+import { OutboxMessageResolver, OutboxResolver } from './outbox.resolver.js';
 import { SubscriptionResolver } from './subscription.resolver.js';
 import { TransferResolver } from './transfer.resolver.js';
 
@@ -24,6 +25,8 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       LedgerEntryResolver,
       NodeResolver,
       SubscriptionResolver,
+      OutboxResolver,
+      OutboxMessageResolver,
     ],
     container,
     // type-graphql insists on one; every subscription here brings a stream of its own.

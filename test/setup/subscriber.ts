@@ -11,7 +11,14 @@ export interface Subscriber {
   readonly errors: unknown[];
   /** Drops the connection, as a network does. */
   drop(): void;
+  /** Reads nothing more of what is sent. */
+  pause(): void;
+  /** Reads on, and tells whether the connection turns out to be closed. */
+  isCut(): boolean;
 }
+
+/** How long a client that reads nothing stays so: longer than a server waits for it. */
+const STILL_MS = 22_000;
 
 export function subscribe(
   url: string,
@@ -23,6 +30,7 @@ export function subscribe(
   const closeCodes: number[] = [];
   const errors: unknown[] = [];
   let socket: WebSocket | undefined;
+  let pausedAt = 0;
   const client = createClient({
     url: `${url.replace(/^http/, 'ws')}/graphql`,
     webSocketImpl: WebSocket,
@@ -50,5 +58,19 @@ export function subscribe(
   onTestFinished(async () => {
     await client.dispose();
   });
-  return { events, closeCodes, errors, drop: () => socket?.terminate() };
+  return {
+    events,
+    closeCodes,
+    errors,
+    drop: () => socket?.terminate(),
+    pause: () => {
+      pausedAt = Date.now();
+      socket?.pause();
+    },
+    isCut: () => {
+      if (closeCodes.length > 0) return true;
+      if (Date.now() - pausedAt > STILL_MS) socket?.resume();
+      return false;
+    },
+  };
 }

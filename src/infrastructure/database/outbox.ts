@@ -8,20 +8,16 @@
  */
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import type { OutboxCounts, OutboxReader } from '../../application/ports.js';
 import { LAST_ERROR_CHARACTERS_MAX, OutboxMessage } from '../../entities/outbox-message.entity.js';
 
-/** How many messages are where. */
-export interface OutboxCounts {
-  readonly due: number;
-  readonly parked: number;
-  /** Of the oldest that is due; undefined where none is. */
-  readonly oldestDueSince: Date | undefined;
-}
+/** Parked messages that are listed. */
+const PARKED_LISTED_MAX = 100;
 
 /** Published rows deleted in one statement. */
 const PRUNE_ROWS_MAX = 1_000;
 
-export class Outbox {
+export class Outbox implements OutboxReader {
   constructor(private readonly orm: MikroORM) {}
 
   get #em(): EntityManager {
@@ -91,6 +87,14 @@ export class Outbox {
     );
     if (ids.length === 0) return 0;
     return this.#em.nativeDelete(OutboxMessage, { id: { $in: ids.map(({ id }) => id) } });
+  }
+
+  parked(): Promise<OutboxMessage[]> {
+    return this.#em.find(
+      OutboxMessage,
+      { parkedAt: { $ne: null } },
+      { orderBy: { parkedAt: 'asc' }, limit: PARKED_LISTED_MAX },
+    );
   }
 
   async counts(): Promise<OutboxCounts> {

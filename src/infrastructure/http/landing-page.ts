@@ -20,7 +20,7 @@ export const LANDING_PAGE = `<!doctype html>
 <li><a href="/graphiql/">GraphiQL</a>: try it, with examples</li>
 <li><code>POST <a href="/graphql">/graphql</a></code>: the API</li>
 <li><a href="/schema.graphql">/schema.graphql</a>: the schema</li>
-<li><a href="/healthz">/healthz</a>: whether it is up; <a href="/readyz">/readyz</a>: whether its broker is, too</li>
+<li><a href="/healthz">/healthz</a>: whether it is up; <a href="/readyz">/readyz</a>: whether its broker is, too; <a href="/metrics">/metrics</a></li>
 </ul>
 </body>
 </html>

@@ -32,6 +32,8 @@ export interface HttpServerPorts {
   readonly bodyLimitBytes: number;
   /** Whether the database answers. */
   readonly isHealthy: () => Promise<boolean>;
+  /** What Prometheus is answered, in its text format. */
+  readonly metrics: () => Promise<string>;
   /** Whether events can be published now. */
   readonly isBrokerReady: () => boolean;
 }
@@ -102,6 +104,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));
   app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
   answerProbes(app, ports);
+  app.get('/metrics', async (_, reply) => reply.type(METRICS_TYPE).send(await ports.metrics()));
   await app.register(fastifyStatic, {
     root: WEB,
     prefix: '/graphiql',
@@ -141,6 +144,9 @@ async function answersInTime(probe: () => Promise<boolean>): Promise<boolean> {
     timeout.abort();
   }
 }
+
+/** Prometheus' text format. */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** How long a stop waits for requests under way. */
 const DRAIN_TIMEOUT_MS = 10_000;

@@ -4,6 +4,7 @@
  * A client that reads slowly is not sent more until it has read: its stream waits, and holds nothing but
  * its place. One that does not read at all is closed, and resumes from its last cursor.
  */
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import {
   type ExecutionResult,
@@ -26,8 +27,11 @@ const OPERATIONS_MAX = 100;
 const KEEP_ALIVE_MS = 12_000;
 
 /** How long a client may leave all that it was sent unread. */
-const STUCK_MS = 30_000;
-const STUCK_LOOK_MS = 5_000;
+const STUCK_MS = 10_000;
+const STUCK_LOOK_MS = 2_000;
+
+/** For the close to be read, before the connection is cut. */
+const CLOSE_GRACE_MS = 2_000;
 
 /** Closed for reading too slowly: connect again, and resume from the last cursor. */
 export const CLOSE_TOO_SLOW = 4_290;
@@ -92,17 +96,18 @@ function tooManyOperations(): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_OPERATIONS' } });
 }
 
-/** A client that has read nothing for half a minute is told so, if it hears that, and let go of. */
-function closeWhenStuck(socket: WebSocket): void {
-  let unreadBytes = 0;
-  let unreadSince = Date.now();
+/** A client that has read nothing for ten seconds is told so, if it hears that, and let go of. */
+function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): void {
+  let takenBytes = 0;
+  let takenAt = Date.now();
   const look = setInterval(() => {
-    const isStill = socket.bufferedAmount > 0 && socket.bufferedAmount === unreadBytes;
-    unreadBytes = socket.bufferedAmount;
-    if (!isStill) unreadSince = Date.now();
-    if (Date.now() - unreadSince < STUCK_MS) return;
+    const nowTakenBytes = tcp.bytesWritten - tcp.writableLength;
+    if (tcp.writableLength === 0 || nowTakenBytes !== takenBytes) takenAt = Date.now();
+    takenBytes = nowTakenBytes;
+    if (Date.now() - takenAt < STUCK_MS) return;
+    clearInterval(look);
     socket.close(CLOSE_TOO_SLOW, 'Too slow: resume from your last cursor');
-    setTimeout(() => socket.terminate(), STUCK_LOOK_MS).unref();
+    setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
   }, STUCK_LOOK_MS);
   look.unref();
   socket.once('close', () => clearInterval(look));

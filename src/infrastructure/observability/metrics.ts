@@ -1,0 +1,29 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { OutboxReader } from '../../application/ports.js';
+
+/** What Prometheus asks for: the process, and the outbox as it is when asked. */
+export function makeMetrics(outbox: OutboxReader): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'virement_outbox_messages',
+    help: 'Outbox messages that are due, and that were given up on.',
+    labelNames: ['state'],
+    registers: [registry],
+    async collect() {
+      const { due, parked } = await outbox.counts();
+      this.set({ state: 'due' }, due);
+      this.set({ state: 'parked' }, parked);
+    },
+  });
+  new Gauge({
+    name: 'virement_outbox_oldest_due_seconds',
+    help: 'Age of the oldest outbox message that is due; 0 where none is.',
+    registers: [registry],
+    async collect() {
+      const { oldestDueSince } = await outbox.counts();
+      this.set(oldestDueSince ? (Date.now() - oldestDueSince.getTime()) / 1_000 : 0);
+    },
+  });
+  return registry;
+}

@@ -1,0 +1,43 @@
+import { Field, ID, Int, ObjectType } from 'type-graphql';
+import { DateTime, Int64 } from './scalars.js';
+
+@ObjectType('OutboxMessage', {
+  description: 'Something that happened, and could not be published.',
+  simpleResolvers: true,
+})
+export class OutboxMessageType {
+  accountId!: string;
+
+  @Field(() => ID)
+  id!: string;
+
+  @Field(() => String, { description: 'bulk-transfer.performed or account.credited.' })
+  type!: string;
+
+  @Field(() => Int64, { description: 'Number of the ledger entry that it tells of.' })
+  sequence!: bigint;
+
+  @Field(() => Int, { description: 'How often publishing it was tried.' })
+  attempts!: number;
+
+  @Field(() => DateTime)
+  parkedAt!: Date | null;
+
+  @Field(() => String, { nullable: true, description: 'Why the last attempt failed.' })
+  lastError!: string | null;
+}
+
+@ObjectType('Outbox', { description: 'What is to be published.', simpleResolvers: true })
+export class OutboxType {
+  @Field(() => Int, { description: 'Messages that wait to be published.' })
+  due!: number;
+
+  @Field(() => DateTime, { nullable: true, description: 'When the oldest of them happened.' })
+  oldestDueSince!: Date | null;
+
+  @Field(() => Int, { description: 'Messages that were given up on.' })
+  parked!: number;
+
+  @Field(() => [OutboxMessageType], { description: 'The first 100 of those, oldest first.' })
+  parkedMessages!: OutboxMessageType[];
+}

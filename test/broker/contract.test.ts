@@ -1,0 +1,70 @@
+import { expect, onTestFinished, test } from 'vitest';
+import type { Broker, EventMessage } from '../../src/infrastructure/messaging/broker.js';
+import { InProcessBroker } from '../../src/infrastructure/messaging/in-process-broker.js';
+import { RabbitMqBroker } from '../../src/infrastructure/messaging/rabbitmq-broker.js';
+import type { EventKind } from '../../src/infrastructure/messaging/topology.js';
+import { makeLogger } from '../../src/infrastructure/observability/logger.js';
+import { AMQP_URL } from '../setup/amqp-url.js';
+
+const BROKERS: Readonly<Record<string, () => Promise<Broker>>> = {
+  'in-process': async () => new InProcessBroker(),
+  RabbitMQ: () => RabbitMqBroker.start(AMQP_URL, makeLogger('silent')),
+};
+
+function aMessage(kind: EventKind, accountIban: string): EventMessage {
+  const id = `${kind} ${accountIban}`;
+  return {
+    kind,
+    accountIban,
+    event: {
+      specversion: '1.0',
+      id,
+      source: '/test',
+      type: kind,
+      subject: accountIban,
+      time: new Date().toISOString(),
+      datacontenttype: 'application/json',
+      data: {},
+    },
+  };
+}
+
+async function* each(...messages: readonly EventMessage[]) {
+  yield* messages;
+}
+
+async function start(name: string): Promise<Broker> {
+  const broker = await BROKERS[name]?.();
+  if (!broker) throw new Error(`There is no broker ${name}`);
+  onTestFinished(() => broker.close());
+  await new Promise<void>((resolve) => broker.onReady(resolve));
+  return broker;
+}
+
+test.each(Object.keys(BROKERS))('%s tells of bulks and credits, not of transfers', async (name) => {
+  const broker = await start(name);
+  const heard: string[] = [];
+  broker.onEvent((iban) => heard.push(iban));
+
+  expect(broker.isReady).toBe(true);
+  await broker.publish(
+    each(
+      aMessage('bulk-transfer.performed', 'A'),
+      aMessage('transfer.performed', 'B'),
+      aMessage('account.credited', 'C'),
+    ),
+  );
+
+  await expect.poll(() => heard).toEqual(['A', 'C']);
+});
+
+test.each(Object.keys(BROKERS))('%s fails as a whole where its messages do', async (name) => {
+  const broker = await start(name);
+  async function* broken() {
+    yield aMessage('bulk-transfer.performed', 'A');
+    throw new Error('The ledger does not answer');
+  }
+
+  await expect(broker.publish(broken())).rejects.toThrow('The ledger does not answer');
+  await broker.publish(each(aMessage('account.credited', 'B')));
+});

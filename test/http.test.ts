@@ -209,7 +209,14 @@ test('the root links to what there is', async () => {
   const page = await (await fetch(url)).text();
   const links = [...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path ?? '');
 
-  expect(links).toEqual(['/graphiql/', '/graphql', '/schema.graphql', '/healthz', '/readyz', '/metrics']);
+  expect(links).toEqual([
+    '/graphiql/',
+    '/graphql',
+    '/schema.graphql',
+    '/healthz',
+    '/readyz',
+    '/metrics',
+  ]);
   for (const path of links) {
     const response = await fetch(url + path, { headers: { accept: 'text/html' } });
     expect([path, response.status]).toEqual([path, 200]);

@@ -92,10 +92,7 @@ export function composeApplication(
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
   const database = await openDatabase(config);
   const stops: (() => Promise<void>)[] = [() => database.close()];
-  /** In reverse order of start. */
-  const stop = async () => {
-    for (const stopOne of stops.reverse()) await stopOne();
-  };
+  const stop = () => stopAll(stops.splice(0).reverse());
   try {
     await requireMigrated(database);
     const broker = await startBroker(config, logger);
@@ -125,6 +122,16 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     await stop();
     throw error;
   }
+}
+
+/** Stops everything, also what comes after one that does not want to. */
+async function stopAll(stops: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const stopOne of stops) {
+    await stopOne().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0)
+    throw new AggregateError(failures, 'Not everything stopped as it should');
 }
 
 function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {

@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { once } from 'node:events';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import { startServer } from './setup/server.js';
 import { type Subscriber, subscribe } from './setup/subscriber.js';
@@ -180,6 +182,28 @@ test('an unknown account and a foreign cursor are refused with a code', async ()
       }),
     ]);
   await expect.poll(() => malformed.errors.length).toBe(1);
+});
+
+test('a connection has 100 operations at once, and one more is refused', async () => {
+  const { url } = await startServer();
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  onTestFinished(() => socket.terminate());
+  const seen: { id?: string; type: string; payload?: { extensions?: { code: string } }[] }[] = [];
+  socket.on('message', (text) => seen.push(JSON.parse(String(text))));
+  await once(socket, 'open');
+  socket.send('{"type":"connection_init"}');
+  await expect.poll(() => seen.map(({ type }) => type)).toContain('connection_ack');
+
+  const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
+  for (let id = 1; id <= 101; id += 1) {
+    socket.send(JSON.stringify({ id: String(id), type: 'subscribe', payload: { query } }));
+  }
+
+  await expect.poll(() => seen.filter(({ type }) => type === 'next').length).toBe(100);
+  const refused = seen.filter(({ type }) => type === 'error');
+  expect(refused).toMatchObject([
+    { id: '101', payload: [{ extensions: { code: 'TOO_MANY_OPERATIONS' } }] },
+  ]);
 });
 
 test('the same streams come as server-sent events', async () => {

@@ -204,8 +204,10 @@ test('kill -9 before, while and after publishing: every committed bulk is publis
   // A lease of the killed ends by itself.
   const count = await committed();
   await expect.poll(() => new Set(idsOf(consumer, BULK)).size, { timeout: 50_000 }).toBe(count);
-  await expect.poll(() => new Set(idsOf(consumer, TRANSFER)).size).toBe(count * 100);
+  await expect
+    .poll(() => new Set(idsOf(consumer, TRANSFER)).size, { timeout: 50_000 })
+    .toBe(count * 100);
   for (const id of performed) expect(idsOf(consumer, BULK)).toContain(id);
   await last.stop();
   expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
-});
+}, 150_000);

@@ -22,6 +22,9 @@ const UNCONFIRMED_MAX = 500;
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MAX_MS = 5_000;
 
+/** A broker that says nothing for so long has not taken what it was sent. */
+const CONFIRM_TIMEOUT_MS = 30_000;
+
 /** Before a channel that the server closed is opened again. */
 const CHANNEL_REOPEN_MS = 200;
 
@@ -31,6 +34,8 @@ export class RabbitMqBroker implements Broker {
   #connection: RecoveringChannelModel | undefined;
   #channel: ConfirmChannel | undefined;
   #isClosed = false;
+  /** RabbitMQ takes nothing while it lacks memory or disk. */
+  #isBlocked = false;
 
   private constructor(private readonly logger: Logger) {}
 
@@ -54,12 +59,20 @@ export class RabbitMqBroker implements Broker {
       broker.#channel = undefined;
       if (!broker.#isClosed) logger.warn({ reason: error.message }, 'RabbitMQ is gone');
     });
+    connection.on('blocked', (reason) => {
+      broker.#isBlocked = true;
+      logger.warn({ reason }, 'RabbitMQ takes nothing for now');
+    });
+    connection.on('unblocked', () => {
+      broker.#isBlocked = false;
+      broker.#tellReady();
+    });
     broker.#connection = connection;
     return broker;
   }
 
   get isReady(): boolean {
-    return this.#channel !== undefined;
+    return this.#channel !== undefined && !this.#isBlocked;
   }
 
   onEvent(listener: AccountListener): void {
@@ -120,8 +133,9 @@ export class RabbitMqBroker implements Broker {
     );
     channel.once('close', () => void this.#reopenChannel(model, channel));
     this.#channel = channel;
+    this.#isBlocked = false;
     this.logger.info('RabbitMQ is connected');
-    for (const listener of this.#readyListeners) listener();
+    this.#tellReady();
   }
 
   /** The server closed the channel, and the connection may be well: where it is not, it makes itself anew. */
@@ -132,6 +146,10 @@ export class RabbitMqBroker implements Broker {
     await this.#openChannel(model).catch((error: unknown) => {
       this.logger.debug({ reason: String(error) }, 'The connection is gone with the channel');
     });
+  }
+
+  #tellReady(): void {
+    for (const listener of this.#readyListeners) listener();
   }
 
   #hear(key: string): void {
@@ -171,11 +189,18 @@ class Confirms {
     if (this.#refusal) throw this.#refusal;
   }
 
+  #giveUp(): void {
+    this.#refusal ??= new Error(`No confirm for ${CONFIRM_TIMEOUT_MS} ms`);
+    this.#wake?.();
+  }
+
   async untilBelow(count: number): Promise<void> {
     while (this.unconfirmed >= count && !this.#refusal) {
+      const silence = setTimeout(() => this.#giveUp(), CONFIRM_TIMEOUT_MS);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      clearTimeout(silence);
     }
     this.throwIfRefused();
   }

@@ -102,7 +102,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     relay.start();
     stops.push(() => relay.stop());
     const application = composeApplication(config, database, () => relay.wake());
-    const feeds = new Hub(application.reader, broker);
+    const feeds = new Hub(application.reader, broker, logger);
     stops.push(() => feeds.close());
     await seedDemoCompanies(config, database, logger);
     const metrics = makeMetrics(outbox);

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
-import { startServer } from './setup/server.js';
+import { startServer, startServerOn } from './setup/server.js';
+import { createMigratedDatabase } from './setup/test-database.js';
 
 test('both media types of GraphQL over HTTP are spoken', async () => {
   const { client } = await startServer();
@@ -230,4 +231,17 @@ test('health is what the database says', async () => {
 
   expect(response.status).toBe(200);
   expect(await response.json()).toEqual({ status: 'ok' });
+});
+
+test('a server without its database is not healthy', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const { url, http, database: opened } = await startServerOn(database);
+  await opened.orm.close(true);
+
+  const response = await fetch(`${url}/healthz`);
+
+  expect(response.status).toBe(503);
+  expect(await response.json()).toEqual({ status: 'unavailable' });
+  await http.close();
 });

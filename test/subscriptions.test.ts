@@ -2,8 +2,11 @@ import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
+import type { Client } from './setup/client.js';
+import { startProcess } from './setup/process.js';
 import { startServer } from './setup/server.js';
 import { type Subscriber, subscribe } from './setup/subscriber.js';
+import { createMigratedDatabase } from './setup/test-database.js';
 
 const TRANSFERS = `subscription ($iban: String!, $after: Cursor) {
   transferPerformed(accountIban: $iban, after: $after) {
@@ -182,6 +185,94 @@ test('an unknown account and a foreign cursor are refused with a code', async ()
       }),
     ]);
   await expect.poll(() => malformed.errors.length).toBe(1);
+});
+
+test('what a client gets wrong is its own mistake, and ends nothing else', async () => {
+  const { url, log } = await startServer();
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  onTestFinished(() => socket.terminate());
+  const seen: { id?: string; type: string; payload?: { extensions?: { code: string } }[] }[] = [];
+  socket.on('message', (text) => seen.push(JSON.parse(String(text))));
+  await once(socket, 'open');
+  socket.send('{"type":"connection_init"}');
+  await expect.poll(() => seen.map(({ type }) => type)).toContain('connection_ack');
+
+  const queries = {
+    syntax: 'subscription {',
+    field: 'subscription { nothing }',
+    variable: 'subscription ($iban: String!) { balanceUpdated(accountIban: $iban) { sequence } }',
+    right: `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`,
+  };
+  for (const [id, query] of Object.entries(queries)) {
+    socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query } }));
+  }
+
+  await expect.poll(() => seen.find(({ id }) => id === 'right')?.type).toBe('next');
+  const codeOf = (name: string) =>
+    seen.find(({ id, type }) => id === name && type === 'error')?.payload?.[0]?.extensions?.code;
+  await expect.poll(() => codeOf('syntax')).toBe('GRAPHQL_PARSE_FAILED');
+  await expect.poll(() => codeOf('field')).toBe('BAD_USER_INPUT');
+  // Variables are judged with the operation: the refusal is its result.
+  await expect
+    .poll(() => seen.find(({ id }) => id === 'variable'))
+    .toMatchObject({ payload: { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] } });
+  expect(log).toEqual([]);
+});
+
+test('a page of another origin can not connect', async () => {
+  const { url } = await startServer();
+  const connectFrom = async (origin: string) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+      origin,
+    });
+    onTestFinished(() => socket.terminate());
+    return new Promise((resolve) => {
+      socket.once('open', () => resolve('open'));
+      socket.once('error', () => resolve('refused'));
+    });
+  };
+
+  expect(await connectFrom('https://evil.example')).toBe('refused');
+  expect(await connectFrom(url)).toBe('open');
+});
+
+test('a database that is away for a while ends no subscription', async () => {
+  const { client, url, database, log } = await startServer();
+  const subscriber = subscribe(url, BULKS, { iban: ACME, after: await newestBulk(client) });
+  const sql = (statement: string) => database.orm.em.fork().execute(statement);
+  await client.perform(aBulk([aTransfer()]));
+  await expect.poll(() => subscriber.events.length).toBe(1);
+
+  await sql('alter table bulk_transfer rename to bulk_transfer_away');
+  // The poll that makes up for lost wake-ups comes upon it.
+  const complaint = { msg: 'A followed account could not be read; trying again' };
+  await expect.poll(() => log).toContainEqual(expect.objectContaining(complaint));
+  await sql('alter table bulk_transfer_away rename to bulk_transfer');
+  await client.perform(aBulk([aTransfer()]));
+
+  await expect.poll(() => subscriber.events.length).toBe(2);
+  expect(subscriber.errors).toEqual([]);
+});
+
+async function newestBulk(client: Client): Promise<string> {
+  await client.perform(aBulk([aTransfer()]));
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { bulkTransfers(first: 1) { edges { cursor } } } }`,
+  );
+  return account.bulkTransfers.edges[0].cursor;
+}
+
+test('a client that reads nothing holds up no stop', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const server = await startProcess({ DATABASE_URL: database.url });
+  const stuck = subscribe(server.url, BALANCE, { iban: ACME });
+  await expect.poll(() => stuck.events.length).toBe(1);
+  stuck.pause();
+
+  const start = Date.now();
+  expect(await server.stop()).toBe(0);
+  expect(Date.now() - start).toBeLessThan(9_000);
 });
 
 test('a connection has 100 operations at once, and one more is refused', async () => {

@@ -3,7 +3,7 @@
  * and reads on from there, whether what it reads is old or new: so there is no seam between replay and
  * live, nothing is missed or repeated, and a slow follower costs no more than a fast one.
  */
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { firstPositionOf } from '../domain/postings.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
@@ -12,6 +12,9 @@ import type { AccountFeed, AccountFeeds } from './ports.js';
 
 /** Events after which a long replay lets everyone else have a turn. */
 const BREATH_EVENTS = 50;
+
+/** Before what could not be read is read again: a database that fails over ends no subscription. */
+const RETRY_MS = 1_000;
 
 /** @param after a position; undefined for from now on */
 export function followTransfers(
@@ -45,7 +48,8 @@ export function followBalance(
   account: Account,
 ): AsyncIterableIterator<Account> {
   return follow(feeds.open(account), {
-    from: -1n,
+    first: account,
+    from: account.sequence,
     read: async (feed, sequence) => {
       const current = await feed.account();
       return current.sequence > sequence ? [current] : [];
@@ -55,6 +59,8 @@ export function followBalance(
 }
 
 interface Course<Item> {
+  /** What comes before anything is read. */
+  readonly first?: Item;
   readonly from: bigint;
   readonly read: (feed: AccountFeed, after: bigint) => Promise<readonly Item[]>;
   /** Grows from item to item. */
@@ -84,9 +90,14 @@ async function* itemsOf<Item>(feed: AccountFeed, course: Course<Item>): AsyncGen
   let place = course.from;
   let sinceBreath = 0;
   try {
+    if (course.first !== undefined) yield course.first;
     while (!feed.isClosed) {
       const { version } = feed;
-      const items = await course.read(feed, place);
+      const items = await course.read(feed, place).catch(() => undefined);
+      if (items === undefined) {
+        await sleep(RETRY_MS);
+        continue;
+      }
       for (const item of items) {
         if (feed.isClosed) return;
         yield item;

@@ -79,6 +79,9 @@ export function presentErrors(
   logger: Logger,
 ): GraphQLError[] {
   return errors.map((error) => {
+    // No field threw it: GraphQL itself refuses what the client sent.
+    const isRefusal = error.path === undefined && error.originalError === undefined;
+    if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
     classify(error, requestId, logger);
     if (error.extensions.code !== INTERNAL_SERVER_ERROR) return error;
     const { message, extensions } = maskedError(requestId);

@@ -98,7 +98,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
       idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
     }),
   });
-  serveStreams(app, { schema, logger, bodyLimitBytes, contextOf });
+  serveStreams(app, { schema, logger, contextOf });
 
   const sdl = sdlOf(schema);
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));

@@ -4,13 +4,16 @@
  * A client that reads slowly is not sent more until it has read: its stream waits, and holds nothing but
  * its place. One that does not read at all is closed, and resumes from its last cursor.
  */
-import type { IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import {
   type ExecutionResult,
   type FormattedExecutionResult,
   GraphQLError,
   type GraphQLSchema,
+  parse,
 } from 'graphql';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
 import { useServer } from 'graphql-ws/use/ws';
@@ -19,6 +22,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
+
+/** Of one message: bulks go over HTTP, which bounds them by itself. */
+const WEBSOCKET_MESSAGE_BYTES_MAX = 128 * 1_024;
+
+/** What a client may let pile up of answers to its own messages, pings among them. */
+const BACKLOG_BYTES_MAX = 1_024 * 1_024;
 
 /** Operations under way on one connection. */
 const OPERATIONS_MAX = 100;
@@ -39,7 +48,6 @@ export const CLOSE_TOO_SLOW = 4_290;
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
   readonly logger: Logger;
-  readonly bodyLimitBytes: number;
   readonly contextOf: (requestId: string) => RequestContext;
 }
 
@@ -48,14 +56,12 @@ export function serveStreams(app: FastifyInstance, ports: StreamPorts): void {
   serveServerSentEvents(app, ports);
 }
 
-function serveWebSocket(
-  app: FastifyInstance,
-  { schema, logger, bodyLimitBytes, contextOf }: StreamPorts,
-): void {
+function serveWebSocket(app: FastifyInstance, { schema, logger, contextOf }: StreamPorts): void {
   // Without the HTTP server, whose own errors are not this one's.
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: bodyLimitBytes });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: WEBSOCKET_MESSAGE_BYTES_MAX });
   app.server.on('upgrade', (request, socket, head) => {
-    if (request.url?.split('?')[0] !== '/graphql') return socket.destroy();
+    const isOurs = request.url?.split('?')[0] === '/graphql';
+    if (!isOurs || isFromForeignPage(request)) return socket.destroy();
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
       sockets.emit('connection', upgraded, request);
     });
@@ -71,8 +77,10 @@ function serveWebSocket(
         requestIds.set(args, requestId);
         return { ...contextOf(requestId) };
       },
-      onSubscribe: ({ subscriptions }) =>
-        Object.keys(subscriptions).length > OPERATIONS_MAX ? [tooManyOperations()] : undefined,
+      onSubscribe: ({ subscriptions }, _id, { query }) =>
+        Object.keys(subscriptions).length > OPERATIONS_MAX
+          ? [tooManyOperations()]
+          : syntaxErrors(query),
       onError: (_ctx, _id, _payload, errors) =>
         presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
       onNext: (_ctx, _id, _payload, args, result) =>
@@ -83,8 +91,35 @@ function serveWebSocket(
   );
   sockets.on('connection', closeWhenStuck);
   app.addHook('preClose', async () => {
+    // 1001, which a client that reads nothing does not answer.
+    const cut = setTimeout(() => {
+      for (const socket of sockets.clients) socket.terminate();
+    }, CLOSE_GRACE_MS);
     await server.dispose();
+    clearTimeout(cut);
   });
+}
+
+/** Browsers say where a page is from, and let any page connect: those of others are refused. */
+function isFromForeignPage({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);
+}
+
+/** graphql-ws would end the connection for a syntax error, and all that is on it. */
+function syntaxErrors(query: string): GraphQLError[] | undefined {
+  try {
+    parse(query);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return [
+      new GraphQLError(error.message, {
+        extensions: { code: 'GRAPHQL_PARSE_FAILED' },
+        ...(error.source && { source: error.source }),
+        ...(error.positions && { positions: error.positions }),
+      }),
+    ];
+  }
 }
 
 function asJson({ errors, ...rest }: ExecutionResult): FormattedExecutionResult {
@@ -98,6 +133,17 @@ function tooManyOperations(): GraphQLError {
 
 /** A client that has read nothing for ten seconds is told so, if it hears that, and let go of. */
 function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): void {
+  socket.on('message', () => {
+    if (tcp.writableLength > BACKLOG_BYTES_MAX) socket.terminate();
+  });
+  whenStuck(tcp, () => {
+    socket.close(CLOSE_TOO_SLOW, 'Too slow: resume from your last cursor');
+    setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
+  });
+}
+
+/** Watches what the operating system takes of a connection: pings and the like are no sign of reading. */
+function whenStuck(tcp: Socket, letGo: () => void): void {
   let takenBytes = 0;
   let takenAt = Date.now();
   const look = setInterval(() => {
@@ -106,11 +152,10 @@ function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): vo
     takenBytes = nowTakenBytes;
     if (Date.now() - takenAt < STUCK_MS) return;
     clearInterval(look);
-    socket.close(CLOSE_TOO_SLOW, 'Too slow: resume from your last cursor');
-    setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
+    letGo();
   }, STUCK_LOOK_MS);
   look.unref();
-  socket.once('close', () => clearInterval(look));
+  tcp.once('close', () => clearInterval(look));
 }
 
 function serveServerSentEvents(
@@ -121,6 +166,8 @@ function serveServerSentEvents(
   const handle = createHandler<RequestContext & Record<PropertyKey, unknown>>({
     schema,
     context: () => ({ ...contextOf(newRequestId()) }),
+    onOperation: (_context, { context: { reply } }, _args, result) =>
+      Symbol.asyncIterator in result ? atReadersPace(result, reply.raw) : result,
     onNext: ({ requestId }, _request, result) =>
       presentResult(result as ExecutionResult, requestId, logger),
   });
@@ -130,6 +177,7 @@ function serveServerSentEvents(
     handler: async (request, reply) => {
       reply.hijack();
       open.add(reply.raw);
+      whenStuck(request.raw.socket, () => reply.raw.destroy());
       reply.raw.once('close', () => open.delete(reply.raw));
       try {
         await handle(request, reply);
@@ -142,4 +190,17 @@ function serveServerSentEvents(
   app.addHook('preClose', async () => {
     for (const response of open) response.destroy();
   });
+}
+
+/** graphql-sse takes all that there is to send at once: this gives it the next when the last is on its way. */
+async function* atReadersPace<Item>(
+  items: AsyncIterable<Item>,
+  response: ServerResponse,
+): AsyncGenerator<Item> {
+  for await (const item of items) {
+    yield item;
+    while (response.writableNeedDrain && !response.destroyed) {
+      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    }
+  }
 }

@@ -2,6 +2,7 @@ import type { AccountFeed, AccountFeeds, LedgerReader } from '../../application/
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
+import type { Logger } from '../observability/logger.js';
 import type { Broker } from './broker.js';
 
 /** Rows of one read. */
@@ -24,6 +25,7 @@ export class Hub implements AccountFeeds {
   constructor(
     private readonly reader: LedgerReader,
     broker: Broker,
+    private readonly logger: Logger,
   ) {
     broker.onEvent((iban) => this.#accounts.get(iban)?.hear());
     this.#poll = setInterval(() => {
@@ -33,7 +35,7 @@ export class Hub implements AccountFeeds {
   }
 
   open({ id, iban }: Account): AccountFeed {
-    const followed = this.#accounts.get(iban) ?? new FollowedAccount(id, this.reader);
+    const followed = this.#accounts.get(iban) ?? new FollowedAccount(id, this.reader, this.logger);
     this.#accounts.set(iban, followed);
     const feed = new Feed(followed, () => {
       followed.feeds.delete(feed);
@@ -61,6 +63,7 @@ class FollowedAccount {
   constructor(
     private readonly id: string,
     private readonly reader: LedgerReader,
+    private readonly logger: Logger,
   ) {}
 
   hear(): void {
@@ -97,7 +100,10 @@ class FollowedAccount {
     const reading = read();
     this.#reads.set(place, reading);
     // What fails is read again by the next who asks.
-    reading.catch(() => this.#reads.delete(place));
+    reading.catch((error: unknown) => {
+      this.#reads.delete(place);
+      this.logger.error({ err: error }, 'A followed account could not be read; trying again');
+    });
     const [oldest] = this.#reads.keys();
     if (this.#reads.size > READS_KEPT_MAX && oldest !== undefined) this.#reads.delete(oldest);
     return reading;

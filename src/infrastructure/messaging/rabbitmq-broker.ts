@@ -23,7 +23,7 @@ const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MAX_MS = 5_000;
 
 /** A broker that says nothing for so long has not taken what it was sent. */
-const CONFIRM_TIMEOUT_MS = 30_000;
+const CONFIRM_TIMEOUT_MS = 10_000;
 
 /** Before a channel that the server closed is opened again. */
 const CHANNEL_REOPEN_MS = 200;
@@ -42,7 +42,7 @@ export class RabbitMqBroker implements Broker {
   /** Begins to connect, and goes on trying: a server starts while its broker is down. */
   static async start(url: string, logger: Logger): Promise<RabbitMqBroker> {
     const broker = new RabbitMqBroker(logger);
-    const connection = await connect(url, {
+    const connection = await connect(withHeartbeat(url), {
       clientProperties: { connection_name: 'virement' },
       recovery: {
         initialDelay: RECONNECT_FIRST_MS,
@@ -119,6 +119,9 @@ export class RabbitMqBroker implements Broker {
     channel.on('return', ({ fields }) => {
       this.logger.debug({ kind: fields.routingKey.split('.')[0] }, 'No queue takes this event');
     });
+    channel.once('close', () => {
+      if (this.#channel === channel) void this.#reopenChannel(model);
+    });
     await channel.assertExchange(EXCHANGE.name, EXCHANGE.type, EXCHANGE.options);
     const { queue } = await channel.assertQueue(INSTANCE_QUEUE.name, INSTANCE_QUEUE.options);
     for (const binding of INSTANCE_BINDINGS) await channel.bindQueue(queue, EXCHANGE.name, binding);
@@ -131,20 +134,20 @@ export class RabbitMqBroker implements Broker {
       },
       { noAck: true },
     );
-    channel.once('close', () => void this.#reopenChannel(model, channel));
     this.#channel = channel;
     this.#isBlocked = false;
     this.logger.info('RabbitMQ is connected');
     this.#tellReady();
   }
 
-  /** The server closed the channel, and the connection may be well: where it is not, it makes itself anew. */
-  async #reopenChannel(model: ChannelModel, closed: ConfirmChannel): Promise<void> {
-    if (this.#channel === closed) this.#channel = undefined;
+  /** The server closed the channel. Where it can't be had again, the connection is made anew, and all with it. */
+  async #reopenChannel(model: ChannelModel): Promise<void> {
+    this.#channel = undefined;
     await sleep(CHANNEL_REOPEN_MS);
     if (this.#isClosed || this.#channel) return;
-    await this.#openChannel(model).catch((error: unknown) => {
-      this.logger.debug({ reason: String(error) }, 'The connection is gone with the channel');
+    await this.#openChannel(model).catch(async (error: unknown) => {
+      this.logger.warn({ reason: String(error) }, 'No channel; connecting anew');
+      await model.close().catch(() => {});
     });
   }
 
@@ -155,6 +158,15 @@ export class RabbitMqBroker implements Broker {
   #hear(key: string): void {
     for (const listener of this.#eventListeners) listener(accountIbanOf(key));
   }
+}
+
+/** Seconds between heartbeats: a broker that is silent for two of them is gone. */
+const HEARTBEAT_S = '10';
+
+function withHeartbeat(url: string): string {
+  const parsed = new URL(url);
+  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', HEARTBEAT_S);
+  return parsed.href;
 }
 
 function publishOptions({ event }: EventMessage): Options.Publish {

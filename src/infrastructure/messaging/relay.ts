@@ -27,6 +27,9 @@ const TRANSFERS_PAGE = 500;
 /** Between looks at an outbox that nobody woke us for. */
 const POLL_MS = 1_000;
 
+/** How long a stop waits for a broker that says nothing. */
+const STOP_MAX_MS = 5_000;
+
 /** Between looks for published messages that are old enough to go. */
 const PRUNE_MS = 60_000;
 
@@ -64,11 +67,11 @@ export class Relay {
     this.#wakeUp?.();
   }
 
-  /** Finishes the message under way. */
+  /** Stops between two events; what was not marked is published again by whoever comes next. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.wake();
-    await this.#running;
+    await Promise.race([this.#running, sleep(STOP_MAX_MS, undefined, { ref: false })]);
   }
 
   async #relay(): Promise<void> {
@@ -116,7 +119,12 @@ export class Relay {
   }
 
   async *#eventsOfGroup(group: readonly OutboxMessage[]): AsyncIterable<EventMessage> {
-    for (const message of group) yield* this.#eventsOf(message);
+    for (const message of group) {
+      for await (const event of this.#eventsOf(message)) {
+        this.#stopping.signal.throwIfAborted();
+        yield event;
+      }
+    }
   }
 
   async *#eventsOf(message: OutboxMessage): AsyncIterable<EventMessage> {

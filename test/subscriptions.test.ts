@@ -187,15 +187,27 @@ test('an unknown account and a foreign cursor are refused with a code', async ()
   await expect.poll(() => malformed.errors.length).toBe(1);
 });
 
-test('what a client gets wrong is its own mistake, and ends nothing else', async () => {
-  const { url, log } = await startServer();
+interface Message {
+  readonly id?: string;
+  readonly type: string;
+  readonly payload?: { readonly extensions?: { readonly code: string } }[];
+}
+
+/** A connection that is ready for operations, message by message. */
+async function connectRaw(url: string): Promise<{ socket: WebSocket; seen: readonly Message[] }> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
   onTestFinished(() => socket.terminate());
-  const seen: { id?: string; type: string; payload?: { extensions?: { code: string } }[] }[] = [];
+  const seen: Message[] = [];
   socket.on('message', (text) => seen.push(JSON.parse(String(text))));
   await once(socket, 'open');
   socket.send('{"type":"connection_init"}');
   await expect.poll(() => seen.map(({ type }) => type)).toContain('connection_ack');
+  return { socket, seen };
+}
+
+test('what a client gets wrong is its own mistake, and ends nothing else', async () => {
+  const { url, log } = await startServer();
+  const { socket, seen } = await connectRaw(url);
 
   const queries = {
     syntax: 'subscription {',
@@ -277,13 +289,7 @@ test('a client that reads nothing holds up no stop', async () => {
 
 test('a connection has 100 operations at once, and one more is refused', async () => {
   const { url } = await startServer();
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
-  onTestFinished(() => socket.terminate());
-  const seen: { id?: string; type: string; payload?: { extensions?: { code: string } }[] }[] = [];
-  socket.on('message', (text) => seen.push(JSON.parse(String(text))));
-  await once(socket, 'open');
-  socket.send('{"type":"connection_init"}');
-  await expect.poll(() => seen.map(({ type }) => type)).toContain('connection_ack');
+  const { socket, seen } = await connectRaw(url);
 
   const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
   for (let id = 1; id <= 101; id += 1) {

@@ -4,8 +4,8 @@ import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { fingerprintOf, idempotencyKeyProblems } from '../domain/idempotency.js';
-import { parseAmount } from '../domain/money.js';
-import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
+import { amountProblem, parseAmount } from '../domain/money.js';
+import { type Problem, valueProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
@@ -131,8 +131,7 @@ function readCredit(
   const problems = idempotencyKeyProblems(request.idempotencyKey);
   const currency = request.currency ?? CURRENCY_DEFAULT;
   const parsed = parseAmount(request.amount, fractionDigitsOf(account?.currency ?? currency) ?? 2);
-  if (parsed.problem === 'REQUIRED') problems.push(requiredProblem('amount'));
-  else if (parsed.problem) problems.push(valueProblem(parsed.problem, 'amount', request.amount));
+  if (parsed.problem) problems.push(amountProblem(parsed.problem, 'amount', request.amount));
   if (account && currency !== account.currency) {
     problems.push(valueProblem('CURRENCY_MISMATCH', 'currency', currency));
   }

@@ -3,7 +3,7 @@ import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { type IbanCheck, ibanProblem, isBic, normaliseBic, normaliseIban } from '../domain/iban.js';
-import { parseAmount } from '../domain/money.js';
+import { amountProblem, isZero, parseAmount } from '../domain/money.js';
 import { isId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
@@ -111,13 +111,8 @@ function readOpeningBalance(
   text: string,
   currency: string,
 ): { readonly minorUnits: bigint; readonly problems: Problem[] } {
-  if (/^0+(\.0+)?$/.test(text)) return { minorUnits: 0n, problems: [] };
+  if (isZero(text)) return { minorUnits: 0n, problems: [] };
   const parsed = parseAmount(text, fractionDigitsOf(currency) ?? 2);
   if (!parsed.problem) return { minorUnits: parsed.minorUnits, problems: [] };
-  const field = 'openingBalance';
-  const problem =
-    parsed.problem === 'REQUIRED'
-      ? requiredProblem(field)
-      : valueProblem(parsed.problem, field, text);
-  return { minorUnits: 0n, problems: [problem] };
+  return { minorUnits: 0n, problems: [amountProblem(parsed.problem, 'openingBalance', text)] };
 }

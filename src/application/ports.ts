@@ -135,7 +135,10 @@ export interface LedgerReader {
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>>;
   /** In the order given, by position. */
-  transfersOfBulk(bulkTransfer: BulkTransfer, range: PageRange<bigint>): Promise<Page<Transfer>>;
+  transfersOfBulk(
+    bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
+    range: PageRange<bigint>,
+  ): Promise<Page<Transfer>>;
   /** By sequence, newest first or oldest first. */
   entries(
     accountId: string,

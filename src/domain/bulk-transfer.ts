@@ -12,7 +12,7 @@ import {
   normaliseIban,
 } from './iban.js';
 import { fingerprintOf, idempotencyKeyProblems } from './idempotency.js';
-import { parseAmount } from './money.js';
+import { amountProblem, parseAmount } from './money.js';
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
 import { DESCRIPTION, END_TO_END_ID, foldName, NAME, textProblems } from './text.js';
 
@@ -238,9 +238,8 @@ class RowReader {
     const accountCurrency = this.debtor?.currency ?? CURRENCY_DEFAULT;
     const fractionDigits = fractionDigitsOf(currency) ?? fractionDigitsOf(accountCurrency) ?? 2;
     const parsed = parseAmount(row.amount, fractionDigits);
-    if (parsed.problem === 'REQUIRED') this.problems.add(requiredProblem('amount', index));
-    else if (parsed.problem) {
-      this.problems.add(valueProblem(parsed.problem, 'amount', row.amount, index));
+    if (parsed.problem) {
+      this.problems.add(amountProblem(parsed.problem, 'amount', row.amount, index));
     }
     const isMismatch = this.debtor
       ? currency !== this.debtor.currency

@@ -1,5 +1,5 @@
 import { fractionDigitsOf } from './currency.js';
-import type { ProblemCode } from './problem.js';
+import { type Problem, type ProblemCode, requiredProblem, valueProblem } from './problem.js';
 
 /**
  * The widest amount of one transfer has nine digits before the point: 999,999,999.99 in EUR.
@@ -46,6 +46,23 @@ export function parseAmount(text: string, fractionDigits: number): ParsedAmount 
   if (significant.length > INTEGER_DIGITS_MAX) return { problem: 'AMOUNT_TOO_LARGE' };
   const minorUnits = BigInt(significant + fraction.padEnd(fractionDigits, '0'));
   return minorUnits === 0n ? { problem: 'AMOUNT_NOT_POSITIVE' } : { minorUnits };
+}
+
+/** What is wrong with an amount that can't be read, in the words of its code. */
+export function amountProblem(
+  problem: AmountProblem,
+  field: string,
+  text: string,
+  index?: number,
+): Problem {
+  return problem === 'REQUIRED'
+    ? requiredProblem(field, index)
+    : valueProblem(problem, field, text, index);
+}
+
+/** Whether a text says zero: no amount of a transfer, and yet a bound or an opening balance. */
+export function isZero(text: string): boolean {
+  return /^0+(\.0+)?$/.test(text);
 }
 
 /**

@@ -117,14 +117,12 @@ export class BulkTransferResolver {
 
   @FieldResolver(() => TransferConnection, { description: 'In the order given.' })
   async transfers(
-    @Root() { id }: BulkTransferType,
+    @Root() bulkTransfer: BulkTransferType,
     @Args(() => PageArgs) page: PageArgs,
-    @Ctx() { reader, loaders }: RequestContext,
+    @Ctx() { reader }: RequestContext,
   ): Promise<Connection<TransferType>> {
-    const scope = transfersOfBulk(id);
-    const range = pageRange(page, scope);
-    const bulkTransfer = await loadReferenced(loaders.bulkTransfer, id);
-    const transfers = await reader.transfersOfBulk(bulkTransfer, range);
+    const scope = transfersOfBulk(bulkTransfer.id);
+    const transfers = await reader.transfersOfBulk(bulkTransfer, pageRange(page, scope));
     return presentPage(transfers, scope, (transfer) => transfer.position, presentTransfer);
   }
 }

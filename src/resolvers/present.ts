@@ -43,6 +43,7 @@ export function presentBulkTransfer(bulkTransfer: BulkTransfer): BulkTransferTyp
   return make(BulkTransferType, {
     id: bulkTransfer.id,
     accountId: bulkTransfer.accountId,
+    sequence: bulkTransfer.sequence,
     idempotencyKey: bulkTransfer.idempotencyKey,
     transferCount: bulkTransfer.transferCount,
     totalAmount: presentMoney(bulkTransfer.totalAmountMinor, currency),

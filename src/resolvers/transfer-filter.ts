@@ -2,7 +2,7 @@ import type { TransferFilter } from '../application/ports.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { BadUserInputError } from '../domain/errors.js';
 import { hasIbanShape, normaliseIban } from '../domain/iban.js';
-import { parseAmount } from '../domain/money.js';
+import { isZero, parseAmount } from '../domain/money.js';
 import { quote } from '../domain/problem.js';
 import { END_TO_END_ID, foldName, NAME, type TextRule, textProblems } from '../domain/text.js';
 import type { TransferFilterInput } from '../schema/transfer.js';
@@ -45,6 +45,6 @@ function readBound(field: string, text: string, currency: string): bigint {
   const parsed = parseAmount(text, fractionDigitsOf(currency) ?? 0);
   if (parsed.minorUnits !== undefined) return parsed.minorUnits;
   // Zero is no amount of a transfer, and a fine bound.
-  if (/^0+(\.0+)?$/.test(text)) return 0n;
+  if (isZero(text)) return 0n;
   throw new BadUserInputError(`${field}: ${quote(text)} is not an amount in ${currency}.`);
 }

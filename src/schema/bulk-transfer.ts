@@ -21,6 +21,8 @@ registerEnumType(BulkTransferStatus, {
 export class BulkTransferType extends NodeType {
   accountId!: string;
 
+  sequence!: bigint;
+
   @Field(() => String, { nullable: true })
   idempotencyKey!: string | null;
 

@@ -104,7 +104,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   transfersOfBulk(
-    { accountId, sequence }: BulkTransfer,
+    { accountId, sequence }: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>> {
     const position = { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };

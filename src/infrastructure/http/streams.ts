@@ -43,7 +43,7 @@ const STUCK_LOOK_MS = 2_000;
 const CLOSE_GRACE_MS = 2_000;
 
 /** Closed for reading too slowly: connect again, and resume from the last cursor. */
-export const CLOSE_TOO_SLOW = 4_290;
+const CLOSE_TOO_SLOW = 4_290;
 
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
@@ -66,25 +66,21 @@ function serveWebSocket(app: FastifyInstance, { schema, logger, contextOf }: Str
       sockets.emit('connection', upgraded, request);
     });
   });
-  const requestIds = new WeakMap<object, string>();
-  const requestIdOf = (args: object) => requestIds.get(args) ?? '';
   const server = useServer(
     {
       schema,
       isProd: true,
-      context: (_ctx, _id, _payload, args) => {
-        const requestId = newRequestId();
-        requestIds.set(args, requestId);
-        return { ...contextOf(requestId) };
-      },
+      context: () => ({ ...contextOf(newRequestId()) }),
       onSubscribe: ({ subscriptions }, _id, { query }) =>
         Object.keys(subscriptions).length > OPERATIONS_MAX
           ? [tooManyOperations()]
           : syntaxErrors(query),
       onError: (_ctx, _id, _payload, errors) =>
         presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
-      onNext: (_ctx, _id, _payload, args, result) =>
-        asJson(presentResult(result as ExecutionResult, requestIdOf(args), logger)),
+      onNext: (_ctx, _id, _payload, { contextValue }, result) => {
+        const { requestId } = contextValue as RequestContext;
+        return asJson(presentResult(result as ExecutionResult, requestId, logger));
+      },
     },
     sockets,
     KEEP_ALIVE_MS,

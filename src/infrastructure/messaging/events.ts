@@ -9,7 +9,7 @@ import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 import type { EventMessage } from './broker.js';
-import { type EventKind, routingKeyOf } from './topology.js';
+import type { EventKind } from './topology.js';
 
 /** An event in the structured mode of CloudEvents 1.0. */
 export interface CloudEvent {
@@ -147,9 +147,4 @@ export function accountCredited(
       description: entry.description,
     },
   });
-}
-
-/** The routing key of an event. */
-export function routingKey({ kind, accountIban }: EventMessage): string {
-  return routingKeyOf(kind, accountIban);
 }

@@ -13,8 +13,14 @@ import {
 } from 'amqplib';
 import type { Logger } from '../observability/logger.js';
 import type { AccountListener, Broker, EventMessage } from './broker.js';
-import { CLOUD_EVENTS_JSON, routingKey } from './events.js';
-import { accountIbanOf, EXCHANGE, INSTANCE_BINDINGS, INSTANCE_QUEUE } from './topology.js';
+import { CLOUD_EVENTS_JSON } from './events.js';
+import {
+  accountIbanOf,
+  EXCHANGE,
+  INSTANCE_BINDINGS,
+  INSTANCE_QUEUE,
+  routingKeyOf,
+} from './topology.js';
 
 /** Events that wait for their confirm at once: what bounds the memory of a bulk under way. */
 const UNCONFIRMED_MAX = 500;
@@ -92,7 +98,7 @@ export class RabbitMqBroker implements Broker {
       confirms.throwIfRefused();
       channel.publish(
         EXCHANGE.name,
-        routingKey(message),
+        routingKeyOf(message.kind, message.accountIban),
         Buffer.from(JSON.stringify(message.event)),
         publishOptions(message),
         confirms.expect(),

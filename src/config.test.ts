@@ -54,7 +54,7 @@ describe('the configuration', () => {
         LOCK_TIMEOUT_MS: '250',
         BODY_LIMIT_BYTES: '2048',
         AMQP_URL: 'amqps://user:pass@host',
-        OUTBOX_RETENTION_HOURS: '2',
+        OUTBOX_RETENTION: '2h',
         SEED_DEMO: 'true',
         LOG_LEVEL: 'debug',
       }),

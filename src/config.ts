@@ -16,6 +16,16 @@ const integer = (fallback: number, min: number, max: number) =>
     .pipe(z.number().min(min).max(max))
     .default(fallback);
 
+const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A number and a unit, such as 7d, in milliseconds. */
+const duration = (fallback: string) =>
+  z
+    .string()
+    .regex(/^[1-9][0-9]{0,4}[mhd]$/, 'must be minutes, hours or days: 90m, 36h or 7d')
+    .default(fallback)
+    .transform((text) => Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? Number.NaN));
+
 const flag = z
   .enum(['true', 'false'])
   .transform((text) => text === 'true')
@@ -46,7 +56,7 @@ const environment = z
       .string()
       .regex(/^amqps?:\/\/.+$/, 'must be amqp://… or amqps://…')
       .optional(),
-    OUTBOX_RETENTION_HOURS: integer(168, 1, 24 * 3_650),
+    OUTBOX_RETENTION: duration('7d'),
     SEED_DEMO: flag,
     LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -62,7 +72,7 @@ const environment = z
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     amqpUrl: env.AMQP_URL,
-    outboxRetentionMs: env.OUTBOX_RETENTION_HOURS * 3_600_000,
+    outboxRetentionMs: env.OUTBOX_RETENTION,
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,
   }));

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import type { Client } from './setup/client.js';
 import { runScript, startProcess } from './setup/process.js';
+import { subscribe } from './setup/subscriber.js';
 import { createMigratedDatabase } from './setup/test-database.js';
 
 const KILLS = 4;
@@ -57,6 +58,53 @@ test('kill -9 in a stream of bulks: each has all rows or none, and none that was
   expect(lost).toEqual([]);
   await server.stop();
 });
+
+test('kill -9 while a client follows: it resumes elsewhere, and has exactly what was committed', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const seen: string[] = [];
+  let after: string | undefined;
+
+  for (let round = 0; round < 2; round += 1) {
+    const server = await startProcess({ DATABASE_URL: database.url });
+    after ??= await firstCursor(server.client);
+    const follower = subscribe(server.url, FOLLOW, { iban: ACME, after });
+    const load = Array.from({ length: CLIENTS }, (_, number) =>
+      streamBulks(server.client, `${round}-${number}`, new Set()),
+    );
+    await expect.poll(() => follower.events.length, { timeout: 30_000 }).toBeGreaterThan(300);
+    await server.kill();
+    await Promise.all(load);
+    await expect.poll(() => follower.closeCodes).toHaveLength(1);
+    seen.push(...follower.events.map(({ transfer }) => transfer.id));
+    after = follower.events.at(-1)?.cursor;
+  }
+
+  const server = await startProcess({ DATABASE_URL: database.url });
+  const last = subscribe(server.url, FOLLOW, { iban: ACME, after });
+  // Nothing waits for the dead: what they had taken is due again.
+  const due = async () => (await server.client.data('{ outbox { due } }')).outbox.due;
+  await expect.poll(due, { timeout: 40_000 }).toBe(0);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { sequence } }`);
+  const committed = (Number(account.sequence) - 2) * 50;
+  await expect.poll(() => seen.length + last.events.length).toBe(committed);
+  seen.push(...last.events.map(({ transfer }) => transfer.id));
+  expect(new Set(seen).size).toBe(committed);
+  await server.stop();
+}, 180_000);
+
+const FOLLOW = `subscription ($iban: String!, $after: Cursor) {
+  transferPerformed(accountIban: $iban, after: $after) { cursor transfer { id } }
+}`;
+
+/** The place before everything that is performed from now on. */
+async function firstCursor(client: Client): Promise<string> {
+  await client.perform(aBulk([aTransfer({ amount: '0.01' })]));
+  const { account } = await client.data(
+    `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
+  );
+  return account.transfers.edges[0].cursor;
+}
 
 test('SIGTERM lets the requests under way finish, and exits with 0', async () => {
   const database = await createMigratedDatabase();

@@ -147,11 +147,14 @@ export interface LedgerReader {
     range: PageRange<bigint>,
   ): Promise<Page<LedgerEntry>>;
 
-  /** What has a sequence in an account; null where nothing has. */
-  bulkTransferAt(accountId: string, sequence: bigint): Promise<BulkTransfer | null>;
-  entryAt(accountId: string, sequence: bigint): Promise<LedgerEntry | null>;
-  /** What a bulk credited to accounts of this server. */
-  bookEntriesOf(bulkTransferId: string): Promise<LedgerEntry[]>;
+  /** In the order given, all of them: for bulks of one account that are small. */
+  transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]>;
+
+  /** Those that exist of what has these sequences in an account, in order of sequence. */
+  bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]>;
+  entriesAt(accountId: string, sequences: readonly bigint[]): Promise<LedgerEntry[]>;
+  /** What bulks credited to accounts of this server. */
+  bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]>;
 
   /** The last entry at a moment or before; null where there is none. */
   lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null>;

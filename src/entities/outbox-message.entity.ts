@@ -6,6 +6,9 @@ export type OutboxMessageType = 'bulk-transfer.performed' | 'account.credited';
 /** Of the reason why a message was not published. */
 export const LAST_ERROR_CHARACTERS_MAX = 500;
 
+/** Before any clock: an account's time may be ahead of a relay's, and its events wait for none. */
+export const DUE_AT_ONCE = new Date(0);
+
 /** What happened, as the use case that made it happen tells it. */
 export interface OutboxMessageFacts {
   readonly id: string;
@@ -28,7 +31,7 @@ export class OutboxMessage {
   createdAt!: Date;
   /** When a relay may take it; while one has it, when its lease ends; null once it is done with. */
   dueAt!: Date | null;
-  /** How often a relay has taken it. */
+  /** How often publishing it has failed. */
   attempts!: number;
   publishedAt!: Date | null;
   /** When it was given up on, until an operator puts it back. */
@@ -40,7 +43,7 @@ export class OutboxMessage {
   /** A message that is due at once. */
   static of(facts: OutboxMessageFacts): OutboxMessage {
     return Object.assign(new OutboxMessage(), facts, {
-      dueAt: facts.createdAt,
+      dueAt: DUE_AT_ONCE,
       attempts: 0,
       publishedAt: null,
       parkedAt: null,

@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../setup/amqp-url.js';
-import { ACME, aBulk, aTransfer, transfersOf } from '../setup/builders.js';
-import { startConsumer } from '../setup/consumer.js';
+import { ACME, aBulk, aTransfer } from '../setup/builders.js';
 import { type ServerProcess, startProcess } from '../setup/process.js';
 import { type Subscriber, subscribe } from '../setup/subscriber.js';
 import { createMigratedDatabase } from '../setup/test-database.js';
@@ -111,44 +108,3 @@ test('each of 20 clients that drop and resume at random, on either instance, thr
   for (const seen of await Promise.all(followers)) expect(seen).toEqual(committed.slice(1));
   await Promise.all([a.stop(), b.stop()]);
 }, 180_000);
-
-const rabbitmqctl = (command: string) => promisify(execFile)('rabbitmqctl', [command]);
-const isOurs = await rabbitmqctl('ping').then(
-  () => AMQP_URL.includes('127.0.0.1'),
-  () => false,
-);
-
-test.runIf(isOurs)(
-  'RabbitMQ stopped and started under load: nothing is lost',
-  async () => {
-    const consumer = await startConsumer(`transfer.performed.${ACME}`);
-    const [server] = await startInstances(1);
-    if (!server) throw new Error('An instance was started');
-    const { client, url } = server;
-    await client.perform(aBulk([aTransfer({ amount: '0.01' })]));
-    const subscriber = subscribe(url, TRANSFERS, { iban: ACME, after: await newestCursor(server) });
-    let isBack = false;
-    let performed = 0;
-    const load = (async () => {
-      while (!isBack || performed < 100) {
-        await client.perform(aBulk(transfersOf(5, '0.01')));
-        performed += 1;
-      }
-    })();
-
-    await rabbitmqctl('stop_app');
-    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503);
-    await rabbitmqctl('start_app');
-    isBack = true;
-    await load;
-
-    await expect
-      .poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 30_000 })
-      .toBe(200);
-    await expect.poll(() => subscriber.events.length, { timeout: 30_000 }).toBe(performed * 5);
-    const ids = () => new Set(consumer.received.map(({ messageId }) => messageId));
-    await expect.poll(() => ids().size, { timeout: 30_000 }).toBe(performed * 5 + 1);
-    await server.stop();
-  },
-  120_000,
-);

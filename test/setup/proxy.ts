@@ -11,27 +11,35 @@ export interface Proxy {
   /** Cuts every connection, and refuses new ones. */
   goDown(): Promise<void>;
   goUp(): Promise<void>;
+  /** Lets so many bytes more go to the target, or come from it, and then nothing: the rest is stuck. */
+  jam(direction: Direction, afterBytes: number): void;
 }
+
+type Direction = 'to-target' | 'from-target';
 
 export async function startProxy(target: { host: string; port: number }): Promise<Proxy> {
   const sockets = new Set<Socket>();
   let port = 0;
   let server: Server | undefined;
 
+  const leftBytes = { 'to-target': Infinity, 'from-target': Infinity };
+  const forward = (from: Socket, to: Socket, direction: Direction) => {
+    sockets.add(from);
+    from.on('data', (chunk) => {
+      to.write(chunk.subarray(0, leftBytes[direction]));
+      leftBytes[direction] = Math.max(0, leftBytes[direction] - chunk.length);
+      if (leftBytes[direction] === 0) from.pause();
+    });
+    from.on('error', () => {});
+    from.on('close', () => {
+      sockets.delete(from);
+      to.destroy();
+    });
+  };
   const join = (inner: Socket) => {
     const outer = connect(target);
-    for (const [one, other] of [
-      [inner, outer],
-      [outer, inner],
-    ] as const) {
-      sockets.add(one);
-      one.pipe(other);
-      one.on('error', () => {});
-      one.on('close', () => {
-        sockets.delete(one);
-        other.destroy();
-      });
-    }
+    forward(inner, outer, 'to-target');
+    forward(outer, inner, 'from-target');
   };
   const goUp = async () => {
     server = createServer(join).listen(port, '127.0.0.1');
@@ -57,5 +65,8 @@ export async function startProxy(target: { host: string; port: number }): Promis
     cut,
     goDown,
     goUp,
+    jam: (direction, afterBytes) => {
+      leftBytes[direction] = afterBytes;
+    },
   };
 }

@@ -67,6 +67,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   async accountsById(ids: readonly string[]): Promise<(Account | null)[]> {
+    if (ids.length === 0) return [];
     return inOrderOf(ids, await this.#em.find(Account, { id: { $in: [...ids] } }));
   }
 
@@ -122,16 +123,31 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#page({ entity: LedgerEntry, where, key: 'sequence', order }, range);
   }
 
-  bulkTransferAt(accountId: string, sequence: bigint): Promise<BulkTransfer | null> {
-    return this.#em.findOne(BulkTransfer, { accountId, sequence });
+  async transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]> {
+    if (bulkTransfers.length === 0) return [];
+    const ranges = bulkTransfers.map(({ accountId, sequence }) => ({
+      accountId,
+      position: { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) },
+    }));
+    return this.#em.find(Transfer, { $or: ranges }, { orderBy: { position: 'asc' } });
   }
 
-  entryAt(accountId: string, sequence: bigint): Promise<LedgerEntry | null> {
-    return this.#em.findOne(LedgerEntry, { accountId, sequence });
+  async bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]> {
+    if (sequences.length === 0) return [];
+    const where = { accountId, sequence: { $in: [...sequences] } };
+    return this.#em.find(BulkTransfer, where, { orderBy: { sequence: 'asc' } });
   }
 
-  bookEntriesOf(bulkTransferId: string): Promise<LedgerEntry[]> {
-    return this.#em.find(LedgerEntry, { bulkTransferId, kind: 'BOOK_TRANSFER' });
+  async entriesAt(accountId: string, sequences: readonly bigint[]): Promise<LedgerEntry[]> {
+    if (sequences.length === 0) return [];
+    const where = { accountId, sequence: { $in: [...sequences] } };
+    return this.#em.find(LedgerEntry, where, { orderBy: { sequence: 'asc' } });
+  }
+
+  async bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]> {
+    if (bulkTransferIds.length === 0) return [];
+    const where = { bulkTransferId: { $in: [...bulkTransferIds] }, kind: 'BOOK_TRANSFER' } as const;
+    return this.#em.find(LedgerEntry, where, { orderBy: { id: 'asc' } });
   }
 
   async lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null> {

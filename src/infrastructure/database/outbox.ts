@@ -9,13 +9,36 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import type { OutboxCounts, OutboxReader } from '../../application/ports.js';
-import { LAST_ERROR_CHARACTERS_MAX, OutboxMessage } from '../../entities/outbox-message.entity.js';
+import {
+  DUE_AT_ONCE,
+  LAST_ERROR_CHARACTERS_MAX,
+  OutboxMessage,
+} from '../../entities/outbox-message.entity.js';
 
 /** Parked messages that are listed. */
 const PARKED_LISTED_MAX = 100;
 
 /** Published rows deleted in one statement. */
 const PRUNE_ROWS_MAX = 1_000;
+
+/**
+ * How far ahead of now a lease or a retry may be. What is due later was written by a clock that was
+ * ahead, and would wait for this one to catch up: it is due now.
+ */
+const DUE_AHEAD_MAX_MS = 120_000;
+
+/** What became of an attempt to publish; attempts is how many failed. */
+export interface Postponement {
+  readonly attempts: number;
+  readonly dueAt: Date;
+  readonly error: string;
+}
+
+export interface Parking {
+  readonly attempts: number;
+  readonly at: Date;
+  readonly error: string;
+}
 
 export class Outbox implements OutboxReader {
   constructor(private readonly orm: MikroORM) {}
@@ -25,34 +48,33 @@ export class Outbox implements OutboxReader {
   }
 
   /**
-   * Takes messages that are due, oldest first, and counts the attempt.
+   * Takes messages that are due, oldest first.
    * @param leaseMs how long they are the caller's
    */
   async claim(now: Date, messagesMax: number, leaseMs: number): Promise<OutboxMessage[]> {
+    const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
     // An idle relay costs one look at an index, and no transaction.
-    const isAnyDue = await this.#em.findOne(OutboxMessage, { dueAt: { $lte: now } });
+    const isAnyDue = await this.#em.findOne(OutboxMessage, isDue, { fields: ['id'] });
     if (!isAnyDue) return [];
     return this.#em.transactional(async (em) => {
-      const messages = await em.find(
-        OutboxMessage,
-        { dueAt: { $lte: now } },
-        {
-          lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE,
-          orderBy: { dueAt: 'asc', id: 'asc' },
-          limit: messagesMax,
-        },
-      );
-      for (const message of messages) {
-        message.dueAt = new Date(now.getTime() + leaseMs);
-        message.attempts += 1;
-      }
+      const messages = await em.find(OutboxMessage, isDue, {
+        lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE,
+        orderBy: { dueAt: 'asc', id: 'asc' },
+        limit: messagesMax,
+      });
+      // Another relay was faster.
+      if (messages.length === 0) return [];
+      const ids = messages.map(({ id }) => id);
+      const leaseEnd = new Date(now.getTime() + leaseMs);
+      await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, { dueAt: leaseEnd });
       return messages;
     });
   }
 
-  /** Keeps a message that takes long to publish. */
-  async extendLease(id: string, leaseEnd: Date): Promise<void> {
-    await this.#em.nativeUpdate(OutboxMessage, { id, publishedAt: null }, { dueAt: leaseEnd });
+  /** Keeps messages that take long to publish. */
+  async extendLeases(ids: readonly string[], leaseEnd: Date): Promise<void> {
+    const isUnderWay = { id: { $in: [...ids] }, publishedAt: null, parkedAt: null };
+    await this.#em.nativeUpdate(OutboxMessage, isUnderWay, { dueAt: leaseEnd });
   }
 
   async markPublished(ids: readonly string[], at: Date): Promise<void> {
@@ -60,21 +82,26 @@ export class Outbox implements OutboxReader {
     await this.#em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, done);
   }
 
+  /** Gives a claimed message back, as if it had not been taken. */
+  async release(id: string): Promise<void> {
+    await this.#em.nativeUpdate(OutboxMessage, { id, publishedAt: null }, { dueAt: DUE_AT_ONCE });
+  }
+
   /** Tries a message again later. */
-  async postpone(id: string, dueAt: Date, error: string): Promise<void> {
+  async postpone(id: string, { attempts, dueAt, error }: Postponement): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
       { id, publishedAt: null },
-      { dueAt, lastError: cut(error) },
+      { attempts, dueAt, lastError: cut(error) },
     );
   }
 
   /** Gives a message up, until an operator puts it back. */
-  async park(id: string, at: Date, error: string): Promise<void> {
+  async park(id: string, { attempts, at, error }: Parking): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
       { id, publishedAt: null },
-      { dueAt: null, parkedAt: at, lastError: cut(error) },
+      { attempts, dueAt: null, parkedAt: at, lastError: cut(error) },
     );
   }
 
@@ -109,6 +136,10 @@ export class Outbox implements OutboxReader {
     ]);
     return { due, parked, oldestDueSince: oldest[0]?.createdAt };
   }
+}
+
+function latestDueAt(now: Date): Date {
+  return new Date(now.getTime() + DUE_AHEAD_MAX_MS);
 }
 
 function cut(text: string): string {

@@ -16,7 +16,7 @@ import {
   parse,
 } from 'graphql';
 import { createHandler } from 'graphql-sse/lib/use/fastify';
-import { useServer } from 'graphql-ws/use/ws';
+import { CloseCode, handleProtocols, makeServer, type Server } from 'graphql-ws';
 import { v4 as newRequestId } from 'uuid';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RequestContext } from '../../resolvers/context.js';
@@ -42,6 +42,9 @@ const STUCK_LOOK_MS = 2_000;
 /** For the close to be read, before the connection is cut. */
 const CLOSE_GRACE_MS = 2_000;
 
+/** RFC 6455: the server goes away. */
+const CLOSE_GOING_AWAY = 1_001;
+
 /** Closed for reading too slowly: connect again, and resume from the last cursor. */
 const CLOSE_TOO_SLOW = 4_290;
 
@@ -57,8 +60,12 @@ export function serveStreams(app: FastifyInstance, ports: StreamPorts): void {
 }
 
 function serveWebSocket(app: FastifyInstance, { schema, logger, contextOf }: StreamPorts): void {
-  // Without the HTTP server, whose own errors are not this one's.
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: WEBSOCKET_MESSAGE_BYTES_MAX });
+  const sockets = new WebSocketServer({
+    // Without the HTTP server, whose own errors are not this one's.
+    noServer: true,
+    maxPayload: WEBSOCKET_MESSAGE_BYTES_MAX,
+    handleProtocols,
+  });
   app.server.on('upgrade', (request, socket, head) => {
     const isOurs = request.url?.split('?')[0] === '/graphql';
     if (!isOurs || isFromForeignPage(request)) return socket.destroy();
@@ -66,34 +73,88 @@ function serveWebSocket(app: FastifyInstance, { schema, logger, contextOf }: Str
       sockets.emit('connection', upgraded, request);
     });
   });
-  const server = useServer(
-    {
-      schema,
-      isProd: true,
-      context: () => ({ ...contextOf(newRequestId()) }),
-      onSubscribe: ({ subscriptions }, _id, { query }) =>
-        Object.keys(subscriptions).length > OPERATIONS_MAX
-          ? [tooManyOperations()]
-          : syntaxErrors(query),
-      onError: (_ctx, _id, _payload, errors) =>
-        presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
-      onNext: (_ctx, _id, _payload, { contextValue }, result) => {
-        const { requestId } = contextValue as RequestContext;
-        return asJson(presentResult(result as ExecutionResult, requestId, logger));
-      },
+  const server = makeServer<Record<string, unknown>, ConnectionExtra>({
+    schema,
+    context: () => ({ ...contextOf(newRequestId()) }),
+    onSubscribe: ({ subscriptions }, _id, { query }) =>
+      Object.keys(subscriptions).length > OPERATIONS_MAX
+        ? [tooManyOperations()]
+        : syntaxErrors(query),
+    onError: (_ctx, _id, _payload, errors) =>
+      presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
+    onNext: (_ctx, _id, _payload, { contextValue }, result) => {
+      const { requestId } = contextValue as RequestContext;
+      return asJson(presentResult(result as ExecutionResult, requestId, logger));
     },
-    sockets,
-    KEEP_ALIVE_MS,
-  );
-  sockets.on('connection', closeWhenStuck);
+  });
+  sockets.on('connection', (socket, request) => {
+    speakProtocol(socket, request, server, logger);
+    closeWhenGone(socket);
+    closeWhenStuck(socket, request);
+  });
   app.addHook('preClose', async () => {
-    // 1001, which a client that reads nothing does not answer.
+    for (const socket of sockets.clients) {
+      socket.close(CLOSE_GOING_AWAY, 'The server stops: connect again, and resume');
+    }
+    // A client that reads nothing does not answer.
     const cut = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate();
     }, CLOSE_GRACE_MS);
-    await server.dispose();
+    await new Promise((resolve) => sockets.close(resolve));
     clearTimeout(cut);
   });
+}
+
+/** What graphql-ws knows of a connection beside its protocol. */
+interface ConnectionExtra extends Record<string, unknown> {
+  readonly socket: WebSocket;
+  readonly request: IncomingMessage;
+}
+
+/** graphql-ws over ws, like its own adapter, but that errors go to our log, and a client's own to none. */
+function speakProtocol(
+  socket: WebSocket,
+  request: IncomingMessage,
+  server: Server<ConnectionExtra>,
+  logger: Logger,
+): void {
+  const fail = (error: unknown) => {
+    logger.error({ err: error }, 'A WebSocket message could not be handled');
+    socket.close(CloseCode.InternalServerError, 'Internal server error');
+  };
+  const closed = server.opened(
+    {
+      protocol: socket.protocol,
+      send: (message) =>
+        new Promise((resolve, reject) => {
+          if (socket.readyState !== socket.OPEN) return resolve();
+          socket.send(message, (error) => (error ? reject(error) : resolve()));
+        }),
+      close: (code, reason) => socket.close(code, reason),
+      onMessage: (handle) => {
+        socket.on('message', (message) => void handle(String(message)).catch(fail));
+      },
+    },
+    { socket, request },
+  );
+  // A frame that is malformed or too large: ws has closed the connection with the code for it.
+  socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));
+  socket.once('close', (code, reason) => void closed(code, String(reason)));
+}
+
+/** Pings; a client that has not answered by the next ping is gone, whatever its network says. */
+function closeWhenGone(socket: WebSocket): void {
+  let hasAnswered = true;
+  const pinging = setInterval(() => {
+    if (!hasAnswered) return socket.terminate();
+    hasAnswered = false;
+    socket.ping();
+  }, KEEP_ALIVE_MS);
+  pinging.unref();
+  socket.on('pong', () => {
+    hasAnswered = true;
+  });
+  socket.once('close', () => clearInterval(pinging));
 }
 
 /** Browsers say where a page is from, and let any page connect: those of others are refused. */

@@ -15,6 +15,8 @@ export type AccountListener = (accountIban: string) => void;
 export interface Broker {
   /** Whether events can be published now. */
   readonly isReady: boolean;
+  /** Whether anybody could hear events of a kind: those that nobody could are not made. */
+  carries(kind: EventKind): boolean;
   /**
    * Publishes events in order, many under way at once.
    * @returns once the broker has taken responsibility for every one of them

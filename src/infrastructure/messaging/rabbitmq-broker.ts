@@ -90,6 +90,11 @@ export class RabbitMqBroker implements Broker {
     if (this.isReady) listener();
   }
 
+  /** Any consumer may bind a queue to any kind. */
+  carries(): boolean {
+    return true;
+  }
+
   async publish(messages: AsyncIterable<EventMessage>): Promise<void> {
     const channel = this.#channel;
     if (!channel) throw new Error('RabbitMQ is not connected');

@@ -3,26 +3,25 @@
  * a relay that dies between publishing and marking leaves a message that is due again when its lease
  * ends, and its events have the same ids as before. Woken by commits of this process; those of others
  * that died are found by a poll.
+ *
+ * Up to 200 messages are under way at once. Those of one account go out in order, one group after the
+ * other; accounts do not wait for each other, so that a large bulk holds up its own account alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, LedgerReader } from '../../application/ports.js';
-import type { Account } from '../../entities/account.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import { backoffMs } from '../backoff.js';
 import type { Outbox } from '../database/outbox.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
-import { accountCredited, bulkTransferPerformed, transferPerformed } from './events.js';
+import { eventsOf } from './outbox-events.js';
 
-/** Messages claimed at once, and marked at once. */
-const CLAIM_MAX = 50;
+/** Messages that are claimed and not done with. */
+const UNDER_WAY_MAX = 200;
 
-/** How long a claimed message is ours; renewed while a long bulk is published. */
+/** How long a claimed message is ours; renewed for as long as it is under way. */
 const LEASE_MS = 15_000;
 const LEASE_RENEWAL_MS = 5_000;
-
-/** Transfers read at once. */
-const TRANSFERS_PAGE = 500;
 
 /** Between looks at an outbox that nobody woke us for. */
 const POLL_MS = 1_000;
@@ -50,6 +49,10 @@ export interface RelayPorts {
 
 export class Relay {
   readonly #stopping = new AbortController();
+  /** Ids of the messages that are claimed and not done with. */
+  readonly #underWay = new Set<string>();
+  /** By account: done when all that it has under way is. */
+  readonly #queues = new Map<string, Promise<void>>();
   #isAwake = false;
   #wakeUp: (() => void) | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -58,7 +61,7 @@ export class Relay {
 
   start(): void {
     this.ports.broker.onReady(() => this.wake());
-    this.#running = Promise.all([this.#relay(), this.#prune()]);
+    this.#running = Promise.all([this.#relay(), this.#renewLeases(), this.#prune()]);
   }
 
   /** There is something to publish. */
@@ -77,95 +80,68 @@ export class Relay {
   async #relay(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
-      const claimed = this.ports.broker.isReady ? await this.#claim() : [];
-      const published = await Promise.all(groupsOf(claimed).map((group) => this.#publish(group)));
-      const ids = published.flat();
-      if (ids.length > 0) {
-        await this.#guarded(() => this.ports.outbox.markPublished(ids, this.ports.clock()));
-      }
-      if (claimed.length < CLAIM_MAX) await this.#untilWoken();
+      const room = UNDER_WAY_MAX - this.#underWay.size;
+      const claimed = room > 0 && this.ports.broker.isReady ? await this.#claim(room) : [];
+      for (const group of groupsOf(claimed)) this.#enqueue(group);
+      // A full claim may have left some behind; where there is no room, whoever is done wakes us.
+      if (room === 0 || claimed.length < room) await this.#untilWoken();
     }
+    await Promise.all(this.#queues.values());
   }
 
-  async #claim(): Promise<OutboxMessage[]> {
+  async #claim(messagesMax: number): Promise<OutboxMessage[]> {
     const { outbox, clock } = this.ports;
-    const claimed = await this.#guarded(() => outbox.claim(clock(), CLAIM_MAX, LEASE_MS));
+    const claimed = await this.#guarded(() => outbox.claim(clock(), messagesMax, LEASE_MS));
     return claimed ?? [];
   }
 
-  /** @returns the ids of those whose events are all with the broker: of the whole group, or none */
-  async #publish(group: readonly OutboxMessage[]): Promise<string[]> {
-    try {
-      await this.ports.broker.publish(this.#eventsOfGroup(group));
-      return group.map((message) => message.id);
-    } catch (error) {
-      for (const message of group) await this.#guarded(() => this.#postpone(message, error));
-      return [];
-    }
+  /** Publishes messages of one account after those that it has under way. */
+  #enqueue(group: readonly OutboxMessage[]): void {
+    const accountId = group[0]?.accountId ?? '';
+    for (const { id } of group) this.#underWay.add(id);
+    const before = this.#queues.get(accountId) ?? Promise.resolve();
+    const done = before.then(async () => {
+      await this.#publish(group);
+      for (const { id } of group) this.#underWay.delete(id);
+      if (this.#queues.get(accountId) === done) this.#queues.delete(accountId);
+      this.wake();
+    });
+    this.#queues.set(accountId, done);
   }
 
+  /** Marks the whole group, once all of its events are with the broker, or none of it. */
+  async #publish(group: readonly OutboxMessage[]): Promise<void> {
+    const { reader, broker, outbox, clock } = this.ports;
+    try {
+      await broker.publish(this.#untilStopped(eventsOf(group, { reader, broker })));
+    } catch (error) {
+      for (const message of group) await this.#guarded(() => this.#postpone(message, error));
+      return;
+    }
+    const ids = group.map(({ id }) => id);
+    await this.#guarded(() => outbox.markPublished(ids, clock()));
+  }
+
+  /** A broker that went away, or a stop, is no failure of the message: only others count. */
   async #postpone(message: OutboxMessage, error: unknown): Promise<void> {
-    const { outbox, clock, logger } = this.ports;
+    const { outbox, broker, clock, logger } = this.ports;
+    const { id, type } = message;
+    if (!broker.isReady || this.#stopping.signal.aborted) return outbox.release(id);
     const reason = error instanceof Error ? error.message : String(error);
-    const { id, type, attempts } = message;
+    const attempts = message.attempts + 1;
     if (attempts >= ATTEMPTS_MAX) {
       logger.error({ outboxMessageId: id, type, attempts, reason }, 'Outbox message parked');
-      await outbox.park(id, clock(), reason);
-      return;
+      return outbox.park(id, { attempts, at: clock(), error: reason });
     }
     logger.warn({ outboxMessageId: id, type, attempts, reason }, 'Not published; trying again');
     const dueAt = new Date(clock().getTime() + backoffMs(attempts, BACKOFF));
-    await outbox.postpone(id, dueAt, reason);
+    return outbox.postpone(id, { attempts, dueAt, error: reason });
   }
 
-  async *#eventsOfGroup(group: readonly OutboxMessage[]): AsyncIterable<EventMessage> {
-    for (const message of group) {
-      for await (const event of this.#eventsOf(message)) {
-        this.#stopping.signal.throwIfAborted();
-        yield event;
-      }
-    }
-  }
-
-  async *#eventsOf(message: OutboxMessage): AsyncIterable<EventMessage> {
-    const { reader } = this.ports;
-    const [account] = await reader.accountsById([message.accountId]);
-    if (!account) throw new Error('The account does not exist');
-    if (message.type === 'account.credited') {
-      const entry = await reader.entryAt(message.accountId, message.sequence);
-      if (!entry) throw new Error('The ledger entry does not exist');
-      yield accountCredited(entry, account, message.traceparent);
-    } else {
-      yield* this.#bulkEventsOf(message, account);
-    }
-  }
-
-  /** The bulk, its transfers in order, and what accounts of this server received. */
-  async *#bulkEventsOf(message: OutboxMessage, account: Account): AsyncIterable<EventMessage> {
-    const { reader, outbox, clock } = this.ports;
-    const { traceparent } = message;
-    const bulkTransfer = await reader.bulkTransferAt(message.accountId, message.sequence);
-    if (!bulkTransfer) throw new Error('The bulk transfer does not exist');
-    yield bulkTransferPerformed(bulkTransfer, account, traceparent);
-    let renewedAt = clock().getTime();
-    let after: bigint | undefined;
-    for (let hasNextPage = true; hasNextPage; ) {
-      const range = { size: TRANSFERS_PAGE, fromEnd: false, ...(after !== undefined && { after }) };
-      const page = await reader.transfersOfBulk(bulkTransfer, range);
-      for (const transfer of page.nodes) yield transferPerformed(transfer, account, traceparent);
-      after = page.nodes.at(-1)?.position;
-      hasNextPage = page.hasNextPage;
-      const now = clock().getTime();
-      if (now - renewedAt > LEASE_RENEWAL_MS) {
-        await outbox.extendLease(message.id, new Date(now + LEASE_MS));
-        renewedAt = now;
-      }
-    }
-    const entries = await reader.bookEntriesOf(bulkTransfer.id);
-    const receivers = await reader.accountsById(entries.map((entry) => entry.accountId));
-    for (const [index, entry] of entries.entries()) {
-      const receiver = receivers[index];
-      if (receiver) yield accountCredited(entry, receiver, traceparent);
+  async *#untilStopped(events: AsyncIterable<EventMessage>): AsyncIterable<EventMessage> {
+    for await (const event of events) {
+      this.#stopping.signal.throwIfAborted();
+      yield event;
     }
   }
 
@@ -178,6 +154,17 @@ export class Relay {
     await Promise.race([woken, pause(POLL_MS, poll.signal)]);
     this.#wakeUp = undefined;
     poll.abort();
+  }
+
+  /** Whatever is under way stays ours, however long its broker or those before it take. */
+  async #renewLeases(): Promise<void> {
+    const { outbox, clock } = this.ports;
+    while (!this.#stopping.signal.aborted) {
+      await pause(LEASE_RENEWAL_MS, this.#stopping.signal);
+      if (this.#underWay.size === 0) continue;
+      const leaseEnd = new Date(clock().getTime() + LEASE_MS);
+      await this.#guarded(() => outbox.extendLeases([...this.#underWay], leaseEnd));
+    }
   }
 
   async #prune(): Promise<void> {
@@ -213,7 +200,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function groupsOf(messages: readonly OutboxMessage[]): OutboxMessage[][] {
   const groups = new Map<string, OutboxMessage[]>();
   for (const message of messages) {
-    const key = message.attempts > 1 ? message.id : message.accountId;
+    const key = message.attempts > 0 ? message.id : message.accountId;
     const group = groups.get(key);
     if (group) group.push(message);
     else groups.set(key, [message]);

@@ -99,13 +99,13 @@ test('a credit that a balance could not hold exactly is refused, by the dry run 
 async function fill(database: TestServer['database'], iban: string): Promise<void> {
   const unitOfWork = new MikroOrmUnitOfWork(database, 5_000);
   const account = await database.orm.em.fork().findOneOrFail(Account, { iban });
-  await unitOfWork.run([account.id], (ledger) =>
+  await unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) =>
     recordCredit(
       ledger,
       ledger.account(account.id),
       { amountMinor: MINOR_UNITS_MAX - 1n, description: '' },
       new Date(),
-    ).then(() => undefined),
+    ),
   );
 }
 

@@ -137,7 +137,6 @@ function brokerThat(reason: string, { isReady = true, isReadyWhenPublishing = fa
     get isReady() {
       return isReady && asked < 3;
     },
-    carries: () => true,
     publish: async () => {
       if (!isReadyWhenPublishing) isReady = false;
       // Ready until its refusal has been taken in.

@@ -1,8 +1,8 @@
-import { v7 as newId } from 'uuid';
 import { CURRENCY_DEFAULT, canonicalAmount } from '../domain/bulk-transfer.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
+import { newId } from '../domain/id.js';
 import { fingerprintOf, idempotencyKeyProblems } from '../domain/idempotency.js';
 import { amountProblem, parseAmount } from '../domain/money.js';
 import { type Problem, valueProblem } from '../domain/problem.js';
@@ -62,28 +62,29 @@ export function makeCreditAccount({
     const { description, idempotencyKey } = request;
     const fingerprint = idempotencyKey === undefined ? undefined : creditFingerprint(request);
     const credit = { amountMinor, description, idempotencyKey, fingerprint };
-    return unitOfWork.run([known.id], async (ledger) => {
+    const locked = { accountIds: [known.id], creditKey: idempotencyKey, rowCount: 1 };
+    return unitOfWork.run(locked, (ledger) => {
       const account = ledger.account(known.id);
-      const earlier = await findEarlier(ledger, account.id, credit);
+      const earlier = findEarlier(ledger, account.id, credit);
       if (earlier) return { account, entry: earlier, replayed: true };
       if (!account.canReceive(amountMinor)) {
         const message = 'The balance would be too large.';
         const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
         throw new DomainError({ code: 'INVALID_INPUT', problems: [problem] });
       }
-      const entry = await recordCredit(ledger, account, credit, clock());
+      const entry = recordCredit(ledger, account, credit, clock());
       return { account, entry, replayed: false };
     });
   };
 }
 
 /** Posts a credit to an account and appends its ledger entry and its outbox message. */
-export async function recordCredit(
+export function recordCredit(
   ledger: LockedLedger,
   account: Account,
   credit: Credit,
   at: Date,
-): Promise<LedgerEntry> {
+): LedgerEntry {
   const { amountMinor, ...facts } = credit;
   const posting = account.post(amountMinor, at);
   const entry = LedgerEntry.of(account, posting, {
@@ -98,17 +99,17 @@ export async function recordCredit(
     sequence: posting.sequence,
     createdAt: posting.at,
   });
-  await ledger.record({ entries: [entry], message });
+  ledger.record({ entries: [entry], message });
   return entry;
 }
 
-async function findEarlier(
+function findEarlier(
   ledger: LockedLedger,
   accountId: string,
   { idempotencyKey, fingerprint }: Credit,
-): Promise<LedgerEntry | null> {
+): LedgerEntry | null {
   if (idempotencyKey === undefined) return null;
-  const earlier = await ledger.creditByKey(accountId, idempotencyKey);
+  const earlier = ledger.creditByKey(accountId, idempotencyKey);
   if (earlier && earlier.fingerprint !== fingerprint) {
     throw new DomainError({ code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
   }

@@ -1,8 +1,8 @@
-import { v7 as newId } from 'uuid';
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { type IbanCheck, ibanProblem, isBic, normaliseBic, normaliseIban } from '../domain/iban.js';
+import { newId } from '../domain/id.js';
 import { amountProblem, isZero, parseAmount } from '../domain/money.js';
 import { isId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
@@ -53,7 +53,7 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
     const existing = await reader.accountByIban(iban);
     if (existing) throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     const at = clock();
-    return unitOfWork.run([], async (ledger) => {
+    return unitOfWork.run({ accountIds: [], rowCount: 1 }, (ledger) => {
       const account = Account.open({
         id: newId(),
         organizationId: request.organizationId ?? newId(),
@@ -63,10 +63,10 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
         currency,
         at,
       });
-      await ledger.open(account);
+      ledger.open(account);
       if (opening.minorUnits > 0n) {
         const description = 'Opening balance';
-        await recordCredit(ledger, account, { amountMinor: opening.minorUnits, description }, at);
+        recordCredit(ledger, account, { amountMinor: opening.minorUnits, description }, at);
       }
       return account;
     });

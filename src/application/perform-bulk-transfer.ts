@@ -1,4 +1,3 @@
-import { v7 as newId } from 'uuid';
 import type {
   BulkTransferRequest,
   BulkTransferRules,
@@ -6,6 +5,7 @@ import type {
 } from '../domain/bulk-transfer.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
+import { newId } from '../domain/id.js';
 import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
 import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
@@ -50,9 +50,9 @@ interface BulkTransferOrder {
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
   const { reader, unitOfWork, clock, rules } = ports;
-  return async (request) => {
+  return async (requested) => {
     const { debtor, performed, reading, fingerprint } = await prepareBulkTransfer(
-      request,
+      requested,
       reader,
       rules,
     );
@@ -66,32 +66,37 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       throw new DomainError({ code: 'INVALID_BULK_TRANSFER', problems, problemCount });
     }
     if (!debtor) {
-      const iban = normaliseIban(request.organizationIban);
+      const iban = normaliseIban(requested.organizationIban);
       throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
     }
     if (totalAmountMinor === undefined) throw new Error('A bulk without a problem has no total');
     const order: BulkTransferOrder = {
       debtorId: debtor.id,
-      idempotencyKey: request.idempotencyKey,
+      idempotencyKey: requested.idempotencyKey,
       fingerprint,
       transfers,
       totalAmountMinor,
       bookCredits: bookCreditsOf(transfers, debtor.organizationName),
     };
     const accountIds = [order.debtorId, ...order.bookCredits.map((credit) => credit.accountId)];
-    return unitOfWork.run(accountIds, (ledger) => performUnderLock(order, ledger, clock()));
+    const request = {
+      accountIds,
+      bulkTransferKey: order.idempotencyKey,
+      rowCount: order.transfers.length,
+    };
+    return unitOfWork.run(request, (ledger) => performUnderLock(order, ledger, clock()));
   };
 }
 
 /** Everything that depends on a balance, or on who came first, is decided here. */
-async function performUnderLock(
+function performUnderLock(
   order: BulkTransferOrder,
   ledger: LockedLedger,
   at: Date,
-): Promise<PerformedBulkTransfer> {
+): PerformedBulkTransfer {
   const account = ledger.account(order.debtorId);
   if (order.idempotencyKey !== undefined) {
-    const earlier = await ledger.bulkTransferByKey(account.id, order.idempotencyKey);
+    const earlier = ledger.bulkTransferByKey(account.id, order.idempotencyKey);
     if (earlier) {
       assertSameContent(earlier, order.fingerprint);
       return { bulkTransfer: earlier, account, replayed: true };
@@ -109,7 +114,7 @@ async function performUnderLock(
   const problems = receivableProblems(order.transfers, order.bookCredits, receivers);
   if (problems.length > 0) throw new DomainError(invalidBulkTransfer(problems));
   const { bulkTransfer, ...records } = postBulkTransfer(order, ledger, at);
-  await ledger.record({ bulkTransfer, ...records });
+  ledger.record({ bulkTransfer, ...records });
   return { bulkTransfer, account, replayed: false };
 }
 
@@ -151,9 +156,7 @@ function postBulkTransfer(
   });
   return {
     bulkTransfer,
-    transfers: order.transfers.map((transfer, index) =>
-      transferRecord(bulkTransfer, transfer, index),
-    ),
+    transfers: transferRecords(bulkTransfer, order.transfers),
     entries: [debitEntry, ...creditEntries],
     message: OutboxMessage.of({
       id: newId(),
@@ -165,19 +168,21 @@ function postBulkTransfer(
   };
 }
 
-function transferRecord(
+/** The rows of a bulk's transfers, made while those before them are on their way to the database. */
+function* transferRecords(
   bulkTransfer: BulkTransfer,
-  transfer: CreditTransfer,
-  index: number,
-): TransferRecord {
-  return {
-    id: newId(),
-    bulkTransferId: bulkTransfer.id,
-    accountId: bulkTransfer.accountId,
-    position: transferPosition(bulkTransfer.sequence, index),
-    currency: bulkTransfer.currency,
-    counterpartyNameFolded: foldName(transfer.counterpartyName),
-    createdAt: bulkTransfer.createdAt,
-    ...transfer,
-  };
+  transfers: readonly CreditTransfer[],
+): Iterable<TransferRecord> {
+  for (const [index, transfer] of transfers.entries()) {
+    yield {
+      id: newId(),
+      bulkTransferId: bulkTransfer.id,
+      accountId: bulkTransfer.accountId,
+      position: transferPosition(bulkTransfer.sequence, index),
+      currency: bulkTransfer.currency,
+      counterpartyNameFolded: foldName(transfer.counterpartyName),
+      createdAt: bulkTransfer.createdAt,
+      ...transfer,
+    };
+  }
 }

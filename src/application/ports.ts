@@ -12,37 +12,47 @@ export type Clock = () => Date;
 /** Rows that one unit of work appends. */
 export interface LedgerRecords {
   readonly bulkTransfer?: BulkTransfer;
-  readonly transfers?: readonly TransferRecord[];
+  /** Made one by one as they are written, which may be more than once. */
+  readonly transfers?: Iterable<TransferRecord>;
   readonly entries: readonly LedgerEntry[];
   readonly message: OutboxMessage;
 }
 
-/** The ledger inside a unit of work. */
+/** What a unit of work needs before it can be judged. */
+export interface LockRequest {
+  /** Accounts that it touches, the debtor first. */
+  readonly accountIds: readonly string[];
+  /** Keys that it asks the ledger for, both of the first account. */
+  readonly bulkTransferKey?: string | undefined;
+  readonly creditKey?: string | undefined;
+  /** Rows that it appends, about. */
+  readonly rowCount: number;
+}
+
+/** The ledger inside a unit of work: accounts as they are under their locks, keys as requested. */
 export interface LockedLedger {
   /**
    * An account as it is under its lock.
    * @throws Error for an account that this unit of work did not lock
    */
   account(id: string): Account;
-  bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;
-  creditByKey(accountId: string, idempotencyKey: string): Promise<LedgerEntry | null>;
+  bulkTransferByKey(accountId: string, idempotencyKey: string): BulkTransfer | null;
+  creditByKey(accountId: string, idempotencyKey: string): LedgerEntry | null;
   /** Adds an account that did not exist. */
-  open(account: Account): Promise<void>;
+  open(account: Account): void;
   /** Appends rows, and writes the accounts that were posted to. */
-  record(records: LedgerRecords): Promise<void>;
+  record(records: LedgerRecords): void;
 }
 
 export interface UnitOfWork {
   /**
-   * Runs work in one transaction: all of it is committed, or nothing where it throws. Its first
-   * statement locks the accounts in ascending order of id and reads them afresh. Work may run
-   * several times, from the start, where the database chose it as the victim of a deadlock.
+   * Runs work in one transaction, with that of others who wait for the same account: all that it did
+   * is committed, or nothing where it throws. The first statement locks the accounts in ascending
+   * order of id and reads them afresh. Work only looks at the ledger and decides, so it is synchronous;
+   * it may run several times, from the start, where the database gave way to another transaction.
    * @throws DomainError ACCOUNT_BUSY where the locks were not had in time
    */
-  run<Result>(
-    accountIds: readonly string[],
-    work: (ledger: LockedLedger) => Promise<Result>,
-  ): Promise<Result>;
+  run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result>;
 }
 
 /**
@@ -153,6 +163,8 @@ export interface LedgerReader {
   /** Those that exist of what has these sequences in an account, in order of sequence. */
   bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]>;
   entriesAt(accountId: string, sequences: readonly bigint[]): Promise<LedgerEntry[]>;
+  /** IBANs of the account and of those that its bulks credited, as far as they have these sequences. */
+  ibansConcerned(accountId: string, sequences: readonly bigint[]): Promise<string[]>;
   /** What bulks credited to accounts of this server. */
   bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]>;
 

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { countrySpecs, ValidationErrorsIBAN, validateIBAN } from 'ibantools';
 import { describe, expect, test } from 'vitest';
 import { ibanProblem, isBic, isSameBic, normaliseBic, normaliseIban } from './iban.js';
 
@@ -186,4 +187,46 @@ describe('a BIC', () => {
   ])('%s beside %s names the same office: %s', (one, other, isSame) => {
     expect(isSameBic(one, other)).toBe(isSame);
   });
+});
+
+/** As ibantools judges it, but for national check digits inside the account number. */
+function judgedByIbantools(iban: string) {
+  const wrong = validateIBAN(iban).errorCodes.filter(
+    (code) => code !== ValidationErrorsIBAN.WrongAccountBankBranchChecksum,
+  );
+  if (wrong.length === 0) return undefined;
+  return wrong.every((code) => code === ValidationErrorsIBAN.WrongIBANChecksum)
+    ? 'INVALID_IBAN_CHECKSUM'
+    : 'INVALID_IBAN';
+}
+
+test('every IBAN, right or one character away from it, is judged as ibantools does', () => {
+  const anyCountry = fc.constantFrom(...Object.keys(countrySpecs), 'ZZ');
+  const bban = fc.string({ unit: fc.constantFrom(...'0123456789ABCXYZ'), maxLength: 30 });
+  const checkDigits = fc.integer({ min: 0, max: 99 }).map((n) => String(n).padStart(2, '0'));
+  const composed = fc.tuple(
+    anyCountry,
+    checkDigits,
+    bban.filter((text) => text !== ''),
+  );
+  const registered = fc.tuple(
+    fc.constantFrom(...REGISTERED),
+    fc.nat({ max: 33 }),
+    fc.constantFrom(...'0123456789ABCXYZ', ''),
+  );
+  fc.assert(
+    fc.property(composed, ([country, check, text]) => {
+      const iban = country + check + text;
+      expect([iban, ibanProblem(iban, 'strict')]).toEqual([iban, judgedByIbantools(iban)]);
+    }),
+    { numRuns: 2_000 },
+  );
+  fc.assert(
+    fc.property(registered, ([right, place, character]) => {
+      const iban = right.slice(0, place) + character + right.slice(place + 1);
+      fc.pre(/^[A-Z]{2}[0-9]{2}/.test(iban));
+      expect([iban, ibanProblem(iban, 'strict')]).toEqual([iban, judgedByIbantools(iban)]);
+    }),
+    { numRuns: 2_000 },
+  );
 });

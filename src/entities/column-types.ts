@@ -1,10 +1,15 @@
 import { Type } from '@mikro-orm/core';
-import { parse, stringify } from 'uuid';
+import { stringify } from 'uuid';
+
+const UUID_BYTES = 16;
 
 /** A UUID as a string in the program and as its 16 bytes in the database, where every index repeats it. */
 export class UuidColumn extends Type<string, Uint8Array> {
   override convertToDatabaseValue(value: string | Uint8Array): Uint8Array {
-    return typeof value === 'string' ? Buffer.from(parse(value)) : value;
+    if (typeof value !== 'string') return value;
+    const bytes = Buffer.from(value.replaceAll('-', ''), 'hex');
+    if (bytes.length !== UUID_BYTES) throw new TypeError('Not a UUID');
+    return bytes;
   }
 
   override convertToJSValue(value: string | Uint8Array): string {

@@ -1,5 +1,7 @@
 import { type EntityClass, type FilterQuery, type QueryOrderMap, raw } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import DataLoader from 'dataloader';
+import { parse } from 'uuid';
 import type {
   EntryTotals,
   LedgerReader,
@@ -18,12 +20,30 @@ import { Transfer } from '../../entities/transfer.entity.js';
 /** IBANs in one look-up. */
 const IBANS_MAX = 1_000;
 
+/** So few that the ORM's own conditions cost nothing to speak of. */
+const FEW_IBANS_MAX = 50;
+
 /** After every text that starts with a prefix, by code point, as both databases compare. */
 const LAST_CHARACTER = '\u{10FFFF}';
 
 /** What MySQL's DATETIME holds, from when there could be an entry: beyond it comparisons go wrong. */
 const EARLIEST = new Date('1970-01-01T00:00:00.000Z');
 const LATEST = new Date('9999-12-31T23:59:59.999Z');
+
+/**
+ * Look-ups that every bulk begins with: those of requests that came at once go out as one statement.
+ * Nothing is kept, so each sees all that was committed before it was asked.
+ */
+const ACROSS_REQUESTS = {
+  cache: false,
+  maxBatchSize: 500,
+  batchScheduleFn: (dispatch: () => void) => void setImmediate(dispatch),
+};
+
+interface IdempotencyKeyOfAccount {
+  readonly accountId: string;
+  readonly idempotencyKey: string;
+}
 
 type ListOrder = 'newest-first' | 'oldest-first';
 
@@ -36,6 +56,15 @@ interface KeysetList<Entity extends object, Key extends string> {
 
 /** Reads what is committed, each time afresh: nothing read is kept, or could be written back. */
 export class MikroOrmLedgerReader implements LedgerReader {
+  readonly #accountsByIban = new DataLoader(
+    (lists: readonly (readonly string[])[]) => this.#readAccountsByIban(lists),
+    ACROSS_REQUESTS,
+  );
+  readonly #bulkTransfersByKey = new DataLoader(
+    (keys: readonly IdempotencyKeyOfAccount[]) => this.#readBulkTransfersByKey(keys),
+    ACROSS_REQUESTS,
+  );
+
   constructor(private readonly orm: MikroORM) {}
 
   get #em(): EntityManager {
@@ -43,18 +72,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   async accountByIban(iban: string): Promise<Account | null> {
-    return hasIbanShape(iban) ? this.#em.findOne(Account, { iban }) : null;
+    return (await this.#accountsByIban.load([iban])).get(iban) ?? null;
   }
 
-  async accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>> {
-    const possible = ibans.filter(hasIbanShape);
-    const found = new Map<string, Account>();
-    for (let start = 0; start < possible.length; start += IBANS_MAX) {
-      const iban = { $in: possible.slice(start, start + IBANS_MAX) };
-      for (const account of await this.#em.find(Account, { iban }))
-        found.set(account.iban, account);
-    }
-    return found;
+  accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>> {
+    return this.#accountsByIban.load(ibans);
   }
 
   accountOfOrganization(organizationId: string): Promise<Account | null> {
@@ -63,7 +85,53 @@ export class MikroOrmLedgerReader implements LedgerReader {
 
   async bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
     if (idempotencyKeyProblems(idempotencyKey).length > 0) return null;
-    return this.#em.findOne(BulkTransfer, { accountId, idempotencyKey });
+    return this.#bulkTransfersByKey.load({ accountId, idempotencyKey });
+  }
+
+  /** The same answer for everyone who asked: all accounts that any of them named. */
+  async #readAccountsByIban(
+    lists: readonly (readonly string[])[],
+  ): Promise<ReadonlyMap<string, Account>[]> {
+    const possible = [...new Set(lists.flat())].filter(hasIbanShape);
+    const found = new Map<string, Account>();
+    for (let start = 0; start < possible.length; start += IBANS_MAX) {
+      const some = possible.slice(start, start + IBANS_MAX);
+      const ibans = some.length > FEW_IBANS_MAX ? await this.#ibansHere(some) : some;
+      if (ibans.length === 0) continue;
+      const accounts = await this.#em.find(Account, { iban: { $in: ibans } });
+      for (const account of accounts) found.set(account.iban, account);
+    }
+    return lists.map(() => found);
+  }
+
+  /**
+   * Which of a thousand IBANs, most of them of other banks, are of accounts here. In plain SQL, for an
+   * ORM's conditions cost a microsecond each.
+   * @param ibans have the shape of one, so that nothing in them needs escaping
+   */
+  async #ibansHere(ibans: readonly string[]): Promise<string[]> {
+    const list = ibans.map((iban) => `'${iban}'`).join(',');
+    const rows: { iban: string }[] = await this.#em
+      .getConnection()
+      .execute(`select iban from account where iban in (${list})`);
+    return rows.map(({ iban }) => iban);
+  }
+
+  async #readBulkTransfersByKey(
+    keys: readonly IdempotencyKeyOfAccount[],
+  ): Promise<(BulkTransfer | null)[]> {
+    const byAccount = Map.groupBy(keys, ({ accountId }) => accountId);
+    const anyOf = [...byAccount].map(([accountId, ofAccount]) => ({
+      accountId,
+      idempotencyKey: { $in: ofAccount.map(({ idempotencyKey }) => idempotencyKey) },
+    }));
+    const found = await this.#em.find(BulkTransfer, { $or: anyOf });
+    return keys.map(
+      ({ accountId, idempotencyKey }) =>
+        found.find(
+          (bulk) => bulk.accountId === accountId && bulk.idempotencyKey === idempotencyKey,
+        ) ?? null,
+    );
   }
 
   async accountsById(ids: readonly string[]): Promise<(Account | null)[]> {
@@ -142,6 +210,17 @@ export class MikroOrmLedgerReader implements LedgerReader {
     if (sequences.length === 0) return [];
     const where = { accountId, sequence: { $in: [...sequences] } };
     return this.#em.find(LedgerEntry, where, { orderBy: { sequence: 'asc' } });
+  }
+
+  async ibansConcerned(accountId: string, sequences: readonly bigint[]): Promise<string[]> {
+    const rows: { iban: string }[] = await this.#em.getConnection().execute(
+      `select distinct account.iban from ledger_entry own
+        left join ledger_entry entry on entry.bulk_transfer_id = own.bulk_transfer_id
+        join account on account.id = coalesce(entry.account_id, own.account_id)
+        where own.account_id = ? and own.sequence in (${sequences.join(',')})`,
+      [Buffer.from(parse(accountId))],
+    );
+    return rows.map(({ iban }) => iban);
   }
 
   async bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]> {

@@ -53,7 +53,7 @@ export class Outbox implements OutboxReader {
    */
   async claim(now: Date, messagesMax: number, leaseMs: number): Promise<OutboxMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
-    // An idle relay costs one look at an index, and no transaction.
+    // A relay that finds nothing costs one look at an index, and no transaction.
     const isAnyDue = await this.#em.findOne(OutboxMessage, isDue, { fields: ['id'] });
     if (!isAnyDue) return [];
     return this.#em.transactional(async (em) => {

@@ -4,10 +4,12 @@
  */
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
-import { type AbstractSqlDriver, MikroORM, NodeSqliteDialect, SqliteDriver } from '@mikro-orm/sql';
+import { type AbstractSqlDriver, type EntityManager, MikroORM, SqliteDriver } from '@mikro-orm/sql';
+import { SqliteDialect } from 'kysely';
 import { ExplainedError } from '../observability/explained-error.js';
+import type { AppendTable, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
 
@@ -19,11 +21,16 @@ const MEMORY = ':memory:';
  */
 const BUSY_TIMEOUT_MS = 20;
 
-/** WAL: readers beside the writer. FULL: what was acknowledged survives a power loss. */
+/**
+ * WAL: readers beside the writer. FULL: what was acknowledged survives a power loss. 32 MB of cache and
+ * a checkpoint every 16 MB: a bulk of 10,000 touches some 2,000 pages of its indexes.
+ */
 const SETTINGS = [
   `pragma busy_timeout = ${BUSY_TIMEOUT_MS}`,
   'pragma journal_mode = WAL',
   'pragma synchronous = FULL',
+  'pragma cache_size = -32768',
+  'pragma wal_autocheckpoint = 4000',
 ];
 
 /** Another process has the file. */
@@ -38,11 +45,12 @@ export async function openSqlite(
   const file = databaseUrl.slice('sqlite:'.length);
   const releaseFile = access === 'read-only' ? requireFile(file) : claimFile(file);
   try {
+    const connection = new DatabaseSync(file);
     const orm = await MikroORM.init<AbstractSqlDriver>({
       ...ormOptions('sqlite'),
       driver: SqliteDriver,
       dbName: file,
-      driverOptions: new NodeSqliteDialect(file),
+      driverOptions: new SqliteDialect({ database: driverOf(connection) }),
     });
     for (const setting of SETTINGS) await orm.em.execute(setting);
     return {
@@ -51,6 +59,8 @@ export async function openSqlite(
       migratesAtStart: true,
       // Any transaction: in WAL mode it reads what was committed when it began.
       snapshotIsolation: {},
+      holdsEventLoop: true,
+      appendRows: appenderOf(connection),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       close: async () => {
         await orm.close(true);
@@ -61,6 +71,45 @@ export async function openSqlite(
     releaseFile();
     throw error;
   }
+}
+
+/** node:sqlite as Kysely drives it. */
+function driverOf(connection: DatabaseSync) {
+  return {
+    prepare: (sql: string) => {
+      const statement = connection.prepare(sql);
+      return {
+        reader: statement.columns().length > 0,
+        all: (values: readonly unknown[]) => statement.all(...(values as SQLInputValue[])),
+        run: (values: readonly unknown[]) => statement.run(...(values as SQLInputValue[])),
+        iterate: (values: readonly unknown[]) => statement.iterate(...(values as SQLInputValue[])),
+      };
+    },
+    close: () => connection.close(),
+  };
+}
+
+/**
+ * Rows go in one by one through a statement that is prepared once: nothing is faster where no network
+ * lies between. It is the connection of the transaction, for there is no other.
+ */
+function appenderOf(connection: DatabaseSync): Database['appendRows'] {
+  const statements = new Map<string, StatementSync>();
+  return async <Row>(_em: EntityManager, table: AppendTable<Row>, rows: Iterable<Row>) => {
+    const statement = statements.get(table.name) ?? connection.prepare(insertInto(table));
+    statements.set(table.name, statement);
+    for (const row of rows) statement.run(...table.valuesOf(row).map(stored));
+  };
+}
+
+function insertInto<Row>({ name, columns }: AppendTable<Row>): string {
+  const names = columns.map((column) => `\`${column}\``).join(', ');
+  return `insert into \`${name}\` (${names}) values (${columns.map(() => '?').join(', ')})`;
+}
+
+/** MikroORM keeps times as milliseconds. */
+function stored(value: ColumnValue): SQLInputValue {
+  return value instanceof Date ? value.getTime() : value;
 }
 
 /** A database that is only read is not made where there is none. */

@@ -1,40 +1,50 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+/**
+ * Units of work, and their group commit: those that wait for one account are taken together.
+ *
+ * 1. Each waits in the queue of its first account, the debtor, in the order in which it came. One that
+ *    finds nobody before it begins at once: nothing ever waits for company.
+ * 2. The queue takes one of the database's turns, in order with those of other accounts, and then all
+ *    who wait in it, up to a number of members and of rows. So a busy account holds up no other.
+ * 3. One transaction locks every account that any of them touches, ascending, and reads what their
+ *    idempotency keys stand for.
+ * 4. Each is judged in its turn on the balance that the one before left: see GroupLedger.
+ * 5. The rows of all go out in few statements, one commit makes them durable, and each gets its answer.
+ *
+ * The outcome is that of one at a time in the same order. Where the database gave way to another
+ * transaction, the group is run again; where it refused what the group wrote, each member is tried
+ * alone, so that none fails for another's sake. Where the commit itself failed nobody knows whether it
+ * was done, and every member is told just that.
+ */
+import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import { E_TIMEOUT, Mutex, Semaphore, withTimeout } from 'async-mutex';
-import type { LedgerRecords, LockedLedger, UnitOfWork } from '../../application/ports.js';
+import { Semaphore } from 'async-mutex';
+import type { LockedLedger, LockRequest, UnitOfWork } from '../../application/ports.js';
 import { DomainError } from '../../domain/errors.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
-import { Transfer } from '../../entities/transfer.entity.js';
 import { backoffMs } from '../backoff.js';
 import { currentTraceparent } from '../observability/trace-context.js';
 import { lockAccounts } from './account-lock.js';
+import { AccountQueue, busy, type PendingMember } from './account-queue.js';
 import type { Database } from './dialect.js';
+import { type EarlierRows, GroupLedger, type GroupMember, type Outcome } from './group-ledger.js';
+import { LedgerTables } from './ledger-tables.js';
 
 /** How often work is run in all before a client hears of contention. */
 const ATTEMPTS_MAX = 20;
 
 const BACKOFF = { firstMs: 5, maxMs: 250 };
 
-/**
- * Rows in one INSERT: some 500 KB of SQL, far below max_allowed_packet, and 14,000 values where a
- * driver binds them, below SQLite's 32,766 and MySQL's 65,535.
- */
-const INSERT_ROWS_MAX = 1_000;
-
 /** Units of work that wait their turn; more are told at once that the server is busy. */
 const WAITING_MAX = 10_000;
 
-/**
- * Runs use cases in MikroORM transactions, each with an entity manager of its own. Those of one debtor
- * come in turn, so that an account that is busy holds up no other; of different debtors, as many run at
- * once as the database takes. All wait in the order in which they came, until one deadline.
- */
 export class MikroOrmUnitOfWork implements UnitOfWork {
   readonly #turns: Semaphore;
-  readonly #queues = new Map<string, AccountQueue>();
+  /** By the account that is locked first; one for each where there is none. */
+  readonly #queues = new Map<string | symbol, AccountQueue>();
+  readonly #tables: LedgerTables;
   #waiting = 0;
 
   constructor(
@@ -44,123 +54,154 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     private readonly onCommit: () => void = () => {},
   ) {
     this.#turns = new Semaphore(database.writersMax);
+    this.#tables = new LedgerTables(database);
   }
 
-  async run<Result>(
-    accountIds: readonly string[],
-    work: (ledger: LockedLedger) => Promise<Result>,
-  ): Promise<Result> {
-    if (this.#waiting >= WAITING_MAX) throw busy();
+  run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result> {
+    if (this.#waiting >= WAITING_MAX) return Promise.reject(busy());
     this.#waiting += 1;
-    const deadline = Date.now() + this.lockTimeoutMs;
+    return new Promise((resolve, reject) => {
+      this.#enqueue({
+        request,
+        work,
+        traceparent: currentTraceparent(),
+        deadline: Date.now() + this.lockTimeoutMs,
+        settle: (outcome) => {
+          this.#waiting -= 1;
+          if ('error' in outcome) reject(outcome.error);
+          else resolve(outcome.result as Result);
+        },
+      });
+    });
+  }
+
+  #enqueue(member: PendingMember): void {
+    const key = member.request.accountIds[0] ?? Symbol('an account that is opened');
+    const known = this.#queues.get(key);
+    const queue = known ?? new AccountQueue();
+    queue.add(member);
+    if (known) return;
+    this.#queues.set(key, queue);
+    void this.#drain(key, queue);
+  }
+
+  async #drain(key: string | symbol, queue: AccountQueue): Promise<void> {
+    while (!queue.isEmpty) {
+      await this.#turns.runExclusive(async () => {
+        // A driver that holds the event loop has kept out those who came meanwhile.
+        if (this.database.holdsEventLoop) await nextTick();
+        await this.#runGroup(queue.take(), 1);
+      });
+    }
+    this.#queues.delete(key);
+  }
+
+  /** Runs a group until each member has its outcome. */
+  async #runGroup(group: readonly PendingMember[], attempt: number): Promise<void> {
+    if (group.length === 0) return;
     try {
-      const result = await this.#inTurn(accountIds[0], deadline, () =>
-        this.#runUntilDone(accountIds, work, deadline),
-      );
+      const outcomes = await this.#commitTogether(group);
       this.onCommit();
-      return result;
+      for (const [index, member] of group.entries()) member.settle(outcomes[index] ?? lost());
     } catch (error) {
-      throw error === E_TIMEOUT ? busy() : error;
-    } finally {
-      this.#waiting -= 1;
-    }
-  }
-
-  /** @throws E_TIMEOUT */
-  async #inTurn<Result>(
-    debtorId: string | undefined,
-    deadline: number,
-    work: () => Promise<Result>,
-  ): Promise<Result> {
-    const inGlobalTurn = () => withTimeout(this.#turns, remainingMs(deadline)).runExclusive(work);
-    if (debtorId === undefined) return inGlobalTurn();
-    const queue = this.#queues.get(debtorId) ?? { mutex: new Mutex(), users: 0 };
-    this.#queues.set(debtorId, queue);
-    queue.users += 1;
-    try {
-      return await withTimeout(queue.mutex, remainingMs(deadline)).runExclusive(inGlobalTurn);
-    } finally {
-      queue.users -= 1;
-      if (queue.users === 0) this.#queues.delete(debtorId);
-    }
-  }
-
-  async #runUntilDone<Result>(
-    accountIds: readonly string[],
-    work: (ledger: LockedLedger) => Promise<Result>,
-    deadline: number,
-  ): Promise<Result> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.database.orm.em.fork().transactional(async (em) => {
-          const accounts = await lockAccounts(em, accountIds);
-          return work(new MikroOrmLedger(em, accounts));
-        });
-      } catch (error) {
-        if (!this.database.isContention(error)) throw error;
-        const pauseMs = backoffMs(attempt, BACKOFF);
-        if (attempt === ATTEMPTS_MAX || Date.now() + pauseMs >= deadline) throw busy();
-        await sleep(pauseMs);
+      if (this.database.isContention(error)) return this.#runAgain(group, attempt);
+      if (group.length === 1 || error instanceof CommitError) {
+        const cause = error instanceof CommitError ? error.cause : error;
+        for (const member of group) member.settle({ error: cause });
+        return;
       }
+      for (const member of group) await this.#runGroup([member], 1);
     }
   }
-}
 
-/** Who waits for one account in this process. */
-interface AccountQueue {
-  readonly mutex: Mutex;
-  users: number;
-}
-
-function busy(): DomainError {
-  return new DomainError({ code: 'ACCOUNT_BUSY' });
-}
-
-/** At least a millisecond: a turn that is free is had even at the last moment. */
-function remainingMs(deadline: number): number {
-  return Math.max(deadline - Date.now(), 1);
-}
-
-class MikroOrmLedger implements LockedLedger {
-  constructor(
-    private readonly em: EntityManager,
-    private readonly accounts: ReadonlyMap<string, Account>,
-  ) {}
-
-  account(id: string): Account {
-    const account = this.accounts.get(id);
-    if (!account) throw new Error(`Account ${id} is not locked by this unit of work`);
-    return account;
+  /** After a pause; who would be late by then hears that the account is busy. */
+  async #runAgain(group: readonly PendingMember[], attempt: number): Promise<void> {
+    const pauseMs = backoffMs(attempt, BACKOFF);
+    const again = Date.now() + pauseMs;
+    const inTime = group.filter((member) => attempt < ATTEMPTS_MAX && member.deadline > again);
+    for (const member of group) if (!inTime.includes(member)) member.settle({ error: busy() });
+    if (inTime.length === 0) return;
+    await sleep(pauseMs);
+    await this.#runGroup(inTime, attempt + 1);
   }
 
-  bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
-    return this.em.findOne(BulkTransfer, { accountId, idempotencyKey });
-  }
-
-  creditByKey(accountId: string, idempotencyKey: string): Promise<LedgerEntry | null> {
-    return this.em.findOne(LedgerEntry, { accountId, idempotencyKey });
-  }
-
-  async open(account: Account): Promise<void> {
+  /**
+   * One transaction.
+   * @throws CommitError where it is unknown whether it was committed; anything else was rolled back
+   */
+  async #commitTogether(group: readonly GroupMember[]): Promise<readonly Outcome[]> {
+    const em = this.database.orm.em.fork();
+    await em.begin();
+    let outcomes: readonly Outcome[];
     try {
-      await this.em.persist(account).flush();
+      const ids = group.flatMap(({ request }) => request.accountIds);
+      const accounts = await lockAccounts(em, ids);
+      const ledger = new GroupLedger(accounts, await readEarlier(em, group));
+      outcomes = group.map((member) => ledger.judge(member));
+      if (ledger.records.length === 0 && ledger.openedAccounts.length === 0) {
+        await em.rollback();
+        return outcomes;
+      }
+      await openAccounts(em, ledger.openedAccounts);
+      await em.flush();
+      await this.#tables.append(em, ledger.records);
+    } catch (error) {
+      await rollBack(em);
+      throw error;
+    }
+    try {
+      await em.commit();
+    } catch (error) {
+      await rollBack(em);
+      if (this.database.isContention(error)) throw error;
+      throw new CommitError('The commit failed', { cause: error });
+    }
+    return outcomes;
+  }
+}
+
+/** Whether the transaction was committed is unknown. */
+class CommitError extends Error {}
+
+/** Never in place of the error that led to it: a connection that is gone has rolled back by itself. */
+async function rollBack(em: EntityManager): Promise<void> {
+  await em.rollback().catch(() => {});
+}
+
+function lost(): Outcome {
+  return { error: new Error('A unit of work has no outcome') };
+}
+
+/** What the keys of a group stand for already: one statement for bulks, one for credits. */
+async function readEarlier(em: EntityManager, group: readonly GroupMember[]): Promise<EarlierRows> {
+  const accountId = group[0]?.request.accountIds[0];
+  const keysOf = (name: 'bulkTransferKey' | 'creditKey') =>
+    group.flatMap(({ request }) => request[name] ?? []);
+  const bulkTransferKeys = keysOf('bulkTransferKey');
+  const creditKeys = keysOf('creditKey');
+  if (accountId === undefined) return { bulkTransfers: [], credits: [] };
+  return {
+    bulkTransfers:
+      bulkTransferKeys.length === 0
+        ? []
+        : await em.find(BulkTransfer, { accountId, idempotencyKey: { $in: bulkTransferKeys } }),
+    credits:
+      creditKeys.length === 0
+        ? []
+        : await em.find(LedgerEntry, { accountId, idempotencyKey: { $in: creditKeys } }),
+  };
+}
+
+/** @throws DomainError ACCOUNT_EXISTS where another took the IBAN meanwhile */
+async function openAccounts(em: EntityManager, accounts: readonly Account[]): Promise<void> {
+  for (const account of accounts) {
+    try {
+      await em.persist(account).flush();
     } catch (error) {
       if (!(error instanceof UniqueConstraintViolationException)) throw error;
       const { iban } = account;
-      const existing = await this.em.fork().findOneOrFail(Account, { iban });
+      const existing = await em.fork({ clear: true }).findOneOrFail(Account, { iban });
       throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
-    }
-  }
-
-  async record({ bulkTransfer, transfers, entries, message }: LedgerRecords): Promise<void> {
-    message.traceparent = currentTraceparent();
-    if (bulkTransfer) this.em.persist(bulkTransfer);
-    this.em.persist([...entries, message]);
-    await this.em.flush();
-    if (!transfers) return;
-    // Thousands of rows that nothing will change again: written by the unit of work, not tracked by it.
-    for (let start = 0; start < transfers.length; start += INSERT_ROWS_MAX) {
-      await this.em.insertMany(Transfer, transfers.slice(start, start + INSERT_ROWS_MAX));
     }
   }
 }

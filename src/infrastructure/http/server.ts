@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ApolloServer } from '@apollo/server';
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled';
 import fastifyApollo from '@as-integrations/fastify';
 import fastifyStatic from '@fastify/static';
 import {
@@ -86,7 +89,12 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     includeStacktraceInErrorResponses: false,
     persistedQueries: false,
     stopOnTerminationSignals: false,
-    plugins: [ApolloServerPluginLandingPageDisabled(), errorPlugin(logger)],
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      // It would wrap the resolver of every field; nothing here may be cached.
+      ApolloServerPluginCacheControlDisabled(),
+      errorPlugin(logger),
+    ],
     logger,
   });
   await apollo.start();

@@ -8,6 +8,14 @@ export interface EventMessage {
   readonly event: CloudEvent;
 }
 
+/** What outbox messages have to tell: a broker takes from it what it carries. */
+export interface Publication {
+  /** Every event in order, made from the ledger as it is taken. */
+  events(): AsyncIterable<EventMessage>;
+  /** Whom the events are about: enough for those who read the ledger themselves. */
+  accountIbans(): Promise<readonly string[]>;
+}
+
 /** Hears that something happened to an account; what, the ledger knows. */
 export type AccountListener = (accountIban: string) => void;
 
@@ -15,14 +23,12 @@ export type AccountListener = (accountIban: string) => void;
 export interface Broker {
   /** Whether events can be published now. */
   readonly isReady: boolean;
-  /** Whether anybody could hear events of a kind: those that nobody could are not made. */
-  carries(kind: EventKind): boolean;
   /**
    * Publishes events in order, many under way at once.
    * @returns once the broker has taken responsibility for every one of them
    * @throws Error where it did not; any number of them may have been published all the same
    */
-  publish(messages: AsyncIterable<EventMessage>): Promise<void>;
+  publish(publication: Publication): Promise<void>;
   /** Calls back for each event about a bulk or a credit, of whichever instance. */
   onEvent(listener: AccountListener): void;
   /** Calls back whenever events can be published again. */

@@ -1,22 +1,15 @@
-import type { AccountListener, Broker, EventMessage } from './broker.js';
-import { type EventKind, INSTANCE_BINDINGS } from './topology.js';
+import type { AccountListener, Broker, Publication } from './broker.js';
 
-const HEARD_KINDS: readonly string[] = INSTANCE_BINDINGS.map((binding) =>
-  binding.slice(0, -'.*'.length),
-);
-
-/** The broker of a server that is alone: what is published is heard by this process, and by nobody else. */
+/**
+ * The broker of a server that is alone: what is published is heard by this process, and by nobody else.
+ * Its listeners read the ledger, so no event is made for them.
+ */
 export class InProcessBroker implements Broker {
   readonly isReady = true;
   readonly #listeners: AccountListener[] = [];
 
-  carries(kind: EventKind): boolean {
-    return HEARD_KINDS.includes(kind);
-  }
-
-  async publish(messages: AsyncIterable<EventMessage>): Promise<void> {
-    for await (const { kind, accountIban } of messages) {
-      if (!this.carries(kind)) continue;
+  async publish(publication: Publication): Promise<void> {
+    for (const accountIban of await publication.accountIbans()) {
       for (const listener of this.#listeners) queueMicrotask(() => listener(accountIban));
     }
   }

@@ -8,17 +8,11 @@ import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
-import type { Broker, EventMessage } from './broker.js';
+import type { EventMessage } from './broker.js';
 import { accountCredited, bulkTransferPerformed, transferPerformed } from './events.js';
 
 /** Transfers read at once: of one bulk, or of several small ones. */
 const TRANSFERS_PAGE = 500;
-
-export interface EventSources {
-  readonly reader: LedgerReader;
-  /** Events of kinds that it does not carry are not made. */
-  readonly broker: Pick<Broker, 'carries'>;
-}
 
 /**
  * The events of messages of one account, in their order: a bulk, its transfers, and what accounts of
@@ -27,7 +21,7 @@ export interface EventSources {
  */
 export async function* eventsOf(
   messages: readonly OutboxMessage[],
-  { reader, broker }: EventSources,
+  reader: LedgerReader,
 ): AsyncIterable<EventMessage> {
   const happened = await readHappenings(messages, reader);
   const transfers = new TransferPages(reader, [...happened.bulkTransfers.values()]);
@@ -39,15 +33,27 @@ export async function* eventsOf(
     }
     const bulk = required(happened.bulkTransfers.get(sequence), 'The bulk transfer does not exist');
     yield bulkTransferPerformed(bulk, happened.account, traceparent);
-    if (broker.carries('transfer.performed')) {
-      for await (const transfer of transfers.of(bulk)) {
-        yield transferPerformed(transfer, happened.account, traceparent);
-      }
+    for await (const transfer of transfers.of(bulk)) {
+      yield transferPerformed(transfer, happened.account, traceparent);
     }
     for (const { entry, receiver } of happened.receipts.get(bulk.id) ?? []) {
       yield accountCredited(entry, receiver, traceparent);
     }
   }
+}
+
+/**
+ * The accounts that messages of one account are about: it, and those that its bulks credited.
+ * @throws Error where they tell of what is not in the ledger
+ */
+export async function accountIbansOf(
+  messages: readonly OutboxMessage[],
+  reader: LedgerReader,
+): Promise<string[]> {
+  const sequences = messages.map(({ sequence }) => sequence);
+  const ibans = await reader.ibansConcerned(messages[0]?.accountId ?? '', sequences);
+  if (ibans.length === 0) throw new Error('The ledger entry does not exist');
+  return ibans;
 }
 
 /** What an account of this server received by a bulk. */

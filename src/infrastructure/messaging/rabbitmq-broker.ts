@@ -12,7 +12,7 @@ import {
   type RecoveringChannelModel,
 } from 'amqplib';
 import type { Logger } from '../observability/logger.js';
-import type { AccountListener, Broker, EventMessage } from './broker.js';
+import type { AccountListener, Broker, EventMessage, Publication } from './broker.js';
 import { CLOUD_EVENTS_JSON } from './events.js';
 import {
   accountIbanOf,
@@ -90,16 +90,11 @@ export class RabbitMqBroker implements Broker {
     if (this.isReady) listener();
   }
 
-  /** Any consumer may bind a queue to any kind. */
-  carries(): boolean {
-    return true;
-  }
-
-  async publish(messages: AsyncIterable<EventMessage>): Promise<void> {
+  async publish(publication: Publication): Promise<void> {
     const channel = this.#channel;
     if (!channel) throw new Error('RabbitMQ is not connected');
     const confirms = new Confirms();
-    for await (const message of messages) {
+    for await (const message of publication.events()) {
       confirms.throwIfRefused();
       channel.publish(
         EXCHANGE.name,

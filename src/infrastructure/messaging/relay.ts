@@ -14,7 +14,7 @@ import { backoffMs } from '../backoff.js';
 import type { Outbox } from '../database/outbox.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
-import { eventsOf } from './outbox-events.js';
+import { accountIbansOf, eventsOf } from './outbox-events.js';
 
 /** Messages that are claimed and not done with. */
 const UNDER_WAY_MAX = 200;
@@ -22,6 +22,9 @@ const UNDER_WAY_MAX = 200;
 /** How long a claimed message is ours; renewed for as long as it is under way. */
 const LEASE_MS = 15_000;
 const LEASE_RENEWAL_MS = 5_000;
+
+/** Between claims at least: what is committed meanwhile goes out together. */
+const CLAIM_PAUSE_MS = 5;
 
 /** Between looks at an outbox that nobody woke us for. */
 const POLL_MS = 1_000;
@@ -85,6 +88,7 @@ export class Relay {
       for (const group of groupsOf(claimed)) this.#enqueue(group);
       // A full claim may have left some behind; where there is no room, whoever is done wakes us.
       if (room === 0 || claimed.length < room) await this.#untilWoken();
+      await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
     await Promise.all(this.#queues.values());
   }
@@ -113,7 +117,10 @@ export class Relay {
   async #publish(group: readonly OutboxMessage[]): Promise<void> {
     const { reader, broker, outbox, clock } = this.ports;
     try {
-      await broker.publish(this.#untilStopped(eventsOf(group, { reader, broker })));
+      await broker.publish({
+        events: () => this.#untilStopped(eventsOf(group, reader)),
+        accountIbans: () => accountIbansOf(group, reader),
+      });
     } catch (error) {
       for (const message of group) await this.#guarded(() => this.#postpone(message, error));
       return;

@@ -1,0 +1,47 @@
+import type { EntityManager } from '@mikro-orm/sql';
+import type { LedgerRecords } from '../../application/ports.js';
+import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import { OutboxMessage } from '../../entities/outbox-message.entity.js';
+import { Transfer, type TransferRecord } from '../../entities/transfer.entity.js';
+import { type AppendTable, appendTableOf } from './append-rows.js';
+import type { Database } from './dialect.js';
+
+/** The tables that every bulk and credit appends to. */
+export class LedgerTables {
+  readonly #bulkTransfers: AppendTable<BulkTransfer>;
+  readonly #entries: AppendTable<LedgerEntry>;
+  readonly #messages: AppendTable<OutboxMessage>;
+  readonly #transfers: AppendTable<TransferRecord>;
+
+  constructor(private readonly database: Database) {
+    const { orm } = database;
+    this.#bulkTransfers = appendTableOf(orm, BulkTransfer);
+    this.#entries = appendTableOf(orm, LedgerEntry);
+    this.#messages = appendTableOf(orm, OutboxMessage);
+    this.#transfers = appendTableOf<TransferRecord>(orm, Transfer);
+  }
+
+  /** Writes the rows of a transaction, those of many units of work together; bulks before what refers to them. */
+  async append(em: EntityManager, records: readonly LedgerRecords[]): Promise<void> {
+    const append = <Row>(table: AppendTable<Row>, rows: Iterable<Row>) =>
+      this.database.appendRows(em, table, rows);
+    await append(
+      this.#bulkTransfers,
+      records.flatMap(({ bulkTransfer }) => bulkTransfer ?? []),
+    );
+    await append(
+      this.#entries,
+      records.flatMap(({ entries }) => entries),
+    );
+    await append(
+      this.#messages,
+      records.map(({ message }) => message),
+    );
+    await append(this.#transfers, transfersOf(records));
+  }
+}
+
+function* transfersOf(records: readonly LedgerRecords[]): Iterable<TransferRecord> {
+  for (const { transfers } of records) if (transfers) yield* transfers;
+}

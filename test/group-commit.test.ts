@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type CreditAccountRequest, makeCreditAccount } from '../src/application/credit-account.js';
+import { makePerformBulkTransfer } from '../src/application/perform-bulk-transfer.js';
+import type { UnitOfWork } from '../src/application/ports.js';
+import type { BulkTransferRequest } from '../src/domain/bulk-transfer.js';
+import { DomainError } from '../src/domain/errors.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
+import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from './setup/builders.js';
+import { startServer, type TestServer } from './setup/server.js';
+
+type Step = { readonly perform: BulkTransferRequest } | { readonly credit: CreditAccountRequest };
+
+/** Amounts that fit, that empty the account, and that are refused; keys that come again; book transfers. */
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .record({
+        amounts: fc.array(fc.constantFrom('0.01', '12.5', '30000', '70000'), {
+          minLength: 1,
+          maxLength: 3,
+        }),
+        key: fc.constantFrom(undefined, undefined, 'a', 'b', 'c'),
+        iban: fc.constantFrom(GLOBEX, ibanOf(1)),
+      })
+      .map(({ amounts, key, iban }) => ({
+        perform: {
+          organizationIban: ACME,
+          idempotencyKey: key,
+          creditTransfers: amounts.map((amount) => ({
+            amount,
+            counterpartyName: 'Bip Bip',
+            counterpartyIban: iban,
+            description: '',
+          })),
+        },
+      })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ amount: fc.constantFrom('5', '25000'), key: fc.constantFrom(undefined, 'a', 'd') })
+      .map(({ amount, key }) => ({
+        credit: { iban: ACME, amount, description: '', idempotencyKey: key },
+      })),
+  },
+);
+
+/** Runs steps on a server's database, at once or one by one, in the order in which units of work came. */
+function useCasesOf({ database }: TestServer) {
+  const unitOfWork = new MikroOrmUnitOfWork(database, 30_000);
+  const order: object[] = [];
+  const reader = new MikroOrmLedgerReader(database.orm);
+  const noting = (step: object): UnitOfWork => ({
+    run: (request, work) => {
+      order.push(step);
+      return unitOfWork.run(request, work);
+    },
+  });
+  const run = async (step: Step): Promise<unknown> => {
+    const ports = { reader, unitOfWork: noting(step), clock: () => new Date() };
+    const rules = { ibanCheck: 'format', transfersMax: 100 } as const;
+    try {
+      if ('credit' in step) {
+        const { account, entry, replayed } = await makeCreditAccount(ports)(step.credit);
+        return { balance: account.balanceMinor, sequence: entry.sequence, replayed };
+      }
+      const { account, bulkTransfer, replayed } = await makePerformBulkTransfer({
+        ...ports,
+        rules,
+      })(step.perform);
+      return { balance: account.balanceMinor, sequence: bulkTransfer.sequence, replayed };
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      const { rejection } = error;
+      return rejection.code === 'INSUFFICIENT_FUNDS' ? rejection : rejection.code;
+    }
+  };
+  return { run, order };
+}
+
+async function historyOf({ client }: TestServer): Promise<unknown> {
+  const entries = `entries(first: 100) { nodes { sequence kind amount { amount } balanceAfter { amount } } }`;
+  return client.data(`{ acme: account(iban: "${ACME}") { sequence balance { amount } ${entries}
+      transfers(first: 100) { nodes { index amount { amount } counterpartyIban } } }
+    globex: account(iban: "${GLOBEX}") { balance { amount } } }`);
+}
+
+test('grouped and one by one, the same requests give the same answers and the same history', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 25 }), async (steps) => {
+      const grouped = await startServer();
+      const oneByOne = await startServer();
+
+      const { run, order } = useCasesOf(grouped);
+      const answers = new Map<object, unknown>();
+      await Promise.all(steps.map(async (each) => answers.set(each, await run(each))));
+      const alone = useCasesOf(oneByOne);
+      for (const each of order) {
+        expect([each, answers.get(each)]).toEqual([each, await alone.run(each as Step)]);
+      }
+
+      expect(await historyOf(grouped)).toEqual(await historyOf(oneByOne));
+    }),
+    { numRuns: 12 },
+  );
+});
+
+test('those who wait for one account are committed together, and each has its own answer', async () => {
+  const { client, database } = await startServer();
+  const commits = countCommits(database);
+
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, (_, number) =>
+      client.perform(aBulk([aTransfer({ amount: '1', description: String(number) })])),
+    ),
+  );
+
+  const balances = answers.map(({ bulkTransfer, account }) => {
+    expect(account.balance.amount).toBe(bulkTransfer.balanceAfter.amount);
+    return account.balance.amount;
+  });
+  expect(new Set(balances).size).toBe(60);
+  expect(commits()).toBeLessThan(40);
+});
+
+/** Transactions of units of work so far: each locks its accounts once. */
+function countCommits({ orm }: TestServer['database']): () => number {
+  const connection = orm.em.getConnection();
+  let count = 0;
+  const commit = connection.commit.bind(connection);
+  connection.commit = async (...args) => {
+    count += 1;
+    await commit(...args);
+  };
+  return () => count;
+}
+
+test('a member that the database refuses fails alone', async () => {
+  const { client, database } = await startServer();
+  const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
+  const unitOfWork = new MikroOrmUnitOfWork(database, 30_000);
+  const reader = new MikroOrmLedgerReader(database.orm);
+  const perform = makePerformBulkTransfer({
+    reader,
+    unitOfWork,
+    clock: () => new Date(),
+    rules: { ibanCheck: 'format', transfersMax: 100 },
+  });
+  const refused = () =>
+    unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) => {
+      // Moves the balance without a line that says so; then a line that is there already.
+      ledger.account(account.id).post(-1n, new Date());
+      throw new Error('a mistake of ours');
+    });
+
+  const outcomes = await Promise.allSettled([
+    perform({ organizationIban: ACME, creditTransfers: [rowOf('1')] }),
+    refused(),
+    perform({ organizationIban: ACME, creditTransfers: [rowOf('2')] }),
+  ]);
+
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(await client.balance(ACME)).toBe('99997.00');
+});
+
+const rowOf = (amount: string) => ({
+  amount,
+  counterpartyName: 'Bip Bip',
+  counterpartyIban: ibanOf(1),
+  description: '',
+});
+
+test('a large bulk and many small ones of one account all find their place', async () => {
+  const { client } = await startServer();
+
+  const answers = await Promise.all([
+    client.perform(aBulk(transfersOf(9_000, '0.01'))),
+    client.perform(aBulk(transfersOf(9_000, '0.01'))),
+    ...Array.from({ length: 30 }, () => client.perform(aBulk([aTransfer()]))),
+  ]);
+
+  expect(answers.every(({ __typename }) => __typename === 'BulkTransferPerformed')).toBe(true);
+  expect(await client.balance(ACME)).toBe('99790.00');
+});

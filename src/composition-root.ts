@@ -11,7 +11,7 @@ import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
-import type { LedgerReader } from './application/ports.js';
+import type { AccountHead, LedgerReader } from './application/ports.js';
 import { seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
@@ -70,7 +70,7 @@ const clock = () => new Date();
 export function composeApplication(
   config: Config,
   database: Database,
-  onCommit?: () => void,
+  onCommit?: (heads: readonly AccountHead[]) => void,
 ): Application {
   const reader = new MikroOrmLedgerReader(database.orm);
   const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, onCommit);
@@ -101,11 +101,14 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const relay = composeRelay(config, database, outbox, broker, logger);
     relay.start();
     stops.push(() => relay.stop());
-    const application = composeApplication(config, database, () => relay.wake());
-    const feeds = new Hub(application.reader, broker, logger);
+    const feeds = new Hub(new MikroOrmLedgerReader(database.orm), broker, logger);
     stops.push(() => feeds.close());
+    const application = composeApplication(config, database, (heads) => {
+      relay.wake();
+      for (const head of heads) feeds.hear(head);
+    });
     await seedDemoCompanies(config, database, logger);
-    const metrics = makeMetrics(outbox);
+    const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application, outbox)),
       reader: application.reader,

@@ -13,10 +13,18 @@ await runProgram(async () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info(`${signal}: stopping`);
-      void runProgram(server.close);
+      void runProgram(server.close).finally(leave);
     });
   }
 });
+
+/** For what is on its way to be written. */
+const LEAVE_MS = 1_000;
+
+/** Everything has been let go of; a connection to somebody who says nothing must not keep the process. */
+function leave(): void {
+  setTimeout(() => process.exit(), LEAVE_MS).unref();
+}
 
 /** @throws ExplainedError where the address can't be had; the server is closed then */
 async function listen({ http, close }: Server, { host, port }: Config): Promise<string> {

@@ -223,7 +223,7 @@ test('what a client gets wrong is its own mistake, and ends nothing else', async
   const codeOf = (name: string) =>
     seen.find(({ id, type }) => id === name && type === 'error')?.payload?.[0]?.extensions?.code;
   await expect.poll(() => codeOf('syntax')).toBe('GRAPHQL_PARSE_FAILED');
-  await expect.poll(() => codeOf('field')).toBe('BAD_USER_INPUT');
+  await expect.poll(() => codeOf('field')).toBe('GRAPHQL_VALIDATION_FAILED');
   // Variables are judged with the operation: the refusal is its result.
   await expect
     .poll(() => seen.find(({ id }) => id === 'variable'))
@@ -256,7 +256,9 @@ test('a database that is away for a while ends no subscription', async () => {
   await expect.poll(() => subscriber.events.length).toBe(1);
 
   await sql('alter table bulk_transfer rename to bulk_transfer_away');
-  // The poll that makes up for lost wake-ups comes upon it.
+  await client.data(
+    `mutation { creditAccount(input: { iban: "${ACME}", amount: "1", description: "" }) { __typename } }`,
+  );
   const complaint = { msg: 'A followed account could not be read; trying again' };
   await expect.poll(() => log).toContainEqual(expect.objectContaining(complaint));
   await sql('alter table bulk_transfer_away rename to bulk_transfer');
@@ -303,26 +305,33 @@ test('a connection has 100 operations at once, and one more is refused', async (
   ]);
 });
 
-test('the same streams come as server-sent events', async () => {
+test('queries and mutations are refused: they go over HTTP, with their idempotency keys', async () => {
   const { client, url } = await startServer();
-  const aborter = new AbortController();
-  const response = await fetch(`${url}/graphql/stream`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
-    body: JSON.stringify({ query: BALANCE, variables: { iban: ACME } }),
-    signal: aborter.signal,
-  });
-  expect(response.headers.get('content-type')).toContain('text/event-stream');
-  let text = '';
-  const reading = (async () => {
-    for await (const chunk of response.body ?? []) text += Buffer.from(chunk).toString();
-  })().catch(() => {});
+  const { socket, seen } = await connectRaw(url);
+  const mutation = `mutation { creditAccount(input: { iban: "${ACME}", amount: "1", description: "" }) {
+    __typename } }`;
 
-  await expect.poll(() => text).toContain('"amount":"100000.00"');
-  await client.perform(aBulk([aTransfer()]));
-  await expect.poll(() => text).toContain('"amount":"99999.00"');
-  aborter.abort();
-  await reading;
+  socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: mutation } }));
+
+  await expect
+    .poll(() => seen.find(({ id }) => id === '1'))
+    .toMatchObject({ type: 'error', payload: [{ extensions: { code: 'BAD_REQUEST' } }] });
+  expect(await client.balance(ACME)).toBe('100000.00');
+});
+
+test('who asks for more than can be answered is closed', async () => {
+  const { client, url } = await startServer();
+  const { socket } = await connectRaw(url);
+  const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
+  const closed = once(socket, 'close');
+
+  for (let id = 1; id <= 2_000; id += 1) {
+    socket.send(JSON.stringify({ id: String(id), type: 'subscribe', payload: { query } }));
+    socket.send(JSON.stringify({ id: String(id), type: 'complete' }));
+  }
+
+  expect((await closed)[0]).toBe(4291);
+  expect(await client.balance(ACME)).toBe('100000.00');
 });
 
 test('a server that stops says so: 1001', async () => {

@@ -3,15 +3,11 @@
  * and reads on from there, whether what it reads is old or new: so there is no seam between replay and
  * live, nothing is missed or repeated, and a slow follower costs no more than a fast one.
  */
-import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { firstPositionOf } from '../domain/postings.js';
 import type { Account } from '../entities/account.entity.js';
-import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
-import type { Transfer } from '../entities/transfer.entity.js';
-import type { AccountFeed, AccountFeeds } from './ports.js';
-
-/** Events after which a long replay lets everyone else have a turn. */
-const BREATH_EVENTS = 50;
+import { sharedTurn } from './event-loop-turn.js';
+import type { AccountFeed, AccountFeeds, FollowedBulkTransfer, FollowedTransfer } from './ports.js';
 
 /** Before what could not be read is read again: a database that fails over ends no subscription. */
 const RETRY_MS = 1_000;
@@ -21,11 +17,11 @@ export function followTransfers(
   feeds: AccountFeeds,
   account: Account,
   after: bigint | undefined,
-): AsyncIterableIterator<Transfer> {
+): AsyncIterableIterator<FollowedTransfer> {
   return follow(feeds.open(account), {
     from: after ?? firstPositionOf(account.sequence + 1n) - 1n,
     read: (feed, position) => feed.transfersAfter(position),
-    placeOf: (transfer) => transfer.position,
+    placeOf: ({ transfer }) => transfer.position,
   });
 }
 
@@ -34,11 +30,11 @@ export function followBulkTransfers(
   feeds: AccountFeeds,
   account: Account,
   after: bigint | undefined,
-): AsyncIterableIterator<BulkTransfer> {
+): AsyncIterableIterator<FollowedBulkTransfer> {
   return follow(feeds.open(account), {
     from: after ?? account.sequence,
     read: (feed, sequence) => feed.bulkTransfersAfter(sequence),
-    placeOf: (bulkTransfer) => bulkTransfer.sequence,
+    placeOf: ({ bulkTransfer }) => bulkTransfer.sequence,
   });
 }
 
@@ -88,7 +84,6 @@ function follow<Item>(feed: AccountFeed, course: Course<Item>): AsyncIterableIte
 
 async function* itemsOf<Item>(feed: AccountFeed, course: Course<Item>): AsyncGenerator<Item> {
   let place = course.from;
-  let sinceBreath = 0;
   try {
     if (course.first !== undefined) yield course.first;
     while (!feed.isClosed) {
@@ -99,11 +94,10 @@ async function* itemsOf<Item>(feed: AccountFeed, course: Course<Item>): AsyncGen
         continue;
       }
       for (const item of items) {
+        await sharedTurn.take();
         if (feed.isClosed) return;
         yield item;
         place = course.placeOf(item);
-        sinceBreath += 1;
-        if (sinceBreath % BREATH_EVENTS === 0) await breathe();
       }
       if (items.length === 0) await feed.changedSince(version);
     }

@@ -55,6 +55,17 @@ export interface UnitOfWork {
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result>;
 }
 
+/** A bulk and the account as it is, read together for all who follow. */
+export interface FollowedBulkTransfer {
+  readonly bulkTransfer: BulkTransfer;
+  readonly account: Account;
+}
+
+/** Likewise a transfer, and what it belongs to. */
+export interface FollowedTransfer extends FollowedBulkTransfer {
+  readonly transfer: Transfer;
+}
+
 /**
  * What goes on in one account, for one who follows it. Whatever followers of the same account read at
  * the same place is read from the database once.
@@ -64,9 +75,9 @@ export interface AccountFeed {
   readonly version: number;
   readonly isClosed: boolean;
   /** The next transfers after a position, in order of position; some, or none if there are none. */
-  transfersAfter(position: bigint): Promise<readonly Transfer[]>;
+  transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]>;
   /** The next bulks after a sequence, in order of sequence; some, or none if there are none. */
-  bulkTransfersAfter(sequence: bigint): Promise<readonly BulkTransfer[]>;
+  bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]>;
   /** The account as it is. */
   account(): Promise<Account>;
   /** Waits until the version is another, or the feed is closed. */
@@ -119,6 +130,13 @@ export interface OutboxReader {
   parked(): Promise<OutboxMessage[]>;
 }
 
+/** How far an account has come. */
+export interface AccountHead {
+  readonly iban: string;
+  /** Of its last ledger entry. */
+  readonly sequence: bigint;
+}
+
 /** Reads what is committed. Lists are newest first unless said otherwise. */
 export interface LedgerReader {
   accountByIban(iban: string): Promise<Account | null>;
@@ -163,8 +181,10 @@ export interface LedgerReader {
   /** Those that exist of what has these sequences in an account, in order of sequence. */
   bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]>;
   entriesAt(accountId: string, sequences: readonly bigint[]): Promise<LedgerEntry[]>;
-  /** IBANs of the account and of those that its bulks credited, as far as they have these sequences. */
-  ibansConcerned(accountId: string, sequences: readonly bigint[]): Promise<string[]>;
+  /** How far accounts have come: those that exist, by id. */
+  sequencesOf(accountIds: readonly string[]): Promise<ReadonlyMap<string, bigint>>;
+  /** What entries with these sequences, and the bulks that they are of, did to accounts of this server. */
+  headsAfter(accountId: string, sequences: readonly bigint[]): Promise<AccountHead[]>;
   /** What bulks credited to accounts of this server. */
   bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]>;
 

@@ -5,11 +5,10 @@ import {
   followBulkTransfers,
   followTransfers,
 } from '../application/follow-account.js';
+import type { FollowedBulkTransfer, FollowedTransfer } from '../application/ports.js';
 import { normaliseIban } from '../domain/iban.js';
 import { type CursorScope, decodeCursor, encodeCursor } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
-import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
-import type { Transfer } from '../entities/transfer.entity.js';
 import { Cursor } from '../schema/scalars.js';
 import {
   BalanceUpdatedType,
@@ -37,12 +36,14 @@ export class SubscriptionResolver {
     },
   })
   transferPerformed(
-    @Root() transfer: Transfer,
+    @Root() { transfer, bulkTransfer, account }: FollowedTransfer,
     @Arg('accountIban', () => String) _accountIban: string,
     @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
     @Ctx() context: RequestContext,
   ): TransferPerformedType {
     forgetEarlierEvents(context);
+    context.loaders.bulkTransfer.prime(bulkTransfer.id, bulkTransfer);
+    context.loaders.account.prime(account.id, account);
     return make(TransferPerformedType, {
       cursor: encodeCursor(transfersOf(transfer.accountId), transfer.position),
       transfer: presentTransfer(transfer),
@@ -57,12 +58,13 @@ export class SubscriptionResolver {
     },
   })
   bulkTransferPerformed(
-    @Root() bulkTransfer: BulkTransfer,
+    @Root() { bulkTransfer, account }: FollowedBulkTransfer,
     @Arg('accountIban', () => String) _accountIban: string,
     @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
     @Ctx() context: RequestContext,
   ): BulkTransferPerformedEventType {
     forgetEarlierEvents(context);
+    context.loaders.account.prime(account.id, account);
     return make(BulkTransferPerformedEventType, {
       cursor: encodeCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer.sequence),
       bulkTransfer: presentBulkTransfer(bulkTransfer),

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
+import type { AccountHead } from '../../src/application/ports.js';
 import type {
   Broker,
   EventMessage,
@@ -28,7 +29,7 @@ function aMessage(kind: EventKind, accountIban: string): EventMessage {
       subject: accountIban,
       time: new Date().toISOString(),
       datacontenttype: 'application/json',
-      data: {},
+      data: { sequence: '7' },
     },
   };
 }
@@ -38,10 +39,10 @@ const publicationOf = (...messages: readonly EventMessage[]): Publication => ({
   async *events() {
     yield* messages;
   },
-  accountIbans: async () =>
+  heads: async () =>
     messages
       .filter(({ kind }) => kind !== 'transfer.performed')
-      .map(({ accountIban }) => accountIban),
+      .map(({ accountIban }) => ({ iban: accountIban, sequence: 7n })),
 });
 
 async function start(name: string): Promise<Broker> {
@@ -54,8 +55,8 @@ async function start(name: string): Promise<Broker> {
 
 test.each(Object.keys(BROKERS))('%s tells of bulks and credits, not of transfers', async (name) => {
   const broker = await start(name);
-  const heard: string[] = [];
-  broker.onEvent((iban) => heard.push(iban));
+  const heard: AccountHead[] = [];
+  broker.onEvent((head) => heard.push(head));
 
   expect(broker.isReady).toBe(true);
   await broker.publish(
@@ -66,7 +67,12 @@ test.each(Object.keys(BROKERS))('%s tells of bulks and credits, not of transfers
     ),
   );
 
-  await expect.poll(() => heard).toEqual(['A', 'C']);
+  await expect
+    .poll(() => heard)
+    .toEqual([
+      { iban: 'A', sequence: 7n },
+      { iban: 'C', sequence: 7n },
+    ]);
 });
 
 test.each(Object.keys(BROKERS))('%s fails as a whole where its messages do', async (name) => {
@@ -76,7 +82,7 @@ test.each(Object.keys(BROKERS))('%s fails as a whole where its messages do', asy
       yield aMessage('bulk-transfer.performed', 'A');
       throw new Error('The ledger does not answer');
     },
-    accountIbans: () => Promise.reject(new Error('The ledger does not answer')),
+    heads: () => Promise.reject(new Error('The ledger does not answer')),
   };
 
   await expect(broker.publish(broken)).rejects.toThrow('The ledger does not answer');

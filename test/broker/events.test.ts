@@ -133,6 +133,54 @@ test('bulks are taken while the broker is down, readiness says so, and events go
   await expect.poll(() => idsOf(consumer, BULK)).toEqual([bulkTransfer.id]);
 });
 
+test('while the broker is down, those who follow on the same server hear at once', async () => {
+  const server = await startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
+  const balance = subscribe(
+    server.url,
+    `subscription { balanceUpdated(accountIban: "${ACME}") { balance { amount } } }`,
+  );
+  await expect.poll(() => balance.events.length).toBe(1);
+
+  await server.client.perform(aBulk([aTransfer({ amount: '1' })]));
+
+  // Well before the poll that makes up for a lost wake-up.
+  await expect.poll(() => balance.events.length, { timeout: 2_000 }).toBe(2);
+});
+
+/** A broker behind a network that a test can jam. */
+async function startBehindProxy() {
+  const { hostname, port, username, password } = new URL(AMQP_URL);
+  const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
+  return { proxy, amqpUrl: `amqp://${username}:${password}@127.0.0.1:${proxy.port}` };
+}
+
+test('a broker that says nothing holds up no stop', async () => {
+  const { proxy, amqpUrl } = await startBehindProxy();
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const server = await startProcess({ DATABASE_URL: database.url, AMQP_URL: amqpUrl });
+  await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
+
+  proxy.jam('from-target', 0);
+  await server.client.perform(aBulk([aTransfer()]));
+  const start = Date.now();
+
+  expect(await server.stop()).toBe(0);
+  expect(Date.now() - start).toBeLessThan(15_000);
+});
+
+test('a handshake that nobody answers is tried again', async () => {
+  const { proxy, amqpUrl } = await startBehindProxy();
+  proxy.jam('from-target', 0);
+  const server = await startServer({ AMQP_URL: amqpUrl });
+  await server.client.perform(aBulk([aTransfer()]));
+  expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+
+  proxy.jam('from-target', Infinity);
+
+  await untilPublished(server);
+});
+
 test('connections cut under load: every event arrives', async () => {
   const consumer = await startConsumer();
   const { hostname, port, username, password } = new URL(AMQP_URL);

@@ -2,7 +2,12 @@
  * The ledger inside a group of units of work: each is judged in its turn, in memory, on the balances
  * that those before it left. One that is refused leaves no trace, for it works on copies.
  */
-import type { LedgerRecords, LockedLedger, LockRequest } from '../../application/ports.js';
+import type {
+  AccountHead,
+  LedgerRecords,
+  LockedLedger,
+  LockRequest,
+} from '../../application/ports.js';
 import { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
@@ -52,6 +57,14 @@ export class GroupLedger {
     } catch (error) {
       return { error };
     }
+  }
+
+  /** The accounts that were opened or posted to, as they are now. */
+  get heads(): AccountHead[] {
+    const entries = this.records.flatMap(({ entries }) => entries);
+    const posted = new Set(entries.map(({ accountId }) => accountId));
+    const changed = [...this.accounts.values()].filter(({ id }) => posted.has(id));
+    return [...this.openedAccounts, ...changed].map(({ iban, sequence }) => ({ iban, sequence }));
   }
 
   account(id: string): Account {

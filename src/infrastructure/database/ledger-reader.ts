@@ -3,6 +3,7 @@ import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { parse } from 'uuid';
 import type {
+  AccountHead,
   EntryTotals,
   LedgerReader,
   SequenceRange,
@@ -212,15 +213,25 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#em.find(LedgerEntry, where, { orderBy: { sequence: 'asc' } });
   }
 
-  async ibansConcerned(accountId: string, sequences: readonly bigint[]): Promise<string[]> {
-    const rows: { iban: string }[] = await this.#em.getConnection().execute(
-      `select distinct account.iban from ledger_entry own
+  async sequencesOf(accountIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+    const accounts = await this.#em.find(
+      Account,
+      { id: { $in: [...accountIds] } },
+      { fields: ['sequence'] },
+    );
+    return new Map(accounts.map(({ id, sequence }) => [id, sequence]));
+  }
+
+  async headsAfter(accountId: string, sequences: readonly bigint[]): Promise<AccountHead[]> {
+    const rows: { iban: string; head: number | string }[] = await this.#em.getConnection().execute(
+      `select account.iban, max(coalesce(entry.sequence, own.sequence)) as head from ledger_entry own
         left join ledger_entry entry on entry.bulk_transfer_id = own.bulk_transfer_id
         join account on account.id = coalesce(entry.account_id, own.account_id)
-        where own.account_id = ? and own.sequence in (${sequences.join(',')})`,
+        where own.account_id = ? and own.sequence in (${sequences.join(',')})
+        group by account.iban`,
       [Buffer.from(parse(accountId))],
     );
-    return rows.map(({ iban }) => iban);
+    return rows.map(({ iban, head }) => ({ iban, sequence: BigInt(head) }));
   }
 
   async bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]> {

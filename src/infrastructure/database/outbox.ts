@@ -27,17 +27,21 @@ const PRUNE_ROWS_MAX = 1_000;
  */
 const DUE_AHEAD_MAX_MS = 120_000;
 
-/** What became of an attempt to publish; attempts is how many failed. */
-export interface Postponement {
+/** An attempt that failed. */
+interface Failure {
+  /** How many failed by now. */
   readonly attempts: number;
-  readonly dueAt: Date;
+  /** The end of the caller's lease, as it is in the row: who lost it changes nothing. */
+  readonly lease: Date;
   readonly error: string;
 }
 
-export interface Parking {
-  readonly attempts: number;
+export interface Postponement extends Failure {
+  readonly dueAt: Date;
+}
+
+export interface Parking extends Failure {
   readonly at: Date;
-  readonly error: string;
 }
 
 export class Outbox implements OutboxReader {
@@ -50,31 +54,38 @@ export class Outbox implements OutboxReader {
   /**
    * Takes messages that are due, oldest first.
    * @param leaseMs how long they are the caller's
+   * @returns them, with the end of the lease as their dueAt
    */
   async claim(now: Date, messagesMax: number, leaseMs: number): Promise<OutboxMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
     // A relay that finds nothing costs one look at an index, and no transaction.
     const isAnyDue = await this.#em.findOne(OutboxMessage, isDue, { fields: ['id'] });
     if (!isAnyDue) return [];
-    return this.#em.transactional(async (em) => {
-      const messages = await em.find(OutboxMessage, isDue, {
+    const lease = new Date(now.getTime() + leaseMs);
+    const messages = await this.#em.transactional(async (em) => {
+      const due = await em.find(OutboxMessage, isDue, {
         lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE,
         orderBy: { dueAt: 'asc', id: 'asc' },
         limit: messagesMax,
       });
-      // Another relay was faster.
-      if (messages.length === 0) return [];
-      const ids = messages.map(({ id }) => id);
-      const leaseEnd = new Date(now.getTime() + leaseMs);
-      await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, { dueAt: leaseEnd });
-      return messages;
+      const ids = due.map(({ id }) => id);
+      // None, where another relay was faster.
+      if (ids.length > 0) {
+        await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, { dueAt: lease });
+      }
+      return due;
     });
+    for (const message of messages) message.dueAt = lease;
+    return messages;
   }
 
-  /** Keeps messages that take long to publish. */
-  async extendLeases(ids: readonly string[], leaseEnd: Date): Promise<void> {
-    const isUnderWay = { id: { $in: [...ids] }, publishedAt: null, parkedAt: null };
-    await this.#em.nativeUpdate(OutboxMessage, isUnderWay, { dueAt: leaseEnd });
+  /** Keeps messages that take long to publish: those that are still the caller's. */
+  async extendLease(ids: readonly string[], lease: Date, until: Date): Promise<void> {
+    await this.#em.nativeUpdate(
+      OutboxMessage,
+      { id: { $in: [...ids] }, dueAt: lease },
+      { dueAt: until },
+    );
   }
 
   async markPublished(ids: readonly string[], at: Date): Promise<void> {
@@ -82,27 +93,25 @@ export class Outbox implements OutboxReader {
     await this.#em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, done);
   }
 
-  /** Gives a claimed message back, as if it had not been taken. */
-  async release(id: string): Promise<void> {
-    await this.#em.nativeUpdate(OutboxMessage, { id, publishedAt: null }, { dueAt: DUE_AT_ONCE });
-  }
-
-  /** Tries a message again later. */
-  async postpone(id: string, { attempts, dueAt, error }: Postponement): Promise<void> {
+  /** Gives claimed messages back, as if they had not been taken. */
+  async release(ids: readonly string[], lease: Date): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
-      { id, publishedAt: null },
-      { attempts, dueAt, lastError: cut(error) },
+      { id: { $in: [...ids] }, dueAt: lease },
+      { dueAt: DUE_AT_ONCE },
     );
   }
 
-  /** Gives a message up, until an operator puts it back. */
-  async park(id: string, { attempts, at, error }: Parking): Promise<void> {
-    await this.#em.nativeUpdate(
-      OutboxMessage,
-      { id, publishedAt: null },
-      { attempts, dueAt: null, parkedAt: at, lastError: cut(error) },
-    );
+  /** Tries a claimed message again later. */
+  async postpone(id: string, { attempts, lease, dueAt, error }: Postponement): Promise<void> {
+    const outcome = { attempts, dueAt, lastError: cut(error) };
+    await this.#em.nativeUpdate(OutboxMessage, { id, dueAt: lease }, outcome);
+  }
+
+  /** Gives a claimed message up, until an operator puts it back. */
+  async park(id: string, { attempts, lease, at, error }: Parking): Promise<void> {
+    const outcome = { attempts, dueAt: null, parkedAt: at, lastError: cut(error) };
+    await this.#em.nativeUpdate(OutboxMessage, { id, dueAt: lease }, outcome);
   }
 
   /** Deletes messages that were published before a moment. @returns how many */

@@ -19,7 +19,12 @@ import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promi
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import { Semaphore } from 'async-mutex';
-import type { LockedLedger, LockRequest, UnitOfWork } from '../../application/ports.js';
+import type {
+  AccountHead,
+  LockedLedger,
+  LockRequest,
+  UnitOfWork,
+} from '../../application/ports.js';
 import { DomainError } from '../../domain/errors.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
@@ -50,8 +55,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   constructor(
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
-    /** Hears that there may be something in the outbox. */
-    private readonly onCommit: () => void = () => {},
+    /** Hears which accounts have something new, and that the outbox has. */
+    private readonly onCommit: (heads: readonly AccountHead[]) => void = () => {},
   ) {
     this.#turns = new Semaphore(database.writersMax);
     this.#tables = new LedgerTables(database);
@@ -100,8 +105,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   async #runGroup(group: readonly PendingMember[], attempt: number): Promise<void> {
     if (group.length === 0) return;
     try {
-      const outcomes = await this.#commitTogether(group);
-      this.onCommit();
+      const { outcomes, heads } = await this.#commitTogether(group);
+      if (heads.length > 0) this.onCommit(heads);
       for (const [index, member] of group.entries()) member.settle(outcomes[index] ?? lost());
     } catch (error) {
       if (this.database.isContention(error)) return this.#runAgain(group, attempt);
@@ -129,18 +134,19 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
    * One transaction.
    * @throws CommitError where it is unknown whether it was committed; anything else was rolled back
    */
-  async #commitTogether(group: readonly GroupMember[]): Promise<readonly Outcome[]> {
+  async #commitTogether(group: readonly GroupMember[]): Promise<Committed> {
     const em = this.database.orm.em.fork();
     await em.begin();
-    let outcomes: readonly Outcome[];
+    let committed: Committed;
     try {
       const ids = group.flatMap(({ request }) => request.accountIds);
       const accounts = await lockAccounts(em, ids);
       const ledger = new GroupLedger(accounts, await readEarlier(em, group));
-      outcomes = group.map((member) => ledger.judge(member));
-      if (ledger.records.length === 0 && ledger.openedAccounts.length === 0) {
+      const outcomes = group.map((member) => ledger.judge(member));
+      committed = { outcomes, heads: ledger.heads };
+      if (committed.heads.length === 0) {
         await em.rollback();
-        return outcomes;
+        return committed;
       }
       await openAccounts(em, ledger.openedAccounts);
       await em.flush();
@@ -156,8 +162,15 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       if (this.database.isContention(error)) throw error;
       throw new CommitError('The commit failed', { cause: error });
     }
-    return outcomes;
+    return committed;
   }
+}
+
+/** What a group came to. */
+interface Committed {
+  readonly outcomes: readonly Outcome[];
+  /** Of the accounts that were opened or posted to. */
+  readonly heads: readonly AccountHead[];
 }
 
 /** Whether the transaction was committed is unknown. */

@@ -24,7 +24,8 @@ import type { Logger } from '../observability/logger.js';
 import { withTraceparent } from '../observability/trace-context.js';
 import { errorPlugin, formatError, maskedError } from './graphql-errors.js';
 import { LANDING_PAGE } from './landing-page.js';
-import { serveStreams } from './streams.js';
+import { serveServerSentEvents } from './server-sent-events.js';
+import { serveWebSocket } from './websocket.js';
 
 export interface HttpServerPorts {
   readonly schema: GraphQLSchema;
@@ -106,7 +107,8 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
       idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
     }),
   });
-  serveStreams(app, { schema, logger, contextOf });
+  serveWebSocket(app, { schema, logger, contextOf });
+  serveServerSentEvents(app, { schema, logger, contextOf });
 
   const sdl = sdlOf(schema);
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));

@@ -1,3 +1,4 @@
+import type { AccountHead } from '../../application/ports.js';
 import type { CloudEvent } from './events.js';
 import type { EventKind } from './topology.js';
 
@@ -12,12 +13,12 @@ export interface EventMessage {
 export interface Publication {
   /** Every event in order, made from the ledger as it is taken. */
   events(): AsyncIterable<EventMessage>;
-  /** Whom the events are about: enough for those who read the ledger themselves. */
-  accountIbans(): Promise<readonly string[]>;
+  /** How far the accounts have come that the events are about: enough for those who read the ledger. */
+  heads(): Promise<readonly AccountHead[]>;
 }
 
 /** Hears that something happened to an account; what, the ledger knows. */
-export type AccountListener = (accountIban: string) => void;
+export type AccountListener = (head: AccountHead) => void;
 
 /** Carries events to whoever consumes them, and tells every instance which accounts they are about. */
 export interface Broker {

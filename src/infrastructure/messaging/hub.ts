@@ -1,7 +1,12 @@
-import type { AccountFeed, AccountFeeds, LedgerReader } from '../../application/ports.js';
+import type {
+  AccountFeed,
+  AccountFeeds,
+  AccountHead,
+  FollowedBulkTransfer,
+  FollowedTransfer,
+  LedgerReader,
+} from '../../application/ports.js';
 import type { Account } from '../../entities/account.entity.js';
-import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
-import type { Transfer } from '../../entities/transfer.entity.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker } from './broker.js';
 
@@ -14,28 +19,63 @@ const READS_KEPT_MAX = 8;
 /** Between looks that no event asked for: what makes up for a wake-up that was lost. */
 const POLL_MS = 5_000;
 
+/** Accounts in one look. */
+const POLL_ACCOUNTS_MAX = 500;
+
 /**
- * Wakes those who follow an account when the broker tells of it, whichever instance performed the bulk.
- * Events are wake-ups alone: what happened is read from the ledger, so that none can be lost.
+ * Wakes those who follow an account when a commit of this process or the broker tells of it, whichever
+ * instance performed the bulk. Events are wake-ups alone: what happened is read from the ledger, so that
+ * none can be lost.
  */
 export class Hub implements AccountFeeds {
+  /** By IBAN. */
   readonly #accounts = new Map<string, FollowedAccount>();
   readonly #poll: NodeJS.Timeout;
+  #isLooking = false;
 
   constructor(
     private readonly reader: LedgerReader,
     broker: Broker,
     private readonly logger: Logger,
   ) {
-    broker.onEvent((iban) => this.#accounts.get(iban)?.hear());
-    this.#poll = setInterval(() => {
-      for (const account of this.#accounts.values()) account.hear();
-    }, POLL_MS);
+    broker.onEvent((head) => this.hear(head));
+    // What others did while the broker was away.
+    broker.onReady(() => void this.#look());
+    this.#poll = setInterval(() => void this.#look(), POLL_MS);
     this.#poll.unref();
   }
 
-  open({ id, iban }: Account): AccountFeed {
-    const followed = this.#accounts.get(iban) ?? new FollowedAccount(id, this.reader, this.logger);
+  get subscriptionCount(): number {
+    return [...this.#accounts.values()].reduce((sum, { feeds }) => sum + feeds.size, 0);
+  }
+
+  /** Something happened to an account. */
+  hear({ iban, sequence }: AccountHead): void {
+    this.#accounts.get(iban)?.hear(sequence);
+  }
+
+  /** Wakes those who follow an account that came further than was heard of. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const accounts = [...this.#accounts.values()];
+    try {
+      for (let start = 0; start < accounts.length; start += POLL_ACCOUNTS_MAX) {
+        const some = accounts.slice(start, start + POLL_ACCOUNTS_MAX);
+        const sequences = await this.reader.sequencesOf(some.map(({ id }) => id));
+        for (const account of some) account.hear(sequences.get(account.id) ?? 0n);
+      }
+    } catch (error) {
+      this.logger.error({ err: error }, 'Followed accounts could not be looked at; trying again');
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  open(account: Account): AccountFeed {
+    const { iban } = account;
+    const followed =
+      this.#accounts.get(iban) ?? new FollowedAccount(account, this.reader, this.logger);
     this.#accounts.set(iban, followed);
     const feed = new Feed(followed, () => {
       followed.feeds.delete(feed);
@@ -57,32 +97,54 @@ export class Hub implements AccountFeeds {
 /** An account with followers, and what they read of it since it last changed. */
 class FollowedAccount {
   readonly feeds = new Set<Feed>();
+  readonly id: string;
   version = 0;
+  /** How far its followers know it to be. */
+  #sequence: bigint;
   readonly #reads = new Map<string, Promise<unknown>>();
 
   constructor(
-    private readonly id: string,
+    { id, sequence }: Account,
     private readonly reader: LedgerReader,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.id = id;
+    this.#sequence = sequence;
+  }
 
-  hear(): void {
+  /** It has come so far, of which more than one may tell. */
+  hear(sequence: bigint): void {
+    if (sequence <= this.#sequence) return;
+    this.#sequence = sequence;
     this.version += 1;
     this.#reads.clear();
     for (const feed of this.feeds) feed.wake();
   }
 
-  transfersAfter(position: bigint): Promise<readonly Transfer[]> {
+  transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]> {
     return this.#readOnce(`transfers ${position}`, async () => {
       const range = { size: READ_MAX, fromEnd: true, before: position };
-      return (await this.reader.transfers(this.id, {}, range)).nodes.toReversed();
+      const transfers = (await this.reader.transfers(this.id, {}, range)).nodes.toReversed();
+      const bulkIds = [...new Set(transfers.map(({ bulkTransferId }) => bulkTransferId))];
+      const [account, bulks] = await Promise.all([
+        this.account(),
+        this.reader.bulkTransfersById(bulkIds),
+      ]);
+      const byId = new Map(bulks.map((bulk) => [bulk?.id, bulk]));
+      return transfers.map((transfer) => {
+        const bulkTransfer = byId.get(transfer.bulkTransferId);
+        if (!bulkTransfer) throw new Error('A transfer is of no bulk');
+        return { transfer, bulkTransfer, account };
+      });
     });
   }
 
-  bulkTransfersAfter(sequence: bigint): Promise<readonly BulkTransfer[]> {
+  bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
     return this.#readOnce(`bulks ${sequence}`, async () => {
       const range = { size: READ_MAX, fromEnd: true, before: sequence };
-      return (await this.reader.bulkTransfers(this.id, range)).nodes.toReversed();
+      const page = await this.reader.bulkTransfers(this.id, range);
+      const account = await this.account();
+      return page.nodes.toReversed().map((bulkTransfer) => ({ bulkTransfer, account }));
     });
   }
 
@@ -124,11 +186,11 @@ class Feed implements AccountFeed {
     return this.followed.version;
   }
 
-  transfersAfter(position: bigint): Promise<readonly Transfer[]> {
+  transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]> {
     return this.followed.transfersAfter(position);
   }
 
-  bulkTransfersAfter(sequence: bigint): Promise<readonly BulkTransfer[]> {
+  bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
     return this.followed.bulkTransfersAfter(sequence);
   }
 

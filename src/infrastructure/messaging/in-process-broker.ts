@@ -9,8 +9,8 @@ export class InProcessBroker implements Broker {
   readonly #listeners: AccountListener[] = [];
 
   async publish(publication: Publication): Promise<void> {
-    for (const accountIban of await publication.accountIbans()) {
-      for (const listener of this.#listeners) queueMicrotask(() => listener(accountIban));
+    for (const head of await publication.heads()) {
+      for (const listener of this.#listeners) queueMicrotask(() => listener(head));
     }
   }
 

@@ -2,7 +2,7 @@
  * Makes the events of outbox messages, which carry ids alone, from the ledger. What many messages tell
  * of is read together, and a large bulk page by page: memory is bounded whatever its size.
  */
-import type { LedgerReader } from '../../application/ports.js';
+import type { AccountHead, LedgerReader } from '../../application/ports.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
@@ -43,17 +43,18 @@ export async function* eventsOf(
 }
 
 /**
- * The accounts that messages of one account are about: it, and those that its bulks credited.
+ * How far the accounts have come that messages of one account are about: it, and those that its bulks
+ * credited.
  * @throws Error where they tell of what is not in the ledger
  */
-export async function accountIbansOf(
+export async function headsOf(
   messages: readonly OutboxMessage[],
   reader: LedgerReader,
-): Promise<string[]> {
+): Promise<AccountHead[]> {
   const sequences = messages.map(({ sequence }) => sequence);
-  const ibans = await reader.ibansConcerned(messages[0]?.accountId ?? '', sequences);
-  if (ibans.length === 0) throw new Error('The ledger entry does not exist');
-  return ibans;
+  const heads = await reader.headsAfter(messages[0]?.accountId ?? '', sequences);
+  if (heads.length === 0) throw new Error('The ledger entry does not exist');
+  return heads;
 }
 
 /** What an account of this server received by a bulk. */

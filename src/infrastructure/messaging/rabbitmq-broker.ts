@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ChannelModel,
   type ConfirmChannel,
+  type ConsumeMessage,
   connect,
   type Options,
   type RecoveringChannelModel,
@@ -27,6 +28,10 @@ const UNCONFIRMED_MAX = 500;
 
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MAX_MS = 5_000;
+
+/** A connection that is not there by then is tried anew: heartbeats begin after the handshake alone. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** A broker that says nothing for so long has not taken what it was sent. */
 const CONFIRM_TIMEOUT_MS = 10_000;
@@ -49,12 +54,17 @@ export class RabbitMqBroker implements Broker {
   static async start(url: string, logger: Logger): Promise<RabbitMqBroker> {
     const broker = new RabbitMqBroker(logger);
     const connection = await connect(withHeartbeat(url), {
+      timeout: HANDSHAKE_TIMEOUT_MS,
       clientProperties: { connection_name: 'virement' },
       recovery: {
         initialDelay: RECONNECT_FIRST_MS,
         maxDelay: RECONNECT_MAX_MS,
         waitForConnect: false,
-        setup: (model: ChannelModel) => broker.#openChannel(model),
+        setup: (model: ChannelModel) => {
+          // amqplib listens only once this is done; a connection that breaks before would end the process.
+          model.on('error', () => {});
+          return broker.#openChannel(model);
+        },
       },
     });
     connection.on('error', () => {});
@@ -111,12 +121,14 @@ export class RabbitMqBroker implements Broker {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#channel = undefined;
-    await this.#connection?.close();
+    // A broker that says nothing does not say goodbye either.
+    await Promise.race([
+      this.#connection?.close(),
+      sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
+    ]);
   }
 
   async #openChannel(model: ChannelModel): Promise<void> {
-    // amqplib listens to a connection only once this is done; one that breaks before would end the process.
-    model.on('error', () => {});
     const channel = await model.createConfirmChannel();
     // A channel that the server closes tells why before it closes.
     channel.on('error', (error: Error) => {
@@ -136,7 +148,7 @@ export class RabbitMqBroker implements Broker {
       (message) => {
         // A queue that the server took away: everything is asserted anew.
         if (message === null) void channel.close().catch(() => {});
-        else this.#hear(message.fields.routingKey);
+        else this.#hear(message);
       },
       { noAck: true },
     );
@@ -161,8 +173,21 @@ export class RabbitMqBroker implements Broker {
     for (const listener of this.#readyListeners) listener();
   }
 
-  #hear(key: string): void {
-    for (const listener of this.#eventListeners) listener(accountIbanOf(key));
+  #hear({ fields, content }: ConsumeMessage): void {
+    const sequence = sequenceOf(content);
+    // Anyone may publish to an exchange: what is no event of ours tells nothing.
+    if (sequence === undefined) return;
+    const head = { iban: accountIbanOf(fields.routingKey), sequence };
+    for (const listener of this.#eventListeners) listener(head);
+  }
+}
+
+/** How far the account has come that an event is about. */
+function sequenceOf(content: Buffer): bigint | undefined {
+  try {
+    return BigInt(JSON.parse(content.toString()).data.sequence);
+  } catch {
+    return undefined;
   }
 }
 

@@ -14,7 +14,7 @@ import { backoffMs } from '../backoff.js';
 import type { Outbox } from '../database/outbox.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
-import { accountIbansOf, eventsOf } from './outbox-events.js';
+import { eventsOf, headsOf } from './outbox-events.js';
 
 /** Messages that are claimed and not done with. */
 const UNDER_WAY_MAX = 200;
@@ -52,8 +52,8 @@ export interface RelayPorts {
 
 export class Relay {
   readonly #stopping = new AbortController();
-  /** Ids of the messages that are claimed and not done with. */
-  readonly #underWay = new Set<string>();
+  /** Messages that are claimed and not done with. */
+  readonly #underWay = new Set<OutboxMessage>();
   /** By account: done when all that it has under way is. */
   readonly #queues = new Map<string, Promise<void>>();
   #isAwake = false;
@@ -102,11 +102,11 @@ export class Relay {
   /** Publishes messages of one account after those that it has under way. */
   #enqueue(group: readonly OutboxMessage[]): void {
     const accountId = group[0]?.accountId ?? '';
-    for (const { id } of group) this.#underWay.add(id);
+    for (const message of group) this.#underWay.add(message);
     const before = this.#queues.get(accountId) ?? Promise.resolve();
     const done = before.then(async () => {
       await this.#publish(group);
-      for (const { id } of group) this.#underWay.delete(id);
+      for (const message of group) this.#underWay.delete(message);
       if (this.#queues.get(accountId) === done) this.#queues.delete(accountId);
       this.wake();
     });
@@ -119,30 +119,45 @@ export class Relay {
     try {
       await broker.publish({
         events: () => this.#untilStopped(eventsOf(group, reader)),
-        accountIbans: () => accountIbansOf(group, reader),
+        heads: () => headsOf(group, reader),
       });
     } catch (error) {
-      for (const message of group) await this.#guarded(() => this.#postpone(message, error));
+      await this.#guarded(() => this.#takeBack(group, error));
       return;
     }
     const ids = group.map(({ id }) => id);
     await this.#guarded(() => outbox.markPublished(ids, clock()));
   }
 
-  /** A broker that went away, or a stop, is no failure of the message: only others count. */
-  async #postpone(message: OutboxMessage, error: unknown): Promise<void> {
-    const { outbox, broker, clock, logger } = this.ports;
-    const { id, type } = message;
-    if (!broker.isReady || this.#stopping.signal.aborted) return outbox.release(id);
-    const reason = error instanceof Error ? error.message : String(error);
-    const attempts = message.attempts + 1;
-    if (attempts >= ATTEMPTS_MAX) {
-      logger.error({ outboxMessageId: id, type, attempts, reason }, 'Outbox message parked');
-      return outbox.park(id, { attempts, at: clock(), error: reason });
+  /** A broker that went away, or a stop, is no failure of the messages: only others count. */
+  async #takeBack(group: readonly OutboxMessage[], error: unknown): Promise<void> {
+    const { outbox, broker } = this.ports;
+    if (broker.isReady && !this.#stopping.signal.aborted) {
+      for (const message of group) await this.#postpone(message, error);
+      return;
     }
-    logger.warn({ outboxMessageId: id, type, attempts, reason }, 'Not published; trying again');
+    for (const [lease, messages] of byLease(group)) {
+      const ids = messages.map(({ id }) => id);
+      await outbox.release(ids, lease);
+    }
+  }
+
+  async #postpone(message: OutboxMessage, cause: unknown): Promise<void> {
+    const { outbox, clock, logger } = this.ports;
+    const { id, type } = message;
+    const error = cause instanceof Error ? cause.message : String(cause);
+    const failure = { attempts: message.attempts + 1, lease: leaseOf(message), error };
+    const { attempts } = failure;
+    if (attempts >= ATTEMPTS_MAX) {
+      logger.error({ outboxMessageId: id, type, attempts, reason: error }, 'Outbox message parked');
+      return outbox.park(id, { ...failure, at: clock() });
+    }
+    logger.warn(
+      { outboxMessageId: id, type, attempts, reason: error },
+      'Not published; trying again',
+    );
     const dueAt = new Date(clock().getTime() + backoffMs(attempts, BACKOFF));
-    return outbox.postpone(id, { attempts, dueAt, error: reason });
+    return outbox.postpone(id, { ...failure, dueAt });
   }
 
   async *#untilStopped(events: AsyncIterable<EventMessage>): AsyncIterable<EventMessage> {
@@ -169,8 +184,14 @@ export class Relay {
     while (!this.#stopping.signal.aborted) {
       await pause(LEASE_RENEWAL_MS, this.#stopping.signal);
       if (this.#underWay.size === 0) continue;
-      const leaseEnd = new Date(clock().getTime() + LEASE_MS);
-      await this.#guarded(() => outbox.extendLeases([...this.#underWay], leaseEnd));
+      const until = new Date(clock().getTime() + LEASE_MS);
+      for (const [lease, messages] of byLease([...this.#underWay])) {
+        const ids = messages.map(({ id }) => id);
+        await this.#guarded(async () => {
+          await outbox.extendLease(ids, lease, until);
+          for (const message of messages) message.dueAt = until;
+        });
+      }
     }
   }
 
@@ -213,4 +234,15 @@ function groupsOf(messages: readonly OutboxMessage[]): OutboxMessage[][] {
     else groups.set(key, [message]);
   }
   return [...groups.values()];
+}
+
+function leaseOf({ dueAt }: OutboxMessage): Date {
+  if (dueAt === null) throw new Error('The message was not claimed');
+  return dueAt;
+}
+
+/** Messages that were claimed together have one lease. */
+function byLease(messages: readonly OutboxMessage[]): [Date, OutboxMessage[]][] {
+  const byTime = Map.groupBy(messages, (message) => leaseOf(message).getTime());
+  return [...byTime].map(([time, ofLease]) => [new Date(time), ofLease]);
 }

@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { OutboxReader } from '../../application/ports.js';
 
-/** What Prometheus asks for: the process, and the outbox as it is when asked. */
-export function makeMetrics(outbox: OutboxReader): Registry {
+/** What Prometheus asks for: the process, and the outbox and subscriptions as they are when asked. */
+export function makeMetrics(outbox: OutboxReader, subscriptionCount: () => number): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
@@ -22,7 +22,17 @@ export function makeMetrics(outbox: OutboxReader): Registry {
     registers: [registry],
     async collect() {
       const { oldestDueSince } = await outbox.counts();
-      this.set(oldestDueSince ? (Date.now() - oldestDueSince.getTime()) / 1_000 : 0);
+      // An account's time may be ahead of ours.
+      const ageMs = oldestDueSince ? Date.now() - oldestDueSince.getTime() : 0;
+      this.set(Math.max(ageMs, 0) / 1_000);
+    },
+  });
+  new Gauge({
+    name: 'virement_subscriptions',
+    help: 'Subscriptions under way.',
+    registers: [registry],
+    collect() {
+      this.set(subscriptionCount());
     },
   });
   return registry;

@@ -1,0 +1,154 @@
+/**
+ * Subscriptions as server-sent events on /graphql/stream, for those behind proxies that break
+ * WebSocket: the distinct connections mode of the GraphQL over SSE protocol, which graphql-sse's client
+ * speaks. Source: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+ *
+ * Written here, for graphql-sse's own server takes all that there is to send at once: this one takes an
+ * event when the reader has room for it.
+ */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe } from 'graphql';
+import { z } from 'zod';
+import { presentResult } from './graphql-errors.js';
+import { KEEP_ALIVE_MS, prepareSubscription, type StreamPorts, whenStuck } from './streams.js';
+
+/** A request as POST has it in its body; GET, which EventSource knows alone, has it in its address. */
+const streamRequest = z.object({
+  query: z.string(),
+  operationName: z.string().nullish(),
+  variables: z.record(z.string(), z.unknown()).nullish(),
+});
+
+type StreamRequest = z.infer<typeof streamRequest>;
+
+export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts): void {
+  const open = new Set<ServerResponse>();
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/graphql/stream',
+    handler: async (request, reply) => {
+      const asked = readRequest(request);
+      if (!asked) {
+        const message = 'Send query, and operationName and variables if there are any, as JSON.';
+        return reply.code(400).send({ errors: [{ message, extensions: { code: 'BAD_REQUEST' } }] });
+      }
+      open.add(reply.raw);
+      reply.raw.once('close', () => open.delete(reply.raw));
+      await stream(asked, request, reply, ports);
+    },
+  });
+  app.addHook('preClose', async () => {
+    // Not the protocol's complete: there is more, elsewhere.
+    for (const response of open) response.destroy();
+  });
+}
+
+function readRequest({ method, query, body }: FastifyRequest): StreamRequest | undefined {
+  const given = method === 'POST' ? body : withParsedVariables(query);
+  return streamRequest.safeParse(given).data;
+}
+
+function withParsedVariables(query: unknown): unknown {
+  if (typeof query !== 'object' || query === null || !('variables' in query)) return query;
+  try {
+    return { ...query, variables: JSON.parse(String(query.variables)) };
+  } catch {
+    return undefined;
+  }
+}
+
+async function stream(
+  asked: StreamRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  ports: StreamPorts,
+): Promise<void> {
+  reply.hijack();
+  const response = reply.raw;
+  response.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    // nginx would keep events back.
+    'x-accel-buffering': 'no',
+  });
+  // A client that resets its connection: there is nobody to tell.
+  response.on('error', () => {});
+  const endWatch = whenStuck(request.raw.socket, () => response.destroy());
+  const keepingAlive = setInterval(() => response.write(':\n\n'), KEEP_ALIVE_MS);
+  response.once('close', () => {
+    endWatch();
+    clearInterval(keepingAlive);
+  });
+  try {
+    await sendResults(resultsOf(asked, request, ports), response);
+  } catch (error) {
+    ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
+    response.destroy();
+  }
+}
+
+async function* refused(errors: readonly GraphQLError[]): AsyncGenerator<ExecutionResult> {
+  yield { errors };
+}
+
+/** Refusals are results, too: so the protocol has it. */
+async function resultsOf(
+  { query, operationName, variables }: StreamRequest,
+  request: FastifyRequest,
+  { schema, logger, contextOf }: StreamPorts,
+): Promise<AsyncIterator<ExecutionResult>> {
+  const prepared = prepareSubscription(schema, { query, operationName });
+  const results = isDocument(prepared)
+    ? await subscribe({
+        schema,
+        document: prepared,
+        operationName: operationName ?? null,
+        variableValues: variables ?? null,
+        contextValue: contextOf(request.id),
+      })
+    : refused(prepared);
+  const iterator = 'next' in results ? results : refused(results.errors ?? []);
+  return {
+    next: async () => {
+      const { done, value } = await iterator.next();
+      return done ? { done, value } : { value: presentResult(value, request.id, logger) };
+    },
+    return: () => iterator.return(undefined),
+  };
+}
+
+function isDocument(prepared: DocumentNode | readonly GraphQLError[]): prepared is DocumentNode {
+  return 'kind' in prepared;
+}
+
+/** Sends each result when the one before is on its way; a client that goes ends them at once. */
+async function sendResults(
+  results: Promise<AsyncIterator<ExecutionResult>>,
+  response: ServerResponse,
+): Promise<void> {
+  const iterator = await results;
+  const end = () => void iterator.return?.();
+  response.once('close', end);
+  if (response.destroyed) end();
+  for (;;) {
+    const { done, value } = await iterator.next();
+    if (response.destroyed) return;
+    if (done) break;
+    await write(response, `event: next\ndata: ${JSON.stringify(value)}\n\n`);
+  }
+  response.end('event: complete\ndata:\n\n');
+}
+
+async function write(response: ServerResponse, text: string): Promise<void> {
+  if (response.write(text) || response.destroyed) return;
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  await Promise.race([
+    once(response, 'drain', { signal }),
+    once(response, 'close', { signal }),
+  ]).catch(() => {});
+  waiting.abort();
+}

@@ -37,6 +37,7 @@ describe('the configuration', () => {
       bodyLimitBytes: 10_485_760,
       amqpUrl: undefined,
       outboxRetentionMs: 604_800_000,
+      authentication: { mode: 'off' },
       seedDemo: true,
       logLevel: 'info',
     });
@@ -55,6 +56,12 @@ describe('the configuration', () => {
         BODY_LIMIT_BYTES: '2048',
         AMQP_URL: 'amqps://user:pass@host',
         OUTBOX_RETENTION: '2h',
+        AUTH: 'on',
+        AUTH_JWKS_URL: 'https://id.example/jwks',
+        AUTH_ISSUER: 'https://id.example',
+        AUTH_AUDIENCE: 'virement',
+        AUTH_ORG_CLAIM: 'tenant',
+        AUTH_ROLES_CLAIM: 'scope',
         SEED_DEMO: 'true',
         LOG_LEVEL: 'debug',
       }),
@@ -69,6 +76,14 @@ describe('the configuration', () => {
       bodyLimitBytes: 2048,
       amqpUrl: 'amqps://user:pass@host',
       outboxRetentionMs: 7_200_000,
+      authentication: {
+        mode: 'on',
+        keys: { jwksUrl: 'https://id.example/jwks' },
+        issuer: 'https://id.example',
+        audience: 'virement',
+        organizationClaim: 'tenant',
+        rolesClaim: 'scope',
+      },
       seedDemo: true,
       logLevel: 'debug',
     });
@@ -158,5 +173,45 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'mysql2://user:pass@host/db'],
   ])('refuses %s=%s', (name, value) => {
     expect(faultOf({ [name]: value })).toContain(name);
+  });
+});
+
+describe('authentication', () => {
+  const modeOf = (env: NodeJS.ProcessEnv) => loadConfig(env).authentication;
+  const KEY = '-----BEGIN PUBLIC KEY-----\\nabc\\n-----END PUBLIC KEY-----';
+  const WHOLE = { AUTH_PUBLIC_KEY: KEY, AUTH_ISSUER: 'me', AUTH_AUDIENCE: 'virement' };
+
+  test.each([{}, { HOST: '::1' }, { HOST: 'localhost' }, { AUTH: 'off' }, { NODE_ENV: 'test' }])(
+    'is off on loopback in development: %j',
+    (env) => {
+      expect(modeOf(env)).toEqual({ mode: 'off' });
+    },
+  );
+
+  test.each([
+    { HOST: '0.0.0.0' },
+    { HOST: '192.0.2.1', AUTH: 'off' },
+    { NODE_ENV: 'production' },
+    { NODE_ENV: 'production', AUTH: 'off' },
+    { AUTH: 'on' },
+    { ...WHOLE, AUTH_ISSUER: '' },
+    { ...WHOLE, AUTH_AUDIENCE: '' },
+    { ...WHOLE, AUTH_JWKS_URL: 'https://id.example/jwks' },
+    { AUTH_JWKS_URL: 'https://id.example/jwks' },
+  ])('is missing, and what to set is said: %j', (env) => {
+    expect(modeOf(env)).toEqual({ mode: 'missing', reason: expect.stringContaining('AUTH_') });
+  });
+
+  test('takes a PEM with its line breaks escaped, as environments have it', () => {
+    expect(modeOf({ ...WHOLE, HOST: '0.0.0.0', NODE_ENV: 'production' })).toMatchObject({
+      mode: 'on',
+      keys: { publicKey: KEY.replaceAll('\\n', '\n') },
+      organizationClaim: 'org',
+      rolesClaim: 'roles',
+    });
+  });
+
+  test('refuses a key that is neither a PEM nor a file', () => {
+    expect(() => loadConfig({ AUTH_PUBLIC_KEY: '/nowhere/key.pem' })).toThrow(/AUTH_PUBLIC_KEY/);
   });
 });

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
+import { authenticationOf } from './infrastructure/http/authentication-settings.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 
 /** Ten minutes: a client has long gone by then. */
@@ -25,6 +27,17 @@ const duration = (fallback: string) =>
     .regex(/^[1-9][0-9]{0,4}[mhd]$/, 'must be minutes, hours or days: 90m, 36h or 7d')
     .default(fallback)
     .transform((text) => Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? Number.NaN));
+
+/** A PEM as it is, with \n for its line breaks, or the path of a file that holds it. */
+const publicKey = z.string().transform((text, context) => {
+  if (text.includes('-----BEGIN')) return text.replaceAll('\\n', '\n');
+  try {
+    return readFileSync(text, 'utf8');
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is neither a PEM nor a file that can be read' });
+    return z.NEVER;
+  }
+});
 
 const flag = z
   .enum(['true', 'false'])
@@ -57,11 +70,20 @@ const environment = z
       .regex(/^amqps?:\/\/.+$/, 'must be amqp://… or amqps://…')
       .optional(),
     OUTBOX_RETENTION: duration('7d'),
+    AUTH: z.enum(['on', 'off']).optional(),
+    AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
+    AUTH_PUBLIC_KEY: publicKey.optional(),
+    AUTH_ISSUER: z.string().optional(),
+    AUTH_AUDIENCE: z.string().optional(),
+    AUTH_ORG_CLAIM: z.string().default('org'),
+    AUTH_ROLES_CLAIM: z.string().default('roles'),
     SEED_DEMO: flag,
     LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .default('info'),
   })
+  // Not a setting of ours alone, and so not among them.
+  .extend({ NODE_ENV: z.string().optional() })
   .transform((env) => ({
     host: env.HOST,
     port: env.PORT,
@@ -73,6 +95,7 @@ const environment = z
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     amqpUrl: env.AMQP_URL,
     outboxRetentionMs: env.OUTBOX_RETENTION,
+    authentication: authenticationOf(env),
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,
   }));

@@ -11,6 +11,8 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe } from 'graphql';
 import { z } from 'zod';
+import { authenticatedBy, originOf } from './access.js';
+import { watchAccess } from './authentication.js';
 import { presentResult } from './graphql-errors.js';
 import { KEEP_ALIVE_MS, prepareSubscription, type StreamPorts, whenStuck } from './streams.js';
 
@@ -77,9 +79,16 @@ async function stream(
   // A client that resets its connection: there is nobody to tell.
   response.on('error', () => {});
   const endWatch = whenStuck(request.raw.socket, () => response.destroy());
+  const endAccess = watchAccess(
+    ports.authenticator,
+    request.headers.authorization,
+    authenticatedBy(request),
+    () => response.destroy(),
+  );
   const keepingAlive = setInterval(() => response.write(':\n\n'), KEEP_ALIVE_MS);
   response.once('close', () => {
     endWatch();
+    endAccess();
     clearInterval(keepingAlive);
   });
   try {
@@ -107,7 +116,7 @@ async function resultsOf(
         document: prepared,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: contextOf(request.id),
+        contextValue: contextOf(originOf(request)),
       })
     : refused(prepared);
   const iterator = 'next' in results ? results : refused(results.errors ?? []);

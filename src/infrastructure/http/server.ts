@@ -17,11 +17,15 @@ import {
 } from 'fastify';
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { v4 as newRequestId } from 'uuid';
-import type { AccountFeeds, LedgerReader } from '../../application/ports.js';
-import type { RequestContext } from '../../resolvers/context.js';
+import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/ports.js';
+import { type Origin, visibleOrganizations } from '../../domain/caller.js';
+import { ForbiddenError } from '../../domain/errors.js';
+import { type RequestContext, requireRole } from '../../resolvers/context.js';
 import { makeLoaders } from '../../resolvers/loaders.js';
 import type { Logger } from '../observability/logger.js';
 import { withTraceparent } from '../observability/trace-context.js';
+import { guardAccess, originOf } from './access.js';
+import type { Authenticator } from './authentication.js';
 import { errorPlugin, formatError, maskedError } from './graphql-errors.js';
 import { LANDING_PAGE } from './landing-page.js';
 import { serveServerSentEvents } from './server-sent-events.js';
@@ -31,6 +35,10 @@ export interface HttpServerPorts {
   readonly schema: GraphQLSchema;
   readonly reader: LedgerReader;
   readonly feeds: AccountFeeds;
+  readonly audit: AuditLog;
+  readonly authenticator: Authenticator;
+  /** Whether everyone who reaches the server may do everything. */
+  readonly isOpen: boolean;
   readonly logger: Logger;
   /** Bytes of one request's body. */
   readonly bodyLimitBytes: number;
@@ -55,13 +63,17 @@ export function sdlOf(schema: GraphQLSchema): string {
 /** Everything that is served over HTTP. The caller listens, and closes. */
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
   const { schema, reader, feeds, logger, bodyLimitBytes } = ports;
-  const contextOf = (requestId: string): RequestContext => ({
-    requestId,
-    idempotencyKeyHeaders: [],
-    reader,
-    feeds,
-    loaders: makeLoaders(reader),
-  });
+  const contextOf = (origin: Origin): RequestContext => {
+    const seen = reader.seenBy(visibleOrganizations(origin.caller));
+    return {
+      origin,
+      idempotencyKeyHeaders: [],
+      reader: seen,
+      feeds,
+      loaders: makeLoaders(seen),
+      audit: ports.audit,
+    };
+  };
   const loggerInstance: FastifyBaseLogger = logger;
   const app = fastify({
     loggerInstance,
@@ -83,6 +95,8 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     if (isBrowser && request.url === '/graphql') return reply.redirect('/graphiql/');
   });
 
+  guardAccess(app, ports);
+
   const apollo = new ApolloServer<RequestContext>({
     schema,
     formatError,
@@ -103,18 +117,21 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   await app.register(fastifyApollo(apollo), {
     path: '/graphql',
     context: async (request: FastifyRequest) => ({
-      ...contextOf(request.id),
+      ...contextOf(originOf(request)),
       idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
     }),
   });
-  serveWebSocket(app, { schema, logger, contextOf });
-  serveServerSentEvents(app, { schema, logger, contextOf });
+  serveWebSocket(app, { ...ports, contextOf });
+  serveServerSentEvents(app, { ...ports, contextOf });
 
   const sdl = sdlOf(schema);
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));
   app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
   answerProbes(app, ports);
-  app.get('/metrics', async (_, reply) => reply.type(METRICS_TYPE).send(await ports.metrics()));
+  app.get('/metrics', async (request, reply) => {
+    requireRole({ origin: originOf(request) }, 'operator');
+    return reply.type(METRICS_TYPE).send(await ports.metrics());
+  });
   await app.register(fastifyStatic, {
     root: WEB,
     prefix: '/graphiql',
@@ -179,12 +196,17 @@ function closeConnectionsWhenStopping(app: FastifyInstance): void {
 /** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
 const CODES: Readonly<Record<number, string>> = {
   400: 'BAD_REQUEST',
+  403: 'FORBIDDEN',
   404: 'NOT_FOUND',
   405: 'METHOD_NOT_ALLOWED',
   413: 'PAYLOAD_TOO_LARGE',
   414: 'URI_TOO_LONG',
   415: 'UNSUPPORTED_MEDIA_TYPE',
 };
+
+function statusOf(error: FastifyError): number {
+  return error instanceof ForbiddenError ? 403 : (error.statusCode ?? 500);
+}
 
 /** Answers every error in GraphQL's form, so that a client has one form to read. */
 function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
@@ -208,7 +230,7 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     // A Host header that makes no URL.
-    const status = error.code === 'ERR_INVALID_URL' ? 400 : (error.statusCode ?? 500);
+    const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];
     if (status < 500 && code !== undefined) {
       return reply

@@ -15,13 +15,17 @@ import {
   parse,
   validate,
 } from 'graphql';
+import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
+import type { Authenticator } from './authentication.js';
 
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
   readonly logger: Logger;
-  readonly contextOf: (requestId: string) => RequestContext;
+  readonly authenticator: Authenticator;
+  readonly isOpen: boolean;
+  readonly contextOf: (origin: Origin) => RequestContext;
 }
 
 /** Between signs of life on a stream that has nothing to say. */

@@ -5,8 +5,11 @@ import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
 import { CloseCode, handleProtocols, makeServer, type Server } from 'graphql-ws';
 import { v4 as newRequestId } from 'uuid';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
+import { isFromThisMachine } from './access.js';
+import { type Authenticated, watchAccess } from './authentication.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
 import {
   KEEP_ALIVE_MS,
@@ -44,10 +47,12 @@ const CLOSE_TOO_MANY = 4_291;
 interface ConnectionExtra extends Record<string, unknown> {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
+  /** Set once it has said who it is. */
+  authenticated?: Authenticated;
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, contextOf } = ports;
+  const { schema, logger, authenticator, contextOf } = ports;
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
     noServer: true,
@@ -57,24 +62,40 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   app.server.on('upgrade', (request, socket, head) => {
     const isOurs = request.url?.split('?')[0] === '/graphql';
     if (!isOurs) return socket.end(plainAnswer('404 Not Found'));
-    if (isFromForeignPage(request)) return socket.end(plainAnswer('403 Forbidden'));
+    const isForeign = isFromForeignPage(request) || (ports.isOpen && !isFromThisMachine(request));
+    if (isForeign) return socket.end(plainAnswer('403 Forbidden'));
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
       sockets.emit('connection', upgraded, request);
     });
   });
   const server = makeServer<Record<string, unknown>, ConnectionExtra>({
     schema,
-    onSubscribe: ({ subscriptions }, _id, { query, operationName, variables }) => {
+    // false closes with 4403, the protocol's code for it.
+    onConnect: async ({ connectionParams, extra }) => {
+      const authorization = authorizationOf(connectionParams, extra.request);
+      const found = await authenticator.authenticate(authorization);
+      if (!found) return false;
+      extra.authenticated = found;
+      const { socket } = extra;
+      const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) =>
+        hasExpired
+          ? socket.close(CloseCode.Unauthorized, 'The token has expired')
+          : socket.close(CloseCode.Forbidden, 'Access was withdrawn'),
+      );
+      socket.once('close', endWatch);
+      return true;
+    },
+    onSubscribe: ({ subscriptions, extra }, _id, { query, operationName, variables }) => {
       if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
       const prepared = prepareSubscription(schema, { query, operationName });
       if (isErrors(prepared)) return prepared;
-      const contextValue = contextOf(newRequestId());
+      const contextValue = contextOf(originOf(extra));
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
     onError: (_context, _id, _payload, errors) =>
       presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
     onNext: (_context, _id, _payload, { contextValue }, result) => {
-      const { requestId } = contextValue as RequestContext;
+      const { requestId } = (contextValue as RequestContext).origin;
       return asJson(presentResult(result as ExecutionResult, requestId, logger));
     },
   });
@@ -94,6 +115,24 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     await new Promise((resolve) => sockets.close(resolve));
     clearTimeout(cut);
   });
+}
+
+/** A browser can set no header of a WebSocket, so its first message says who it is. */
+function authorizationOf(
+  parameters: Record<string, unknown> | undefined,
+  { headers }: IncomingMessage,
+): string | undefined {
+  const inParameters = parameters?.authorization ?? parameters?.Authorization;
+  return typeof inParameters === 'string' ? inParameters : headers.authorization;
+}
+
+function originOf({ authenticated, request }: ConnectionExtra): Origin {
+  if (!authenticated) throw new Error('The connection has not said who it is');
+  return {
+    caller: authenticated.caller,
+    requestId: newRequestId(),
+    remoteAddress: request.socket.remoteAddress ?? '',
+  };
 }
 
 function plainAnswer(status: string): string {

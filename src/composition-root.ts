@@ -104,7 +104,8 @@ export function composeApplication(
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
   const { authentication } = config;
   if (authentication.mode === 'missing') throw new ConfigError(authentication.reason);
-  const database = await openDatabase(config);
+  const { requestTimeoutMs: statementTimeoutMs } = config;
+  const database = await openDatabase({ ...config, statementTimeoutMs });
   const stops: (() => Promise<void>)[] = [() => database.close()];
   const stop = () => stopAll(stops.splice(0).reverse());
   try {
@@ -134,6 +135,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       isOpen: authentication.mode === 'off',
       logger,
       bodyLimitBytes: config.bodyLimitBytes,
+      requestTimeoutMs: config.requestTimeoutMs,
       isHealthy: () => database.orm.isConnected(),
       isBrokerReady: () => broker.isReady,
       metrics: () => metrics.metrics(),

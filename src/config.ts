@@ -7,6 +7,11 @@ import { ExplainedError } from './infrastructure/observability/explained-error.j
 /** Ten minutes: a client has long gone by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 
+const REQUEST_TIMEOUT_LIMIT_MS = 3_600_000;
+
+/** What a request takes beside waiting for a lock. */
+const LOCK_MARGIN_MS = 5_000;
+
 /** Totals are bigint, exact at any size; 90,000 amounts of 999,999,999.99 are what a balance can hold. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
@@ -64,6 +69,7 @@ const environment = z
     IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
     BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
     LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
+    REQUEST_TIMEOUT_MS: integer(30_000, 1_000, REQUEST_TIMEOUT_LIMIT_MS),
     BODY_LIMIT_BYTES: integer(10 * 1024 * 1024, 1_024, 1024 ** 3),
     AMQP_URL: z
       .string()
@@ -92,6 +98,8 @@ const environment = z
     ibanCheck: env.IBAN_CHECK,
     bulkTransfersMax: env.BULK_TRANSFERS_MAX,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
+    // Whoever waits for a lock is told in time, by whom it waits for.
+    requestTimeoutMs: Math.max(env.REQUEST_TIMEOUT_MS, env.LOCK_TIMEOUT_MS + LOCK_MARGIN_MS),
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     amqpUrl: env.AMQP_URL,
     outboxRetentionMs: env.OUTBOX_RETENTION,

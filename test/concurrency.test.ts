@@ -122,3 +122,33 @@ test.runIf(DIALECT === 'mysql')('an account that is busy holds up no other', asy
   const types = typesOf(await Promise.all(waiting));
   expect((types.BulkTransferPerformed ?? 0) + (types.AccountBusy ?? 0)).toBe(30);
 });
+
+test.runIf(DIALECT === 'mysql')(
+  'where too many wait the next is told at once, and reads go on',
+  async () => {
+    const server = await startServer({ LOCK_TIMEOUT_MS: '20000' });
+    const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
+    await connection.query('start transaction');
+    await connection.query(`select id from account where iban = '${ACME}' for update`);
+    // The first finds the account locked; the others wait behind it.
+    const waiting = Array.from({ length: 24 }, () =>
+      server.client.perform(aBulk(transfersOf(10_000, '0.01'))),
+    );
+    const refused = new Promise((resolve) => {
+      for (const bulk of waiting) {
+        void bulk.then((answer) => answer.__typename === 'AccountBusy' && resolve(answer));
+      }
+    });
+
+    expect(await refused).toMatchObject({ code: 'ACCOUNT_BUSY', retryable: true });
+    const start = Date.now();
+    expect(await server.client.balance(ACME)).toBe('100000.00');
+    expect(await server.client.perform(aBulk([aTransfer()]))).toMatchObject({
+      code: 'ACCOUNT_BUSY',
+    });
+    expect(Date.now() - start).toBeLessThan(5_000);
+    await connection.end();
+    const types = typesOf(await Promise.all(waiting));
+    expect(types.BulkTransferPerformed).toBeGreaterThan(0);
+  },
+);

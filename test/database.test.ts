@@ -303,3 +303,22 @@ test('wrong settings are named all at once, and the server does not start', asyn
     expect(output).toContain(`  ${name}: `);
   expect(output).not.toContain('at ');
 });
+
+test.runIf(DIALECT === 'mysql')(
+  'a read that takes too long is ended by the database, and said to be',
+  async () => {
+    const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '1' });
+    const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
+    // Whoever reads the table waits for this lock longer than a statement may take.
+    await connection.query('lock tables account write');
+
+    const answer = await server.client.send(`{ account(iban: "${ACME}") { id } }`);
+    await connection.end();
+
+    expect(answer.errors).toMatchObject([
+      { message: 'It took too long, and was ended.', extensions: { code: 'TIMEOUT' } },
+    ]);
+    expect(JSON.stringify(answer.errors)).not.toContain('select');
+    expect(await server.client.balance(ACME)).toBe('100000.00');
+  },
+);

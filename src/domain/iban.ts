@@ -15,11 +15,15 @@ export function hasIbanShape(iban: string): boolean {
 /** ISO 20022's BICFIDec2014Identifier, 8 or 11 characters. */
 const BIC_SHAPE = /^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/;
 
+const ELECTRONIC = /^[A-Z0-9]*$/;
+
 /**
  * The electronic form: no spaces, ASCII letters in upper case. Everything else stays, to be judged by
  * the checks below: full upper-casing would make ASCII letters of some that are none.
  */
 export function normaliseIban(text: string): string {
+  // Most come in that form.
+  if (ELECTRONIC.test(text)) return text;
   return text.replaceAll(' ', '').replace(/[a-z]+/g, (letters) => letters.toUpperCase());
 }
 

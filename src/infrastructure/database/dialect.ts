@@ -7,6 +7,8 @@ export interface DatabaseSettings {
   readonly databaseUrl: string;
   readonly databasePoolMax: number;
   readonly lockTimeoutMs: number;
+  /** After which the database ends a statement; undefined where it may take what it takes. */
+  readonly statementTimeoutMs?: number;
 }
 
 /** How the database is to be used: a server writes; verifying reads beside it. */

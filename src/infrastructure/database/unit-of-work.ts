@@ -50,9 +50,6 @@ const ATTEMPTS_MAX = 20;
 
 const BACKOFF = { firstMs: 5, maxMs: 250 };
 
-/** Units of work that wait their turn; more are told at once that the server is busy. */
-const WAITING_MAX = 10_000;
-
 export class MikroOrmUnitOfWork implements UnitOfWork {
   readonly #line = new WaitingLine();
   readonly #tables: LedgerTables;
@@ -60,7 +57,6 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   readonly #lockTurns: Semaphore;
   #groupsUnderWay = 0;
   #isTaking = false;
-  #waiting = 0;
 
   constructor(
     private readonly database: Database,
@@ -73,8 +69,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   }
 
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result> {
-    if (this.#waiting >= WAITING_MAX) return Promise.reject(busy());
-    this.#waiting += 1;
+    if (this.#line.isFull) return Promise.reject(busy());
     return new Promise((resolve, reject) => {
       this.#line.add({
         request,
@@ -82,7 +77,6 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
         traceparent: currentTraceparent(),
         deadline: Date.now() + this.lockTimeoutMs,
         settle: (outcome) => {
-          this.#waiting -= 1;
           if ('error' in outcome) reject(outcome.error);
           else resolve(outcome.result as Result);
         },

@@ -5,6 +5,10 @@ import type { GroupMember, Outcome } from './group-ledger.js';
 const GROUP_MEMBERS_MAX = 256;
 const GROUP_ROWS_MAX = 10_000;
 
+/** What may wait: some 100 MB of rows at most. */
+const WAITING_MEMBERS_MAX = 2_000;
+const WAITING_ROWS_MAX = 200_000;
+
 /** A unit of work, until it is settled. */
 export interface PendingMember extends GroupMember {
   /** After which its client is told that the account is busy. */
@@ -23,12 +27,19 @@ export function busy(): DomainError {
  */
 export class WaitingLine {
   readonly #timeouts = new Map<PendingMember, NodeJS.Timeout>();
+  #waitingRows = 0;
   /** Accounts of those who were taken and are not done. */
   readonly #held = new Set<string>();
 
+  /** Whether no more may wait: they would hold memory for what comes too late anyway. */
+  get isFull(): boolean {
+    return this.#timeouts.size >= WAITING_MEMBERS_MAX || this.#waitingRows >= WAITING_ROWS_MAX;
+  }
+
   add(member: PendingMember): void {
+    this.#waitingRows += member.request.rowCount;
     const giveUp = () => {
-      this.#timeouts.delete(member);
+      this.#remove(member);
       member.settle({ error: busy() });
     };
     this.#timeouts.set(member, setTimeout(giveUp, Math.max(member.deadline - Date.now(), 1)));
@@ -52,12 +63,17 @@ export class WaitingLine {
         continue;
       }
       clearTimeout(timeout);
-      this.#timeouts.delete(member);
+      this.#remove(member);
       group.push(member);
       rowCount += rows;
     }
     this.hold(group);
     return group;
+  }
+
+  #remove(member: PendingMember): void {
+    this.#timeouts.delete(member);
+    this.#waitingRows -= member.request.rowCount;
   }
 
   hold(group: readonly GroupMember[]): void {

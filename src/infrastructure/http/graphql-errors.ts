@@ -12,12 +12,22 @@ import type { Logger } from '../observability/logger.js';
 
 export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
 
+/** A statement was ended by the database, at the server's own wish. */
+const TIMEOUT = 'TIMEOUT';
+
 /** The whole of what is said of a mistake of ours. */
 export function maskedError(requestId: string): GraphQLFormattedError {
   return {
     message: 'Something went wrong on our side; nothing more can be said here.',
     extensions: { code: INTERNAL_SERVER_ERROR, requestId },
   };
+}
+
+/** What is said in place of an error whose own words are not for clients. */
+function maskOf(code: unknown, requestId: string): GraphQLFormattedError | undefined {
+  if (code === INTERNAL_SERVER_ERROR) return maskedError(requestId);
+  if (code !== TIMEOUT) return undefined;
+  return { message: 'It took too long, and was ended.', extensions: { code, requestId } };
 }
 
 /** Gives every error its code, and logs those that nobody expected. */
@@ -83,9 +93,8 @@ export function presentErrors(
     const isRefusal = error.path === undefined && error.originalError === undefined;
     if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
     classify(error, requestId, logger);
-    if (error.extensions.code !== INTERNAL_SERVER_ERROR) return error;
-    const { message, extensions } = maskedError(requestId);
-    return new GraphQLError(message, { extensions, path: error.path });
+    const masked = maskOf(error.extensions.code, requestId);
+    return masked ? new GraphQLError(masked.message, { ...masked, path: error.path }) : error;
   });
 }
 
@@ -93,9 +102,19 @@ function classify(error: GraphQLError, requestId: string, logger: Logger): void 
   const cause = unwrapResolverError(error);
   if (cause instanceof BadUserInputError) error.extensions.code = 'BAD_USER_INPUT';
   if (cause instanceof ForbiddenError) error.extensions.code = 'FORBIDDEN';
+  if (isStatementTimeout(cause)) {
+    Object.assign(error.extensions, { code: TIMEOUT, requestId });
+  }
   if (error.extensions.code !== undefined) return;
   Object.assign(error.extensions, { code: INTERNAL_SERVER_ERROR, requestId });
   logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');
+}
+
+/** MariaDB's and MySQL's numbers for a statement that took longer than it may. */
+const STATEMENT_TIMEOUTS: readonly unknown[] = [1_969, 3_024];
+
+function isStatementTimeout(cause: unknown): boolean {
+  return cause instanceof Error && 'errno' in cause && STATEMENT_TIMEOUTS.includes(cause.errno);
 }
 
 /** GraphQL quotes a value that it refuses, however long. */
@@ -110,10 +129,11 @@ function cut(message: string): string {
 /** Apollo's formatError: masks what is ours alone to know. */
 export function formatError(formatted: GraphQLFormattedError): GraphQLFormattedError {
   const { code, requestId } = formatted.extensions ?? {};
-  if (code !== INTERNAL_SERVER_ERROR) return { ...formatted, message: cut(formatted.message) };
+  const masked = maskOf(code, String(requestId));
+  if (!masked) return { ...formatted, message: cut(formatted.message) };
   const { locations, path } = formatted;
   return {
-    ...maskedError(String(requestId)),
+    ...masked,
     ...(locations && { locations }),
     ...(path && { path }),
   };

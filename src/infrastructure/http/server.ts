@@ -40,6 +40,8 @@ export interface HttpServerPorts {
   /** Whether everyone who reaches the server may do everything. */
   readonly isOpen: boolean;
   readonly logger: Logger;
+  /** After which a request is answered with 503; its statements end by the database's own limit. */
+  readonly requestTimeoutMs: number;
   /** Bytes of one request's body. */
   readonly bodyLimitBytes: number;
   /** Whether the database answers. */
@@ -79,6 +81,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
+    handlerTimeout: ports.requestTimeoutMs,
     genReqId: () => newRequestId(),
     requestIdHeader: false,
   });
@@ -202,6 +205,7 @@ const CODES: Readonly<Record<number, string>> = {
   413: 'PAYLOAD_TOO_LARGE',
   414: 'URI_TOO_LONG',
   415: 'UNSUPPORTED_MEDIA_TYPE',
+  503: 'TIMEOUT',
 };
 
 function statusOf(error: FastifyError): number {
@@ -232,7 +236,7 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
     // A Host header that makes no URL.
     const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];
-    if (status < 500 && code !== undefined) {
+    if ((status < 500 || status === 503) && code !== undefined) {
       return reply
         .code(status)
         .send({ errors: [{ message: error.message, extensions: { code } }] });

@@ -24,6 +24,7 @@ import { requireMigrated } from './infrastructure/database/migrations.js';
 import { Outbox } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
+import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
 import type { Broker } from './infrastructure/messaging/broker.js';
 import { Hub } from './infrastructure/messaging/hub.js';
 import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js';
@@ -90,6 +91,7 @@ export function composeApplication(
  * @throws DatabaseInUseError, NotMigratedError, or what the database's driver says
  */
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
+  const trustedDocuments = await loadTrustedDocuments(config, logger);
   const database = await openDatabase(config);
   const stops: (() => Promise<void>)[] = [() => database.close()];
   const stop = () => stopAll(stops.splice(0).reverse());
@@ -114,7 +116,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       reader: application.reader,
       feeds,
       logger,
-      bodyLimitBytes: config.bodyLimitBytes,
+      settings: config,
+      trustedDocuments,
       isHealthy: () => database.orm.isConnected(),
       isBrokerReady: () => broker.isReady,
       metrics: () => metrics.metrics(),

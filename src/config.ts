@@ -8,13 +8,15 @@ const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 /** Totals are bigint, exact at any size; 90,000 amounts of 999,999,999.99 are what a balance can hold. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
-const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^[0-9]{1,15}$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.number().min(min).max(max))
-    .default(fallback);
+    .pipe(z.number().min(min).max(max));
+
+const integer = (fallback: number, min: number, max: number) =>
+  wholeNumber(min, max).default(fallback);
 
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -26,10 +28,27 @@ const duration = (fallback: string) =>
     .default(fallback)
     .transform((text) => Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? Number.NaN));
 
+/** Origins as browsers write them, separated by commas. */
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((each) => each.trim()))
+  .refine((list) => list.every((each) => URL.canParse(each) && new URL(each).origin === each), {
+    message: 'must be origins, separated by commas: https://app.example,http://localhost:3000',
+  })
+  .default([]);
+
 const flag = z
   .enum(['true', 'false'])
   .transform((text) => text === 'true')
   .optional();
+
+/** Addresses that this machine alone reaches. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** What one caller gets back each second where others than this machine are served: 1,000 small bulks. */
+const RATE_LIMIT_COST_PER_SECOND = 10_000;
 
 const databaseUrl = z
   .string()
@@ -58,9 +77,37 @@ const environment = z
       .optional(),
     OUTBOX_RETENTION: duration('7d'),
     SEED_DEMO: flag,
+    NODE_ENV: z.string().default('development'),
+    INTROSPECTION: flag,
+    GRAPHIQL: flag,
+    OPERATION_TOKENS_MAX: integer(5_000, 100, 1_000_000),
+    OPERATION_DEPTH_MAX: integer(12, 1, 100),
+    OPERATION_ALIASES_MAX: integer(30, 0, 10_000),
+    OPERATION_ROOT_FIELDS_MAX: integer(20, 1, 10_000),
+    OPERATION_COST_MAX: integer(5_000, 1, 1_000_000_000),
+    RATE_LIMIT_COST_PER_SECOND: wholeNumber(0, 1_000_000_000).optional(),
+    RATE_LIMIT_BURST: integer(50_000, 1, 1_000_000_000),
+    WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 0, 1_000_000),
+    WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: integer(2_000, 0, 1_000_000),
+    SUBSCRIPTIONS_PER_CALLER_MAX: integer(10_000, 0, 1_000_000),
+    HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000),
+    RECEIVE_TIMEOUT_MS: integer(60_000, 100, 3_600_000),
+    CORS_ORIGINS: origins,
+    TRUSTED_DOCUMENTS: z.enum(['off', 'log', 'only']).default('off'),
+    TRUSTED_DOCUMENTS_FILE: z.string().optional(),
     LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .default('info'),
+  })
+  .superRefine((env, context) => {
+    if (env.RATE_LIMIT_BURST < env.OPERATION_COST_MAX) {
+      const message = 'must be at least OPERATION_COST_MAX, or such an operation never runs';
+      context.addIssue({ code: 'custom', path: ['RATE_LIMIT_BURST'], message });
+    }
+    if (env.TRUSTED_DOCUMENTS !== 'off' && env.TRUSTED_DOCUMENTS_FILE === undefined) {
+      const message = 'must name the manifest where TRUSTED_DOCUMENTS is log or only';
+      context.addIssue({ code: 'custom', path: ['TRUSTED_DOCUMENTS_FILE'], message });
+    }
   })
   .transform((env) => ({
     host: env.HOST,
@@ -73,6 +120,24 @@ const environment = z
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     amqpUrl: env.AMQP_URL,
     outboxRetentionMs: env.OUTBOX_RETENTION,
+    introspection: env.INTROSPECTION ?? env.NODE_ENV !== 'production',
+    graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
+    operationTokensMax: env.OPERATION_TOKENS_MAX,
+    operationDepthMax: env.OPERATION_DEPTH_MAX,
+    operationAliasesMax: env.OPERATION_ALIASES_MAX,
+    operationRootFieldsMax: env.OPERATION_ROOT_FIELDS_MAX,
+    operationCostMax: env.OPERATION_COST_MAX,
+    rateLimitCostPerSecond:
+      env.RATE_LIMIT_COST_PER_SECOND ?? (isLoopback(env.HOST) ? 0 : RATE_LIMIT_COST_PER_SECOND),
+    rateLimitBurst: env.RATE_LIMIT_BURST,
+    websocketConnectionsMax: env.WEBSOCKET_CONNECTIONS_MAX,
+    websocketConnectionsPerCallerMax: env.WEBSOCKET_CONNECTIONS_PER_CALLER_MAX,
+    subscriptionsPerCallerMax: env.SUBSCRIPTIONS_PER_CALLER_MAX,
+    headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
+    receiveTimeoutMs: env.RECEIVE_TIMEOUT_MS,
+    corsOrigins: env.CORS_ORIGINS,
+    trustedDocuments: env.TRUSTED_DOCUMENTS,
+    trustedDocumentsFile: env.TRUSTED_DOCUMENTS_FILE,
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,
   }));

@@ -38,6 +38,24 @@ export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: Connec
   } satisfies FastifyHttpOptions<never>;
 }
 
+/**
+ * Browsers connect ahead of what they have to say, and Node takes such a connection for one with a request
+ * under way: a stop would wait for it.
+ */
+export function closeSilentConnectionsWhenStopping(app: FastifyInstance): void {
+  const open = new Set<Socket>();
+  let isStopping = false;
+  app.server.on('connection', (socket: Socket) => {
+    if (isStopping) return socket.destroy();
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    isStopping = true;
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+  });
+}
+
 /** Node leaves the headers out that are too many: an Idempotency-Key among them must not get lost. */
 export function boundHeaders(app: FastifyInstance): void {
   app.server.maxHeadersCount = HEADERS_MAX + 1;

@@ -23,7 +23,12 @@ import { makeLoaders } from '../../resolvers/loaders.js';
 import type { Logger } from '../observability/logger.js';
 import { withTraceparent } from '../observability/trace-context.js';
 import { callerKeyOf } from './caller.js';
-import { boundHeaders, type ConnectionSettings, connectionOptions } from './connection-limits.js';
+import {
+  boundHeaders,
+  type ConnectionSettings,
+  closeSilentConnectionsWhenStopping,
+  connectionOptions,
+} from './connection-limits.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import { landingPage, type PageSettings } from './landing-page.js';
 import { admitOperations, costPlugin } from './operation-admission.js';
@@ -91,6 +96,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   });
   answerErrorsAsGraphQL(app, logger);
   closeConnectionsWhenStopping(app);
+  closeSilentConnectionsWhenStopping(app);
   boundHeaders(app);
   await addSecurityHeaders(app);
   // With a callback, for what runs after it is the rest of the request.

@@ -35,15 +35,18 @@ const persistedQuery = z.object({
 });
 
 export class TrustedDocuments {
+  readonly #byId: ReadonlyMap<string, string>;
   readonly #texts: ReadonlySet<string>;
   readonly #logged = new Set<string>();
 
   constructor(
     readonly mode: TrustMode,
-    readonly byId: ReadonlyMap<string, string>,
+    documents: Readonly<Record<string, string>>,
     readonly logger: Logger,
   ) {
-    this.#texts = new Set(byId.values());
+    const entries = Object.entries(documents).map(([id, text]) => [bare(id), text] as const);
+    this.#byId = new Map(entries);
+    this.#texts = new Set(this.#byId.values());
   }
 
   /**
@@ -55,7 +58,7 @@ export class TrustedDocuments {
       typeof request.query === 'string' && request.query !== '' ? request.query : undefined;
     if (this.mode === 'off') return text;
     const id = idOf(request);
-    const known = id === undefined ? undefined : this.byId.get(id);
+    const known = id === undefined ? undefined : this.#byId.get(id);
     if (known !== undefined) return text === undefined || text === known ? known : CONFLICT;
     if (text === undefined) return id === undefined ? undefined : NOT_FOUND;
     if (this.#texts.has(text)) return text;
@@ -91,7 +94,12 @@ const ONLY: Refusal = {
 
 function idOf({ documentId, extensions }: DocumentRequest): string | undefined {
   const given = typeof documentId === 'string' ? documentId : hashOf(extensions);
-  return given?.replace(/^sha256:/, '');
+  return given === undefined ? undefined : bare(given);
+}
+
+/** The draft names the hash's kind, and so does the manifest; Apollo's clients send the hash alone. */
+function bare(id: string): string {
+  return id.replace(/^sha256:/, '');
 }
 
 function hashOf(extensions: unknown): string | undefined {
@@ -107,10 +115,10 @@ export async function loadTrustedDocuments(
   { trustedDocuments: mode, trustedDocumentsFile: file }: TrustSettings,
   logger: Logger,
 ): Promise<TrustedDocuments> {
-  if (mode === 'off' || file === undefined) return new TrustedDocuments('off', new Map(), logger);
+  if (mode === 'off' || file === undefined) return new TrustedDocuments('off', {}, logger);
   try {
     const documents = manifest.parse(JSON.parse(await readFile(file, 'utf8')));
-    return new TrustedDocuments(mode, new Map(Object.entries(documents)), logger);
+    return new TrustedDocuments(mode, documents, logger);
   } catch (error) {
     const reason = error instanceof z.ZodError ? 'not an object of texts by id' : String(error);
     throw new ExplainedError(`TRUSTED_DOCUMENTS_FILE, ${file}: ${reason}`, { cause: error });

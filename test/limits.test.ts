@@ -556,6 +556,26 @@ describe('trusted documents', () => {
     expect(log).toEqual([]);
   });
 
+  test('are the only ones, however an address is written', async () => {
+    const { url } = await startTrusting('only');
+    const other = encodeURIComponent('{ __typename }');
+    const trusted = encodeURIComponent(ACCOUNTS);
+
+    for (const search of [
+      `query=${other}&query=${trusted}`,
+      `query=${trusted}&query=${other}`,
+      `documentId=x&query=${other}`,
+      `%71uery=${other}`,
+      `x=%&query=${other}`,
+      `;query=${other}`,
+      `query=${other}#&query=${trusted}`,
+    ]) {
+      const headers = { 'apollo-require-preflight': 'true' };
+      const body = await (await fetch(`${url}/graphql?${search}`, { headers })).text();
+      expect([search, body]).toEqual([search, expect.not.stringContaining('"__typename"')]);
+    }
+  });
+
   test('are missed in the log, by a hash, where that is set', async () => {
     const { client, log } = await startTrusting('log');
     const text = '{ account(iban: "NL91ABNA0417164300") { id } }';

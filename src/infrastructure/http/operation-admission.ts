@@ -16,6 +16,7 @@ type Parameters = Record<string, unknown>;
 export function admitOperations(app: FastifyInstance, gate: OperationGate): void {
   app.addHook('preHandler', async (request, reply) => {
     if (!PATHS.includes(request.routeOptions.url ?? '')) return;
+    if (request.method !== 'POST') makeUnambiguous(request);
     const parameters = parametersOf(request);
     if (!parameters) return;
     const text = gate.open(documentRequestOf(request, parameters), callerKeyOf(request.raw));
@@ -45,17 +46,26 @@ function documentRequestOf({ method }: FastifyRequest, parameters: Parameters): 
   }
 }
 
-/** Apollo knows neither documentId nor a store that nobody may add to, and reads the address by itself. */
+/** Apollo knows neither documentId nor a store that nobody may add to. */
 function putText(request: FastifyRequest, parameters: Parameters, text: string): void {
   parameters.query = text;
   delete parameters.documentId;
   delete parameters.extensions;
-  if (request.method === 'POST') return;
-  const path = request.url.split('?')[0];
-  const texts = Object.entries(parameters).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string',
-  );
-  request.raw.url = `${path}?${new URLSearchParams(texts)}`;
+  if (request.method !== 'POST') putAddress(request, parameters);
+}
+
+/** Apollo reads the address by itself, and not as Fastify does: both shall read what was judged. */
+function makeUnambiguous(request: FastifyRequest): void {
+  const { searchParams } = new URL(request.url, 'http://localhost');
+  const parameters = Object.fromEntries(searchParams);
+  request.query = parameters;
+  putAddress(request, parameters);
+}
+
+function putAddress(request: FastifyRequest, parameters: Parameters): void {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) search.set(name, String(value));
+  request.raw.url = `${request.url.split('?')[0]}?${search}`;
 }
 
 /** Charges an operation that was found valid, and says in its response what it cost. */

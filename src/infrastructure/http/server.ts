@@ -98,7 +98,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   closeConnectionsWhenStopping(app);
   closeSilentConnectionsWhenStopping(app);
   boundHeaders(app);
-  await addSecurityHeaders(app);
+  addSecurityHeaders(app);
   // With a callback, for what runs after it is the rest of the request.
   app.addHook('onRequest', (request, _, next) => {
     withTraceparent(request.headers.traceparent, next);

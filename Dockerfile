@@ -21,8 +21,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no
 
 FROM node:24-bookworm-slim
 WORKDIR /app
-# Every interface of the container: what reaches it is for `docker run --publish 127.0.0.1:4000:4000`
-# to say, as there is no authentication yet.
+# Every interface of the container: so it starts only where AUTH_… say who is let in.
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
 # The code stays root's, so that the server can't change it. The data are the server's: the embedded
 # database is here, unless DATABASE_URL says otherwise.

@@ -6,23 +6,33 @@ import 'reflect-metadata';
 import type { FastifyInstance } from 'fastify';
 import type { ClassType } from 'type-graphql';
 import { type CreditAccount, makeCreditAccount } from './application/credit-account.js';
+import { callerOfApiKey, makeManageApiKeys } from './application/manage-api-keys.js';
 import { makeOpenAccount, type OpenAccount } from './application/open-account.js';
 import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
-import type { AccountHead, LedgerReader } from './application/ports.js';
+import type {
+  AccountHead,
+  ApiKeyStore,
+  AuditLog,
+  LedgerReader,
+  OutboxDesk,
+} from './application/ports.js';
 import { seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
   type ValidateBulkTransfer,
 } from './application/validate-bulk-transfer.js';
-import type { Config } from './config.js';
+import { type Config, ConfigError } from './config.js';
+import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
+import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
 import { type Database, openDatabase } from './infrastructure/database/dialect.js';
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
 import { Outbox } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
+import { makeAuthenticator } from './infrastructure/http/authentication.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
 import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
 import type { Broker } from './infrastructure/messaging/broker.js';
@@ -37,6 +47,8 @@ import {
   AccountResolver,
   StatementResolver,
 } from './resolvers/account.resolver.js';
+import { ApiKeyResolver } from './resolvers/api-key.resolver.js';
+import { AuditResolver } from './resolvers/audit.resolver.js';
 import { buildSchema } from './resolvers/build-schema.js';
 import {
   BulkTransferResolver,
@@ -91,6 +103,8 @@ export function composeApplication(
  * @throws DatabaseInUseError, NotMigratedError, or what the database's driver says
  */
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
+  const { authentication } = config;
+  if (authentication.mode === 'missing') throw new ConfigError(authentication.reason);
   const trustedDocuments = await loadTrustedDocuments(config, logger);
   const database = await openDatabase(config);
   const stops: (() => Promise<void>)[] = [() => database.close()];
@@ -110,11 +124,16 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       for (const head of heads) feeds.hear(head);
     });
     await seedDemoCompanies(config, database, logger);
+    const apiKeys = new MikroOrmApiKeys(database.orm);
+    const audit = new MikroOrmAuditLog(database, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, outbox)),
+      schema: buildSchema(resolverContainer(application, { outbox, apiKeys, audit })),
       reader: application.reader,
       feeds,
+      audit,
+      authenticator: await makeAuthenticator(authentication, (key) => callerOfApiKey(key, apiKeys)),
+      isOpen: authentication.mode === 'off',
       logger,
       settings: config,
       trustedDocuments,
@@ -123,6 +142,9 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       metrics: () => metrics.metrics(),
     });
     stops.push(() => http.close());
+    if (authentication.mode === 'off') {
+      logger.warn('Without authentication: who uses this machine can move the money (AUTH=off)');
+    }
     return { http, database, close: stop };
   } catch (error) {
     await stop();
@@ -176,7 +198,7 @@ export function demoConfig(config: Config): Config {
 /** type-graphql asks for the instance of a resolver by its class. */
 function resolverContainer(
   application: Application,
-  outbox: Outbox,
+  { outbox, apiKeys, audit }: { outbox: OutboxDesk; apiKeys: ApiKeyStore; audit: AuditLog },
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -190,6 +212,8 @@ function resolverContainer(
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
+    new ApiKeyResolver(makeManageApiKeys({ apiKeys, audit, clock }), apiKeys),
+    new AuditResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));
   return {

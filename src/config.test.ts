@@ -70,6 +70,7 @@ describe('the configuration', () => {
       corsOrigins: [],
       trustedDocuments: 'off',
       trustedDocumentsFile: undefined,
+      authentication: { mode: 'off' },
       seedDemo: true,
       logLevel: 'info',
     });
@@ -106,6 +107,12 @@ describe('the configuration', () => {
         CORS_ORIGINS: 'https://app.example, http://localhost:3000',
         TRUSTED_DOCUMENTS: 'only',
         TRUSTED_DOCUMENTS_FILE: 'persisted-documents.json',
+        AUTH: 'on',
+        AUTH_JWKS_URL: 'https://id.example/jwks',
+        AUTH_ISSUER: 'https://id.example',
+        AUTH_AUDIENCE: 'virement',
+        AUTH_ORG_CLAIM: 'tenant',
+        AUTH_ROLES_CLAIM: 'scope',
         SEED_DEMO: 'true',
         LOG_LEVEL: 'debug',
       }),
@@ -137,6 +144,14 @@ describe('the configuration', () => {
       corsOrigins: ['https://app.example', 'http://localhost:3000'],
       trustedDocuments: 'only',
       trustedDocumentsFile: 'persisted-documents.json',
+      authentication: {
+        mode: 'on',
+        keys: { jwksUrl: 'https://id.example/jwks' },
+        issuer: 'https://id.example',
+        audience: 'virement',
+        organizationClaim: 'tenant',
+        rolesClaim: 'scope',
+      },
       seedDemo: true,
       logLevel: 'debug',
     });
@@ -263,5 +278,45 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'mysql2://user:pass@host/db'],
   ])('refuses %s=%s', (name, value) => {
     expect(faultOf({ [name]: value })).toContain(name);
+  });
+});
+
+describe('authentication', () => {
+  const modeOf = (env: NodeJS.ProcessEnv) => loadConfig(env).authentication;
+  const KEY = '-----BEGIN PUBLIC KEY-----\\nabc\\n-----END PUBLIC KEY-----';
+  const WHOLE = { AUTH_PUBLIC_KEY: KEY, AUTH_ISSUER: 'me', AUTH_AUDIENCE: 'virement' };
+
+  test.each([{}, { HOST: '::1' }, { HOST: 'localhost' }, { AUTH: 'off' }, { NODE_ENV: 'test' }])(
+    'is off on loopback in development: %j',
+    (env) => {
+      expect(modeOf(env)).toEqual({ mode: 'off' });
+    },
+  );
+
+  test.each([
+    { HOST: '0.0.0.0' },
+    { HOST: '192.0.2.1', AUTH: 'off' },
+    { NODE_ENV: 'production' },
+    { NODE_ENV: 'production', AUTH: 'off' },
+    { AUTH: 'on' },
+    { ...WHOLE, AUTH_ISSUER: '' },
+    { ...WHOLE, AUTH_AUDIENCE: '' },
+    { ...WHOLE, AUTH_JWKS_URL: 'https://id.example/jwks' },
+    { AUTH_JWKS_URL: 'https://id.example/jwks' },
+  ])('is missing, and what to set is said: %j', (env) => {
+    expect(modeOf(env)).toEqual({ mode: 'missing', reason: expect.stringContaining('AUTH_') });
+  });
+
+  test('takes a PEM with its line breaks escaped, as environments have it', () => {
+    expect(modeOf({ ...WHOLE, HOST: '0.0.0.0', NODE_ENV: 'production' })).toMatchObject({
+      mode: 'on',
+      keys: { publicKey: KEY.replaceAll('\\n', '\n') },
+      organizationClaim: 'org',
+      rolesClaim: 'roles',
+    });
+  });
+
+  test('refuses a key that is neither a PEM nor a file', () => {
+    expect(() => loadConfig({ AUTH_PUBLIC_KEY: '/nowhere/key.pem' })).toThrow(/AUTH_PUBLIC_KEY/);
   });
 });

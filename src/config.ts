@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
+import { authenticationOf, LOOPBACK_HOSTS } from './infrastructure/http/authentication-settings.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 
 /** Ten minutes: a client has long gone by then. */
@@ -36,16 +38,21 @@ const origins = z
     message: 'must be origins, separated by commas: https://app.example,http://localhost:3000',
   })
   .default([]);
+/** A PEM as it is, with \n for its line breaks, or the path of a file that holds it. */
+const publicKey = z.string().transform((text, context) => {
+  if (text.includes('-----BEGIN')) return text.replaceAll('\\n', '\n');
+  try {
+    return readFileSync(text, 'utf8');
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is neither a PEM nor a file that can be read' });
+    return z.NEVER;
+  }
+});
 
 const flag = z
   .enum(['true', 'false'])
   .transform((text) => text === 'true')
   .optional();
-
-/** Addresses that this machine alone reaches. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
 
 /** What one caller gets back each second where others than this machine are served: 1,000 small bulks. */
 const RATE_LIMIT_COST_PER_SECOND = 10_000;
@@ -76,8 +83,14 @@ const environment = z
       .regex(/^amqps?:\/\/.+$/, 'must be amqp://… or amqps://…')
       .optional(),
     OUTBOX_RETENTION: duration('7d'),
+    AUTH: z.enum(['on', 'off']).optional(),
+    AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
+    AUTH_PUBLIC_KEY: publicKey.optional(),
+    AUTH_ISSUER: z.string().optional(),
+    AUTH_AUDIENCE: z.string().optional(),
+    AUTH_ORG_CLAIM: z.string().default('org'),
+    AUTH_ROLES_CLAIM: z.string().default('roles'),
     SEED_DEMO: flag,
-    NODE_ENV: z.string().default('development'),
     INTROSPECTION: flag,
     GRAPHIQL: flag,
     OPERATION_TOKENS_MAX: integer(5_000, 100, 1_000_000),
@@ -99,6 +112,8 @@ const environment = z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .default('info'),
   })
+  // Not a setting of ours alone, and so not among them.
+  .extend({ NODE_ENV: z.string().optional() })
   .superRefine((env, context) => {
     if (env.RATE_LIMIT_BURST < env.OPERATION_COST_MAX) {
       const message = 'must be at least OPERATION_COST_MAX, or such an operation never runs';
@@ -128,7 +143,8 @@ const environment = z
     operationRootFieldsMax: env.OPERATION_ROOT_FIELDS_MAX,
     operationCostMax: env.OPERATION_COST_MAX,
     rateLimitCostPerSecond:
-      env.RATE_LIMIT_COST_PER_SECOND ?? (isLoopback(env.HOST) ? 0 : RATE_LIMIT_COST_PER_SECOND),
+      env.RATE_LIMIT_COST_PER_SECOND ??
+      (LOOPBACK_HOSTS.includes(env.HOST) ? 0 : RATE_LIMIT_COST_PER_SECOND),
     rateLimitBurst: env.RATE_LIMIT_BURST,
     websocketConnectionsMax: env.WEBSOCKET_CONNECTIONS_MAX,
     websocketConnectionsPerCallerMax: env.WEBSOCKET_CONNECTIONS_PER_CALLER_MAX,
@@ -138,6 +154,7 @@ const environment = z
     corsOrigins: env.CORS_ORIGINS,
     trustedDocuments: env.TRUSTED_DOCUMENTS,
     trustedDocumentsFile: env.TRUSTED_DOCUMENTS_FILE,
+    authentication: authenticationOf(env),
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,
   }));

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { chromium, type Page } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { exampleOperations } from '../web/example-operations.js';
-import { aBulk, aTransfer } from './setup/builders.js';
+import { ACME, aBulk, aTransfer } from './setup/builders.js';
+import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
 import { DIALECT } from './setup/test-database.js';
 
@@ -137,6 +138,40 @@ describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
       expect(complaints).toEqual([]);
     },
   );
+
+  test.runIf(hasChromium)('asks for a token where the server does, and sends it', async () => {
+    const provider = await startIdentityProvider();
+    const { client, url } = await startServer(provider.env);
+    const operator = await provider.token({ roles: ['operator'] });
+    const { account } = await client
+      .as(operator)
+      .data(`{ account(iban: "${ACME}") { organizationId } }`);
+    const token = await provider.token({ org: account.organizationId, roles: ['initiator'] });
+    const { page } = await openBrowser();
+    await page.goto(`${url}/graphiql`);
+
+    await page.getByLabel('Token or API key').fill(token);
+    await page.getByLabel('Token or API key').press('Enter');
+
+    await page.locator('.graphiql-query-editor .view-line').first().waitFor();
+    expect(await runTab(page, 'Accounts')).toMatchObject({
+      data: { accounts: { nodes: [{ organizationName: 'ACME Corp' }] } },
+    });
+    await page.locator('.graphiql-tab-button', { hasText: /^BalanceUpdated$/ }).click();
+    const shown = () => page.getByRole('region', { name: 'Result Window' }).innerText();
+    await expect
+      .poll(
+        async () => {
+          const stop = page.getByRole('button', { name: /^Stop query/ });
+          if (!(await stop.isVisible())) {
+            await page.getByRole('button', { name: /^Execute query/ }).click();
+          }
+          return shown();
+        },
+        { timeout: 20_000, interval: 300 },
+      )
+      .toContain('balanceUpdated');
+  });
 
   test('every example runs without an error', async () => {
     const { client } = await startServer();

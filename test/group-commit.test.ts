@@ -4,6 +4,7 @@ import { type CreditAccountRequest, makeCreditAccount } from '../src/application
 import { makePerformBulkTransfer } from '../src/application/perform-bulk-transfer.js';
 import type { UnitOfWork } from '../src/application/ports.js';
 import type { BulkTransferRequest } from '../src/domain/bulk-transfer.js';
+import { PROGRAM } from '../src/domain/caller.js';
 import { DomainError } from '../src/domain/errors.js';
 import { newId } from '../src/domain/id.js';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
@@ -67,13 +68,13 @@ function useCasesOf({ database }: TestServer) {
     const rules = { ibanCheck: 'format', transfersMax: 100 } as const;
     try {
       if ('credit' in step) {
-        const { account, entry, replayed } = await makeCreditAccount(ports)(step.credit);
+        const { account, entry, replayed } = await makeCreditAccount(ports)(step.credit, PROGRAM);
         return { balance: account.balanceMinor, sequence: entry.sequence, replayed };
       }
       const { account, bulkTransfer, replayed } = await makePerformBulkTransfer({
         ...ports,
         rules,
-      })(step.perform);
+      })(step.perform, PROGRAM);
       return { balance: account.balanceMinor, sequence: bulkTransfer.sequence, replayed };
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
+import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer, startServerOn } from './setup/server.js';
 import { createMigratedDatabase } from './setup/test-database.js';
 
@@ -155,14 +156,16 @@ test('a mutation by GET is refused', async () => {
 });
 
 test('a Host header that makes no URL is 400', async () => {
-  const { url } = await startServer();
+  const provider = await startIdentityProvider();
+  const token = await provider.token();
+  const { url } = await startServer(provider.env);
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
 
   const status = await new Promise<string>((resolve, reject) => {
     socket.once('error', reject);
     socket.once('data', (data) => resolve(data.toString().split('\r\n')[0] ?? ''));
     socket.write(
-      'POST /graphql HTTP/1.1\r\nHost: [::\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
+      `POST /graphql HTTP/1.1\r\nHost: [::\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`,
     );
   });
   socket.destroy();

@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ACME, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
+import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
 
@@ -210,6 +211,58 @@ test('a caller who is too fast is told when to come back, over each transport', 
     ]);
 });
 
+test('a caller is who it says, whatever its address', async () => {
+  const { env, token } = await startIdentityProvider();
+  const { client } = await startServer({
+    ...env,
+    OPERATION_COST_MAX: '100',
+    RATE_LIMIT_COST_PER_SECOND: '1',
+    RATE_LIMIT_BURST: '100',
+  });
+  const one = client.as(await token({ sub: 'one' }));
+  const other = client.as(await token({ sub: 'other' }));
+  const query = '{ accounts(first: 60) { nodes { id } } }';
+  expect((await one.send(query)).status).toBe(200);
+
+  expect((await one.send(query)).status).toBe(429);
+  expect((await one.as(await token({ sub: 'one' })).send(query)).status).toBe(429);
+  expect((await other.send(query)).status).toBe(200);
+});
+
+test('a page of a listed origin may send a token, which its browser asks without one', async () => {
+  const { env, token } = await startIdentityProvider();
+  const { client, url } = await startServer({ ...env, CORS_ORIGINS: 'https://app.example' });
+  const origin = 'https://app.example';
+
+  const preflight = await fetch(`${url}/graphql`, {
+    method: 'OPTIONS',
+    headers: { origin, 'access-control-request-method': 'POST' },
+  });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get('access-control-allow-headers')).toContain('authorization');
+  const answer = await client.as(await token()).send('{ __typename }', {}, { origin });
+  expect(answer).toMatchObject({ status: 200, data: { __typename: 'Query' } });
+  expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+  // A refusal can be read there, too.
+  const refused = await client.send('{ __typename }', {}, { origin });
+  expect(refused.status).toBe(401);
+  expect(refused.headers.get('access-control-allow-origin')).toBe(origin);
+});
+
+test('a path that is written in another way is guarded like it', async () => {
+  const { env, token } = await startIdentityProvider();
+  const { url } = await startServer(env);
+  const ask = (headers: Record<string, string>) =>
+    fetch(`${url}/%67raphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: '{"query":"{ __typename }"}',
+    });
+
+  expect((await ask({})).status).toBe(401);
+  expect((await ask({ authorization: `Bearer ${await token()}` })).status).toBe(200);
+});
+
 test('operations come one at a time', async () => {
   const { client } = await startServer();
 
@@ -243,8 +296,14 @@ describe('without introspection', () => {
   });
 
   test('production is, and has no GraphiQL, until told otherwise', async () => {
-    const { client, url } = await startServer({ NODE_ENV: 'production' });
+    const identityProvider = await startIdentityProvider();
+    const { client: stranger, url } = await startServer({
+      ...identityProvider.env,
+      NODE_ENV: 'production',
+    });
 
+    const token = await identityProvider.token();
+    const client = stranger.as(token);
     expect((await client.send('{ __schema { types { name } } }')).status).toBe(400);
     expect((await fetch(`${url}/graphiql/`)).status).toBe(404);
     const page = await (await fetch(url)).text();
@@ -254,7 +313,7 @@ describe('without introspection', () => {
       '/metrics',
     ]);
     const inBrowser = await fetch(`${url}/graphql`, {
-      headers: { accept: 'text/html' },
+      headers: { accept: 'text/html', authorization: `Bearer ${token}` },
       redirect: 'manual',
     });
     expect(inBrowser.status).toBe(400);
@@ -347,7 +406,7 @@ describe('a caller', () => {
 
 describe('a connection', () => {
   const SHORT = { HEADERS_TIMEOUT_MS: '200', RECEIVE_TIMEOUT_MS: '400' };
-  const HEAD = 'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+  const HEAD = 'POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n';
 
   test.each([
     ['sends its headers byte by byte', HEAD],
@@ -398,7 +457,7 @@ describe('a connection', () => {
 });
 
 describe('a page of another origin', () => {
-  const FOREIGN = 'https://app.example';
+  const FOREIGN = 'http://localhost:3000';
 
   test.each(['/graphql', '/graphql/stream'])(
     'can make no browser send %s what counts',
@@ -426,7 +485,7 @@ describe('a page of another origin', () => {
   );
 
   test('may call, and connect, where the operator lists its origin', async () => {
-    const { url, client } = await startServer({ CORS_ORIGINS: `http://localhost:3000,${FOREIGN}` });
+    const { url, client } = await startServer({ CORS_ORIGINS: `https://app.example,${FOREIGN}` });
 
     const preflight = await fetch(`${url}/graphql`, {
       method: 'OPTIONS',
@@ -449,9 +508,10 @@ describe('a page of another origin', () => {
     });
     expect(events.headers.get('access-control-allow-origin')).toBe(FOREIGN);
 
-    const other = await client.send('{ __typename }', {}, { origin: 'https://evil.example' });
+    const unlisted = 'http://localhost:3001';
+    const other = await client.send('{ __typename }', {}, { origin: unlisted });
     expect(other.headers.get('access-control-allow-origin')).toBeNull();
-    expect(await openSocket(url, 'https://evil.example').outcome).toBe(403);
+    expect(await openSocket(url, unlisted).outcome).toBe(403);
   });
 });
 

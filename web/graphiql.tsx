@@ -1,9 +1,10 @@
-import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
 import 'graphiql/style.css';
 import EditorWorker from 'monaco-editor/esm/vs/editor/editor.worker.js?worker';
 import JsonWorker from 'monaco-editor/esm/vs/language/json/json.worker.js?worker';
 import GraphQLWorker from 'monaco-graphql/esm/graphql.worker.js?worker';
+import { type FormEvent, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { exampleOperations } from './example-operations.ts';
 
@@ -21,6 +22,19 @@ subscriptionUrl.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 
 const fetcher = createGraphiQLFetcher({ url: '/graphql', subscriptionUrl: subscriptionUrl.href });
 
+/** Sends a token with everything; GraphiQL gives the headers to the WebSocket's first message, too. */
+function fetcherWith(token: string): Fetcher {
+  if (token === '') return fetcher;
+  return (request, options) =>
+    fetcher(request, {
+      ...options,
+      headers: { authorization: `Bearer ${token}`, ...options?.headers },
+    });
+}
+
+/** For as long as the browser's tab lives, and for nobody else. */
+const TOKEN = 'virement-token';
+
 const exampleTabs = exampleOperations(new Date()).map(({ query, variables }) => ({
   query,
   variables: variables && JSON.stringify(variables, null, 2),
@@ -29,9 +43,39 @@ const exampleTabs = exampleOperations(new Date()).map(({ query, variables }) => 
 const container = document.querySelector('#graphiql');
 if (container === null) throw new Error('graphiql.html has no element #graphiql');
 
-createRoot(container).render(
-  // defaultTabs count on the first visit only: afterwards GraphiQL restores the visitor's own tabs.
-  <GraphiQL fetcher={fetcher} defaultTabs={exampleTabs} defaultEditorToolsVisibility="variables">
-    <GraphiQL.Logo>Virement</GraphiQL.Logo>
-  </GraphiQL>,
-);
+function Pages() {
+  const [token, setToken] = useState(sessionStorage.getItem(TOKEN) ?? '');
+  const keep = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const given = String(new FormData(event.currentTarget).get('token') ?? '').trim();
+    sessionStorage.setItem(TOKEN, given);
+    setToken(given);
+  };
+  return (
+    // Another token sees another schema, or none: everything begins anew. defaultTabs count on the first
+    // visit only: afterwards GraphiQL restores the visitor's own tabs.
+    <GraphiQL
+      key={token}
+      fetcher={fetcherWith(token)}
+      defaultTabs={exampleTabs}
+      defaultEditorToolsVisibility="variables"
+    >
+      <GraphiQL.Logo>
+        <form className="token" onSubmit={keep}>
+          <input
+            name="token"
+            type="password"
+            placeholder="Token or API key"
+            aria-label="Token or API key"
+            title="Sent as Authorization: Bearer; press Enter"
+            autoComplete="off"
+            defaultValue={token}
+          />
+        </form>
+        Virement
+      </GraphiQL.Logo>
+    </GraphiQL>
+  );
+}
+
+createRoot(container).render(<Pages />);

@@ -1,4 +1,5 @@
 import { CURRENCY_DEFAULT, canonicalAmount } from '../domain/bulk-transfer.js';
+import type { Origin } from '../domain/caller.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -8,6 +9,7 @@ import { amountProblem, parseAmount } from '../domain/money.js';
 import { type Problem, valueProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
+import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { Clock, LedgerReader, LockedLedger, UnitOfWork } from './ports.js';
@@ -32,7 +34,10 @@ export interface CreditedAccount {
  * Credits an account with money from outside.
  * @throws DomainError INVALID_INPUT, ACCOUNT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, ACCOUNT_BUSY
  */
-export type CreditAccount = (request: CreditAccountRequest) => Promise<CreditedAccount>;
+export type CreditAccount = (
+  request: CreditAccountRequest,
+  origin: Origin,
+) => Promise<CreditedAccount>;
 
 export interface CreditAccountPorts {
   readonly reader: LedgerReader;
@@ -53,7 +58,7 @@ export function makeCreditAccount({
   unitOfWork,
   clock,
 }: CreditAccountPorts): CreditAccount {
-  return async (request) => {
+  return async (request, origin) => {
     const iban = normaliseIban(request.iban);
     const known = await reader.accountByIban(iban);
     const { amountMinor, problems } = readCredit(request, known);
@@ -72,18 +77,22 @@ export function makeCreditAccount({
         const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
         throw new DomainError({ code: 'INVALID_INPUT', problems: [problem] });
       }
-      const entry = recordCredit(ledger, account, credit, clock());
+      const entry = recordCredit(ledger, account, credit, clock(), origin);
       return { account, entry, replayed: false };
     });
   };
 }
 
-/** Posts a credit to an account and appends its ledger entry and its outbox message. */
+/**
+ * Posts a credit to an account and appends its ledger entry and its outbox message.
+ * @param origin whose credit it is, for the audit log; absent where it is part of something else
+ */
 export function recordCredit(
   ledger: LockedLedger,
   account: Account,
   credit: Credit,
   at: Date,
+  origin?: Origin,
 ): LedgerEntry {
   const { amountMinor, ...facts } = credit;
   const posting = account.post(amountMinor, at);
@@ -99,8 +108,17 @@ export function recordCredit(
     sequence: posting.sequence,
     createdAt: posting.at,
   });
-  ledger.record({ entries: [entry], message });
+  ledger.record({
+    entries: [entry],
+    message,
+    ...(origin && { audit: auditOf(origin, entry, at) }),
+  });
   return entry;
+}
+
+function auditOf(origin: Origin, { id, accountId }: LedgerEntry, at: Date): AuditEntry {
+  const done = { action: 'creditAccount', outcome: 'DONE', accountId, subjectId: id } as const;
+  return AuditEntry.of(origin, done, at);
 }
 
 function findEarlier(

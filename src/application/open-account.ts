@@ -1,4 +1,5 @@
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
+import type { Origin } from '../domain/caller.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { type IbanCheck, ibanProblem, isBic, normaliseBic, normaliseIban } from '../domain/iban.js';
@@ -8,6 +9,7 @@ import { isId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { Account } from '../entities/account.entity.js';
+import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { recordCredit } from './credit-account.js';
 import type { Clock, LedgerReader, UnitOfWork } from './ports.js';
 
@@ -26,7 +28,7 @@ export interface OpenAccountRequest {
  * Opens an account, with its opening balance as its first ledger entry.
  * @throws DomainError INVALID_INPUT, ACCOUNT_EXISTS
  */
-export type OpenAccount = (request: OpenAccountRequest) => Promise<Account>;
+export type OpenAccount = (request: OpenAccountRequest, origin: Origin) => Promise<Account>;
 
 export interface OpenAccountPorts {
   readonly reader: LedgerReader;
@@ -37,7 +39,7 @@ export interface OpenAccountPorts {
 
 export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
   const { reader, unitOfWork, clock, ibanCheck } = ports;
-  return async (request) => {
+  return async (request, origin) => {
     const iban = normaliseIban(request.iban);
     const currency = request.currency ?? CURRENCY_DEFAULT;
     const opening = readOpeningBalance(request.openingBalance ?? '0', currency);
@@ -63,7 +65,8 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
         currency,
         at,
       });
-      ledger.open(account);
+      const done = { action: 'openAccount', outcome: 'DONE', accountId: account.id } as const;
+      ledger.open(account, AuditEntry.of(origin, done, at));
       if (opening.minorUnits > 0n) {
         const description = 'Opening balance';
         recordCredit(ledger, account, { amountMinor: opening.minorUnits, description }, at);

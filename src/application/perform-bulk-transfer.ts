@@ -3,12 +3,14 @@ import type {
   BulkTransferRules,
   CreditTransfer,
 } from '../domain/bulk-transfer.js';
+import type { Origin } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
 import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
+import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
@@ -29,7 +31,10 @@ export interface PerformedBulkTransfer {
  * @throws DomainError INVALID_BULK_TRANSFER, ACCOUNT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED,
  *   INSUFFICIENT_FUNDS, ACCOUNT_BUSY
  */
-export type PerformBulkTransfer = (request: BulkTransferRequest) => Promise<PerformedBulkTransfer>;
+export type PerformBulkTransfer = (
+  request: BulkTransferRequest,
+  origin: Origin,
+) => Promise<PerformedBulkTransfer>;
 
 export interface BulkTransferPorts {
   readonly reader: LedgerReader;
@@ -40,6 +45,7 @@ export interface BulkTransferPorts {
 
 /** A bulk without a fault that can be seen from outside its account's lock. */
 interface BulkTransferOrder {
+  readonly origin: Origin;
   readonly debtorId: string;
   readonly idempotencyKey: string | undefined;
   readonly fingerprint: string | undefined;
@@ -50,9 +56,10 @@ interface BulkTransferOrder {
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
   const { reader, unitOfWork, clock, rules } = ports;
-  return async (requested) => {
+  return async (requested, origin) => {
     const { debtor, performed, reading, fingerprint } = await prepareBulkTransfer(
       requested,
+      origin.caller,
       reader,
       rules,
     );
@@ -71,6 +78,7 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
     }
     if (totalAmountMinor === undefined) throw new Error('A bulk without a problem has no total');
     const order: BulkTransferOrder = {
+      origin,
       debtorId: debtor.id,
       idempotencyKey: requested.idempotencyKey,
       fingerprint,
@@ -165,6 +173,16 @@ function postBulkTransfer(
       sequence: debit.sequence,
       createdAt: debit.at,
     }),
+    audit: AuditEntry.of(
+      order.origin,
+      {
+        action: 'performBulkTransfer',
+        outcome: 'DONE',
+        accountId: account.id,
+        subjectId: bulkTransfer.id,
+      },
+      at,
+    ),
   };
 }
 

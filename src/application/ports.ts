@@ -1,6 +1,10 @@
 /** What the use cases need from outside: the ledger's database and a clock. */
+
+import type { OrganizationScope, Origin } from '../domain/caller.js';
 import type { Page, PageRange } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
+import type { ApiKey } from '../entities/api-key.entity.js';
+import type { AuditEntry, AuditedOutcome } from '../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../entities/outbox-message.entity.js';
@@ -16,6 +20,8 @@ export interface LedgerRecords {
   readonly transfers?: Iterable<TransferRecord>;
   readonly entries: readonly LedgerEntry[];
   readonly message: OutboxMessage;
+  /** Absent where what it belongs to is audited. */
+  readonly audit?: AuditEntry;
 }
 
 /** What a unit of work needs before it can be judged. */
@@ -39,7 +45,7 @@ export interface LockedLedger {
   bulkTransferByKey(accountId: string, idempotencyKey: string): BulkTransfer | null;
   creditByKey(accountId: string, idempotencyKey: string): LedgerEntry | null;
   /** Adds an account that did not exist. */
-  open(account: Account): void;
+  open(account: Account, audit: AuditEntry): void;
   /** Appends rows, and writes the accounts that were posted to. */
   record(records: LedgerRecords): void;
 }
@@ -123,11 +129,31 @@ export interface OutboxCounts {
   readonly oldestDueSince: Date | undefined;
 }
 
-/** What operators see of the outbox. */
-export interface OutboxReader {
+/** What operators see of the outbox, and may do. */
+export interface OutboxDesk {
   counts(): Promise<OutboxCounts>;
   /** Those that were given up on, oldest first, up to 100. */
   parked(): Promise<OutboxMessage[]>;
+  /** Has a message that was given up on tried again. @returns whether there was one with the id */
+  retry(id: string): Promise<boolean>;
+}
+
+/** Keeps who did what: what came to something in the commit that did it, the rest by itself. */
+export interface AuditLog {
+  /** For what was refused, or had been done before. */
+  note(origin: Origin, outcome: AuditedOutcome): Promise<void>;
+  /** Newest first, by id; of one account where one is given. */
+  entries(accountId: string | undefined, range: PageRange<string>): Promise<Page<AuditEntry>>;
+}
+
+/** Keeps the keys of machines. */
+export interface ApiKeyStore {
+  add(apiKey: ApiKey): Promise<void>;
+  byPrefix(prefix: string): Promise<ApiKey | null>;
+  /** @returns it, revoked now or before; null where there is none */
+  revoke(prefix: string, at: Date): Promise<ApiKey | null>;
+  /** Oldest first, by id. */
+  list(range: PageRange<string>): Promise<Page<ApiKey>>;
 }
 
 /** How far an account has come. */
@@ -139,6 +165,9 @@ export interface AccountHead {
 
 /** Reads what is committed. Lists are newest first unless said otherwise. */
 export interface LedgerReader {
+  /** The same ledger as one sees it who sees these organizations: all else does not exist. */
+  seenBy(organizations: OrganizationScope): LedgerReader;
+
   accountByIban(iban: string): Promise<Account | null>;
   /** Those that exist, by IBAN. */
   accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>>;

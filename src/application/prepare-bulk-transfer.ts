@@ -6,6 +6,7 @@ import {
   ibansOf,
   readBulkTransfer,
 } from '../domain/bulk-transfer.js';
+import { type Caller, mayDebit } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import type { Account } from '../entities/account.entity.js';
@@ -16,7 +17,7 @@ import type { LedgerReader } from './ports.js';
 export interface PreparedBulkTransfer {
   /** Those of this server that the request names, by IBAN. */
   readonly accounts: ReadonlyMap<string, Account>;
-  /** Undefined where no account here has the IBAN. */
+  /** Undefined where no account of the caller has the IBAN. */
   readonly debtor: Account | undefined;
   /** The bulk that the request's key already stands for, with the same content. */
   readonly performed: BulkTransfer | undefined;
@@ -32,11 +33,14 @@ export interface PreparedBulkTransfer {
  */
 export async function prepareBulkTransfer(
   request: BulkTransferRequest,
+  caller: Caller,
   reader: LedgerReader,
   rules: BulkTransferRules,
 ): Promise<PreparedBulkTransfer> {
   const accounts = await reader.accountsByIban(ibansOf(request));
-  const debtor = accounts.get(normaliseIban(request.organizationIban));
+  const named = accounts.get(normaliseIban(request.organizationIban));
+  // That of a stranger is as good as none.
+  const debtor = named && mayDebit(caller, named.organizationId) ? named : undefined;
   const { idempotencyKey } = request;
   const fingerprint = idempotencyKey === undefined ? undefined : bulkTransferFingerprint(request);
   const earlier =
@@ -44,7 +48,7 @@ export async function prepareBulkTransfer(
       ? await reader.bulkTransferByKey(debtor.id, idempotencyKey)
       : null;
   if (earlier) assertSameContent(earlier, fingerprint);
-  const reading = readBulkTransfer(request, accounts, rules);
+  const reading = readBulkTransfer(request, debtor, accounts, rules);
   return { accounts, debtor, performed: earlier ?? undefined, reading, fingerprint };
 }
 

@@ -1,3 +1,4 @@
+import { PROGRAM } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import type { OpenAccount } from './open-account.js';
 
@@ -31,7 +32,7 @@ export async function seedDemo(openAccount: OpenAccount): Promise<number> {
   let opened = 0;
   for (const account of DEMO_ACCOUNTS) {
     try {
-      await openAccount(account);
+      await openAccount(account, PROGRAM);
       opened += 1;
     } catch (error) {
       if (!(error instanceof DomainError && error.rejection.code === 'ACCOUNT_EXISTS')) throw error;

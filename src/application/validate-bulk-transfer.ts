@@ -1,4 +1,5 @@
 import { type BulkTransferRequest, CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
+import type { Caller } from '../domain/caller.js';
 import { DomainError, type Rejection } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
@@ -21,15 +22,16 @@ export interface BulkTransferValidation {
 /** The dry run of performBulkTransfer: the same checks by the same code, nothing kept. */
 export type ValidateBulkTransfer = (
   request: BulkTransferRequest,
+  caller: Caller,
 ) => Promise<BulkTransferValidation>;
 
 export function makeValidateBulkTransfer(
   ports: Pick<BulkTransferPorts, 'reader' | 'rules'>,
 ): ValidateBulkTransfer {
-  return async (request) => {
+  return async (request, caller) => {
     const transferCount = request.creditTransfers.length;
     try {
-      return { transferCount, ...(await judge(request, ports)) };
+      return { transferCount, ...(await judge(request, caller, ports)) };
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       return {
@@ -46,10 +48,12 @@ export function makeValidateBulkTransfer(
 
 async function judge(
   request: BulkTransferRequest,
+  caller: Caller,
   { reader, rules }: Pick<BulkTransferPorts, 'reader' | 'rules'>,
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
   const { accounts, debtor, performed, reading } = await prepareBulkTransfer(
     request,
+    caller,
     reader,
     rules,
   );

@@ -10,6 +10,7 @@ import { seedDemo } from '../application/seed-demo.js';
 import { type Application, composeApplication, demoConfig } from '../composition-root.js';
 import { loadConfig } from '../config.js';
 import type { CreditTransferRequest } from '../domain/bulk-transfer.js';
+import { PROGRAM } from '../domain/caller.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
 import { requireMigrated } from '../infrastructure/database/migrations.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
@@ -54,12 +55,15 @@ async function openAccounts(application: Application, count: number): Promise<st
   const bar = new SingleBar({ format: 'accounts  [{bar}] {value}/{total}' });
   bar.start(count, 0);
   for (let number = 1; number <= count; number += 1) {
-    const account = await application.openAccount({
-      organizationName: `Company ${number}`,
-      iban: randomIban(),
-      bic: 'TESTNL2AXXX',
-      openingBalance: OPENING_BALANCE,
-    });
+    const account = await application.openAccount(
+      {
+        organizationName: `Company ${number}`,
+        iban: randomIban(),
+        bic: 'TESTNL2AXXX',
+        openingBalance: OPENING_BALANCE,
+      },
+      PROGRAM,
+    );
     ibans.push(account.iban);
     bar.increment();
   }
@@ -88,10 +92,13 @@ async function performBulks(
   const size = Math.min(BULK_TRANSFERS, bulkTransfersMax);
   for (let done = 0, bulk = 0; done < transfers; bulk += 1) {
     const count = Math.min(size, transfers - done);
-    await application.performBulkTransfer({
-      organizationIban: ibans[bulk % ibans.length] ?? '',
-      creditTransfers: Array.from({ length: count }, (_, row) => randomTransfer(done + row)),
-    });
+    await application.performBulkTransfer(
+      {
+        organizationIban: ibans[bulk % ibans.length] ?? '',
+        creditTransfers: Array.from({ length: count }, (_, row) => randomTransfer(done + row)),
+      },
+      PROGRAM,
+    );
     done += count;
     bar.update(done);
   }

@@ -10,6 +10,7 @@ import {
   ibansOf,
   readBulkTransfer,
 } from './bulk-transfer.js';
+import { normaliseIban } from './iban.js';
 import { PROBLEM_CODES, type Problem, type ProblemCode } from './problem.js';
 
 const ACME: AccountFacts = {
@@ -60,7 +61,10 @@ function rowsOf(count: number): CreditTransferRequest[] {
 }
 
 const read = (request: BulkTransferRequest, rules = RULES) =>
-  readBulkTransfer(request, ACCOUNTS, rules);
+  readBulkTransfer(request, debtorOf(request), ACCOUNTS, rules);
+
+const debtorOf = ({ organizationIban }: BulkTransferRequest) =>
+  ACCOUNTS.get(normaliseIban(organizationIban));
 
 const placesOf = (problems: readonly Problem[]) =>
   problems.map(({ index, field, code }) => `${index ?? 'bulk'} ${field} ${code}`);
@@ -228,7 +232,7 @@ describe('a bulk without a fault', () => {
     const row = aRow({ counterpartyIban: MASKED.iban });
 
     expect(
-      placesOf(readBulkTransfer(aBulk([row]), new Map([[ACME.iban, ACME]]), RULES).problems),
+      placesOf(readBulkTransfer(aBulk([row]), ACME, new Map([[ACME.iban, ACME]]), RULES).problems),
     ).toEqual(['0 counterpartyIban INVALID_IBAN']);
   });
 
@@ -254,7 +258,7 @@ describe('a bulk without a fault', () => {
       aRow({ amount: '14.5', currency: 'JPY' }),
     ]);
 
-    const reading = readBulkTransfer(request, new Map([[yen.iban, yen]]), RULES);
+    const reading = readBulkTransfer(request, yen, new Map([[yen.iban, yen]]), RULES);
 
     expect([reading.transfers[0]?.amountMinor, ...placesOf(reading.problems)]).toEqual([
       1450n,

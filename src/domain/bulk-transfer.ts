@@ -117,15 +117,16 @@ export function canonicalAmount(text: string): string {
 
 /**
  * Reads a bulk and notes every problem of every row.
+ * @param debtor the account that is debited; undefined where it is unknown
  * @param accounts those of this server that the request names, by IBAN; a counterparty that is one
  *   of them is known to exist, so its IBAN is not judged
  */
 export function readBulkTransfer(
   request: BulkTransferRequest,
+  debtor: AccountFacts | undefined,
   accounts: ReadonlyMap<string, AccountFacts>,
   rules: BulkTransferRules,
 ): BulkTransferReading {
-  const debtor = accounts.get(normaliseIban(request.organizationIban));
   const problems = new ProblemList();
   problems.addAll(headProblems(request, debtor, rules));
   const rows = new RowReader(debtor, accounts, rules, problems);

@@ -46,6 +46,11 @@ export class DomainError extends Error {
   }
 }
 
+/** The caller's roles do not include what this takes. Answered as a GraphQL error, FORBIDDEN. */
+export class ForbiddenError extends Error {
+  override readonly name = 'ForbiddenError';
+}
+
 /** A request that means nothing: a page of 0, a foreign cursor. Answered as a GraphQL error, BAD_USER_INPUT. */
 export class BadUserInputError extends Error {
   override readonly name = 'BadUserInputError';

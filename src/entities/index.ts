@@ -1,5 +1,7 @@
 import type { EntitySchema } from '@mikro-orm/core';
 import { AccountSchema } from './account.entity.js';
+import { ApiKeySchema } from './api-key.entity.js';
+import { AuditEntrySchema } from './audit-entry.entity.js';
 import { BulkTransferSchema } from './bulk-transfer.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
@@ -12,4 +14,6 @@ export const ENTITIES: EntitySchema[] = [
   TransferSchema,
   LedgerEntrySchema,
   OutboxMessageSchema,
+  ApiKeySchema,
+  AuditEntrySchema,
 ];

@@ -18,7 +18,8 @@ import { CalendarDate } from '../schema/scalars.js';
 import { StatementType } from '../schema/statement.js';
 import { TransferConnection, TransferFilterInput, type TransferType } from '../schema/transfer.js';
 import { AccountExistsType } from '../schema/user-errors.js';
-import type { RequestContext } from './context.js';
+import { audited } from './audited.js';
+import { type RequestContext, requireRole } from './context.js';
 import { ACCOUNTS, bulkTransfersOf, ledgerEntriesOf, transfersOf } from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
 import { loadReferenced } from './loaders.js';
@@ -31,7 +32,6 @@ import {
   presentStatement,
   presentTransfer,
 } from './present.js';
-import { outcomeOf } from './present-rejection.js';
 import { readTransferFilter } from './transfer-filter.js';
 
 @Resolver(() => AccountType)
@@ -62,10 +62,12 @@ export class AccountResolver {
   @Mutation(() => OpenAccountResult, { description: "For the bank's own staff." })
   openAccount(
     @Arg('input', () => OpenAccountInput) input: OpenAccountInput,
+    @Ctx() context: RequestContext,
   ): Promise<typeof OpenAccountResult> {
-    return outcomeOf(async () => {
-      const account = await this.openAccountUseCase(input);
-      return make(AccountOpenedType, { account: presentAccount(account) });
+    return audited(context, 'openAccount', async () => {
+      requireRole(context, 'operator');
+      const account = await this.openAccountUseCase(input, context.origin);
+      return { answer: make(AccountOpenedType, { account: presentAccount(account) }) };
     }) as Promise<typeof OpenAccountResult>;
   }
 
@@ -74,18 +76,20 @@ export class AccountResolver {
     @Arg('input', () => CreditAccountInput) input: CreditAccountInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof CreditAccountResult> {
-    const idempotencyKey = idempotencyKeyOf(input, context);
-    return outcomeOf(async () => {
-      const { account, entry, replayed } = await this.creditAccountUseCase({
-        ...input,
-        idempotencyKey,
-      });
+    return audited(context, 'creditAccount', async () => {
+      requireRole(context, 'operator');
+      const idempotencyKey = idempotencyKeyOf(input, context);
+      const { account, entry, replayed } = await this.creditAccountUseCase(
+        { ...input, idempotencyKey },
+        context.origin,
+      );
       context.loaders.account.clearAll();
-      return make(AccountCreditedType, {
+      const answer = make(AccountCreditedType, {
         account: presentAccount(account),
         entry: presentLedgerEntry(entry),
         replayed,
       });
+      return { answer, replayed, accountId: account.id, subjectId: entry.id };
     }) as Promise<typeof CreditAccountResult>;
   }
 

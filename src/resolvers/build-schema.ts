@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import type { GraphQLSchema } from 'graphql';
 import { buildSchemaSync, type ContainerType } from 'type-graphql';
 import { AccountExistsResolver, AccountResolver, StatementResolver } from './account.resolver.js';
+import { ApiKeyResolver } from './api-key.resolver.js';
+import { AuditResolver } from './audit.resolver.js';
 import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
@@ -27,6 +29,8 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       SubscriptionResolver,
       OutboxResolver,
       OutboxMessageResolver,
+      ApiKeyResolver,
+      AuditResolver,
     ],
     container,
     // type-graphql insists on one; every subscription here brings a stream of its own.

@@ -14,7 +14,8 @@ import {
 } from '../schema/perform-bulk-transfer.js';
 import { TransferConnection, type TransferType } from '../schema/transfer.js';
 import { IdempotencyKeyReusedType } from '../schema/user-errors.js';
-import type { RequestContext } from './context.js';
+import { audited } from './audited.js';
+import { type RequestContext, requireRole } from './context.js';
 import { transfersOfBulk } from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
 import { loadReferenced } from './loaders.js';
@@ -26,7 +27,7 @@ import {
   presentPage,
   presentTransfer,
 } from './present.js';
-import { outcomeOf, presentProblem, presentRejection } from './present-rejection.js';
+import { presentProblem, presentRejection } from './present-rejection.js';
 
 @Resolver(() => BulkTransferType)
 export class BulkTransferResolver {
@@ -42,18 +43,20 @@ export class BulkTransferResolver {
     @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof PerformBulkTransferResult> {
-    const idempotencyKey = idempotencyKeyOf(input, context);
-    return outcomeOf(async () => {
-      const { bulkTransfer, account, replayed } = await this.performUseCase({
-        ...input,
-        idempotencyKey,
-      });
+    return audited(context, 'performBulkTransfer', async () => {
+      requireRole(context, 'initiator');
+      const idempotencyKey = idempotencyKeyOf(input, context);
+      const { bulkTransfer, account, replayed } = await this.performUseCase(
+        { ...input, idempotencyKey },
+        context.origin,
+      );
       context.loaders.account.clearAll();
-      return make(BulkTransferPerformedType, {
+      const answer = make(BulkTransferPerformedType, {
         bulkTransfer: presentBulkTransfer(bulkTransfer),
         account: presentAccount(account),
         replayed,
       });
+      return { answer, replayed, accountId: account.id, subjectId: bulkTransfer.id };
     }) as Promise<typeof PerformBulkTransferResult>;
   }
 
@@ -65,10 +68,11 @@ export class BulkTransferResolver {
     @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
   ): Promise<BulkTransferValidationType> {
-    const validation = await this.validateUseCase({
-      ...input,
-      idempotencyKey: idempotencyKeyOf(input, context),
-    });
+    requireRole(context, 'viewer', 'initiator');
+    const validation = await this.validateUseCase(
+      { ...input, idempotencyKey: idempotencyKeyOf(input, context) },
+      context.origin.caller,
+    );
     const { totalAmountMinor, balanceAfterMinor, rejection } = validation;
     const money = (minorUnits: bigint | undefined) =>
       minorUnits === undefined || validation.currency === undefined
@@ -138,6 +142,7 @@ export class IdempotencyKeyReusedResolver {
     @Ctx() { loaders }: RequestContext,
   ): Promise<BulkTransferType | null> {
     if (bulkTransferId === null) return null;
-    return presentBulkTransfer(await loadReferenced(loaders.bulkTransfer, bulkTransferId));
+    const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
+    return bulkTransfer && presentBulkTransfer(bulkTransfer);
   }
 }

@@ -3,6 +3,10 @@ import { type CursorScope, parseId, parseNumber } from '../domain/page.js';
 /** The lists that cursors belong to. A cursor of one is refused by all others. */
 export const ACCOUNTS: CursorScope<string> = { kind: 'account', ownerId: '', parse: parseId };
 
+export const API_KEYS: CursorScope<string> = { kind: 'api-key', ownerId: '', parse: parseId };
+
+export const AUDIT_ENTRIES: CursorScope<string> = { kind: 'audit', ownerId: '', parse: parseId };
+
 export function bulkTransfersOf(accountId: string): CursorScope<bigint> {
   return { kind: 'bulk-transfer', ownerId: accountId, parse: parseNumber };
 }

@@ -18,13 +18,16 @@ export class LedgerEntryResolver {
 
   @FieldResolver(() => BulkTransferType, {
     nullable: true,
-    description: 'The bulk that moved the money; null for money from outside.',
+    description:
+      'The bulk that moved the money; null for money from outside, and for what another organization sent.',
   })
   async bulkTransfer(
     @Root() { bulkTransferId }: LedgerEntryType,
     @Ctx() { loaders }: RequestContext,
   ): Promise<BulkTransferType | null> {
     if (bulkTransferId === null) return null;
-    return presentBulkTransfer(await loadReferenced(loaders.bulkTransfer, bulkTransferId));
+    // What another organization sent is a credit here, and a bulk there.
+    const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
+    return bulkTransfer && presentBulkTransfer(bulkTransfer);
   }
 }

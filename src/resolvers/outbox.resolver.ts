@@ -1,20 +1,23 @@
-import { Ctx, FieldResolver, Query, Resolver, Root } from 'type-graphql';
-import type { OutboxReader } from '../application/ports.js';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { OutboxDesk } from '../application/ports.js';
+import { isId } from '../domain/page.js';
 import { AccountType } from '../schema/account.js';
 import { OutboxMessageType, OutboxType } from '../schema/outbox.js';
-import type { RequestContext } from './context.js';
+import { audited } from './audited.js';
+import { type RequestContext, requireRole } from './context.js';
 import { loadReferenced } from './loaders.js';
 import { make, presentAccount } from './present.js';
 
 @Resolver(() => OutboxType)
 export class OutboxResolver {
-  constructor(private readonly reader: OutboxReader) {}
+  constructor(private readonly desk: OutboxDesk) {}
 
   @Query(() => OutboxType, { description: "What is to be published, for the bank's own staff." })
-  async outbox(): Promise<OutboxType> {
+  async outbox(@Ctx() context: RequestContext): Promise<OutboxType> {
+    requireRole(context, 'operator');
     const [{ due, parked, oldestDueSince }, messages] = await Promise.all([
-      this.reader.counts(),
-      this.reader.parked(),
+      this.desk.counts(),
+      this.desk.parked(),
     ]);
     return make(OutboxType, {
       due,
@@ -33,6 +36,27 @@ export class OutboxResolver {
           }),
       ),
     });
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      "Has a message that was given up on tried again; false where none such has the id. For the bank's own staff.",
+  })
+  retryOutboxMessage(
+    @Arg('id', () => ID) id: string,
+    @Ctx() context: RequestContext,
+  ): Promise<boolean> {
+    return audited(context, 'retryOutboxMessage', async () => {
+      requireRole(context, 'operator');
+      const answer = isId(id) && (await this.desk.retry(id));
+      const outcome = answer ? 'DONE' : 'NOT_FOUND';
+      await context.audit.note(context.origin, {
+        action: 'retryOutboxMessage',
+        outcome,
+        subjectId: isId(id) ? id : undefined,
+      });
+      return { answer };
+    }) as Promise<boolean>;
   }
 }
 

@@ -1,4 +1,4 @@
-import { DomainError, type Rejection } from '../domain/errors.js';
+import type { Rejection } from '../domain/errors.js';
 import { formatAmount } from '../domain/money.js';
 import type { Problem } from '../domain/problem.js';
 import {
@@ -83,19 +83,4 @@ export function presentRejection(rejection: Rejection): RejectionType {
   return present(rejection as never);
 }
 
-type RejectionType = ReturnType<(typeof PRESENTERS)[Rejection['code']]>;
-
-/**
- * What a use case comes to: what it returns, or the rejection it throws. Anything else that it
- * throws is a mistake of ours, and masked at the edge.
- */
-export async function outcomeOf<Success>(
-  work: () => Promise<Success>,
-): Promise<Success | RejectionType> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof DomainError) return presentRejection(error.rejection);
-    throw error;
-  }
-}
+export type RejectionType = ReturnType<(typeof PRESENTERS)[Rejection['code']]>;

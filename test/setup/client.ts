@@ -1,6 +1,15 @@
 /** Speaks to a server as a front end does: JSON over HTTP. */
 export class Client {
-  constructor(readonly url: string) {}
+  /** @param token who it is, where the server asks */
+  constructor(
+    readonly url: string,
+    private readonly token?: string,
+  ) {}
+
+  /** The same front end in the hands of someone else. */
+  as(token: string): Client {
+    return new Client(this.url, token);
+  }
 
   /** Sends a GraphQL document and gives back whatever comes, errors included. */
   async send(
@@ -24,7 +33,11 @@ export class Client {
   post(body: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
     return fetch(`${this.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: {
+        'content-type': 'application/json',
+        ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }),
+        ...headers,
+      },
       body,
     });
   }

@@ -13,7 +13,8 @@ export interface TestServer extends Server {
   readonly url: string;
   readonly databaseUrl: string;
   readonly client: Client;
-  /** Lines that it logged, parsed. */
+  /** Lines that it logged, parsed: while it started, and since. */
+  readonly startLog: readonly Record<string, unknown>[];
   readonly log: readonly Record<string, unknown>[];
 }
 
@@ -49,7 +50,8 @@ export async function startServerOn(
   await server.http.listen({ host: config.host, port: config.port });
   const { port } = server.http.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
-  return { ...server, url, databaseUrl: database.url, client: new Client(url), log };
+  const startLog = log.splice(0);
+  return { ...server, url, databaseUrl: database.url, client: new Client(url), startLog, log };
 }
 
 /** Waits until all that a server has to tell is with its broker. */

@@ -24,6 +24,7 @@ export function subscribe(
   url: string,
   query: string,
   variables: Record<string, unknown> = {},
+  token?: string,
 ): Subscriber {
   // biome-ignore lint/suspicious/noExplicitAny: what comes is what the test asserts
   const events: any[] = [];
@@ -35,6 +36,7 @@ export function subscribe(
     url: `${url.replace(/^http/, 'ws')}/graphql`,
     webSocketImpl: WebSocket,
     retryAttempts: 0,
+    ...(token !== undefined && { connectionParams: { authorization: `Bearer ${token}` } }),
     on: {
       opened: (opened) => {
         socket = opened as WebSocket;

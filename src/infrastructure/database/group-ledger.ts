@@ -9,6 +9,7 @@ import type {
   LockRequest,
 } from '../../application/ports.js';
 import { Account } from '../../entities/account.entity.js';
+import type { AuditEntry } from '../../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 
@@ -23,6 +24,12 @@ export interface EarlierRows {
   readonly credits: readonly LedgerEntry[];
 }
 
+/** An account that did not exist, and who opened it. */
+export interface Opening {
+  readonly account: Account;
+  readonly audit: AuditEntry;
+}
+
 /** A unit of work of a group. */
 export interface GroupMember {
   readonly request: LockRequest;
@@ -34,7 +41,7 @@ export interface GroupMember {
 export class GroupLedger {
   /** Rows of all members so far, in their order. */
   readonly records: LedgerRecords[] = [];
-  readonly openedAccounts: Account[] = [];
+  readonly openings: Opening[] = [];
   readonly #bulkTransfersByKey = new Map<string, BulkTransfer>();
   readonly #creditsByKey = new Map<string, LedgerEntry>();
 
@@ -64,7 +71,9 @@ export class GroupLedger {
     const entries = this.records.flatMap(({ entries }) => entries);
     const posted = new Set(entries.map(({ accountId }) => accountId));
     const changed = [...this.accounts.values()].filter(({ id }) => posted.has(id));
-    return [...this.openedAccounts, ...changed].map(({ iban, sequence }) => ({ iban, sequence }));
+    return [...this.openings.map(({ account }) => account), ...changed].map(
+      ({ iban, sequence }) => ({ iban, sequence }),
+    );
   }
 
   account(id: string): Account {
@@ -81,9 +90,9 @@ export class GroupLedger {
     return this.#creditsByKey.get(keyOf(accountId, idempotencyKey)) ?? null;
   }
 
-  #take({ records, openedAccounts, copies }: MemberLedger): void {
+  #take({ records, openings, copies }: MemberLedger): void {
     for (const copy of copies.values()) Object.assign(this.account(copy.id), copy);
-    this.openedAccounts.push(...openedAccounts);
+    this.openings.push(...openings);
     this.records.push(...records);
     for (const { bulkTransfer, entries } of records) {
       if (bulkTransfer) this.#rememberBulk(bulkTransfer);
@@ -110,7 +119,7 @@ function keyOf(accountId: string, idempotencyKey: string): string {
 /** One member's view of the group's ledger. */
 class MemberLedger implements LockedLedger {
   readonly records: LedgerRecords[] = [];
-  readonly openedAccounts: Account[] = [];
+  readonly openings: Opening[] = [];
   /** The accounts that it looked at, by id: what it posts to them stays here until it is done. */
   readonly copies = new Map<string, Account>();
 
@@ -135,8 +144,8 @@ class MemberLedger implements LockedLedger {
     return this.group.creditByKey(accountId, idempotencyKey);
   }
 
-  open(account: Account): void {
-    this.openedAccounts.push(account);
+  open(account: Account, audit: AuditEntry): void {
+    this.openings.push({ account, audit });
   }
 
   record(records: LedgerRecords): void {

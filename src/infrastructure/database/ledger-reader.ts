@@ -1,4 +1,4 @@
-import { type EntityClass, type FilterQuery, type QueryOrderMap, raw } from '@mikro-orm/core';
+import { type FilterQuery, raw } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { parse } from 'uuid';
@@ -9,14 +9,16 @@ import type {
   SequenceRange,
   TransferFilter,
 } from '../../application/ports.js';
+import type { OrganizationScope } from '../../domain/caller.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { idempotencyKeyProblems } from '../../domain/idempotency.js';
-import { type Page, type PageRange, type Position, toPage } from '../../domain/page.js';
+import { isId, type Page, type PageRange } from '../../domain/page.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
+import { type ListOrder, readPage } from './keyset-page.js';
 
 /** IBANs in one look-up. */
 const IBANS_MAX = 1_000;
@@ -46,15 +48,6 @@ interface IdempotencyKeyOfAccount {
   readonly idempotencyKey: string;
 }
 
-type ListOrder = 'newest-first' | 'oldest-first';
-
-interface KeysetList<Entity extends object, Key extends string> {
-  readonly entity: EntityClass<Entity>;
-  readonly where: FilterQuery<Entity>;
-  readonly key: Key;
-  readonly order: ListOrder;
-}
-
 /** Reads what is committed, each time afresh: nothing read is kept, or could be written back. */
 export class MikroOrmLedgerReader implements LedgerReader {
   readonly #accountsByIban = new DataLoader(
@@ -66,7 +59,28 @@ export class MikroOrmLedgerReader implements LedgerReader {
     ACROSS_REQUESTS,
   );
 
-  constructor(private readonly orm: MikroORM) {}
+  /** Of accounts, and of what belongs to one: nothing where everything is seen. */
+  readonly #seenAccounts: { organizationId?: { $in: string[] } };
+  readonly #ofSeenAccounts: object;
+
+  constructor(
+    private readonly orm: MikroORM,
+    organizations: OrganizationScope = 'all',
+  ) {
+    const organizationId =
+      organizations === 'all' ? undefined : { $in: organizations.filter(isId) };
+    this.#seenAccounts = organizationId ? { organizationId } : {};
+    this.#ofSeenAccounts = organizationId ? { accountId: { organizationId } } : {};
+  }
+
+  /** The relation is mapped to its key, of which MikroORM's types do not know that it can be followed. */
+  #ofSeen<Row>(where: object): FilterQuery<Row> {
+    return { ...where, ...this.#ofSeenAccounts } as FilterQuery<Row>;
+  }
+
+  seenBy(organizations: OrganizationScope): LedgerReader {
+    return organizations === 'all' ? this : new MikroOrmLedgerReader(this.orm, organizations);
+  }
 
   get #em(): EntityManager {
     return this.orm.em.fork();
@@ -99,7 +113,10 @@ export class MikroOrmLedgerReader implements LedgerReader {
       const some = possible.slice(start, start + IBANS_MAX);
       const ibans = some.length > FEW_IBANS_MAX ? await this.#ibansHere(some) : some;
       if (ibans.length === 0) continue;
-      const accounts = await this.#em.find(Account, { iban: { $in: ibans } });
+      const accounts = await this.#em.find(Account, {
+        iban: { $in: ibans },
+        ...this.#seenAccounts,
+      });
       for (const account of accounts) found.set(account.iban, account);
     }
     return lists.map(() => found);
@@ -126,7 +143,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
       accountId,
       idempotencyKey: { $in: ofAccount.map(({ idempotencyKey }) => idempotencyKey) },
     }));
-    const found = await this.#em.find(BulkTransfer, { $or: anyOf });
+    const found = await this.#em.find(BulkTransfer, this.#ofSeen<BulkTransfer>({ $or: anyOf }));
     return keys.map(
       ({ accountId, idempotencyKey }) =>
         found.find(
@@ -137,28 +154,45 @@ export class MikroOrmLedgerReader implements LedgerReader {
 
   async accountsById(ids: readonly string[]): Promise<(Account | null)[]> {
     if (ids.length === 0) return [];
-    return inOrderOf(ids, await this.#em.find(Account, { id: { $in: [...ids] } }));
+    return inOrderOf(
+      ids,
+      await this.#em.find(Account, { id: { $in: [...ids] }, ...this.#seenAccounts }),
+    );
   }
 
   async bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]> {
-    return inOrderOf(ids, await this.#em.find(BulkTransfer, { id: { $in: [...ids] } }));
+    return inOrderOf(
+      ids,
+      await this.#em.find(BulkTransfer, this.#ofSeen<BulkTransfer>({ id: { $in: [...ids] } })),
+    );
   }
 
   async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
-    return inOrderOf(ids, await this.#em.find(Transfer, { id: { $in: [...ids] } }));
+    return inOrderOf(
+      ids,
+      await this.#em.find(Transfer, this.#ofSeen<Transfer>({ id: { $in: [...ids] } })),
+    );
   }
 
   async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
-    return inOrderOf(ids, await this.#em.find(LedgerEntry, { id: { $in: [...ids] } }));
+    return inOrderOf(
+      ids,
+      await this.#em.find(LedgerEntry, this.#ofSeen<LedgerEntry>({ id: { $in: [...ids] } })),
+    );
   }
 
   accounts(range: PageRange<string>): Promise<Page<Account>> {
-    return this.#page({ entity: Account, where: {}, key: 'id', order: 'oldest-first' }, range);
+    return readPage(
+      this.#em,
+      { entity: Account, where: this.#seenAccounts, key: 'id', order: 'oldest-first' },
+      range,
+    );
   }
 
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>> {
     const where = { accountId };
-    return this.#page(
+    return readPage(
+      this.#em,
       { entity: BulkTransfer, where, key: 'sequence', order: 'newest-first' },
       range,
     );
@@ -170,7 +204,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>> {
     const where = await this.#transferWhere(accountId, filter);
-    return this.#page({ entity: Transfer, where, key: 'position', order: 'newest-first' }, range);
+    return readPage(
+      this.#em,
+      { entity: Transfer, where, key: 'position', order: 'newest-first' },
+      range,
+    );
   }
 
   transfersOfBulk(
@@ -179,7 +217,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
   ): Promise<Page<Transfer>> {
     const position = { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };
     const where = { accountId, position };
-    return this.#page({ entity: Transfer, where, key: 'position', order: 'oldest-first' }, range);
+    return readPage(
+      this.#em,
+      { entity: Transfer, where, key: 'position', order: 'oldest-first' },
+      range,
+    );
   }
 
   entries(
@@ -189,7 +231,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
     range: PageRange<bigint>,
   ): Promise<Page<LedgerEntry>> {
     const where = { accountId, ...sequenceWhere(within) };
-    return this.#page({ entity: LedgerEntry, where, key: 'sequence', order }, range);
+    return readPage(this.#em, { entity: LedgerEntry, where, key: 'sequence', order }, range);
   }
 
   async transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]> {
@@ -295,32 +337,6 @@ export class MikroOrmLedgerReader implements LedgerReader {
       conditions.push({ position: { $lt: firstPositionOf((last?.sequence ?? 0n) + 1n) } });
     }
     return { $and: conditions };
-  }
-
-  /** One page of a list: a range of its key, and one node more to know whether there are others. */
-  async #page<Entity extends object, Key extends string & keyof Entity>(
-    list: KeysetList<Entity, Key>,
-    range: PageRange<Entity[Key] & Position>,
-  ): Promise<Page<Entity>> {
-    const { key } = list;
-    const isDescending = list.order === 'newest-first';
-    const conditions: object[] = [list.where];
-    if (range.after !== undefined) {
-      conditions.push({ [key]: { [isDescending ? '$lt' : '$gt']: range.after } });
-    }
-    if (range.before !== undefined) {
-      conditions.push({ [key]: { [isDescending ? '$gt' : '$lt']: range.before } });
-    }
-    const direction = isDescending === range.fromEnd ? 'asc' : 'desc';
-    const read = await this.#em.find<Entity>(
-      list.entity,
-      { $and: conditions } as FilterQuery<NoInfer<Entity>>,
-      {
-        orderBy: { [key]: direction } as QueryOrderMap<Entity>,
-        limit: range.size + 1,
-      },
-    );
-    return toPage(read, range);
   }
 }
 

@@ -1,17 +1,20 @@
 import type { EntityManager } from '@mikro-orm/sql';
 import type { LedgerRecords } from '../../application/ports.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import { Transfer, type TransferRecord } from '../../entities/transfer.entity.js';
 import { type AppendTable, appendTableOf } from './append-rows.js';
 import type { Database } from './dialect.js';
+import type { GroupLedger } from './group-ledger.js';
 
 /** The tables that every bulk and credit appends to. */
 export class LedgerTables {
   readonly #bulkTransfers: AppendTable<BulkTransfer>;
   readonly #entries: AppendTable<LedgerEntry>;
   readonly #messages: AppendTable<OutboxMessage>;
+  readonly #audit: AppendTable<AuditEntry>;
   readonly #transfers: AppendTable<TransferRecord>;
 
   constructor(private readonly database: Database) {
@@ -19,11 +22,12 @@ export class LedgerTables {
     this.#bulkTransfers = appendTableOf(orm, BulkTransfer);
     this.#entries = appendTableOf(orm, LedgerEntry);
     this.#messages = appendTableOf(orm, OutboxMessage);
+    this.#audit = appendTableOf(orm, AuditEntry);
     this.#transfers = appendTableOf<TransferRecord>(orm, Transfer);
   }
 
   /** Writes the rows of a transaction, those of many units of work together; bulks before what refers to them. */
-  async append(em: EntityManager, records: readonly LedgerRecords[]): Promise<void> {
+  async append(em: EntityManager, { records, openings }: GroupLedger): Promise<void> {
     const append = <Row>(table: AppendTable<Row>, rows: Iterable<Row>) =>
       this.database.appendRows(em, table, rows);
     await append(
@@ -37,6 +41,10 @@ export class LedgerTables {
     await append(
       this.#messages,
       records.map(({ message }) => message),
+    );
+    await append(
+      this.#audit,
+      [...openings, ...records].flatMap(({ audit }) => audit ?? []),
     );
     await append(this.#transfers, transfersOf(records));
   }

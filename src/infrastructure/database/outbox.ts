@@ -8,7 +8,7 @@
  */
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
-import type { OutboxCounts, OutboxReader } from '../../application/ports.js';
+import type { OutboxCounts, OutboxDesk } from '../../application/ports.js';
 import {
   DUE_AT_ONCE,
   LAST_ERROR_CHARACTERS_MAX,
@@ -44,7 +44,7 @@ export interface Parking extends Failure {
   readonly at: Date;
 }
 
-export class Outbox implements OutboxReader {
+export class Outbox implements OutboxDesk {
   constructor(private readonly orm: MikroORM) {}
 
   get #em(): EntityManager {
@@ -131,6 +131,12 @@ export class Outbox implements OutboxReader {
       { parkedAt: { $ne: null } },
       { orderBy: { parkedAt: 'asc' }, limit: PARKED_LISTED_MAX },
     );
+  }
+
+  async retry(id: string): Promise<boolean> {
+    const again = { parkedAt: null, attempts: 0, dueAt: DUE_AT_ONCE };
+    const isParked = { id, parkedAt: { $ne: null } };
+    return (await this.#em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
   }
 
   async counts(): Promise<OutboxCounts> {

@@ -34,7 +34,13 @@ import { currentTraceparent } from '../observability/trace-context.js';
 import { lockAccounts } from './account-lock.js';
 import { AccountQueue, busy, type PendingMember } from './account-queue.js';
 import type { Database } from './dialect.js';
-import { type EarlierRows, GroupLedger, type GroupMember, type Outcome } from './group-ledger.js';
+import {
+  type EarlierRows,
+  GroupLedger,
+  type GroupMember,
+  type Opening,
+  type Outcome,
+} from './group-ledger.js';
 import { LedgerTables } from './ledger-tables.js';
 
 /** How often work is run in all before a client hears of contention. */
@@ -148,9 +154,9 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
         await em.rollback();
         return committed;
       }
-      await openAccounts(em, ledger.openedAccounts);
+      await openAccounts(em, ledger.openings);
       await em.flush();
-      await this.#tables.append(em, ledger.records);
+      await this.#tables.append(em, ledger);
     } catch (error) {
       await rollBack(em);
       throw error;
@@ -206,8 +212,8 @@ async function readEarlier(em: EntityManager, group: readonly GroupMember[]): Pr
 }
 
 /** @throws DomainError ACCOUNT_EXISTS where another took the IBAN meanwhile */
-async function openAccounts(em: EntityManager, accounts: readonly Account[]): Promise<void> {
-  for (const account of accounts) {
+async function openAccounts(em: EntityManager, openings: readonly Opening[]): Promise<void> {
+  for (const { account } of openings) {
     try {
       await em.persist(account).flush();
     } catch (error) {

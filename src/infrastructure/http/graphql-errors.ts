@@ -5,7 +5,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { BadUserInputError } from '../../domain/errors.js';
+import { BadUserInputError, ForbiddenError } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
 import type { Logger } from '../observability/logger.js';
@@ -34,8 +34,8 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
           assertHeaderHasOneMutation({ operation, fragments, variables }, contextValue),
         );
       },
-      didEncounterErrors: async ({ errors, contextValue: { requestId } }) => {
-        for (const error of errors) classify(error, requestId, logger);
+      didEncounterErrors: async ({ errors, contextValue: { origin } }) => {
+        for (const error of errors) classify(error, origin.requestId, logger);
       },
     }),
   };
@@ -89,6 +89,7 @@ export function presentErrors(
 function classify(error: GraphQLError, requestId: string, logger: Logger): void {
   const cause = unwrapResolverError(error);
   if (cause instanceof BadUserInputError) error.extensions.code = 'BAD_USER_INPUT';
+  if (cause instanceof ForbiddenError) error.extensions.code = 'FORBIDDEN';
   if (error.extensions.code !== undefined) return;
   Object.assign(error.extensions, { code: INTERNAL_SERVER_ERROR, requestId });
   logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');

@@ -2,7 +2,8 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RequestContext } from '../../resolvers/context.js';
-import { callerKeyOf } from './caller.js';
+import { originOf } from './access.js';
+import { callerKeyOf } from './caller-key.js';
 import { type Cost, type OperationGate, resolveOperation } from './operation-gate.js';
 import { answerRefusal, httpErrorOf, isRefusal } from './refusal.js';
 import type { DocumentRequest } from './trusted-documents.js';
@@ -19,7 +20,7 @@ export function admitOperations(app: FastifyInstance, gate: OperationGate): void
     if (request.method !== 'POST') makeUnambiguous(request);
     const parameters = parametersOf(request);
     if (!parameters) return;
-    const text = gate.open(documentRequestOf(request, parameters), callerKeyOf(request.raw));
+    const text = gate.open(documentRequestOf(request, parameters), callerKeyOf(originOf(request)));
     if (isRefusal(text)) return answerRefusal(reply, text);
     if (gate.trusted.mode !== 'off' && text !== undefined) putText(request, parameters, text);
   });
@@ -77,7 +78,7 @@ export function costPlugin(gate: OperationGate): ApolloServerPlugin<RequestConte
         didResolveOperation: async ({ document, operationName, request, contextValue }) => {
           const operation = resolveOperation(document, operationName, request.variables);
           if (!operation) return;
-          const charged = gate.charge(operation, contextValue.callerKey ?? '');
+          const charged = gate.charge(operation, callerKeyOf(contextValue.origin));
           if (isRefusal(charged)) throw httpErrorOf(charged);
           cost = charged;
         },

@@ -34,6 +34,8 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Mutation.performBulkTransfer': 10,
   'Mutation.openAccount': 10,
   'Mutation.creditAccount': 10,
+  'Mutation.createApiKey': 10,
+  'Mutation.revokeApiKey': 10,
   'Query.validateBulkTransfer': 10,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,

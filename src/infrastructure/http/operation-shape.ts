@@ -26,8 +26,8 @@ export interface ShapeLimits {
   readonly operationRootFieldsMax: number;
 }
 
-/** Nobody writes as many by hand; validation compares them with each other. */
-const SELECTIONS_MAX = 1_000;
+/** Validation compares selections with each other, so there may be fewer of them: one in so many tokens. */
+const TOKENS_PER_SELECTION = 5;
 
 /** The schema has @skip and @include alone, one of each on a field. */
 const DIRECTIVES_MAX = 100;
@@ -88,7 +88,12 @@ function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined 
     ['TOO_MANY_ALIASES', 'aliases', limits.operationAliasesMax, shape.aliases],
     ['TOO_MANY_ROOT_FIELDS', 'fields at its root', limits.operationRootFieldsMax, shape.fields],
     ['TOO_MANY_DIRECTIVES', 'directives', DIRECTIVES_MAX, shape.directives],
-    ['TOO_MANY_SELECTIONS', 'selections', SELECTIONS_MAX, shape.selections],
+    [
+      'TOO_MANY_SELECTIONS',
+      'selections',
+      Math.ceil(limits.operationTokensMax / TOKENS_PER_SELECTION),
+      shape.selections,
+    ],
   ];
   for (const [code, what, limit, requested] of counts) {
     if (requested > limit) return over(code, what, limit, requested);

@@ -11,7 +11,9 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe } from 'graphql';
 import { z } from 'zod';
-import { callerKeyOf } from './caller.js';
+import { authenticatedBy, originOf } from './access.js';
+import { watchAccess } from './authentication.js';
+import { callerKeyOf } from './caller-key.js';
 import { presentResult } from './graphql-errors.js';
 import { resolveOperation } from './operation-gate.js';
 import { answerRefusal, isRefusal } from './refusal.js';
@@ -48,7 +50,9 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       const prepared = prepareSubscription(ports, asked);
       const operation =
         isDocument(prepared) && resolveOperation(prepared, operationName, variables);
-      const place = operation ? ports.gate.begin(operation, callerKeyOf(request.raw)) : undefined;
+      const place = operation
+        ? ports.gate.begin(operation, callerKeyOf(originOf(request)))
+        : undefined;
       if (isRefusal(place)) return answerRefusal(reply, place);
       open.add(reply.raw);
       reply.raw.once('close', () => {
@@ -96,9 +100,16 @@ async function stream(
   // A client that resets its connection: there is nobody to tell.
   response.on('error', () => {});
   const endWatch = whenStuck(request.raw.socket, () => response.destroy());
+  const endAccess = watchAccess(
+    ports.authenticator,
+    request.headers.authorization,
+    authenticatedBy(request),
+    () => response.destroy(),
+  );
   const keepingAlive = setInterval(() => response.write(':\n\n'), KEEP_ALIVE_MS);
   response.once('close', () => {
     endWatch();
+    endAccess();
     clearInterval(keepingAlive);
   });
   try {
@@ -125,7 +136,7 @@ async function resultsOf(
         document: prepared,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: contextOf(request.id),
+        contextValue: contextOf(originOf(request)),
       })
     : refused(prepared);
   const iterator = 'next' in results ? results : refused(results.errors ?? []);

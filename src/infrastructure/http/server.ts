@@ -17,12 +17,15 @@ import {
 } from 'fastify';
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { v4 as newRequestId } from 'uuid';
-import type { AccountFeeds, LedgerReader } from '../../application/ports.js';
-import type { RequestContext } from '../../resolvers/context.js';
+import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/ports.js';
+import { type Origin, visibleOrganizations } from '../../domain/caller.js';
+import { ForbiddenError } from '../../domain/errors.js';
+import { type RequestContext, requireRole } from '../../resolvers/context.js';
 import { makeLoaders } from '../../resolvers/loaders.js';
 import type { Logger } from '../observability/logger.js';
 import { withTraceparent } from '../observability/trace-context.js';
-import { callerKeyOf } from './caller.js';
+import { guardAccess, originOf } from './access.js';
+import type { Authenticator } from './authentication.js';
 import {
   boundHeaders,
   type ConnectionSettings,
@@ -53,6 +56,10 @@ export interface HttpServerPorts {
   readonly schema: GraphQLSchema;
   readonly reader: LedgerReader;
   readonly feeds: AccountFeeds;
+  readonly audit: AuditLog;
+  readonly authenticator: Authenticator;
+  /** Whether everyone who reaches the server may do everything. */
+  readonly isOpen: boolean;
   readonly logger: Logger;
   readonly settings: HttpSettings;
   readonly trustedDocuments: TrustedDocuments;
@@ -78,13 +85,17 @@ export function sdlOf(schema: GraphQLSchema): string {
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
   const { schema, reader, feeds, logger, settings } = ports;
   const gate = new OperationGate(schema, settings, ports.trustedDocuments);
-  const contextOf = (requestId: string): RequestContext => ({
-    requestId,
-    idempotencyKeyHeaders: [],
-    reader,
-    feeds,
-    loaders: makeLoaders(reader),
-  });
+  const contextOf = (origin: Origin): RequestContext => {
+    const seen = reader.seenBy(visibleOrganizations(origin.caller));
+    return {
+      origin,
+      idempotencyKeyHeaders: [],
+      reader: seen,
+      feeds,
+      loaders: makeLoaders(seen),
+      audit: ports.audit,
+    };
+  };
   const loggerInstance: FastifyBaseLogger = logger;
   const app = fastify({
     loggerInstance,
@@ -113,7 +124,9 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     if (isBrowser && request.url === '/graphql') return reply.redirect('/graphiql/');
   });
 
+  // Before access: a browser asks whether it may send a token without one.
   await guardOrigins(app, settings);
+  guardAccess(app, ports);
   admitOperations(app, gate);
 
   const apollo = new ApolloServer<RequestContext>({
@@ -140,18 +153,19 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   await app.register(fastifyApollo(apollo), {
     path: '/graphql',
     context: async (request: FastifyRequest) => ({
-      ...contextOf(request.id),
-      callerKey: callerKeyOf(request.raw),
+      ...contextOf(originOf(request)),
       idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
     }),
   });
-  const streamPorts = { schema, logger, contextOf, gate, settings };
-  serveWebSocket(app, streamPorts);
-  serveServerSentEvents(app, streamPorts);
+  serveWebSocket(app, { ...ports, contextOf, gate });
+  serveServerSentEvents(app, { ...ports, contextOf, gate });
 
   await servePages(app, schema, settings);
   answerProbes(app, ports);
-  app.get('/metrics', async (_, reply) => reply.type(METRICS_TYPE).send(await ports.metrics()));
+  app.get('/metrics', async (request, reply) => {
+    requireRole({ origin: originOf(request) }, 'operator');
+    return reply.type(METRICS_TYPE).send(await ports.metrics());
+  });
   return app;
 }
 
@@ -231,12 +245,17 @@ function closeConnectionsWhenStopping(app: FastifyInstance): void {
 /** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
 const CODES: Readonly<Record<number, string>> = {
   400: 'BAD_REQUEST',
+  403: 'FORBIDDEN',
   404: 'NOT_FOUND',
   405: 'METHOD_NOT_ALLOWED',
   413: 'PAYLOAD_TOO_LARGE',
   414: 'URI_TOO_LONG',
   415: 'UNSUPPORTED_MEDIA_TYPE',
 };
+
+function statusOf(error: FastifyError): number {
+  return error instanceof ForbiddenError ? 403 : (error.statusCode ?? 500);
+}
 
 /** Answers every error in GraphQL's form, so that a client has one form to read. */
 function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
@@ -260,7 +279,7 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     // A Host header that makes no URL.
-    const status = error.code === 'ERR_INVALID_URL' ? 400 : (error.statusCode ?? 500);
+    const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];
     if (status < 500 && code !== undefined) {
       return reply

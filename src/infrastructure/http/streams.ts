@@ -15,8 +15,10 @@ import {
   parse,
   validate,
 } from 'graphql';
+import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
+import type { Authenticator } from './authentication.js';
 import { withoutSuggestion } from './graphql-errors.js';
 import type { PageSettings } from './landing-page.js';
 import type { OperationGate } from './operation-gate.js';
@@ -25,7 +27,9 @@ import type { OriginSettings } from './origins.js';
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
   readonly logger: Logger;
-  readonly contextOf: (requestId: string) => RequestContext;
+  readonly authenticator: Authenticator;
+  readonly isOpen: boolean;
+  readonly contextOf: (origin: Origin) => RequestContext;
   readonly gate: OperationGate;
   readonly settings: OriginSettings & PageSettings;
 }

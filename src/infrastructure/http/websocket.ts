@@ -5,9 +5,12 @@ import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
 import { CloseCode, handleProtocols, makeServer, type Server } from 'graphql-ws';
 import { v4 as newRequestId } from 'uuid';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
-import { callerKeyOf } from './caller.js';
+import { isFromThisMachine } from './access.js';
+import { type Authenticated, watchAccess } from './authentication.js';
+import { addressKeyOf, callerKeyOf } from './caller-key.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
 import { resolveOperation } from './operation-gate.js';
 import { isFromForeignPage } from './origins.js';
@@ -49,12 +52,14 @@ const CLOSE_TOO_MANY = 4_291;
 interface ConnectionExtra extends Record<string, unknown> {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
+  /** Set once it has said who it is. */
+  authenticated?: Authenticated;
   /** Places of its operations, each by its payload: an id is free again before its operation has ended. */
   readonly places: Map<object, Release>;
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, contextOf, gate, settings } = ports;
+  const { schema, logger, authenticator, contextOf, gate, settings } = ports;
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
     noServer: true,
@@ -64,8 +69,11 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   app.server.on('upgrade', (request, socket, head) => {
     const isOurs = request.url?.split('?')[0] === '/graphql';
     if (!isOurs) return socket.end(plainAnswer('404 Not Found'));
-    if (isFromForeignPage(request, settings)) return socket.end(plainAnswer('403 Forbidden'));
-    const place = gate.connect(callerKeyOf(request));
+    const isForeign =
+      isFromForeignPage(request, settings) || (ports.isOpen && !isFromThisMachine(request));
+    if (isForeign) return socket.end(plainAnswer('403 Forbidden'));
+    // Who it is, it says later: until then it is its address.
+    const place = gate.connect(addressKeyOf(request.socket.remoteAddress));
     if (isRefusal(place)) return socket.end(plainAnswer('429 Too Many Requests'));
     socket.once('close', place);
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
@@ -74,10 +82,26 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   const server = makeServer<Record<string, unknown>, ConnectionExtra>({
     schema,
-    onSubscribe: ({ subscriptions, extra: { request, places } }, _id, payload) => {
+    // false closes with 4403, the protocol's code for it.
+    onConnect: async ({ connectionParams, extra }) => {
+      const authorization = authorizationOf(connectionParams, extra.request);
+      const found = await authenticator.authenticate(authorization);
+      if (!found) return false;
+      extra.authenticated = found;
+      const { socket } = extra;
+      const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) =>
+        hasExpired
+          ? socket.close(CloseCode.Unauthorized, 'The token has expired')
+          : socket.close(CloseCode.Forbidden, 'Access was withdrawn'),
+      );
+      socket.once('close', endWatch);
+      return true;
+    },
+    onSubscribe: ({ subscriptions, extra }, _id, payload) => {
       if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
       const { operationName, variables } = payload;
-      const caller = callerKeyOf(request);
+      const origin = originOf(extra);
+      const caller = callerKeyOf(origin);
       const query = gate.open(payload, caller);
       if (isRefusal(query)) return [graphQLErrorOf(query)];
       const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
@@ -85,8 +109,8 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const operation = resolveOperation(prepared, operationName, variables);
       const place = operation && gate.begin(operation, caller);
       if (isRefusal(place)) return [graphQLErrorOf(place)];
-      if (place) places.set(payload, place);
-      const contextValue = contextOf(newRequestId());
+      if (place) extra.places.set(payload, place);
+      const contextValue = contextOf(origin);
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
     onComplete: ({ extra: { places } }, _id, payload) => {
@@ -96,7 +120,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     onError: (_context, _id, _payload, errors) =>
       presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
     onNext: (_context, _id, _payload, { contextValue }, result) => {
-      const { requestId } = contextValue as RequestContext;
+      const { requestId } = (contextValue as RequestContext).origin;
       return asJson(presentResult(result as ExecutionResult, requestId, logger));
     },
   });
@@ -116,6 +140,24 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     await new Promise((resolve) => sockets.close(resolve));
     clearTimeout(cut);
   });
+}
+
+/** A browser can set no header of a WebSocket, so its first message says who it is. */
+function authorizationOf(
+  parameters: Record<string, unknown> | undefined,
+  { headers }: IncomingMessage,
+): string | undefined {
+  const inParameters = parameters?.authorization ?? parameters?.Authorization;
+  return typeof inParameters === 'string' ? inParameters : headers.authorization;
+}
+
+function originOf({ authenticated, request }: ConnectionExtra): Origin {
+  if (!authenticated) throw new Error('The connection has not said who it is');
+  return {
+    caller: authenticated.caller,
+    requestId: newRequestId(),
+    remoteAddress: request.socket.remoteAddress ?? '',
+  };
 }
 
 function plainAnswer(status: string): string {

@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { OutboxReader } from '../../application/ports.js';
+import type { OutboxDesk } from '../../application/ports.js';
 
 /** What Prometheus asks for: the process, and the outbox and subscriptions as they are when asked. */
-export function makeMetrics(outbox: OutboxReader, subscriptionCount: () => number): Registry {
+export function makeMetrics(outbox: OutboxDesk, subscriptionCount: () => number): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({

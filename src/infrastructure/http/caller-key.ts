@@ -1,11 +1,16 @@
-import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
+import type { Origin } from '../../domain/caller.js';
 
 /** Groups of an IPv6 address that a customer of a network is given as a whole: /64. */
 const NETWORK_GROUPS = 4;
 
-/** Who a limit counts against: the address that the connection is from. */
-export function callerKeyOf({ socket: { remoteAddress = '' } }: IncomingMessage): string {
+/** Whom a limit counts against: who it said it is, or its address where nobody says. */
+export function callerKeyOf({ caller: { kind, name }, remoteAddress }: Origin): string {
+  return kind === 'development' ? addressKeyOf(remoteAddress) : `${kind} ${name}`;
+}
+
+/** The address that a connection is from, or its network. */
+export function addressKeyOf(remoteAddress = ''): string {
   const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
   return isIPv6(address) ? networkOf(address) : address;
 }

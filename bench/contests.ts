@@ -1,0 +1,152 @@
+/** What every subject does side by side: bulks and single transfers, by turns. */
+import { type Loop, ratePerS } from './loop.ts';
+import { isMoreBetter, MEASURES, type MeasureId, type UnrelatedFigure } from './measures.ts';
+import {
+  BULK_ACCOUNT,
+  bulkOrder,
+  bulkOrderWithBookTransfers,
+  HOT_ACCOUNT,
+  IN_FLIGHT,
+  SIDE_BY_SIDE_ACCOUNTS,
+} from './orders.ts';
+import type { Plan } from './plan.ts';
+import { percentile, summarise } from './statistics.ts';
+import type { Subject, Work } from './subject.ts';
+
+const REQUESTS_MAX = 1_000_000;
+
+interface Contest {
+  readonly measure: MeasureId;
+  /** Whether our server alone takes part: peers and floor have no such thing, or it would say nothing. */
+  readonly isOurs: boolean;
+  readonly work: Omit<Work, 'loop'>;
+  readonly inFlight: number;
+}
+
+const bulk = (measure: MeasureId, isOurs: boolean, work: Omit<Work, 'loop'>): Contest => ({
+  measure,
+  isOurs,
+  work,
+  inFlight: 1,
+});
+
+const THOUSAND = [bulkOrder(BULK_ACCOUNT, 1_000)];
+const TEN_THOUSAND = [bulkOrder(BULK_ACCOUNT, 10_000)];
+const HOT = [bulkOrder(HOT_ACCOUNT, 1)];
+const MANY = SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1));
+
+const CONTESTS: readonly Contest[] = [
+  bulk('bulk-1000', false, { orders: THOUSAND }),
+  bulk('bulk-1000-answered', true, { orders: THOUSAND, answersTransfers: true }),
+  bulk('bulk-1000-keyed', true, { orders: THOUSAND, hasKeys: true }),
+  bulk('bulk-1000-book', true, { orders: [bulkOrderWithBookTransfers(BULK_ACCOUNT, 1_000)] }),
+  bulk('bulk-10000', false, { orders: TEN_THOUSAND }),
+  bulk('bulk-10000-answered', true, { orders: TEN_THOUSAND, answersTransfers: true }),
+  { measure: 'hot-account', isOurs: false, work: { orders: HOT }, inFlight: IN_FLIGHT },
+  { measure: 'many-accounts', isOurs: false, work: { orders: MANY }, inFlight: IN_FLIGHT },
+];
+
+/** What one subject did in one contest. */
+interface Tally {
+  readonly latenciesMs: number[];
+  /** One a round. */
+  readonly ratesPerS: number[];
+}
+
+/** Hears what is under way. */
+export type OnProgress = (what: string) => void;
+
+/** Runs every contest in every round, and then each subject at half of its top rate. */
+export async function runContests(
+  subjects: readonly Subject[],
+  plan: Plan,
+  onProgress: OnProgress,
+): Promise<UnrelatedFigure[]> {
+  for (const subject of subjects) {
+    onProgress(`warming up ${subject.id}`);
+    await warmUp(subject, { orders: THOUSAND }, { inFlight: 1, durationMs: plan.burnInMs });
+  }
+  const figures: UnrelatedFigure[] = [];
+  const tallies = new Map<string, Tally>();
+  for (let round = 1; round <= plan.rounds; round += 1) {
+    for (const contest of CONTESTS) {
+      onProgress(`round ${round} of ${plan.rounds}: ${MEASURES[contest.measure].title}`);
+      for (const subject of participants(contest, subjects)) {
+        if (round === 1) {
+          const { work, inFlight } = contest;
+          await warmUp(subject, work, { inFlight, durationMs: plan.warmUpMs });
+        }
+        await runRound(contest, subject, plan, tallies);
+      }
+    }
+  }
+  for (const contest of CONTESTS) {
+    for (const subject of participants(contest, subjects)) {
+      figures.push(figureOf(contest, subject, tallyOf(tallies, contest, subject)));
+    }
+  }
+  onProgress(MEASURES['half-rate'].title);
+  for (const subject of subjects) {
+    const top = figures.find((one) => one.measure === 'hot-account' && one.subject === subject.id);
+    if (top) figures.push(await runAtHalfRate(subject, top.median, plan));
+  }
+  return figures;
+}
+
+function participants({ isOurs }: Contest, subjects: readonly Subject[]): readonly Subject[] {
+  return isOurs ? subjects.filter(({ id }) => id.startsWith('virement')) : subjects;
+}
+
+function tallyOf(tallies: Map<string, Tally>, { measure }: Contest, { id }: Subject): Tally {
+  const key = `${measure} ${id}`;
+  const tally = tallies.get(key) ?? { latenciesMs: [], ratesPerS: [] };
+  tallies.set(key, tally);
+  return tally;
+}
+
+async function warmUp(
+  subject: Subject,
+  work: Omit<Work, 'loop'>,
+  loop: Pick<Loop, 'inFlight' | 'durationMs'>,
+): Promise<void> {
+  await subject.perform({ ...work, loop: { ...loop, countMax: REQUESTS_MAX } });
+  await subject.settle();
+}
+
+async function runRound(
+  contest: Contest,
+  subject: Subject,
+  plan: Plan,
+  tallies: Map<string, Tally>,
+): Promise<void> {
+  const { work, inFlight } = contest;
+  const durationMs = inFlight === 1 ? plan.bulksMs : plan.transfersMs;
+  const loop = { inFlight, durationMs, countMax: REQUESTS_MAX };
+  const run = await subject.perform({ ...work, loop });
+  await subject.settle();
+  const tally = tallyOf(tallies, contest, subject);
+  tally.latenciesMs.push(...run.latenciesMs);
+  tally.ratesPerS.push(ratePerS(run));
+}
+
+function figureOf({ measure }: Contest, { id }: Subject, tally: Tally): UnrelatedFigure {
+  const latency = summarise(tally.latenciesMs);
+  const median = isMoreBetter(measure) ? percentile(tally.ratesPerS, 0.5) : latency.median;
+  return { measure, subject: id, ...latency, median };
+}
+
+async function runAtHalfRate(
+  subject: Subject,
+  topRatePerS: number,
+  plan: Plan,
+): Promise<UnrelatedFigure> {
+  const loop = {
+    inFlight: IN_FLIGHT,
+    durationMs: plan.halfRateMs,
+    countMax: REQUESTS_MAX,
+    ratePerS: topRatePerS / 2,
+  };
+  const { latenciesMs } = await subject.perform({ orders: HOT, loop });
+  await subject.settle();
+  return { measure: 'half-rate', subject: subject.id, ...summarise(latenciesMs) };
+}

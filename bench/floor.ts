@@ -1,0 +1,162 @@
+/**
+ * The floor: what the database and its driver cost, with no server, no GraphQL, no ORM around them.
+ * It judges nothing but funds, and leaves a ledger that is as right as ours: the same tables and
+ * indexes, the same rows.
+ *
+ * One bulk is one transaction of seven statements or more: begin, the locked read of the account, one
+ * INSERT each for bulk, entry and outbox message, one for each 1,000 transfers, one UPDATE, commit.
+ */
+import { createPool, type Pool, type PoolConnection, type RowDataPacket } from 'mysql2/promise';
+import { v7 } from 'uuid';
+import { mysqlUrl } from './database.ts';
+import { type Loop, type Run, runLoop } from './loop.ts';
+import type { BulkOrder, CreditTransfer } from './orders.ts';
+import { answerJobs } from './worker.ts';
+
+/**
+ * How values reach the database. query: escaped into the text of the statement by the driver.
+ * execute: bound to a prepared statement.
+ */
+export type FloorForm = 'query' | 'execute';
+
+export interface FloorJob {
+  readonly orders: readonly BulkOrder[];
+  readonly form: FloorForm;
+  readonly connections: number;
+  readonly loop: Loop;
+}
+
+const INSERT_ROWS_MAX = 1_000;
+
+/** 2^20 transfers in a bulk at most: see the positions of src/domain/postings.ts. */
+const INDEX_BITS = 20n;
+
+const TRANSFER_COLUMNS =
+  '(id, bulk_transfer_id, account_id, position, currency, amount_minor, counterparty_name, counterparty_name_folded, counterparty_iban, description, created_at)';
+const TRANSFER_VALUES = '(?,?,?,?,?,?,?,?,?,?,?)';
+
+type Value = string | number | bigint | Buffer | Date;
+
+interface LockedAccount {
+  readonly id: Buffer;
+  readonly balanceMinor: bigint;
+  readonly sequence: bigint;
+}
+
+const newId = () => v7(undefined, Buffer.alloc(16));
+
+const minorUnitsOf = ({ amount }: CreditTransfer) => BigInt(amount.replace('.', ''));
+
+const pools = new Map<number, Pool>();
+
+function poolOf(connections: number): Pool {
+  const open = pools.get(connections);
+  if (open) return open;
+  const opened = createPool({
+    uri: mysqlUrl(process.env.DATABASE_URL ?? ''),
+    connectionLimit: connections,
+    timezone: 'Z',
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    charset: 'utf8mb4_bin',
+  });
+  opened.on('connection', (connection) => {
+    connection.query('set session transaction isolation level read committed');
+  });
+  pools.set(connections, opened);
+  return opened;
+}
+
+async function lock(connection: PoolConnection, iban: string): Promise<LockedAccount> {
+  const [rows] = await connection.execute<RowDataPacket[]>(
+    'select id, balance_minor, sequence from account where iban = ? for update',
+    [iban],
+  );
+  const [row] = rows;
+  if (!row) throw new Error(`No account has the IBAN ${iban}`);
+  return { id: row.id, balanceMinor: BigInt(row.balance_minor), sequence: BigInt(row.sequence) };
+}
+
+async function insertTransfers(
+  connection: PoolConnection,
+  rows: readonly (readonly Value[])[],
+  form: FloorForm,
+): Promise<void> {
+  for (let start = 0; start < rows.length; start += INSERT_ROWS_MAX) {
+    const part = rows.slice(start, start + INSERT_ROWS_MAX);
+    const sql = `insert into transfer ${TRANSFER_COLUMNS} values ${part.map(() => TRANSFER_VALUES).join(',')}`;
+    const values = part.flat();
+    await (form === 'query' ? connection.query(sql, values) : connection.execute(sql, values));
+  }
+}
+
+async function post(connection: PoolConnection, order: BulkOrder, form: FloorForm): Promise<void> {
+  const account = await lock(connection, order.organizationIban);
+  const at = new Date();
+  const total = order.creditTransfers.reduce((sum, row) => sum + minorUnitsOf(row), 0n);
+  const balance = account.balanceMinor - total;
+  if (balance < 0n) throw new Error('The account has too little');
+  const sequence = account.sequence + 1n;
+  const bulkId = newId();
+  const count = order.creditTransfers.length;
+  await connection.execute(
+    `insert into bulk_transfer (id, account_id, sequence, transfer_count, currency,
+      total_amount_minor, balance_after_minor, created_at) values (?,?,?,?,?,?,?,?)`,
+    [bulkId, account.id, sequence, count, 'EUR', total, balance, at],
+  );
+  const rows = order.creditTransfers.map((row, index) => [
+    newId(),
+    bulkId,
+    account.id,
+    (sequence << INDEX_BITS) | BigInt(index),
+    'EUR',
+    minorUnitsOf(row),
+    row.counterpartyName,
+    Buffer.from(row.counterpartyName.toLowerCase().normalize('NFC')),
+    row.counterpartyIban,
+    row.description,
+    at,
+  ]);
+  await insertTransfers(connection, rows, form);
+  await connection.execute(
+    `insert into ledger_entry (id, account_id, sequence, kind, currency, amount_minor,
+      balance_after_minor, bulk_transfer_id, description, created_at) values (?,?,?,?,?,?,?,?,?,?)`,
+    [newId(), account.id, sequence, 'BULK_TRANSFER', 'EUR', -total, balance, bulkId, 'Bulk', at],
+  );
+  await connection.execute(
+    `insert into outbox_message (id, type, account_id, sequence, created_at, due_at)
+      values (?,?,?,?,?,?)`,
+    [newId(), 'bulk-transfer.performed', account.id, sequence, at, at],
+  );
+  await connection.execute(
+    'update account set balance_minor = ?, sequence = ?, updated_at = ? where id = ?',
+    [balance, sequence, at, account.id],
+  );
+}
+
+async function perform(pool: Pool, order: BulkOrder, form: FloorForm): Promise<void> {
+  const connection = await pool.getConnection();
+  try {
+    await connection.beginTransaction();
+    await post(connection, order, form);
+    await connection.commit();
+  } catch (error) {
+    await connection.rollback();
+    throw error;
+  } finally {
+    connection.release();
+  }
+}
+
+function runJob({ orders, form, connections, loop }: FloorJob): Promise<Run> {
+  const pool = poolOf(connections);
+  return runLoop(loop, (index) => {
+    const order = orders[index % orders.length];
+    if (!order) throw new Error('There is no order to perform');
+    return perform(pool, order, form);
+  });
+}
+
+answerJobs(runJob, async () => {
+  for (const pool of pools.values()) await pool.end();
+});

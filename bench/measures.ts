@@ -1,0 +1,112 @@
+import type { SubjectId } from './subject.ts';
+
+export const MEASURE_IDS = [
+  'bulk-1000',
+  'bulk-1000-answered',
+  'bulk-1000-keyed',
+  'bulk-1000-book',
+  'bulk-10000',
+  'bulk-10000-answered',
+  'hot-account',
+  'many-accounts',
+  'half-rate',
+  'page-short',
+  'page-long',
+  'page-statements',
+  'memory',
+  'start',
+] as const;
+
+export type MeasureId = (typeof MEASURE_IDS)[number];
+
+export interface Measure {
+  readonly title: string;
+  readonly unit: 'ms' | 'requests/s' | 'statements' | 'MB';
+  /** What its ratio is to: the same measure of the floor, another one of the same subject, or its own median. */
+  readonly ratioTo?: 'floor' | 'median' | MeasureId;
+}
+
+export const MEASURES: Readonly<Record<MeasureId, Measure>> = {
+  'bulk-1000': { title: 'bulk of 1,000', unit: 'ms', ratioTo: 'floor' },
+  'bulk-1000-answered': {
+    title: 'bulk of 1,000, answered with 100 transfers',
+    unit: 'ms',
+    ratioTo: 'bulk-1000',
+  },
+  'bulk-1000-keyed': {
+    title: 'bulk of 1,000, with an idempotency key',
+    unit: 'ms',
+    ratioTo: 'bulk-1000',
+  },
+  'bulk-1000-book': {
+    title: 'bulk of 1,000, every tenth row a book transfer',
+    unit: 'ms',
+    ratioTo: 'bulk-1000',
+  },
+  'bulk-10000': { title: 'bulk of 10,000', unit: 'ms', ratioTo: 'floor' },
+  'bulk-10000-answered': {
+    title: 'bulk of 10,000, answered with 100 transfers',
+    unit: 'ms',
+    ratioTo: 'bulk-10000',
+  },
+  'hot-account': { title: 'one hot account, 64 in flight', unit: 'requests/s', ratioTo: 'floor' },
+  'many-accounts': { title: '64 accounts, 64 in flight', unit: 'requests/s', ratioTo: 'floor' },
+  'half-rate': {
+    title: 'hot account at half of its top rate',
+    unit: 'ms',
+    ratioTo: 'median',
+  },
+  'page-short': { title: 'page of 50, account with 1,000 transfers', unit: 'ms' },
+  'page-long': { title: 'page of 50, account with many', unit: 'ms', ratioTo: 'page-short' },
+  'page-statements': { title: 'SQL statements for that page', unit: 'statements' },
+  memory: { title: 'peak RSS over bulks of 10,000 in a row', unit: 'MB' },
+  start: { title: 'start to first answer', unit: 'ms' },
+};
+
+/** What one subject came to in one measure. */
+export interface Figure {
+  readonly measure: MeasureId;
+  readonly subject: SubjectId;
+  readonly median: number;
+  /** Of the latency in ms, whatever the unit. Absent where there is none. */
+  readonly p99?: number;
+  readonly samples: number;
+  /** See Measure.ratioTo. */
+  readonly ratio?: number;
+}
+
+export type UnrelatedFigure = Omit<Figure, 'ratio'>;
+
+export function isMoreBetter(measure: MeasureId): boolean {
+  return MEASURES[measure].unit === 'requests/s';
+}
+
+export function findFigure<Found extends UnrelatedFigure>(
+  figures: readonly Found[],
+  measure: MeasureId,
+  subject: SubjectId,
+): Found | undefined {
+  return figures.find((figure) => figure.measure === measure && figure.subject === subject);
+}
+
+/** Gives each figure its ratio, where what it is measured against is there. */
+export function withRatios(figures: readonly UnrelatedFigure[]): Figure[] {
+  return figures.map((figure) => {
+    const ratio = ratioOf(figure, figures);
+    return ratio === undefined ? figure : { ...figure, ratio };
+  });
+}
+
+function ratioOf(
+  { measure, subject, median, p99 }: UnrelatedFigure,
+  figures: readonly UnrelatedFigure[],
+): number | undefined {
+  const { ratioTo } = MEASURES[measure];
+  if (ratioTo === undefined) return undefined;
+  if (ratioTo === 'median') return p99 === undefined ? undefined : p99 / median;
+  const base =
+    ratioTo === 'floor'
+      ? findFigure(figures, measure, 'floor')
+      : findFigure(figures, ratioTo, subject);
+  return base && median / base.median;
+}

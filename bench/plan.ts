@@ -1,0 +1,60 @@
+/** How long a bench takes over what. */
+export interface Plan {
+  readonly form: 'full' | 'quick';
+  /** Everything is measured by turns so many times, so that what disturbs the machine disturbs everyone. */
+  readonly rounds: number;
+  /** Of each way in which the floor could be fastest, twice. */
+  readonly tuningMs: number;
+  /** Of each subject with bulks of 1,000 before anything is measured: its code is to be compiled by then. */
+  readonly burnInMs: number;
+  /** Of each subject in each measure, before its first round. */
+  readonly warmUpMs: number;
+  /** Of bulks, in each round. */
+  readonly bulksMs: number;
+  /** Of single transfers in flight, in each round. */
+  readonly transfersMs: number;
+  readonly halfRateMs: number;
+  /** Bulks of 10,000 in a row while memory is watched. */
+  readonly memoryBulks: number;
+  /** Transfers of the account with a long history, as far as there is time for them. */
+  readonly historyTransfersMax: number;
+  readonly historyMsMax: number;
+  readonly pagesMs: number;
+  readonly starts: number;
+  /** The bench gives up after it. */
+  readonly minutesMax: number;
+}
+
+export const FULL: Plan = {
+  form: 'full',
+  rounds: 3,
+  tuningMs: 500,
+  burnInMs: 4_000,
+  warmUpMs: 750,
+  bulksMs: 1_500,
+  transfersMs: 2_000,
+  halfRateMs: 4_000,
+  memoryBulks: 20,
+  historyTransfersMax: 1_000_000,
+  historyMsMax: 60_000,
+  pagesMs: 1_500,
+  starts: 7,
+  minutesMax: 10,
+};
+
+export const QUICK: Plan = {
+  form: 'quick',
+  rounds: 1,
+  tuningMs: 150,
+  burnInMs: 1_500,
+  warmUpMs: 100,
+  bulksMs: 500,
+  transfersMs: 700,
+  halfRateMs: 1_000,
+  memoryBulks: 10,
+  historyTransfersMax: 100_000,
+  historyMsMax: 10_000,
+  pagesMs: 400,
+  starts: 2,
+  minutesMax: 5,
+};

@@ -1,0 +1,90 @@
+/**
+ * Runs our server with Node's own profiler, one process for each kind of load, and writes to
+ * bench/output: the .cpuprofile itself (for Chrome's developer tools or speedscope), a flame graph, and
+ * the functions that took the most time themselves.
+ */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { OnProgress } from './contests.ts';
+import { type CpuProfile, cutProfile, flameGraph, selfTimes } from './cpu-profile.ts';
+import type { LoadJob } from './load-client.ts';
+import type { Run } from './loop.ts';
+import { BULK_ACCOUNT, bulkOrder, HOT_ACCOUNT, IN_FLIGHT } from './orders.ts';
+import type { Plan } from './plan.ts';
+import { summarise } from './statistics.ts';
+import type { Work } from './subject.ts';
+import { type LoadClient, VIREMENT_IDS, Virement } from './subjects.ts';
+import { Worker } from './worker.ts';
+
+const OUTPUT = join(import.meta.dirname, 'output');
+const FUNCTIONS_SHOWN = 30;
+const WARM_UP_MS = 2_000;
+
+/** Microseconds, as V8 counts them. */
+const nowUs = () => Number(process.hrtime.bigint() / 1_000n);
+
+const loopOf = (inFlight: number, { form }: Plan) => ({
+  inFlight,
+  durationMs: form === 'quick' ? 3_000 : 10_000,
+  countMax: 1_000_000,
+});
+
+const workloads = (plan: Plan): Readonly<Record<string, Work>> => ({
+  'bulk-1000': { orders: [bulkOrder(BULK_ACCOUNT, 1_000)], loop: loopOf(1, plan) },
+  'bulk-10000': { orders: [bulkOrder(BULK_ACCOUNT, 10_000)], loop: loopOf(1, plan) },
+  'hot-account': { orders: [bulkOrder(HOT_ACCOUNT, 1)], loop: loopOf(IN_FLIGHT, plan) },
+});
+
+export async function profile(plan: Plan, onProgress: OnProgress): Promise<void> {
+  const client: LoadClient = new Worker<LoadJob, Run>('load-client.ts');
+  await mkdir(OUTPUT, { recursive: true });
+  for (const id of VIREMENT_IDS) {
+    for (const [name, work] of Object.entries(workloads(plan))) {
+      onProgress(`${id}: ${name}`);
+      await profileOne(id, client, name, work);
+    }
+  }
+  onProgress(`see ${OUTPUT}`);
+}
+
+async function profileOne(
+  id: Virement['id'],
+  client: LoadClient,
+  name: string,
+  work: Work,
+): Promise<void> {
+  const folder = join(OUTPUT, `${id}-${name}`);
+  await rm(folder, { recursive: true, force: true });
+  const virement = await Virement.open(id, client, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
+  await virement.perform({ ...work, loop: { ...work.loop, durationMs: WARM_UP_MS } });
+  const fromUs = nowUs();
+  const run = await virement.perform(work);
+  const toUs = nowUs();
+  // Node writes the profile when the process ends.
+  await virement.verify();
+  await virement.close();
+  const [file] = await readdir(folder);
+  if (!file) throw new Error(`${id} left no profile in ${folder}`);
+  const path = `${folder}.cpuprofile`;
+  await rename(join(folder, file), path);
+  await rm(folder, { recursive: true });
+  const whole: CpuProfile = JSON.parse(await readFile(path, 'utf8'));
+  // Without the start and the warm-up.
+  const cpuProfile = cutProfile(whole, fromUs, toUs);
+  await writeFile(`${folder}.svg`, flameGraph(cpuProfile));
+  const text = summary(`${id}, ${name}`, run, cpuProfile);
+  await writeFile(`${folder}.txt`, text);
+  console.log(`\n${text}`);
+}
+
+function summary(title: string, { latenciesMs, elapsedMs }: Run, cpuProfile: CpuProfile): string {
+  const { median, p99, samples } = summarise(latenciesMs);
+  const { busyMs, functions } = selfTimes(cpuProfile);
+  const lines = functions.slice(0, FUNCTIONS_SHOWN).map(({ name, selfMs }) => {
+    const share = `${((selfMs / busyMs) * 100).toFixed(1)} %`;
+    const each = (selfMs / samples).toFixed(3);
+    return `${share.padStart(7)}  ${each.padStart(8)} ms each  ${name}`;
+  });
+  const head = `${title}: ${samples} requests in ${Math.round(elapsedMs)} ms, median ${median.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms; busy for ${Math.round(busyMs)} ms`;
+  return `${head}\n${lines.join('\n')}\n`;
+}

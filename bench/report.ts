@@ -1,0 +1,140 @@
+/** Writes docs/benchmarks.md: the part between two marks is the bench's, the rest is for people to write. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BenchResult } from './figures-file.ts';
+import { judgeGoals, lossesToPeers } from './goals.ts';
+import {
+  type Figure,
+  findFigure,
+  MEASURE_IDS,
+  MEASURES,
+  type Measure,
+  type MeasureId,
+} from './measures.ts';
+import { SUBJECT_IDS, SUBJECT_TITLES } from './subject.ts';
+
+const DOCUMENT = join(import.meta.dirname, '../docs/benchmarks.md');
+const BEGIN = '<!-- npm run bench writes from here -->';
+const END = '<!-- to here -->';
+
+/** @throws Error where the document has lost its marks */
+export async function writeReport(result: BenchResult): Promise<void> {
+  const document = await readFile(DOCUMENT, 'utf8');
+  const [before, rest] = document.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (after === undefined) throw new Error(`${DOCUMENT} lacks ${BEGIN} or ${END}`);
+  await writeFile(DOCUMENT, `${before}${BEGIN}\n\n${report(result)}\n\n${END}${after}`);
+}
+
+export function report(result: BenchResult): string {
+  return [
+    introduction(result),
+    '![The figures of the first table as bars](benchmarks.svg)',
+    comparison(result),
+    ownFigures(result),
+    memory(result),
+    goals(result),
+    losses(result),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+function introduction({ date, form, machine, floor, skipped }: BenchResult): string {
+  const parts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
+  const head = form === 'quick' ? `${date}, the quick form` : date;
+  const tuning = `The floor was fastest with \`${floor.form}\`, ${connections(floor.hotConnections)} for the hot account and ${connections(floor.manyConnections)} for many.`;
+  const absent = Object.entries(skipped).map(([id, why]) => `**${id} did not take part: ${why}**`);
+  return [`${head}: ${parts.join(', ')}.`, tuning, ...absent].join(' ');
+}
+
+const connections = (count: number) => `${count} ${count === 1 ? 'connection' : 'connections'}`;
+
+/** Every subject in what every subject does. */
+function comparison({ figures }: BenchResult): string {
+  const measures = MEASURE_IDS.filter((id) => findFigure(figures, id, 'floor'));
+  const subjects = SUBJECT_IDS.filter((id) => figures.some(({ subject }) => subject === id));
+  return table(
+    ['median (p99), ratio', ...subjects.map((id) => SUBJECT_TITLES[id])],
+    measures.map((measure) => [
+      titleOf(measure),
+      ...subjects.map((subject) => cell(findFigure(figures, measure, subject))),
+    ]),
+  );
+}
+
+/** What is measured of our server alone. */
+function ownFigures({ figures, historyTransfers }: BenchResult): string {
+  const subjects = ['virement-mariadb', 'virement-sqlite'] as const;
+  const measures = MEASURE_IDS.filter((id) => !findFigure(figures, id, 'floor'));
+  const lengths = subjects.map((id) => historyTransfers[id]?.toLocaleString('en') ?? 'none');
+  const history = [...new Set(lengths)].join(' and ');
+  const rows = measures.map((measure) => [
+    titleOf(measure).replace('with many', `with ${history}`),
+    ...subjects.map((subject) => cell(findFigure(figures, measure, subject))),
+  ]);
+  return table(['Virement alone', ...subjects.map((id) => SUBJECT_TITLES[id])], rows);
+}
+
+function titleOf(measure: MeasureId): string {
+  const { title, unit, ratioTo } = MEASURES[measure];
+  return `${title}, ${unit}${ratioNote(ratioTo)}`;
+}
+
+/** What a ratio is to, where it is not to the floor. */
+function ratioNote(ratioTo: Measure['ratioTo']): string {
+  if (ratioTo === undefined || ratioTo === 'floor') return '';
+  return ratioTo === 'median' ? '; p99 to median' : `; to ${MEASURES[ratioTo].title}`;
+}
+
+function cell(figure: Figure | undefined): string {
+  if (!figure) return '–';
+  const { measure, subject, median, p99, ratio } = figure;
+  const isRate = MEASURES[measure].unit === 'requests/s';
+  const tail = p99 === undefined ? '' : ` (${format(p99)}${isRate ? ' ms' : ''})`;
+  const isOne =
+    ratio === undefined || (subject === 'floor' && MEASURES[measure].ratioTo === 'floor');
+  return `${format(median)}${tail}${isOne ? '' : `, ${ratio.toFixed(2)} ×`}`;
+}
+
+function format(value: number): string {
+  return value < 100
+    ? value.toPrecision(value < 1 ? 2 : 3)
+    : Math.round(value).toLocaleString('en');
+}
+
+function memory({ memory: courses }: BenchResult): string {
+  const sentences = SUBJECT_IDS.flatMap((id) => {
+    const course = courses[id];
+    if (!course) return [];
+    const residentMb = course.residentMb.map((mb) => Math.round(mb)).join(', ');
+    return [
+      `RSS of ${SUBJECT_TITLES[id]} before the first bulk of 10,000 and after each five: ${residentMb} MB; peak ${Math.round(course.peakMb)} MB.`,
+    ];
+  });
+  return sentences.join(' ');
+}
+
+function goals({ figures }: BenchResult): string {
+  const rows = judgeGoals(figures).map(({ goal, wanted, measured, isReached }) => [
+    goal,
+    wanted,
+    measured,
+    isReached ? 'yes' : '**no**',
+  ]);
+  return `### What we hold ourselves to\n\n${table(['', 'goal', 'measured', 'reached'], rows)}`;
+}
+
+function losses({ figures }: BenchResult): string {
+  const missed = judgeGoals(figures)
+    .filter(({ isReached }) => !isReached)
+    .map(({ goal, wanted, measured }) => `${goal}: ${measured}, where ${wanted} is the goal`);
+  const lost = [...lossesToPeers(figures), ...missed].map((loss) => `- ${loss}`);
+  const none = 'None in this run: no peer was faster, no goal was missed.';
+  return `### What we lose\n\n${lost.length > 0 ? lost.join('\n') : none}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}

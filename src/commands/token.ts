@@ -1,0 +1,67 @@
+/**
+ * npm run token: makes a token for development, signed with a key of this checkout's own, and says how
+ * a server is told to trust it. Identity providers sign the tokens of everyone else.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8, SignJWT } from 'jose';
+import { ROLES } from '../domain/caller.js';
+import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { runProgram } from '../program.js';
+
+const FOLDER = 'data';
+const PRIVATE_KEY = `${FOLDER}/development-key.pem`;
+const PUBLIC_KEY = `${FOLDER}/development-key.pub.pem`;
+const ALGORITHM = 'EdDSA';
+const ISSUER = 'virement-development';
+const AUDIENCE = 'virement';
+
+await runProgram(async () => {
+  const { values } = parseArgs({
+    options: {
+      org: { type: 'string', multiple: true, default: [] },
+      role: { type: 'string', multiple: true, default: ['viewer'] },
+      subject: { type: 'string', default: 'developer' },
+      hours: { type: 'string', default: '12' },
+      env: { type: 'boolean', default: false },
+    },
+  });
+  const unknown = values.role.filter((role) => !(ROLES as readonly string[]).includes(role));
+  if (unknown.length > 0) {
+    throw new ExplainedError(`--role is ${unknown.join(', ')}; there are ${ROLES.join(', ')}`);
+  }
+  if (!/^[1-9][0-9]{0,3}$/.test(values.hours)) {
+    throw new ExplainedError('--hours must be a whole number from 1 to 9999');
+  }
+  if (!existsSync(PRIVATE_KEY)) await makeKeys();
+  if (values.env) return printEnvironment();
+  const key = await importPKCS8(await readFile(PRIVATE_KEY, 'utf8'), ALGORITHM);
+  const token = await new SignJWT({ org: values.org, roles: values.role })
+    .setProtectedHeader({ alg: ALGORITHM })
+    .setSubject(values.subject)
+    .setIssuer(ISSUER)
+    .setAudience(AUDIENCE)
+    .setIssuedAt()
+    .setExpirationTime(`${values.hours}h`)
+    .sign(key);
+  console.error('A server trusts it that was started with:');
+  console.error(
+    `  AUTH=on AUTH_PUBLIC_KEY=${PUBLIC_KEY} AUTH_ISSUER=${ISSUER} AUTH_AUDIENCE=${AUDIENCE}`,
+  );
+  console.error('Authorization: Bearer');
+  console.log(token);
+});
+
+/** For a .env file. */
+async function printEnvironment(): Promise<void> {
+  const pem = (await readFile(PUBLIC_KEY, 'utf8')).trim().replaceAll('\n', '\\n');
+  console.log(`AUTH=on\nAUTH_PUBLIC_KEY=${pem}\nAUTH_ISSUER=${ISSUER}\nAUTH_AUDIENCE=${AUDIENCE}`);
+}
+
+async function makeKeys(): Promise<void> {
+  const { privateKey, publicKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+  await mkdir(FOLDER, { recursive: true });
+  await writeFile(PRIVATE_KEY, await exportPKCS8(privateKey), { mode: 0o600 });
+  await writeFile(PUBLIC_KEY, await exportSPKI(publicKey));
+}

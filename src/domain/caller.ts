@@ -1,0 +1,56 @@
+/** Who asks, and what they may do. */
+
+/**
+ * viewer: reads. initiator: also performs bulks. operator, the bank: opens and credits accounts, sees
+ * every account, and looks after keys, the audit log and what could not be published.
+ */
+export const ROLES = ['viewer', 'initiator', 'operator'] as const;
+
+export type Role = (typeof ROLES)[number];
+
+/** Organizations by id, or all there are. */
+export type OrganizationScope = readonly string[] | 'all';
+
+export type CallerKind = 'token' | 'api-key' | 'development' | 'program';
+
+export interface Caller {
+  readonly kind: CallerKind;
+  /** Who it is, for the audit log: a token's subject, a key's prefix. */
+  readonly name: string;
+  readonly organizationIds: OrganizationScope;
+  readonly roles: readonly Role[];
+}
+
+/** A request and who makes it. */
+export interface Origin {
+  readonly caller: Caller;
+  readonly requestId: string;
+  /** Where it came from. */
+  readonly remoteAddress: string;
+}
+
+/** Whoever reaches a server without authentication: the embedded default, on loopback alone. */
+export const DEVELOPER: Caller = {
+  kind: 'development',
+  name: 'developer',
+  organizationIds: 'all',
+  roles: ROLES,
+};
+
+/** A program of ours that runs beside the server. */
+export const PROGRAM: Origin = {
+  caller: { kind: 'program', name: 'virement', organizationIds: 'all', roles: ROLES },
+  requestId: '',
+  remoteAddress: '',
+};
+
+/** Organizations of which a caller sees the accounts: an operator is the bank, and sees all; who has no role, none. */
+export function visibleOrganizations({ organizationIds, roles }: Caller): OrganizationScope {
+  if (roles.includes('operator')) return 'all';
+  return roles.length === 0 ? [] : organizationIds;
+}
+
+/** Whether money of an organization's accounts is the caller's to send; an operator's own is none. */
+export function mayDebit({ organizationIds }: Caller, organizationId: string): boolean {
+  return organizationIds === 'all' || organizationIds.includes(organizationId);
+}

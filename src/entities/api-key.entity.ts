@@ -1,0 +1,39 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import type { Role } from '../domain/caller.js';
+import { UuidColumn } from './column-types.js';
+
+/** A machine's way in. Its secret is told once, when it is made; only a hash is kept. */
+export class ApiKey {
+  id!: string;
+  /** What it is called by: the part of the key that is no secret. */
+  prefix!: string;
+  /** SHA-256 of the secret, in hexadecimal: the secret has 256 random bits, so no salt is needed. */
+  secretHash!: string;
+  name!: string;
+  organizationIds!: string[];
+  roles!: Role[];
+  createdAt!: Date;
+  createdBy!: string;
+  revokedAt!: Date | null;
+
+  constructor(apiKey: ApiKey) {
+    Object.assign(this, apiKey);
+  }
+}
+
+export const ApiKeySchema = defineEntity({
+  class: ApiKey,
+  tableName: 'api_key',
+  properties: {
+    id: p.type(UuidColumn).primary(),
+    prefix: p.string().length(16),
+    secretHash: p.string().length(64),
+    name: p.string().length(140),
+    organizationIds: p.array().length(4_000).$type<string[]>(),
+    roles: p.array().length(100).$type<Role[]>(),
+    createdAt: p.datetime().length(3),
+    createdBy: p.string().length(255),
+    revokedAt: p.datetime().length(3).nullable(),
+  },
+  uniques: [{ name: 'api_key_prefix_unique', properties: ['prefix'] }],
+});

@@ -1,0 +1,50 @@
+import DataLoader from 'dataloader';
+import type { AuditLog } from '../../application/ports.js';
+import type { Origin } from '../../domain/caller.js';
+import type { Page, PageRange } from '../../domain/page.js';
+import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
+import type { Logger } from '../observability/logger.js';
+import { type AppendTable, appendTableOf } from './append-rows.js';
+import type { Database } from './dialect.js';
+import { readPage } from './keyset-page.js';
+
+/** Entries in one commit. */
+const BATCH_MAX = 500;
+
+/** Appends alone: no statement here changes an entry, or takes one away. */
+export class MikroOrmAuditLog implements AuditLog {
+  readonly #table: AppendTable<AuditEntry>;
+  /** Those of requests that end at once go into one commit. */
+  readonly #append = new DataLoader(
+    async (entries: readonly AuditEntry[]) => {
+      await this.database.orm.em
+        .fork()
+        .transactional((em) => this.database.appendRows(em, this.#table, entries));
+      return entries.map(() => undefined);
+    },
+    { cache: false, maxBatchSize: BATCH_MAX },
+  );
+
+  constructor(
+    private readonly database: Database,
+    private readonly logger: Logger,
+  ) {
+    this.#table = appendTableOf(database.orm, AuditEntry);
+  }
+
+  async note(origin: Origin, outcome: AuditedOutcome): Promise<void> {
+    const entry = AuditEntry.of(origin, outcome, new Date());
+    try {
+      await this.#append.load(entry);
+    } catch (error) {
+      // Nothing was done, so nothing is taken back: the log has it instead.
+      this.logger.error({ err: error, audit: entry }, 'Not in the audit log');
+    }
+  }
+
+  entries(accountId: string | undefined, range: PageRange<string>): Promise<Page<AuditEntry>> {
+    const where = accountId === undefined ? {} : { accountId };
+    const list = { entity: AuditEntry, where, key: 'id', order: 'newest-first' } as const;
+    return readPage(this.database.orm.em.fork(), list, range);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Who gets in. With authentication, whoever asks for something of the ledger says who it is. Without,
+ * the server is this machine's own: only its own names are taken for Host and Origin, so that no page of
+ * another site reaches it through a name that it made to point here (DNS rebinding).
+ */
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Origin } from '../../domain/caller.js';
+import type { Authenticated, Authenticator } from './authentication.js';
+
+/** What is for callers alone; a WebSocket says who it is in its first message. */
+const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
+
+/** Told apart from "nobody" by TypeScript alone: set for guarded paths before any handler runs. */
+const authenticated = new WeakMap<FastifyRequest, Authenticated>();
+
+export interface AccessPorts {
+  readonly authenticator: Authenticator;
+  /** Whether everyone who reaches the server may do everything. */
+  readonly isOpen: boolean;
+}
+
+export function guardAccess(app: FastifyInstance, { authenticator, isOpen }: AccessPorts): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (isOpen && !isFromThisMachine(request.raw)) {
+      const message =
+        'Without authentication this server answers to the names of its own machine alone.';
+      return refuse(reply, 403, 'FORBIDDEN', message);
+    }
+    // The route, not the address: one path can be written in several ways.
+    if (!GUARDED.includes(request.routeOptions.url ?? '')) return;
+    const found = await authenticator.authenticate(request.headers.authorization);
+    if (found) {
+      authenticated.set(request, found);
+      return;
+    }
+    reply.header('www-authenticate', 'Bearer');
+    const message =
+      'Say who you are: Authorization: Bearer, with a token or an API key that is valid.';
+    return refuse(reply, 401, 'UNAUTHENTICATED', message);
+  });
+}
+
+function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
+  return reply.code(status).send({ errors: [{ message, extensions: { code } }] });
+}
+
+/** Who makes a request to a guarded path. */
+export function authenticatedBy(request: FastifyRequest): Authenticated {
+  const found = authenticated.get(request);
+  if (!found) throw new Error('The request is to no guarded path');
+  return found;
+}
+
+export function originOf(request: FastifyRequest): Origin {
+  const { caller } = authenticatedBy(request);
+  return { caller, requestId: request.id, remoteAddress: request.ip };
+}
+
+/** Whether a request names this machine, by its host and by the page that makes it. */
+export function isFromThisMachine({ headers: { host, origin } }: IncomingMessage): boolean {
+  if (!isLoopbackName(`http://${host}`)) return false;
+  return origin === undefined || isLoopbackName(origin);
+}
+
+function isLoopbackName(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { hostname } = new URL(url);
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.[0-9]+){3}$/.test(hostname);
+}

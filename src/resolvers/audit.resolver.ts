@@ -1,0 +1,36 @@
+import { Arg, Args, Ctx, Query, Resolver } from 'type-graphql';
+import { normaliseIban } from '../domain/iban.js';
+import { pageRange } from '../domain/page.js';
+import type { AuditEntry } from '../entities/audit-entry.entity.js';
+import { AuditEntryConnection, AuditEntryType } from '../schema/audit.js';
+import { type Connection, PageArgs } from '../schema/page.js';
+import { type RequestContext, requireRole } from './context.js';
+import { AUDIT_ENTRIES } from './cursor-scopes.js';
+import { make, presentPage } from './present.js';
+
+@Resolver(() => AuditEntryType)
+export class AuditResolver {
+  @Query(() => AuditEntryConnection, {
+    description: "Newest first; of one account, or all. For the bank's own staff.",
+  })
+  async auditLog(
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('accountIban', () => String, { nullable: true }) accountIban: string | null,
+    @Ctx() context: RequestContext,
+  ): Promise<Connection<AuditEntryType>> {
+    requireRole(context, 'operator');
+    const { audit, reader } = context;
+    const range = pageRange(page, AUDIT_ENTRIES);
+    const account = accountIban && (await reader.accountByIban(normaliseIban(accountIban)));
+    const nobody = { nodes: [], hasNextPage: false, hasPreviousPage: false };
+    const isUnknown = accountIban != null && !account;
+    const entries = isUnknown
+      ? nobody
+      : await audit.entries(account ? account.id : undefined, range);
+    return presentPage(entries, AUDIT_ENTRIES, (entry) => entry.id, presentAuditEntry);
+  }
+}
+
+function presentAuditEntry(entry: AuditEntry): AuditEntryType {
+  return make(AuditEntryType, { ...entry });
+}

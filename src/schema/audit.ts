@@ -1,0 +1,44 @@
+import { Field, ID, ObjectType } from 'type-graphql';
+import { connectionOf } from './page.js';
+import { DateTime } from './scalars.js';
+
+@ObjectType('AuditEntry', {
+  description: 'Who did what, when, from where, with what result.',
+  simpleResolvers: true,
+})
+export class AuditEntryType {
+  @Field(() => ID)
+  id!: string;
+
+  @Field(() => DateTime)
+  at!: Date;
+
+  @Field(() => String, { description: 'The mutation: performBulkTransfer …' })
+  action!: string;
+
+  @Field(() => String, { description: 'DONE, REPLAYED, or the code of what it was refused for.' })
+  outcome!: string;
+
+  @Field(() => String, { description: "A token's subject, or a key's prefix." })
+  actor!: string;
+
+  @Field(() => String, { description: 'token, api-key, development or program.' })
+  actorKind!: string;
+
+  @Field(() => String)
+  remoteAddress!: string;
+
+  @Field(() => String, { description: 'As in the header X-Request-Id and the log.' })
+  requestId!: string;
+
+  @Field(() => ID, { nullable: true })
+  accountId!: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The bulk, ledger entry, key or message that was made or changed.',
+  })
+  subjectId!: string | null;
+}
+
+export const AuditEntryConnection = connectionOf('AuditEntry', AuditEntryType);

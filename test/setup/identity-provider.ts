@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { onTestFinished } from 'vitest';
+
+const ISSUER = 'https://id.example';
+const AUDIENCE = 'virement';
+
+/** Signs tokens, as a bank's identity provider does. */
+export interface IdentityProvider {
+  /** What a server is told to trust it. */
+  readonly env: NodeJS.ProcessEnv;
+  /** @param claims over those of a token that is right in everything */
+  token(claims?: JWTPayload, expiresIn?: string): Promise<string>;
+}
+
+async function makeSigner(algorithm: string, kid?: string) {
+  const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
+  const token = (claims: JWTPayload = {}, expiresIn = '5m') =>
+    new SignJWT({ roles: ['viewer'], ...claims })
+      .setProtectedHeader({ alg: algorithm, ...(kid !== undefined && { kid }) })
+      .setSubject(claims.sub ?? 'someone')
+      .setIssuer(claims.iss ?? ISSUER)
+      .setAudience(claims.aud ?? AUDIENCE)
+      .setExpirationTime(expiresIn)
+      .sign(privateKey);
+  return { publicKey, token };
+}
+
+/** One whose public key stands in the server's environment. */
+export async function startIdentityProvider(algorithm = 'EdDSA'): Promise<IdentityProvider> {
+  const { publicKey, token } = await makeSigner(algorithm);
+  const env = {
+    AUTH: 'on',
+    AUTH_PUBLIC_KEY: await exportSPKI(publicKey),
+    AUTH_ISSUER: ISSUER,
+    AUTH_AUDIENCE: AUDIENCE,
+  };
+  return { env, token };
+}
+
+/** One that publishes its keys, and changes them. */
+export async function startJwksProvider(): Promise<IdentityProvider & { rotate(): Promise<void> }> {
+  let number = 1;
+  let signer = await makeSigner('ES256', '1');
+  const server = createServer(async (_, response) => {
+    const jwk = { ...(await exportJWK(signer.publicKey)), kid: String(number), alg: 'ES256' };
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ keys: [jwk] }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    env: {
+      AUTH: 'on',
+      AUTH_JWKS_URL: `http://127.0.0.1:${port}/jwks`,
+      AUTH_ISSUER: ISSUER,
+      AUTH_AUDIENCE: AUDIENCE,
+    },
+    token: (claims, expiresIn) => signer.token(claims, expiresIn),
+    rotate: async () => {
+      number += 1;
+      signer = await makeSigner('ES256', String(number));
+    },
+  };
+}

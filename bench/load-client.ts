@@ -14,6 +14,7 @@ export interface LoadJob {
   readonly bodies: readonly string[];
   /** What every right answer has in it. */
   readonly expected: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Whether each request brings an idempotency key of its own, in a header. */
   readonly hasKeys: boolean;
   readonly loop: Loop;
@@ -40,7 +41,7 @@ async function poolOf({ origin, loop }: LoadJob): Promise<Pool> {
 }
 
 function post(to: Pool, job: LoadJob, body: Buffer): Promise<string> {
-  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  const headers: Record<string, string> = { 'content-type': 'application/json', ...job.headers };
   if (job.hasKeys) headers['idempotency-key'] = randomUUID();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { authorization, ownOrganization, TRUST } from './credential.ts';
 import type { LoadJob } from './load-client.ts';
 import { ACCOUNTS, BIC, OPENING_BALANCE } from './orders.ts';
 import { ServerProcess } from './server-process.ts';
@@ -32,7 +33,10 @@ const performing = (transfers: string) => `
 
 const OPEN_ACCOUNT = `
   mutation ($input: OpenAccountInput!) {
-    openAccount(input: $input) { __typename ... on UserError { message } }
+    openAccount(input: $input) {
+      ... on AccountOpened { account { organizationId } }
+      ... on UserError { message }
+    }
   }`;
 
 const PAGE = `
@@ -68,7 +72,7 @@ export function startVirement(
   databaseUrl: string,
   nodeOptions: readonly string[] = [],
 ): Promise<ServerProcess> {
-  const env = { DATABASE_URL: databaseUrl, SEED_DEMO: 'false' };
+  const env = { DATABASE_URL: databaseUrl, SEED_DEMO: 'false', ...TRUST };
   return ServerProcess.start(join(DIST, 'main.js'), { env, nodeOptions });
 }
 
@@ -77,25 +81,37 @@ export async function prepareLedger(databaseUrl: string): Promise<void> {
   await runCommand('migrate', databaseUrl);
   const server = await startVirement(databaseUrl);
   try {
-    await Promise.all(ACCOUNTS.map((iban) => openAccount(server.origin, iban)));
+    const [first, ...others] = ACCOUNTS;
+    const organizationId = await openAccount(server.origin, first ?? '');
+    ownOrganization(organizationId);
+    await Promise.all(others.map((iban) => openAccount(server.origin, iban, organizationId)));
     await untilPublished(server.origin);
   } finally {
     await server.stop();
   }
 }
 
-async function openAccount(origin: string, iban: string): Promise<void> {
-  const organizationName = `Company ${iban.slice(-4)}`;
-  const input = { organizationName, iban, bic: BIC, openingBalance: OPENING_BALANCE };
+/** @returns whose account it is: of the organization given, or of a new one */
+async function openAccount(origin: string, iban: string, organizationId?: string): Promise<string> {
+  const organizationName = 'Company';
+  const input = {
+    organizationId,
+    organizationName,
+    iban,
+    bic: BIC,
+    openingBalance: OPENING_BALANCE,
+  };
   const answer = await ask(origin, OPEN_ACCOUNT, { input });
-  if (!answer.includes('AccountOpened')) throw new Error(answer);
+  const { account } = JSON.parse(answer).data?.openAccount ?? {};
+  if (!account) throw new Error(answer);
+  return account.organizationId;
 }
 
 /** Sends a document, and gives back the answer's text. */
 export async function ask(origin: string, query: string, variables: object = {}): Promise<string> {
   const response = await fetch(`${origin}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', authorization: authorization() },
     body: JSON.stringify({ query, variables }),
   });
   const text = await response.text();
@@ -121,6 +137,7 @@ export function bulkJob(origin: string, { orders, loop, ...work }: Work): LoadJo
     bodies: orders.map((input) => JSON.stringify({ query, variables: { input } })),
     expected: `"transferCount":${orders[0]?.creditTransfers.length}`,
     hasKeys: work.hasKeys ?? false,
+    headers: { authorization: authorization() },
     loop,
   };
 }
@@ -133,6 +150,7 @@ export function pageJob(origin: string, iban: string, loop: Work['loop']): LoadJ
     bodies: [JSON.stringify({ query: PAGE, variables: { iban } })],
     expected: '"hasNextPage":true',
     hasKeys: false,
+    headers: { authorization: authorization() },
     loop,
   };
 }

@@ -239,7 +239,7 @@ describe('the configuration', () => {
   test.each([
     ['PORT', '0'],
     ['PORT', '65535'],
-    ['DATABASE_POOL_MAX', '3'],
+    ['DATABASE_POOL_MAX', '5'],
     ['BULK_TRANSFERS_MAX', '1'],
     ['BULK_TRANSFERS_MAX', '90000'],
     ['LOCK_TIMEOUT_MS', '1'],
@@ -259,7 +259,7 @@ describe('the configuration', () => {
     ['PORT', ' 4000'],
     ['PORT', '4000.0'],
     ['PORT', '٣'],
-    ['DATABASE_POOL_MAX', '2'],
+    ['DATABASE_POOL_MAX', '4'],
     ['BULK_TRANSFERS_MAX', '0'],
     ['BULK_TRANSFERS_MAX', '90001'],
     ['LOCK_TIMEOUT_MS', '0'],

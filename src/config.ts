@@ -73,7 +73,7 @@ const environment = z
     HOST: z.string().default('127.0.0.1'),
     PORT: integer(4000, 0, 65_535),
     DATABASE_URL: databaseUrl,
-    DATABASE_POOL_MAX: integer(10, 3, 1_000),
+    DATABASE_POOL_MAX: integer(10, 5, 1_000),
     IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
     BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
     LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),

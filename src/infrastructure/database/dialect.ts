@@ -15,14 +15,14 @@ export type DatabaseAccess = 'read-write' | 'read-only';
 /** An open database, and what differs between the two kinds. Chosen once, here. */
 export interface Database {
   readonly orm: MikroORM;
-  /** Transactions that may run at once. */
-  readonly writersMax: number;
+  /** Groups of units of work that may be under way at once. */
+  readonly groupsMax: number;
+  /** Transactions that may wait for a lock beside them. */
+  readonly lockWaitersMax: number;
   /** Whether the server brings the schema up to date itself: nobody operates an embedded database. */
   readonly migratesAtStart: boolean;
   /** How a transaction begins that reads one state of the database, whoever writes meanwhile. */
   readonly snapshotIsolation: { readonly isolationLevel?: IsolationLevel };
-  /** Whether its driver works on the event loop, so that nothing else happens while a statement runs. */
-  readonly holdsEventLoop: boolean;
   /** Appends rows in the transaction of an entity manager, in few statements. */
   appendRows<Row>(em: EntityManager, table: AppendTable<Row>, rows: Iterable<Row>): Promise<void>;
   /** Whether the database gave way to another transaction: the same work may succeed when run again. */

@@ -1,7 +1,6 @@
 import { type FilterQuery, raw } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
-import { parse } from 'uuid';
 import type {
   AccountHead,
   EntryTotals,
@@ -43,6 +42,18 @@ const ACROSS_REQUESTS = {
   batchScheduleFn: (dispatch: () => void) => void setImmediate(dispatch),
 };
 
+interface LedgerPlaces {
+  readonly accountId: string;
+  readonly sequences: readonly bigint[];
+}
+
+interface HeadRow {
+  /** Of the account whose entries were asked for, in hexadecimal. */
+  readonly owner: string;
+  readonly iban: string;
+  readonly head: number | string;
+}
+
 interface IdempotencyKeyOfAccount {
   readonly accountId: string;
   readonly idempotencyKey: string;
@@ -52,6 +63,10 @@ interface IdempotencyKeyOfAccount {
 export class MikroOrmLedgerReader implements LedgerReader {
   readonly #accountsByIban = new DataLoader(
     (lists: readonly (readonly string[])[]) => this.#readAccountsByIban(lists),
+    ACROSS_REQUESTS,
+  );
+  readonly #headsAfter = new DataLoader(
+    (places: readonly LedgerPlaces[]) => this.#readHeadsAfter(places),
     ACROSS_REQUESTS,
   );
   readonly #bulkTransfersByKey = new DataLoader(
@@ -264,16 +279,29 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return new Map(accounts.map(({ id, sequence }) => [id, sequence]));
   }
 
-  async headsAfter(accountId: string, sequences: readonly bigint[]): Promise<AccountHead[]> {
-    const rows: { iban: string; head: number | string }[] = await this.#em.getConnection().execute(
-      `select account.iban, max(coalesce(entry.sequence, own.sequence)) as head from ledger_entry own
+  headsAfter(accountId: string, sequences: readonly bigint[]): Promise<AccountHead[]> {
+    return this.#headsAfter.load({ accountId, sequences });
+  }
+
+  async #readHeadsAfter(places: readonly LedgerPlaces[]): Promise<AccountHead[][]> {
+    const ofAny = places.map(
+      ({ accountId, sequences }) =>
+        `own.account_id = x'${accountId.replaceAll('-', '')}' and own.sequence in (${sequences.join(',')})`,
+    );
+    const rows: HeadRow[] = await this.#em.getConnection().execute(
+      `select hex(own.account_id) as owner, account.iban,
+          max(coalesce(entry.sequence, own.sequence)) as head from ledger_entry own
         left join ledger_entry entry on entry.bulk_transfer_id = own.bulk_transfer_id
         join account on account.id = coalesce(entry.account_id, own.account_id)
-        where own.account_id = ? and own.sequence in (${sequences.join(',')})
-        group by account.iban`,
-      [Buffer.from(parse(accountId))],
+        where ${ofAny.join(' or ')} group by owner, account.iban`,
     );
-    return rows.map(({ iban, head }) => ({ iban, sequence: BigInt(head) }));
+    const byOwner = Map.groupBy(rows, ({ owner }) => owner.toLowerCase());
+    return places.map(({ accountId }) =>
+      (byOwner.get(accountId.replaceAll('-', '')) ?? []).map(({ iban, head }) => ({
+        iban,
+        sequence: BigInt(head),
+      })),
+    );
   }
 
   async bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]> {

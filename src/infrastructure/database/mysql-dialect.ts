@@ -14,6 +14,9 @@ import type { AppendTable, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
 
+/** One is judged while the other is written: more only make smaller groups. */
+const GROUPS_MAX = 2;
+
 /** Connections that units of work leave for reads. */
 const READ_CONNECTIONS = 2;
 
@@ -39,10 +42,10 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   await requireAnswer(orm, url);
   return {
     orm,
-    writersMax: databasePoolMax - READ_CONNECTIONS,
+    groupsMax: GROUPS_MAX,
+    lockWaitersMax: databasePoolMax - GROUPS_MAX - READ_CONNECTIONS,
     migratesAtStart: false,
     snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },
-    holdsEventLoop: false,
     appendRows,
     isContention: (error) =>
       error instanceof DeadlockException ||

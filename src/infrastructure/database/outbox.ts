@@ -8,6 +8,7 @@
  */
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import DataLoader from 'dataloader';
 import type { OutboxCounts, OutboxDesk } from '../../application/ports.js';
 import {
   DUE_AT_ONCE,
@@ -45,6 +46,11 @@ export interface Parking extends Failure {
 }
 
 export class Outbox implements OutboxDesk {
+  readonly #published = new DataLoader(
+    (groups: readonly (readonly string[])[]) => this.#markPublished(groups),
+    { cache: false, batchScheduleFn: (mark) => void setImmediate(mark) },
+  );
+
   constructor(private readonly orm: MikroORM) {}
 
   get #em(): EntityManager {
@@ -88,9 +94,15 @@ export class Outbox implements OutboxDesk {
     );
   }
 
-  async markPublished(ids: readonly string[], at: Date): Promise<void> {
-    const done = { publishedAt: at, dueAt: null, parkedAt: null, lastError: null };
-    await this.#em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, done);
+  /** Groups that are done at once are marked by one statement. */
+  async markPublished(ids: readonly string[]): Promise<void> {
+    await this.#published.load(ids);
+  }
+
+  async #markPublished(groups: readonly (readonly string[])[]): Promise<undefined[]> {
+    const done = { publishedAt: new Date(), dueAt: null, parkedAt: null, lastError: null };
+    await this.#em.nativeUpdate(OutboxMessage, { id: { $in: groups.flat() } }, done);
+    return groups.map(() => undefined);
   }
 
   /** Gives claimed messages back, as if they had not been taken. */

@@ -55,11 +55,11 @@ export async function openSqlite(
     for (const setting of SETTINGS) await orm.em.execute(setting);
     return {
       orm,
-      writersMax: 1,
+      groupsMax: 1,
+      lockWaitersMax: 1,
       migratesAtStart: true,
       // Any transaction: in WAL mode it reads what was committed when it began.
       snapshotIsolation: {},
-      holdsEventLoop: true,
       appendRows: appenderOf(connection),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       close: async () => {

@@ -1,12 +1,14 @@
 /**
- * Units of work, and their group commit: those that wait for one account are taken together.
+ * Units of work, and their group commit: those that wait are taken together.
  *
- * 1. Each waits in the queue of its first account, the debtor, in the order in which it came. One that
- *    finds nobody before it begins at once: nothing ever waits for company.
- * 2. The queue takes one of the database's turns, in order with those of other accounts, and then all
- *    who wait in it, up to a number of members and of rows. So a busy account holds up no other.
+ * 1. Each waits in line. One that finds nobody before it begins at once: nothing waits for company.
+ * 2. A group takes all who wait and whose accounts no other group of this process has, up to a number
+ *    of members and of rows. Two groups are under way at once, so that one is judged while the other
+ *    is written.
  * 3. One transaction locks every account that any of them touches, ascending, and reads what their
- *    idempotency keys stand for.
+ *    idempotency keys stand for. It waits for nobody: those whose accounts another server has locked
+ *    are set aside, and wait for their lock in a transaction of their own. So a busy account holds up
+ *    no other.
  * 4. Each is judged in its turn on the balance that the one before left: see GroupLedger.
  * 5. The rows of all go out in few statements, one commit makes them durable, and each gets its answer.
  *
@@ -15,10 +17,10 @@
  * alone, so that none fails for another's sake. Where the commit itself failed nobody knows whether it
  * was done, and every member is told just that.
  */
-import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import { Semaphore } from 'async-mutex';
+import { E_TIMEOUT, Semaphore, withTimeout } from 'async-mutex';
 import type {
   AccountHead,
   LockedLedger,
@@ -31,8 +33,7 @@ import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { backoffMs } from '../backoff.js';
 import { currentTraceparent } from '../observability/trace-context.js';
-import { lockAccounts } from './account-lock.js';
-import { AccountQueue, busy, type PendingMember } from './account-queue.js';
+import { lockAccounts, type WhenLocked } from './account-lock.js';
 import type { Database } from './dialect.js';
 import {
   type EarlierRows,
@@ -42,6 +43,7 @@ import {
   type Outcome,
 } from './group-ledger.js';
 import { LedgerTables } from './ledger-tables.js';
+import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
 /** How often work is run in all before a client hears of contention. */
 const ATTEMPTS_MAX = 20;
@@ -52,10 +54,12 @@ const BACKOFF = { firstMs: 5, maxMs: 250 };
 const WAITING_MAX = 10_000;
 
 export class MikroOrmUnitOfWork implements UnitOfWork {
-  readonly #turns: Semaphore;
-  /** By the account that is locked first; one for each where there is none. */
-  readonly #queues = new Map<string | symbol, AccountQueue>();
+  readonly #line = new WaitingLine();
   readonly #tables: LedgerTables;
+  /** Of those who wait for a lock that another server has. */
+  readonly #lockTurns: Semaphore;
+  #groupsUnderWay = 0;
+  #isTaking = false;
   #waiting = 0;
 
   constructor(
@@ -64,7 +68,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     /** Hears which accounts have something new, and that the outbox has. */
     private readonly onCommit: (heads: readonly AccountHead[]) => void = () => {},
   ) {
-    this.#turns = new Semaphore(database.writersMax);
+    this.#lockTurns = new Semaphore(database.lockWaitersMax);
     this.#tables = new LedgerTables(database);
   }
 
@@ -72,7 +76,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     if (this.#waiting >= WAITING_MAX) return Promise.reject(busy());
     this.#waiting += 1;
     return new Promise((resolve, reject) => {
-      this.#enqueue({
+      this.#line.add({
         request,
         work,
         traceparent: currentTraceparent(),
@@ -83,73 +87,120 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
           else resolve(outcome.result as Result);
         },
       });
+      this.#takeSoon();
     });
   }
 
-  #enqueue(member: PendingMember): void {
-    const key = member.request.accountIds[0] ?? Symbol('an account that is opened');
-    const known = this.#queues.get(key);
-    const queue = known ?? new AccountQueue();
-    queue.add(member);
-    if (known) return;
-    this.#queues.set(key, queue);
-    void this.#drain(key, queue);
+  /** Once all who came in this turn of the event loop stand in line. */
+  #takeSoon(): void {
+    if (this.#isTaking) return;
+    this.#isTaking = true;
+    setImmediate(() => {
+      this.#isTaking = false;
+      this.#take();
+    });
   }
 
-  async #drain(key: string | symbol, queue: AccountQueue): Promise<void> {
-    while (!queue.isEmpty) {
-      await this.#turns.runExclusive(async () => {
-        // A driver that holds the event loop has kept out those who came meanwhile.
-        if (this.database.holdsEventLoop) await nextTick();
-        await this.#runGroup(queue.take(), 1);
+  #take(): void {
+    while (this.#groupsUnderWay < this.database.groupsMax) {
+      const group = this.#line.take();
+      if (group.length === 0) return;
+      this.#groupsUnderWay += 1;
+      void this.#runTogether(group).finally(() => {
+        this.#groupsUnderWay -= 1;
+        this.#takeSoon();
       });
     }
-    this.#queues.delete(key);
   }
 
-  /** Runs a group until each member has its outcome. */
-  async #runGroup(group: readonly PendingMember[], attempt: number): Promise<void> {
-    if (group.length === 0) return;
+  /** Runs a group of any accounts; who would have to wait for a lock does so aside. */
+  async #runTogether(group: readonly PendingMember[]): Promise<void> {
+    const setAside = await this.#runGroup(group, 'skip');
+    const aside = new Set(setAside);
+    this.#line.letGo(group.filter((member) => !aside.has(member)));
+    // What letting go of the others has freed may be an account of those: it is theirs.
+    this.#line.hold(setAside);
+    const byDebtor = Map.groupBy(setAside, ({ request }) => request.accountIds[0]);
+    for (const members of byDebtor.values()) void this.#waitForLock(members);
+  }
+
+  /** Those of one account, in a transaction that waits for the account's lock. */
+  async #waitForLock(members: readonly PendingMember[]): Promise<void> {
+    const leftMs = Math.max(...members.map(({ deadline }) => deadline)) - Date.now();
     try {
-      const { outcomes, heads } = await this.#commitTogether(group);
-      if (heads.length > 0) this.onCommit(heads);
-      for (const [index, member] of group.entries()) member.settle(outcomes[index] ?? lost());
+      await withTimeout(this.#lockTurns, Math.max(leftMs, 1)).runExclusive(() =>
+        this.#runGroup(members, 'wait'),
+      );
     } catch (error) {
-      if (this.database.isContention(error)) return this.#runAgain(group, attempt);
+      const cause = error === E_TIMEOUT ? busy() : error;
+      for (const member of members) member.settle({ error: cause });
+    } finally {
+      this.#line.letGo(members);
+      this.#takeSoon();
+    }
+  }
+
+  /**
+   * Runs a group until each member has its outcome.
+   * @returns those whose accounts are locked by another, where it does not wait
+   */
+  async #runGroup(
+    group: readonly PendingMember[],
+    whenLocked: WhenLocked,
+    attempt = 1,
+  ): Promise<readonly PendingMember[]> {
+    try {
+      const { outcomes, setAside, heads } = await this.#commitTogether(group, whenLocked);
+      if (heads.length > 0) this.onCommit(heads);
+      for (const [member, outcome] of outcomes) member.settle(outcome);
+      return setAside;
+    } catch (error) {
+      if (this.database.isContention(error)) return this.#runAgain(group, whenLocked, attempt);
       if (group.length === 1 || error instanceof CommitError) {
         const cause = error instanceof CommitError ? error.cause : error;
         for (const member of group) member.settle({ error: cause });
-        return;
+        return [];
       }
-      for (const member of group) await this.#runGroup([member], 1);
+      const setAside: PendingMember[] = [];
+      for (const member of group) setAside.push(...(await this.#runGroup([member], whenLocked)));
+      return setAside;
     }
   }
 
   /** After a pause; who would be late by then hears that the account is busy. */
-  async #runAgain(group: readonly PendingMember[], attempt: number): Promise<void> {
+  async #runAgain(
+    group: readonly PendingMember[],
+    whenLocked: WhenLocked,
+    attempt: number,
+  ): Promise<readonly PendingMember[]> {
     const pauseMs = backoffMs(attempt, BACKOFF);
     const again = Date.now() + pauseMs;
     const inTime = group.filter((member) => attempt < ATTEMPTS_MAX && member.deadline > again);
     for (const member of group) if (!inTime.includes(member)) member.settle({ error: busy() });
-    if (inTime.length === 0) return;
+    if (inTime.length === 0) return [];
     await sleep(pauseMs);
-    await this.#runGroup(inTime, attempt + 1);
+    return this.#runGroup(inTime, whenLocked, attempt + 1);
   }
 
   /**
    * One transaction.
    * @throws CommitError where it is unknown whether it was committed; anything else was rolled back
    */
-  async #commitTogether(group: readonly GroupMember[]): Promise<Committed> {
+  async #commitTogether(
+    group: readonly PendingMember[],
+    whenLocked: WhenLocked,
+  ): Promise<Committed> {
     const em = this.database.orm.em.fork();
     await em.begin();
     let committed: Committed;
     try {
-      const ids = group.flatMap(({ request }) => request.accountIds);
-      const accounts = await lockAccounts(em, ids);
-      const ledger = new GroupLedger(accounts, await readEarlier(em, group));
-      const outcomes = group.map((member) => ledger.judge(member));
-      committed = { outcomes, heads: ledger.heads };
+      const accounts = await lockAccounts(em, accountsOf(group), whenLocked);
+      const { isLocked = [], isSetAside = [] } = Object.groupBy(group, ({ request }) =>
+        request.accountIds.every((id) => accounts.has(id)) ? 'isLocked' : 'isSetAside',
+      );
+      const ledger = new GroupLedger(accounts, await readEarlier(em, isLocked));
+      const outcomes = isLocked.map((member) => [member, ledger.judge(member)] as const);
+      committed = { outcomes, setAside: isSetAside, heads: ledger.heads };
       if (committed.heads.length === 0) {
         await em.rollback();
         return committed;
@@ -174,8 +225,10 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
 
 /** What a group came to. */
 interface Committed {
-  readonly outcomes: readonly Outcome[];
-  /** Of the accounts that were opened or posted to. */
+  readonly outcomes: readonly (readonly [PendingMember, Outcome])[];
+  /** Those whose accounts another has locked: nothing was done for them. */
+  readonly setAside: readonly PendingMember[];
+  /** The accounts that were opened or posted to. */
   readonly heads: readonly AccountHead[];
 }
 
@@ -187,27 +240,21 @@ async function rollBack(em: EntityManager): Promise<void> {
   await em.rollback().catch(() => {});
 }
 
-function lost(): Outcome {
-  return { error: new Error('A unit of work has no outcome') };
-}
-
 /** What the keys of a group stand for already: one statement for bulks, one for credits. */
 async function readEarlier(em: EntityManager, group: readonly GroupMember[]): Promise<EarlierRows> {
-  const accountId = group[0]?.request.accountIds[0];
-  const keysOf = (name: 'bulkTransferKey' | 'creditKey') =>
-    group.flatMap(({ request }) => request[name] ?? []);
-  const bulkTransferKeys = keysOf('bulkTransferKey');
-  const creditKeys = keysOf('creditKey');
-  if (accountId === undefined) return { bulkTransfers: [], credits: [] };
+  const whereOf = (name: 'bulkTransferKey' | 'creditKey') => {
+    const withKey = group.filter(({ request }) => request[name] !== undefined);
+    const byAccount = Map.groupBy(withKey, ({ request }) => request.accountIds[0] ?? '');
+    return [...byAccount].map(([accountId, members]) => ({
+      accountId,
+      idempotencyKey: { $in: members.flatMap(({ request }) => request[name] ?? []) },
+    }));
+  };
+  const bulks = whereOf('bulkTransferKey');
+  const credits = whereOf('creditKey');
   return {
-    bulkTransfers:
-      bulkTransferKeys.length === 0
-        ? []
-        : await em.find(BulkTransfer, { accountId, idempotencyKey: { $in: bulkTransferKeys } }),
-    credits:
-      creditKeys.length === 0
-        ? []
-        : await em.find(LedgerEntry, { accountId, idempotencyKey: { $in: creditKeys } }),
+    bulkTransfers: bulks.length === 0 ? [] : await em.find(BulkTransfer, { $or: bulks }),
+    credits: credits.length === 0 ? [] : await em.find(LedgerEntry, { $or: credits }),
   };
 }
 

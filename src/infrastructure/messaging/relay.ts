@@ -115,7 +115,7 @@ export class Relay {
 
   /** Marks the whole group, once all of its events are with the broker, or none of it. */
   async #publish(group: readonly OutboxMessage[]): Promise<void> {
-    const { reader, broker, outbox, clock } = this.ports;
+    const { reader, broker, outbox } = this.ports;
     try {
       await broker.publish({
         events: () => this.#untilStopped(eventsOf(group, reader)),
@@ -126,7 +126,7 @@ export class Relay {
       return;
     }
     const ids = group.map(({ id }) => id);
-    await this.#guarded(() => outbox.markPublished(ids, clock()));
+    await this.#guarded(() => outbox.markPublished(ids));
   }
 
   /** A broker that went away, or a stop, is no failure of the messages: only others count. */

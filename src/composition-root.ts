@@ -34,6 +34,7 @@ import { Outbox } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
+import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
 import type { Broker } from './infrastructure/messaging/broker.js';
 import { Hub } from './infrastructure/messaging/hub.js';
 import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js';
@@ -104,6 +105,7 @@ export function composeApplication(
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
   const { authentication } = config;
   if (authentication.mode === 'missing') throw new ConfigError(authentication.reason);
+  const trustedDocuments = await loadTrustedDocuments(config, logger);
   const { requestTimeoutMs: statementTimeoutMs } = config;
   const database = await openDatabase({ ...config, statementTimeoutMs });
   const stops: (() => Promise<void>)[] = [() => database.close()];
@@ -134,8 +136,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       authenticator: await makeAuthenticator(authentication, (key) => callerOfApiKey(key, apiKeys)),
       isOpen: authentication.mode === 'off',
       logger,
-      bodyLimitBytes: config.bodyLimitBytes,
-      requestTimeoutMs: config.requestTimeoutMs,
+      settings: config,
+      trustedDocuments,
       isHealthy: () => database.orm.isConnected(),
       isBrokerReady: () => broker.isReady,
       metrics: () => metrics.metrics(),

@@ -21,6 +21,22 @@ const WRONG = {
   LOCK_TIMEOUT_MS: '-1',
   BODY_LIMIT_BYTES: '1.5',
   SEED_DEMO: 'yes',
+  INTROSPECTION: '1',
+  GRAPHIQL: 'on',
+  OPERATION_TOKENS_MAX: '99',
+  OPERATION_DEPTH_MAX: '0',
+  OPERATION_ALIASES_MAX: '-1',
+  OPERATION_ROOT_FIELDS_MAX: '0',
+  OPERATION_COST_MAX: '0',
+  RATE_LIMIT_COST_PER_SECOND: '0.5',
+  RATE_LIMIT_BURST: '0',
+  WEBSOCKET_CONNECTIONS_MAX: 'all',
+  WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: 'all',
+  SUBSCRIPTIONS_PER_CALLER_MAX: 'all',
+  HEADERS_TIMEOUT_MS: '99',
+  RECEIVE_TIMEOUT_MS: '99',
+  CORS_ORIGINS: '*',
+  TRUSTED_DOCUMENTS: 'some',
   LOG_LEVEL: 'verbose',
 };
 
@@ -38,6 +54,23 @@ describe('the configuration', () => {
       bodyLimitBytes: 10_485_760,
       amqpUrl: undefined,
       outboxRetentionMs: 604_800_000,
+      introspection: true,
+      graphiql: true,
+      operationTokensMax: 5_000,
+      operationDepthMax: 12,
+      operationAliasesMax: 30,
+      operationRootFieldsMax: 20,
+      operationCostMax: 5_000,
+      rateLimitCostPerSecond: 0,
+      rateLimitBurst: 50_000,
+      websocketConnectionsMax: 10_000,
+      websocketConnectionsPerCallerMax: 2_000,
+      subscriptionsPerCallerMax: 10_000,
+      headersTimeoutMs: 10_000,
+      receiveTimeoutMs: 60_000,
+      corsOrigins: [],
+      trustedDocuments: 'off',
+      trustedDocumentsFile: undefined,
       authentication: { mode: 'off' },
       seedDemo: true,
       logLevel: 'info',
@@ -58,6 +91,24 @@ describe('the configuration', () => {
         BODY_LIMIT_BYTES: '2048',
         AMQP_URL: 'amqps://user:pass@host',
         OUTBOX_RETENTION: '2h',
+        NODE_ENV: 'production',
+        INTROSPECTION: 'true',
+        GRAPHIQL: 'false',
+        OPERATION_TOKENS_MAX: '1000',
+        OPERATION_DEPTH_MAX: '8',
+        OPERATION_ALIASES_MAX: '0',
+        OPERATION_ROOT_FIELDS_MAX: '1',
+        OPERATION_COST_MAX: '100',
+        RATE_LIMIT_COST_PER_SECOND: '50',
+        RATE_LIMIT_BURST: '100',
+        WEBSOCKET_CONNECTIONS_MAX: '4',
+        WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: '3',
+        SUBSCRIPTIONS_PER_CALLER_MAX: '2',
+        HEADERS_TIMEOUT_MS: '1000',
+        RECEIVE_TIMEOUT_MS: '2000',
+        CORS_ORIGINS: 'https://app.example, http://localhost:3000',
+        TRUSTED_DOCUMENTS: 'only',
+        TRUSTED_DOCUMENTS_FILE: 'persisted-documents.json',
         AUTH: 'on',
         AUTH_JWKS_URL: 'https://id.example/jwks',
         AUTH_ISSUER: 'https://id.example',
@@ -79,6 +130,23 @@ describe('the configuration', () => {
       bodyLimitBytes: 2048,
       amqpUrl: 'amqps://user:pass@host',
       outboxRetentionMs: 7_200_000,
+      introspection: true,
+      graphiql: false,
+      operationTokensMax: 1_000,
+      operationDepthMax: 8,
+      operationAliasesMax: 0,
+      operationRootFieldsMax: 1,
+      operationCostMax: 100,
+      rateLimitCostPerSecond: 50,
+      rateLimitBurst: 100,
+      websocketConnectionsMax: 4,
+      websocketConnectionsPerCallerMax: 3,
+      subscriptionsPerCallerMax: 2,
+      headersTimeoutMs: 1_000,
+      receiveTimeoutMs: 2_000,
+      corsOrigins: ['https://app.example', 'http://localhost:3000'],
+      trustedDocuments: 'only',
+      trustedDocumentsFile: 'persisted-documents.json',
       authentication: {
         mode: 'on',
         keys: { jwksUrl: 'https://id.example/jwks' },
@@ -139,6 +207,39 @@ describe('the configuration', () => {
   });
 
   test.each([
+    [undefined, undefined, true],
+    ['production', undefined, false],
+    ['production', 'true', true],
+    ['development', 'false', false],
+  ])('with NODE_ENV %s and the setting %s shows the schema and GraphiQL: %s', (env, set, shown) => {
+    const settings = { NODE_ENV: env, INTROSPECTION: set, GRAPHIQL: set };
+    expect(loadConfig(settings)).toMatchObject({ introspection: shown, graphiql: shown });
+  });
+
+  test.each([
+    ['127.0.0.1', undefined, 0],
+    ['::1', undefined, 0],
+    ['localhost', undefined, 0],
+    ['0.0.0.0', undefined, 10_000],
+    ['127.example', undefined, 10_000],
+    ['0.0.0.0', '0', 0],
+    ['127.0.0.1', '7', 7],
+  ])('on %s with the rate %s limits it to %s', (host, rate, limit) => {
+    const env = { HOST: host, RATE_LIMIT_COST_PER_SECOND: rate };
+    expect(loadConfig(env).rateLimitCostPerSecond).toBe(limit);
+  });
+
+  test('refuses a burst that the dearest operation never has, and trust without a manifest', () => {
+    const faults = faultOf({
+      OPERATION_COST_MAX: '200',
+      RATE_LIMIT_BURST: '199',
+      TRUSTED_DOCUMENTS: 'log',
+    });
+    expect(faults).toContain('RATE_LIMIT_BURST: ');
+    expect(faults).toContain('TRUSTED_DOCUMENTS_FILE: ');
+  });
+
+  test.each([
     ['PORT', '0'],
     ['PORT', '65535'],
     ['DATABASE_POOL_MAX', '5'],
@@ -169,6 +270,10 @@ describe('the configuration', () => {
     ['BODY_LIMIT_BYTES', '1023'],
     ['IBAN_CHECK', 'STRICT'],
     ['SEED_DEMO', '1'],
+    ['CORS_ORIGINS', 'https://app.example/'],
+    ['CORS_ORIGINS', 'app.example'],
+    ['CORS_ORIGINS', 'https://app.example,'],
+    ['CORS_ORIGINS', 'null'],
     ['LOG_LEVEL', 'INFO'],
     ['DATABASE_URL', 'data/virement.db'],
     ['DATABASE_URL', 'sqlite:'],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
-import { authenticationOf } from './infrastructure/http/authentication-settings.js';
+import { authenticationOf, LOOPBACK_HOSTS } from './infrastructure/http/authentication-settings.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 
 /** Ten minutes: a client has long gone by then. */
@@ -15,13 +15,15 @@ const LOCK_MARGIN_MS = 5_000;
 /** Totals are bigint, exact at any size; 90,000 amounts of 999,999,999.99 are what a balance can hold. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
-const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^[0-9]{1,15}$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.number().min(min).max(max))
-    .default(fallback);
+    .pipe(z.number().min(min).max(max));
+
+const integer = (fallback: number, min: number, max: number) =>
+  wholeNumber(min, max).default(fallback);
 
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -33,6 +35,14 @@ const duration = (fallback: string) =>
     .default(fallback)
     .transform((text) => Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? Number.NaN));
 
+/** Origins as browsers write them, separated by commas. */
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((each) => each.trim()))
+  .refine((list) => list.every((each) => URL.canParse(each) && new URL(each).origin === each), {
+    message: 'must be origins, separated by commas: https://app.example,http://localhost:3000',
+  })
+  .default([]);
 /** A PEM as it is, with \n for its line breaks, or the path of a file that holds it. */
 const publicKey = z.string().transform((text, context) => {
   if (text.includes('-----BEGIN')) return text.replaceAll('\\n', '\n');
@@ -48,6 +58,9 @@ const flag = z
   .enum(['true', 'false'])
   .transform((text) => text === 'true')
   .optional();
+
+/** What one caller gets back each second where others than this machine are served: 1,000 small bulks. */
+const RATE_LIMIT_COST_PER_SECOND = 10_000;
 
 const databaseUrl = z
   .string()
@@ -84,12 +97,39 @@ const environment = z
     AUTH_ORG_CLAIM: z.string().default('org'),
     AUTH_ROLES_CLAIM: z.string().default('roles'),
     SEED_DEMO: flag,
+    INTROSPECTION: flag,
+    GRAPHIQL: flag,
+    OPERATION_TOKENS_MAX: integer(5_000, 100, 1_000_000),
+    OPERATION_DEPTH_MAX: integer(12, 1, 100),
+    OPERATION_ALIASES_MAX: integer(30, 0, 10_000),
+    OPERATION_ROOT_FIELDS_MAX: integer(20, 1, 10_000),
+    OPERATION_COST_MAX: integer(5_000, 1, 1_000_000_000),
+    RATE_LIMIT_COST_PER_SECOND: wholeNumber(0, 1_000_000_000).optional(),
+    RATE_LIMIT_BURST: integer(50_000, 1, 1_000_000_000),
+    WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 0, 1_000_000),
+    WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: integer(2_000, 0, 1_000_000),
+    SUBSCRIPTIONS_PER_CALLER_MAX: integer(10_000, 0, 1_000_000),
+    HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000),
+    RECEIVE_TIMEOUT_MS: integer(60_000, 100, 3_600_000),
+    CORS_ORIGINS: origins,
+    TRUSTED_DOCUMENTS: z.enum(['off', 'log', 'only']).default('off'),
+    TRUSTED_DOCUMENTS_FILE: z.string().optional(),
     LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .default('info'),
   })
   // Not a setting of ours alone, and so not among them.
   .extend({ NODE_ENV: z.string().optional() })
+  .superRefine((env, context) => {
+    if (env.RATE_LIMIT_BURST < env.OPERATION_COST_MAX) {
+      const message = 'must be at least OPERATION_COST_MAX, or such an operation never runs';
+      context.addIssue({ code: 'custom', path: ['RATE_LIMIT_BURST'], message });
+    }
+    if (env.TRUSTED_DOCUMENTS !== 'off' && env.TRUSTED_DOCUMENTS_FILE === undefined) {
+      const message = 'must name the manifest where TRUSTED_DOCUMENTS is log or only';
+      context.addIssue({ code: 'custom', path: ['TRUSTED_DOCUMENTS_FILE'], message });
+    }
+  })
   .transform((env) => ({
     host: env.HOST,
     port: env.PORT,
@@ -103,6 +143,25 @@ const environment = z
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     amqpUrl: env.AMQP_URL,
     outboxRetentionMs: env.OUTBOX_RETENTION,
+    introspection: env.INTROSPECTION ?? env.NODE_ENV !== 'production',
+    graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
+    operationTokensMax: env.OPERATION_TOKENS_MAX,
+    operationDepthMax: env.OPERATION_DEPTH_MAX,
+    operationAliasesMax: env.OPERATION_ALIASES_MAX,
+    operationRootFieldsMax: env.OPERATION_ROOT_FIELDS_MAX,
+    operationCostMax: env.OPERATION_COST_MAX,
+    rateLimitCostPerSecond:
+      env.RATE_LIMIT_COST_PER_SECOND ??
+      (LOOPBACK_HOSTS.includes(env.HOST) ? 0 : RATE_LIMIT_COST_PER_SECOND),
+    rateLimitBurst: env.RATE_LIMIT_BURST,
+    websocketConnectionsMax: env.WEBSOCKET_CONNECTIONS_MAX,
+    websocketConnectionsPerCallerMax: env.WEBSOCKET_CONNECTIONS_PER_CALLER_MAX,
+    subscriptionsPerCallerMax: env.SUBSCRIPTIONS_PER_CALLER_MAX,
+    headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
+    receiveTimeoutMs: env.RECEIVE_TIMEOUT_MS,
+    corsOrigins: env.CORS_ORIGINS,
+    trustedDocuments: env.TRUSTED_DOCUMENTS,
+    trustedDocumentsFile: env.TRUSTED_DOCUMENTS_FILE,
     authentication: authenticationOf(env),
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,

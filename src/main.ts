@@ -9,7 +9,7 @@ await runProgram(async () => {
   const logger = makeLogger(config.logLevel);
   const server = await composeServer(config, logger);
   const address = await listen(server, config);
-  logger.info(`GraphiQL: ${address}/graphiql/`);
+  logger.info(config.graphiql ? `GraphiQL: ${address}/graphiql/` : `Listening: ${address}/graphql`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info(`${signal}: stopping`);

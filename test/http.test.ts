@@ -14,7 +14,10 @@ test('both media types of GraphQL over HTTP are spoken', async () => {
     const response = await client.post(JSON.stringify({ query: '{ __typename }' }), { accept });
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe(`${accept}; charset=utf-8`);
-    expect(await response.json()).toEqual({ data: { __typename: 'Query' } });
+    expect(await response.json()).toEqual({
+      data: { __typename: 'Query' },
+      extensions: { cost: { requested: 1, left: null } },
+    });
   }
 });
 

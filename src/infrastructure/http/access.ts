@@ -27,7 +27,8 @@ export function guardAccess(app: FastifyInstance, { authenticator, isOpen }: Acc
         'Without authentication this server answers to the names of its own machine alone.';
       return refuse(reply, 403, 'FORBIDDEN', message);
     }
-    if (!GUARDED.includes(request.url.split('?')[0] ?? '')) return;
+    // The route, not the address: one path can be written in several ways.
+    if (!GUARDED.includes(request.routeOptions.url ?? '')) return;
     const found = await authenticator.authenticate(request.headers.authorization);
     if (found) {
       authenticated.set(request, found);

@@ -29,7 +29,7 @@ const WHAT_TO_SET = 'Set AUTH_JWKS_URL or AUTH_PUBLIC_KEY, and AUTH_ISSUER and A
 /** What a server makes of its environment: development on loopback needs nothing, all else says who is let in. */
 export function authenticationOf(env: Environment): AuthenticationSettings {
   const { AUTH_JWKS_URL: jwksUrl, AUTH_PUBLIC_KEY: publicKey } = env;
-  const isDevelopment = LOOPBACK.includes(env.HOST) && env.NODE_ENV !== 'production';
+  const isDevelopment = LOOPBACK_HOSTS.includes(env.HOST) && env.NODE_ENV !== 'production';
   const isAsked = jwksUrl !== undefined || publicKey !== undefined;
   if (env.AUTH === 'off' || (env.AUTH === undefined && !isAsked && isDevelopment)) {
     if (isDevelopment) return { mode: 'off' };
@@ -56,4 +56,4 @@ export function authenticationOf(env: Environment): AuthenticationSettings {
 }
 
 /** The names of this machine, for itself. */
-const LOOPBACK: readonly string[] = ['127.0.0.1', '::1', 'localhost'];
+export const LOOPBACK_HOSTS: readonly string[] = ['127.0.0.1', '::1', 'localhost'];

@@ -4,11 +4,12 @@
  */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
-import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { BadUserInputError, ForbiddenError } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
 import type { Logger } from '../observability/logger.js';
+import { fragmentsOf } from './operation-shape.js';
 
 export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
 
@@ -37,11 +38,7 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
       didResolveOperation: async ({ operation, document, request, contextValue }) => {
         if (!operation) return;
         if (operation.operation === 'subscription') throw notASubscription();
-        const fragments = new Map(
-          document.definitions
-            .filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION)
-            .map((fragment) => [fragment.name.value, fragment]),
-        );
+        const fragments = fragmentsOf(document);
         const { variables = {} } = request;
         refuseAsBadRequest(() =>
           assertHeaderHasOneMutation({ operation, fragments, variables }, contextValue),
@@ -126,8 +123,20 @@ function cut(message: string): string {
     : `${message.slice(0, MESSAGE_CHARACTERS_MAX / 2)}…${message.slice(-MESSAGE_CHARACTERS_MAX / 2)}`;
 }
 
-/** Apollo's formatError: masks what is ours alone to know. */
-export function formatError(formatted: GraphQLFormattedError): GraphQLFormattedError {
+/** GraphQL names what it knows that is like what it does not. */
+export function withoutSuggestion(message: string): string {
+  return message.replace(/ ?Did you mean [^?]*\?/g, '');
+}
+
+/** Apollo's formatError: masks what is ours alone to know, names that nobody asked for among it. */
+export function makeFormatError({ hasSuggestions }: { readonly hasSuggestions: boolean }) {
+  return (formatted: GraphQLFormattedError): GraphQLFormattedError => {
+    const { message } = formatted;
+    return mask({ ...formatted, message: hasSuggestions ? message : withoutSuggestion(message) });
+  };
+}
+
+function mask(formatted: GraphQLFormattedError): GraphQLFormattedError {
   const { code, requestId } = formatted.extensions ?? {};
   const masked = maskOf(code, String(requestId));
   if (!masked) return { ...formatted, message: cut(formatted.message) };

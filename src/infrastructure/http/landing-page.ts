@@ -1,5 +1,13 @@
+export interface PageSettings {
+  /** Whether the schema may be looked at. */
+  readonly introspection: boolean;
+  /** Whether GraphiQL is served. */
+  readonly graphiql: boolean;
+}
+
 /** What a browser finds at the root. */
-export const LANDING_PAGE = `<!doctype html>
+export function landingPage({ introspection, graphiql }: PageSettings): string {
+  return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -17,11 +25,14 @@ export const LANDING_PAGE = `<!doctype html>
 <h1>Virement</h1>
 <p>Bulk transfers over GraphQL: thousands of credit transfers in one commit, or nothing.</p>
 <ul>
-<li><a href="/graphiql/">GraphiQL</a>: try it, with examples</li>
-<li><code>POST <a href="/graphql">/graphql</a></code>: the API</li>
-<li><a href="/schema.graphql">/schema.graphql</a>: the schema</li>
-<li><a href="/healthz">/healthz</a>: whether it is up; <a href="/readyz">/readyz</a>: whether its broker is, too; <a href="/metrics">/metrics</a></li>
+${graphiql ? GRAPHIQL : ''}<li><code>POST ${graphiql ? API_LINK : '/graphql'}</code>: the API</li>
+${introspection ? SCHEMA : ''}<li><a href="/healthz">/healthz</a>: whether it is up; <a href="/readyz">/readyz</a>: whether its broker is, too; <a href="/metrics">/metrics</a></li>
 </ul>
 </body>
 </html>
 `;
+}
+
+const GRAPHIQL = '<li><a href="/graphiql/">GraphiQL</a>: try it, with examples</li>\n';
+const API_LINK = '<a href="/graphql">/graphql</a>';
+const SCHEMA = '<li><a href="/schema.graphql">/schema.graphql</a>: the schema</li>\n';

@@ -13,7 +13,10 @@ import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe }
 import { z } from 'zod';
 import { authenticatedBy, originOf } from './access.js';
 import { watchAccess } from './authentication.js';
+import { callerKeyOf } from './caller-key.js';
 import { presentResult } from './graphql-errors.js';
+import { resolveOperation } from './operation-gate.js';
+import { answerRefusal, isRefusal } from './refusal.js';
 import { KEEP_ALIVE_MS, prepareSubscription, type StreamPorts, whenStuck } from './streams.js';
 
 /** A request as POST has it in its body; GET, which EventSource knows alone, has it in its address. */
@@ -24,6 +27,13 @@ const streamRequest = z.object({
 });
 
 type StreamRequest = z.infer<typeof streamRequest>;
+
+/** A document to execute, or why it may not be. */
+type Prepared = DocumentNode | readonly GraphQLError[];
+
+interface PreparedRequest extends StreamRequest {
+  readonly prepared: Prepared;
+}
 
 export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts): void {
   const open = new Set<ServerResponse>();
@@ -36,9 +46,20 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
         const message = 'Send query, and operationName and variables if there are any, as JSON.';
         return reply.code(400).send({ errors: [{ message, extensions: { code: 'BAD_REQUEST' } }] });
       }
+      const { operationName, variables } = asked;
+      const prepared = prepareSubscription(ports, asked);
+      const operation =
+        isDocument(prepared) && resolveOperation(prepared, operationName, variables);
+      const place = operation
+        ? ports.gate.begin(operation, callerKeyOf(originOf(request)))
+        : undefined;
+      if (isRefusal(place)) return answerRefusal(reply, place);
       open.add(reply.raw);
-      reply.raw.once('close', () => open.delete(reply.raw));
-      await stream(asked, request, reply, ports);
+      reply.raw.once('close', () => {
+        open.delete(reply.raw);
+        place?.();
+      });
+      await stream({ ...asked, prepared }, request, reply, ports);
     },
   });
   app.addHook('preClose', async () => {
@@ -62,7 +83,7 @@ function withParsedVariables(query: unknown): unknown {
 }
 
 async function stream(
-  asked: StreamRequest,
+  asked: PreparedRequest,
   request: FastifyRequest,
   reply: FastifyReply,
   ports: StreamPorts,
@@ -105,11 +126,10 @@ async function* refused(errors: readonly GraphQLError[]): AsyncGenerator<Executi
 
 /** Refusals are results, too: so the protocol has it. */
 async function resultsOf(
-  { query, operationName, variables }: StreamRequest,
+  { prepared, operationName, variables }: PreparedRequest,
   request: FastifyRequest,
   { schema, logger, contextOf }: StreamPorts,
 ): Promise<AsyncIterator<ExecutionResult>> {
-  const prepared = prepareSubscription(schema, { query, operationName });
   const results = isDocument(prepared)
     ? await subscribe({
         schema,
@@ -129,7 +149,7 @@ async function resultsOf(
   };
 }
 
-function isDocument(prepared: DocumentNode | readonly GraphQLError[]): prepared is DocumentNode {
+function isDocument(prepared: Prepared): prepared is DocumentNode {
   return 'kind' in prepared;
 }
 

@@ -26,10 +26,33 @@ import type { Logger } from '../observability/logger.js';
 import { withTraceparent } from '../observability/trace-context.js';
 import { guardAccess, originOf } from './access.js';
 import type { Authenticator } from './authentication.js';
-import { errorPlugin, formatError, maskedError } from './graphql-errors.js';
-import { LANDING_PAGE } from './landing-page.js';
+import {
+  boundHeaders,
+  type ConnectionSettings,
+  closeSilentConnectionsWhenStopping,
+  connectionOptions,
+} from './connection-limits.js';
+import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
+import { landingPage, type PageSettings } from './landing-page.js';
+import { admitOperations, costPlugin } from './operation-admission.js';
+import { type GateSettings, OperationGate } from './operation-gate.js';
+import { guardOrigins, type OriginSettings } from './origins.js';
+import { addSecurityHeaders } from './security-headers.js';
 import { serveServerSentEvents } from './server-sent-events.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 import { serveWebSocket } from './websocket.js';
+
+/** Named as in the configuration. */
+export interface HttpSettings
+  extends GateSettings,
+    ConnectionSettings,
+    OriginSettings,
+    PageSettings {
+  /** Bytes of one request's body. */
+  readonly bodyLimitBytes: number;
+  /** After which a request is answered with 503; its statements end by the database's own limit. */
+  readonly requestTimeoutMs: number;
+}
 
 export interface HttpServerPorts {
   readonly schema: GraphQLSchema;
@@ -40,10 +63,8 @@ export interface HttpServerPorts {
   /** Whether everyone who reaches the server may do everything. */
   readonly isOpen: boolean;
   readonly logger: Logger;
-  /** After which a request is answered with 503; its statements end by the database's own limit. */
-  readonly requestTimeoutMs: number;
-  /** Bytes of one request's body. */
-  readonly bodyLimitBytes: number;
+  readonly settings: HttpSettings;
+  readonly trustedDocuments: TrustedDocuments;
   /** Whether the database answers. */
   readonly isHealthy: () => Promise<boolean>;
   /** What Prometheus is answered, in its text format. */
@@ -64,7 +85,8 @@ export function sdlOf(schema: GraphQLSchema): string {
 
 /** Everything that is served over HTTP. The caller listens, and closes. */
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
-  const { schema, reader, feeds, logger, bodyLimitBytes } = ports;
+  const { schema, reader, feeds, logger, settings } = ports;
+  const gate = new OperationGate(schema, settings, ports.trustedDocuments);
   const contextOf = (origin: Origin): RequestContext => {
     const seen = reader.seenBy(visibleOrganizations(origin.caller));
     return {
@@ -80,13 +102,17 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   const app = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: bodyLimitBytes,
-    handlerTimeout: ports.requestTimeoutMs,
+    bodyLimit: settings.bodyLimitBytes,
+    handlerTimeout: settings.requestTimeoutMs,
+    ...connectionOptions(settings),
     genReqId: () => newRequestId(),
     requestIdHeader: false,
   });
   answerErrorsAsGraphQL(app, logger);
   closeConnectionsWhenStopping(app);
+  closeSilentConnectionsWhenStopping(app);
+  boundHeaders(app);
+  addSecurityHeaders(app);
   // With a callback, for what runs after it is the rest of the request.
   app.addHook('onRequest', (request, _, next) => {
     withTraceparent(request.headers.traceparent, next);
@@ -94,16 +120,25 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     // A person who opens the API's address in a browser.
-    const isBrowser = request.method === 'GET' && request.headers.accept?.includes('text/html');
+    const isBrowser =
+      settings.graphiql &&
+      request.method === 'GET' &&
+      request.headers.accept?.includes('text/html');
     if (isBrowser && request.url === '/graphql') return reply.redirect('/graphiql/');
   });
 
+  // Before access: a browser asks whether it may send a token without one.
+  await guardOrigins(app, settings);
   guardAccess(app, ports);
+  admitOperations(app, gate);
 
   const apollo = new ApolloServer<RequestContext>({
     schema,
-    formatError,
-    introspection: true,
+    formatError: makeFormatError({ hasSuggestions: settings.introspection }),
+    introspection: settings.introspection,
+    parseOptions: { maxTokens: settings.operationTokensMax },
+    allowBatchedHttpRequests: false,
+    csrfPrevention: true,
     includeStacktraceInErrorResponses: false,
     persistedQueries: false,
     stopOnTerminationSignals: false,
@@ -112,6 +147,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
       // It would wrap the resolver of every field; nothing here may be cached.
       ApolloServerPluginCacheControlDisabled(),
       errorPlugin(logger),
+      costPlugin(gate),
     ],
     logger,
   });
@@ -124,24 +160,37 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
       idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
     }),
   });
-  serveWebSocket(app, { ...ports, contextOf });
-  serveServerSentEvents(app, { ...ports, contextOf });
+  serveWebSocket(app, { ...ports, contextOf, gate });
+  serveServerSentEvents(app, { ...ports, contextOf, gate });
 
-  const sdl = sdlOf(schema);
-  app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(LANDING_PAGE));
-  app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
+  await servePages(app, schema, settings);
   answerProbes(app, ports);
   app.get('/metrics', async (request, reply) => {
     requireRole({ origin: originOf(request) }, 'operator');
     return reply.type(METRICS_TYPE).send(await ports.metrics());
   });
+  return app;
+}
+
+/** What a person looks at, as far as the settings let them. */
+async function servePages(
+  app: FastifyInstance,
+  schema: GraphQLSchema,
+  settings: PageSettings,
+): Promise<void> {
+  const page = landingPage(settings);
+  app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(page));
+  if (settings.introspection) {
+    const sdl = sdlOf(schema);
+    app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
+  }
+  if (!settings.graphiql) return;
   await app.register(fastifyStatic, {
     root: WEB,
     prefix: '/graphiql',
     index: 'graphiql.html',
     redirect: true,
   });
-  return app;
 }
 
 /**

@@ -19,6 +19,10 @@ import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
 import type { Authenticator } from './authentication.js';
+import { withoutSuggestion } from './graphql-errors.js';
+import type { PageSettings } from './landing-page.js';
+import type { OperationGate } from './operation-gate.js';
+import type { OriginSettings } from './origins.js';
 
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
@@ -26,6 +30,8 @@ export interface StreamPorts {
   readonly authenticator: Authenticator;
   readonly isOpen: boolean;
   readonly contextOf: (origin: Origin) => RequestContext;
+  readonly gate: OperationGate;
+  readonly settings: OriginSettings & PageSettings;
 }
 
 /** Between signs of life on a stream that has nothing to say. */
@@ -39,7 +45,7 @@ export interface SubscriptionRequest {
 
 /** @returns the document of a subscription that may be executed, or why it may not */
 export function prepareSubscription(
-  schema: GraphQLSchema,
+  { schema, settings }: Pick<StreamPorts, 'schema' | 'settings'>,
   { query, operationName }: SubscriptionRequest,
 ): DocumentNode | readonly GraphQLError[] {
   const document = parsed(query);
@@ -49,7 +55,10 @@ export function prepareSubscription(
     return [refusal('Only subscriptions are streamed: send this to /graphql.', 'BAD_REQUEST')];
   }
   const errors = validate(schema, document);
-  for (const error of errors) error.extensions.code = 'GRAPHQL_VALIDATION_FAILED';
+  for (const error of errors) {
+    error.extensions.code = 'GRAPHQL_VALIDATION_FAILED';
+    if (!settings.introspection) error.message = withoutSuggestion(error.message);
+  }
   return errors.length > 0 ? errors : document;
 }
 

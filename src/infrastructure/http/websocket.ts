@@ -10,7 +10,12 @@ import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
 import { isFromThisMachine } from './access.js';
 import { type Authenticated, watchAccess } from './authentication.js';
+import { addressKeyOf, callerKeyOf } from './caller-key.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
+import { resolveOperation } from './operation-gate.js';
+import { isFromForeignPage } from './origins.js';
+import type { Release } from './places.js';
+import { graphQLErrorOf, isRefusal } from './refusal.js';
 import {
   KEEP_ALIVE_MS,
   prepareSubscription,
@@ -49,10 +54,12 @@ interface ConnectionExtra extends Record<string, unknown> {
   readonly request: IncomingMessage;
   /** Set once it has said who it is. */
   authenticated?: Authenticated;
+  /** Places of its operations, each by its payload: an id is free again before its operation has ended. */
+  readonly places: Map<object, Release>;
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, authenticator, contextOf } = ports;
+  const { schema, logger, authenticator, contextOf, gate, settings } = ports;
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
     noServer: true,
@@ -62,8 +69,13 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   app.server.on('upgrade', (request, socket, head) => {
     const isOurs = request.url?.split('?')[0] === '/graphql';
     if (!isOurs) return socket.end(plainAnswer('404 Not Found'));
-    const isForeign = isFromForeignPage(request) || (ports.isOpen && !isFromThisMachine(request));
+    const isForeign =
+      isFromForeignPage(request, settings) || (ports.isOpen && !isFromThisMachine(request));
     if (isForeign) return socket.end(plainAnswer('403 Forbidden'));
+    // Who it is, it says later: until then it is its address.
+    const place = gate.connect(addressKeyOf(request.socket.remoteAddress));
+    if (isRefusal(place)) return socket.end(plainAnswer('429 Too Many Requests'));
+    socket.once('close', place);
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
       sockets.emit('connection', upgraded, request);
     });
@@ -85,12 +97,25 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       socket.once('close', endWatch);
       return true;
     },
-    onSubscribe: ({ subscriptions, extra }, _id, { query, operationName, variables }) => {
+    onSubscribe: ({ subscriptions, extra }, _id, payload) => {
       if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
-      const prepared = prepareSubscription(schema, { query, operationName });
+      const { operationName, variables } = payload;
+      const origin = originOf(extra);
+      const caller = callerKeyOf(origin);
+      const query = gate.open(payload, caller);
+      if (isRefusal(query)) return [graphQLErrorOf(query)];
+      const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
       if (isErrors(prepared)) return prepared;
-      const contextValue = contextOf(originOf(extra));
+      const operation = resolveOperation(prepared, operationName, variables);
+      const place = operation && gate.begin(operation, caller);
+      if (isRefusal(place)) return [graphQLErrorOf(place)];
+      if (place) extra.places.set(payload, place);
+      const contextValue = contextOf(origin);
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
+    },
+    onComplete: ({ extra: { places } }, _id, payload) => {
+      places.get(payload)?.();
+      places.delete(payload);
     },
     onError: (_context, _id, _payload, errors) =>
       presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
@@ -139,11 +164,6 @@ function plainAnswer(status: string): string {
   return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }
 
-/** Browsers say where a page is from, and let any page connect: those of others are refused. */
-function isFromForeignPage({ headers: { origin, host } }: IncomingMessage): boolean {
-  return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);
-}
-
 function isErrors<Errors extends readonly unknown[]>(
   prepared: object | Errors,
 ): prepared is Errors {
@@ -167,6 +187,7 @@ function speakProtocol(
   logger: Logger,
 ): void {
   let unsettled = 0;
+  const places = new Map<object, Release>();
   const closed = server.opened(
     {
       protocol: socket.protocol,
@@ -194,11 +215,14 @@ function speakProtocol(
         });
       },
     },
-    { socket, request },
+    { socket, request, places },
   );
   // A frame that is malformed or too large: ws has closed the connection with the code for it.
   socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));
-  socket.once('close', (code, reason) => void closed(code, String(reason)));
+  socket.once('close', (code, reason) => {
+    for (const release of places.values()) release();
+    void closed(code, String(reason));
+  });
 }
 
 /** Pings; a client that has not answered by the next ping is gone, whatever its network says. */

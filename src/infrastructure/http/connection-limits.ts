@@ -1,0 +1,90 @@
+/**
+ * What a client may take of a connection: the time to send a request, the size and number of its headers.
+ * One that sends a byte now and then to keep a connection is let go of.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyHttpOptions, FastifyInstance } from 'fastify';
+
+export interface ConnectionSettings {
+  /** For all headers of a request, from its first byte, or from the connection's begin. */
+  readonly headersTimeoutMs: number;
+  /** For a whole request, its body included. */
+  readonly receiveTimeoutMs: number;
+}
+
+/** A proxy's is shorter, mostly a minute: who closes first must not be the one who is sent to. */
+const KEEP_ALIVE_TIMEOUT_MS = 72_000;
+
+/** Tokens and trace headers are long; this is Node's own. */
+const HEADERS_BYTES_MAX = 16_384;
+const HEADERS_MAX = 100;
+
+/** How late a timeout may be noticed. */
+const LOOK_MS_MAX = 5_000;
+
+/** Fastify's options that make it so. */
+export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: ConnectionSettings) {
+  return {
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    requestTimeout: receiveTimeoutMs,
+    http: {
+      maxHeaderSize: HEADERS_BYTES_MAX,
+      headersTimeout: Math.min(headersTimeoutMs, receiveTimeoutMs),
+      requestTimeout: receiveTimeoutMs,
+      connectionsCheckingInterval: Math.min(LOOK_MS_MAX, Math.ceil(headersTimeoutMs / 2)),
+    },
+    clientErrorHandler: answerClientError,
+  } satisfies FastifyHttpOptions<never>;
+}
+
+/**
+ * Browsers connect ahead of what they have to say, and Node takes such a connection for one with a request
+ * under way: a stop would wait for it.
+ */
+export function closeSilentConnectionsWhenStopping(app: FastifyInstance): void {
+  const open = new Set<Socket>();
+  let isStopping = false;
+  app.server.on('connection', (socket: Socket) => {
+    if (isStopping) return socket.destroy();
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    isStopping = true;
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+  });
+}
+
+/** Node leaves the headers out that are too many: an Idempotency-Key among them must not get lost. */
+export function boundHeaders(app: FastifyInstance): void {
+  app.server.maxHeadersCount = HEADERS_MAX + 1;
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.raw.rawHeaders.length / 2 <= HEADERS_MAX) return;
+    const message = `A request has ${HEADERS_MAX} headers at most.`;
+    return reply.code(431).send({ errors: [{ message, extensions: { code: HEADERS_TOO_LARGE } }] });
+  });
+}
+
+const HEADERS_TOO_LARGE = 'HEADERS_TOO_LARGE';
+
+/** What Node finds wrong with a connection, by its code. */
+const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'REQUEST_TIMEOUT', 'The request took too long to arrive.'],
+  HPE_HEADER_OVERFLOW: [431, HEADERS_TOO_LARGE, 'The headers are too large.'],
+};
+
+const NO_HTTP = [400, 'BAD_REQUEST', 'This is not HTTP.'] as const;
+
+function answerClientError(error: { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const [status, code, message] = CLIENT_ERRORS[error.code ?? ''] ?? NO_HTTP;
+  const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n` +
+        `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+  socket.destroy();
+}

@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs';
+import {
+  buildSchema,
+  getIntrospectionQuery,
+  getNamedType,
+  isCompositeType,
+  isInterfaceType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  parse,
+} from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { exampleOperations } from '../../../web/example-operations.js';
+import { costOf, FIELD_COSTS, FREE_TYPES, LIST_SIZES } from './operation-cost.js';
+import { resolveOperation } from './operation-gate.js';
+
+const schema = buildSchema(
+  readFileSync(new URL('../../schema/schema.graphql', import.meta.url), 'utf8'),
+);
+
+function cost(text: string, variables: Record<string, unknown> = {}): number {
+  const operation = resolveOperation(parse(text), undefined, variables);
+  return operation ? costOf(schema, operation) : Number.NaN;
+}
+
+const page = (args: string, inner = 'nodes { id }') =>
+  `query ($n: Int = 7) { accounts${args} { ${inner} } }`;
+
+describe('the cost of an operation', () => {
+  test.each([
+    ['a field of a scalar', '{ __typename }', 1],
+    ['an object', '{ account(iban: "x") { iban currency } }', 1],
+    ['money, which comes with its object', '{ account(iban: "x") { balance { amount } } }', 1],
+    ['an object within it', '{ transfer(id: "x") { account { id } bulkTransfer { id } } }', 3],
+    ['a statement', '{ account(iban: "x") { statement(from: "x", to: "x") { entryCount } } }', 11],
+    ['a bulk', 'mutation { performBulkTransfer(input: {}) { __typename } }', 10],
+    ['its dry run', '{ validateBulkTransfer(input: {}) { valid } }', 10],
+    ['a list that is no connection', '{ outbox { parkedMessages { id } } }', 101],
+    ['a subscription', 'subscription { balanceUpdated(accountIban: "x") { sequence } }', 10],
+    ['the same twice', '{ a: account(iban: "x") { id } account(iban: "x") { id } }', 2],
+    [
+      'the dearest member of a union',
+      `mutation { performBulkTransfer(input: {}) {
+        ... on BulkTransferPerformed { account { id } bulkTransfer { account { id } } }
+        ... on IdempotencyKeyReused { bulkTransfer { id } }
+        ... on UserError { code } } }`,
+      13,
+    ],
+    [
+      'what an interface of it has',
+      '{ node(id: "x") { ... on Transfer { account { id } } id } }',
+      2,
+    ],
+  ])('is reckoned for %s', (_, text, expected) => {
+    expect(cost(text)).toBe(expected);
+  });
+
+  test.each([
+    ['', {}, 21],
+    ['(first: 5)', {}, 6],
+    ['(last: 5)', {}, 6],
+    ['(first: $n)', { n: 50 }, 51],
+    ['(first: $n)', {}, 8],
+    ['(first: $n)', { n: null }, 21],
+    ['(first: null)', {}, 21],
+    // Refused when it runs.
+    ['(first: 1000000)', {}, 101],
+    ['(first: -5)', {}, 2],
+    ['(first: $n)', { n: '5' }, 101],
+    ['(first: 1, last: 9)', {}, 10],
+  ])('of a page%s with %o is %i', (args, variables, expected) => {
+    expect(cost(page(args), variables)).toBe(expected);
+  });
+
+  test('of edges is that of nodes, and of pages within pages the product', () => {
+    expect(cost(page('(first: 5)', 'edges { cursor node { id } } pageInfo { endCursor }'))).toBe(6);
+    expect(cost(page('(first: 5)', 'nodes { transfers(first: 10) { nodes { id } } }'))).toBe(
+      1 + 5 * (1 + 1 + 10),
+    );
+  });
+
+  test('does not depend on how it is written with fragments', () => {
+    const fragments = `{ accounts(first: 5) { ...C } } fragment C on AccountConnection { nodes { ...A } }
+      fragment A on Node { ... on Account { transfers(first: 10) { nodes { id } } } }`;
+    expect(cost(fragments)).toBe(1 + 5 * (1 + 1 + 10));
+  });
+
+  test('does not depend on how many rows a bulk has', () => {
+    const text =
+      'mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) { __typename } }';
+    expect(
+      cost(text, { input: { creditTransfers: Array.from({ length: 10_000 }, () => ({})) } }),
+    ).toBe(10);
+  });
+
+  test('is known in linear time where fragments double at each level', () => {
+    const chain = Array.from(
+      { length: 400 },
+      (_, index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`,
+    ).join(' ');
+    const start = performance.now();
+
+    expect(cost(`{ ...F0 } ${chain} fragment F400 on Query { outbox { __typename } }`)).toBe(
+      2 ** 400,
+    );
+
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+
+  test('is within the default for all examples, introspection and a large page', () => {
+    const operations = [
+      ...exampleOperations(new Date()),
+      { query: getIntrospectionQuery({ inputValueDeprecation: true }), variables: {} },
+      {
+        query: `{ account(iban: "x") { transfers(first: 100) { nodes {
+          account { iban balance { amount } } bulkTransfer { id account { iban } } } } } }`,
+        variables: {},
+      },
+    ];
+    for (const { query, variables } of operations) {
+      expect(cost(query, variables ?? {})).toBeLessThan(1_000);
+    }
+  });
+});
+
+describe('the table of costs', () => {
+  const fields = Object.values(schema.getTypeMap()).flatMap((type) =>
+    isObjectType(type) || isInterfaceType(type)
+      ? Object.values(type.getFields()).map((field) => ({
+          place: `${type.name}.${field.name}`,
+          type: field.type,
+        }))
+      : [],
+  );
+
+  test('names fields and types that there are', () => {
+    const places = [...fields.map(({ place }) => place), 'Query.__schema', 'Query.__type'];
+    expect(places).toEqual(
+      expect.arrayContaining([...Object.keys(FIELD_COSTS), ...Object.keys(LIST_SIZES)]),
+    );
+    for (const name of FREE_TYPES) expect(schema.getType(name)).toBeDefined();
+  });
+
+  test('knows the size of every list', () => {
+    const unsized = fields.filter(({ place, type }) => {
+      const bare = isNonNullType(type) ? type.ofType : type;
+      const named = getNamedType(type);
+      if (!isListType(bare) || !isCompositeType(named) || place.startsWith('__')) return false;
+      const isPage = /Connection\.(edges|nodes)$/.test(place);
+      return !isPage && !FREE_TYPES.has(named.name) && !(place in LIST_SIZES);
+    });
+    expect(unsized.map(({ place }) => place)).toEqual([]);
+  });
+});

@@ -1,0 +1,75 @@
+import { getIntrospectionQuery } from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { exampleOperations } from '../../../web/example-operations.js';
+import { judgeShape } from './operation-shape.js';
+
+const LIMITS = {
+  operationTokensMax: 5_000,
+  operationDepthMax: 12,
+  operationAliasesMax: 30,
+  operationRootFieldsMax: 20,
+};
+
+const codeOf = (text: string) => judgeShape(text, LIMITS)?.code;
+const nested = (levels: number) => `${'a{'.repeat(levels - 1)}a${'}'.repeat(levels - 1)}`;
+const times = (count: number, of: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => of(index)).join(' ');
+
+describe('the shape of an operation', () => {
+  test.each([
+    [
+      'the introspection that GraphiQL sends',
+      getIntrospectionQuery({ inputValueDeprecation: true }),
+    ],
+    ...exampleOperations(new Date()).map(({ operationName, query }) => [operationName, query]),
+    ['as deep as may be', `{${nested(12)}}`],
+    ['as many aliases as may be', `{b{${times(30, (index) => `a${index}:x`)}}}`],
+    ['as many fields at the root as may be', `{${times(20, (index) => `f${index}`)}}`],
+    ['what is no GraphQL, which is said better elsewhere', '{'],
+    ['a fragment within itself, which validation refuses', '{...F} fragment F on Query{a{...F}}'],
+    ['a fragment that there is not', '{...F}'],
+  ])('is fine for %s', (_, text) => {
+    expect(codeOf(text ?? '')).toBeUndefined();
+  });
+
+  test.each([
+    ['TOO_MANY_TOKENS', `{${'a '.repeat(5_000)}}`],
+    ['TOO_DEEP', `{${nested(13)}}`],
+    ['TOO_DEEP', `{a{...F}} fragment F on A{${nested(12)}}`],
+    ['TOO_DEEP', `{a{...on A{${nested(12)}}}}`],
+    ['TOO_DEEP', `query A{a} query B{${nested(13)}}`],
+    ['TOO_DEEP', `{a(b:${'['.repeat(2_400)}${']'.repeat(2_400)})}`],
+    // The same fragment, first where it is shallow.
+    ['TOO_DEEP', `{...F a{a{a{...F}}}} fragment F on A{${nested(10)}}`],
+    ['TOO_MANY_ALIASES', `{b{${times(31, (index) => `a${index}:x`)}}}`],
+    [
+      'TOO_MANY_ALIASES',
+      `{b{...F} c{...F}} fragment F on A{${times(16, (index) => `a${index}:x`)}}`,
+    ],
+    ['TOO_MANY_ROOT_FIELDS', `{${times(21, (index) => `f${index}`)}}`],
+    [
+      'TOO_MANY_ROOT_FIELDS',
+      `{...F ...F} fragment F on Query{${times(11, (index) => `f${index}`)}}`,
+    ],
+    ['TOO_MANY_DIRECTIVES', `{a ${'@a '.repeat(101)}}`],
+    ['TOO_MANY_SELECTIONS', `{b{${'a '.repeat(1_001)}}}`],
+  ])('is %s', (code, text) => {
+    expect(codeOf(text)).toBe(code);
+  });
+
+  test('is known in linear time where fragments double at each level', () => {
+    const chain = times(
+      400,
+      (index) => `fragment F${index} on A{...F${index + 1} ...F${index + 1}}`,
+    );
+    const start = performance.now();
+
+    expect(codeOf(`{...F0} ${chain} fragment F400 on A{a}`)).toBe('TOO_MANY_ROOT_FIELDS');
+
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+
+  test('is refused with the limit and what was asked for', () => {
+    expect(judgeShape(`{${nested(13)}}`, LIMITS)).toMatchObject({ limit: 12, requested: 13 });
+  });
+});

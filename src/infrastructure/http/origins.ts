@@ -1,0 +1,59 @@
+/** Which pages may talk to the server: its own, and those of the origins that its operator lists. */
+import type { IncomingMessage } from 'node:http';
+import fastifyCors from '@fastify/cors';
+import type { FastifyInstance } from 'fastify';
+import { answerRefusal } from './refusal.js';
+
+export interface OriginSettings {
+  /** Such as https://app.example: scheme, host, and port where it is not the scheme's. */
+  readonly corsOrigins: readonly string[];
+}
+
+/** What a page may send and read beside what any may. */
+const HEADERS_ALLOWED = [
+  'accept',
+  'apollo-require-preflight',
+  'authorization',
+  'content-type',
+  'idempotency-key',
+  'traceparent',
+  'x-apollo-operation-name',
+];
+const HEADERS_EXPOSED = ['retry-after', 'x-request-id'];
+
+/** How long a browser remembers that it may. */
+const PREFLIGHT_MAX_AGE_S = 600;
+
+/** Browsers say where a page is from, and let any page connect a WebSocket: those of others are refused. */
+export function isFromForeignPage(
+  { headers: { origin, host } }: IncomingMessage,
+  { corsOrigins }: OriginSettings,
+): boolean {
+  if (origin === undefined || corsOrigins.includes(origin)) return false;
+  return !URL.canParse(origin) || new URL(origin).host !== host;
+}
+
+/** A page of another origin that opens a stream by its address alone says no more than this. */
+function isFetchedByForeignPage({ headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site'];
+  return headers.origin === undefined && (site === 'cross-site' || site === 'same-site');
+}
+
+export async function guardOrigins(app: FastifyInstance, settings: OriginSettings): Promise<void> {
+  if (settings.corsOrigins.length > 0) {
+    await app.register(fastifyCors, {
+      origin: [...settings.corsOrigins],
+      methods: ['GET', 'POST'],
+      allowedHeaders: HEADERS_ALLOWED,
+      exposedHeaders: HEADERS_EXPOSED,
+      maxAge: PREFLIGHT_MAX_AGE_S,
+    });
+  }
+  // Apollo guards its own path; EventSource can send no header that shows a preflight.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.url !== '/graphql/stream') return;
+    if (!isFromForeignPage(request.raw, settings) && !isFetchedByForeignPage(request.raw)) return;
+    const message = 'Pages of this origin may not connect: see CORS_ORIGINS.';
+    return answerRefusal(reply, { code: 'FOREIGN_ORIGIN', message });
+  });
+}

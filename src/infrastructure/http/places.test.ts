@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { Places } from './places.js';
+
+test('a caller has its number of places, and others have theirs', () => {
+  const places = new Places(1);
+
+  expect(places.take('a')).toBeDefined();
+  expect(places.take('a')).toBeUndefined();
+  expect(places.take('b')).toBeDefined();
+});
+
+test('there are no more in all, whoever has them', () => {
+  const places = new Places(2, 2);
+  places.take('a');
+  places.take('b');
+
+  expect(places.take('c')).toBeUndefined();
+});
+
+test('a place that is given back twice is one place', () => {
+  const places = new Places(2);
+  const release = places.take('a');
+  places.take('a');
+  release?.();
+  release?.();
+
+  expect(places.take('a')).toBeDefined();
+  expect(places.take('a')).toBeUndefined();
+});

@@ -5,18 +5,24 @@
  *
  *   npm run bench:subscriptions [-- --subscribers 1000 --bulks 200 --transfers 5]
  *
+ * Meanwhile a thread of its own performs small bulks of another account, one after the other: what those
+ * take is what subscribers cost everyone else.
+ *
  * Latency is from the transfer's createdAt, which is given just before the commit, to the client's
  * having the event in hand: both clocks are one.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { WebSocket } from 'ws';
 
 const ACME = 'FR10474608000002006107XXXXX';
+const GLOBEX = 'DE75512108001245126199';
 const PAUSE_BETWEEN_BULKS_MS = 20;
 const DRAIN_MS = 60_000;
 
@@ -42,7 +48,7 @@ async function startServer(): Promise<{ server: ChildProcess; url: string }> {
     let output = '';
     server.stdout?.on('data', (chunk) => {
       output += chunk;
-      const address = /GraphiQL: (http:\/\/[^/]+)\//.exec(output)?.[1];
+      const address = /(?:GraphiQL|Listening): (http:\/\/[^/]+)\//.exec(output)?.[1];
       if (address) resolve(address);
     });
     server.once('exit', () => reject(new Error(`The server ended: ${output}`)));
@@ -73,8 +79,8 @@ function subscribe(url: string): Promise<WebSocket> {
   });
 }
 
-async function perform(url: string): Promise<void> {
-  const creditTransfers = Array.from({ length: transfers }, (_, index) => ({
+async function perform(url: string, iban: string, count: number): Promise<void> {
+  const creditTransfers = Array.from({ length: count }, (_, index) => ({
     amount: '0.01',
     counterpartyName: 'Bip Bip',
     counterpartyIban: 'DE89370400440532013000',
@@ -82,7 +88,7 @@ async function perform(url: string): Promise<void> {
   }));
   const query =
     'mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) { __typename } }';
-  const variables = { input: { organizationIban: ACME, creditTransfers } };
+  const variables = { input: { organizationIban: iban, creditTransfers } };
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -90,6 +96,32 @@ async function perform(url: string): Promise<void> {
   });
   const answer = await response.text();
   if (!answer.includes('BulkTransferPerformed')) throw new Error(answer);
+}
+
+/** What a bulk of one transfer takes, before and while events go out; the thread has an event loop of its own. */
+function startProbe(url: string): { latenciesMs(): Promise<number[]> } {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { url } });
+  return {
+    latenciesMs: async () => {
+      worker.postMessage('tell');
+      const [latencies] = await once(worker, 'message');
+      return latencies;
+    },
+  };
+}
+
+async function probe(url: string): Promise<void> {
+  let taken: number[] = [];
+  parentPort?.on('message', () => {
+    parentPort?.postMessage(taken);
+    taken = [];
+  });
+  for (;;) {
+    const start = performance.now();
+    await perform(url, GLOBEX, 1);
+    taken.push(performance.now() - start);
+    await sleep(PAUSE_BETWEEN_BULKS_MS);
+  }
 }
 
 async function residentMb(server: ChildProcess): Promise<{ now: number; peak: number }> {
@@ -101,44 +133,63 @@ async function residentMb(server: ChildProcess): Promise<{ now: number; peak: nu
 const percentile = (sorted: readonly number[], p: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))];
 
-const { server, url } = await startServer();
-try {
-  const sockets = await Promise.all(Array.from({ length: subscribers }, () => subscribe(url)));
-  // Every subscription is there once it has answered to a first bulk.
-  while (received < subscribers) {
-    await perform(url);
-    await sleep(500);
+const sortedOf = (values: readonly number[]) => values.toSorted((one, other) => one - other);
+
+const rounded = (value: number | undefined) => Math.round((value ?? Number.NaN) * 10) / 10;
+
+async function measure(): Promise<void> {
+  const { server, url } = await startServer();
+  try {
+    const sockets = await Promise.all(Array.from({ length: subscribers }, () => subscribe(url)));
+    // Every subscription is there once it has answered to a first bulk.
+    while (received < subscribers) {
+      await perform(url, ACME, transfers);
+      await sleep(500);
+    }
+    const meanwhile = startProbe(url);
+    await sleep(2_000);
+    const quietMs = sortedOf(await meanwhile.latenciesMs());
+    received = 0;
+    latenciesMs.length = 0;
+    const before = await residentMb(server);
+    const start = performance.now();
+    for (let bulk = 0; bulk < bulks; bulk += 1) {
+      await perform(url, ACME, transfers);
+      await sleep(PAUSE_BETWEEN_BULKS_MS);
+    }
+    const expected = bulks * transfers * subscribers;
+    const deadline = Date.now() + DRAIN_MS;
+    while (received < expected && Date.now() < deadline) await sleep(5);
+    const seconds = (performance.now() - start) / 1_000;
+    const after = await residentMb(server);
+    const sorted = sortedOf(latenciesMs);
+    const probedMs = sortedOf(await meanwhile.latenciesMs());
+    console.table({
+      subscribers,
+      'events committed': bulks * transfers,
+      'events received': received,
+      'events expected': expected,
+      'events received per second': Math.round(received / seconds),
+      'latency p50, ms': percentile(sorted, 0.5),
+      'latency p99, ms': percentile(sorted, 0.99),
+      'a bulk of another account, p50, ms; before': rounded(percentile(quietMs, 0.5)),
+      'meanwhile, p50, ms': rounded(percentile(probedMs, 0.5)),
+      'meanwhile, p99, ms': rounded(percentile(probedMs, 0.99)),
+      'server RSS before, MB': before.now,
+      'server RSS after, MB': after.now,
+      'server RSS peak, MB': after.peak,
+    });
+    for (const socket of sockets) socket.terminate();
+    if (received !== expected) process.exitCode = 1;
+  } finally {
+    server.kill('SIGTERM');
+    await rm(folder, { recursive: true, force: true });
   }
-  await sleep(1_000);
-  received = 0;
-  latenciesMs.length = 0;
-  const before = await residentMb(server);
-  const start = performance.now();
-  for (let bulk = 0; bulk < bulks; bulk += 1) {
-    await perform(url);
-    await sleep(PAUSE_BETWEEN_BULKS_MS);
-  }
-  const expected = bulks * transfers * subscribers;
-  const deadline = Date.now() + DRAIN_MS;
-  while (received < expected && Date.now() < deadline) await sleep(5);
-  const seconds = (performance.now() - start) / 1_000;
-  const after = await residentMb(server);
-  const sorted = latenciesMs.toSorted((one, other) => one - other);
-  console.table({
-    subscribers,
-    'events committed': bulks * transfers,
-    'events received': received,
-    'events expected': expected,
-    'events received per second': Math.round(received / seconds),
-    'latency p50, ms': percentile(sorted, 0.5),
-    'latency p99, ms': percentile(sorted, 0.99),
-    'server RSS before, MB': before.now,
-    'server RSS after, MB': after.now,
-    'server RSS peak, MB': after.peak,
-  });
-  for (const socket of sockets) socket.terminate();
-  if (received !== expected) process.exitCode = 1;
-} finally {
-  server.kill('SIGTERM');
-  await rm(folder, { recursive: true, force: true });
+}
+
+if (isMainThread) {
+  await measure();
+  process.exit();
+} else {
+  await probe(workerData.url);
 }

@@ -38,7 +38,7 @@ export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProces
   const url = await new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk;
-      const address = /GraphiQL: (http:\/\/[^/]+)\//.exec(output)?.[1];
+      const address = /(?:GraphiQL|Listening): (http:\/\/[^/]+)\//.exec(output)?.[1];
       if (address) resolve(address);
     };
     child.stdout?.on('data', read);

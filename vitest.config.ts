@@ -33,6 +33,18 @@ const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, t
   },
 });
 
+/** Faults, histories and noise: at length by npm run test:chaos. After the others, for they load the machine. */
+const chaos = (database: 'sqlite' | 'mysql', turn: number) => ({
+  extends: true as const,
+  test: {
+    name: `chaos-${database}`,
+    include: ['test/chaos/*.test.ts'],
+    env: { TEST_DATABASE: database },
+    globalSetup: ['test/setup/build.ts'],
+    sequence: { groupOrder: turn },
+  },
+});
+
 /** Whether a service answers; where it does not but has to, fails, else says loudly what is skipped. */
 async function answers(project: string, lack: string, knock: () => Promise<unknown>) {
   try {
@@ -74,10 +86,12 @@ async function projects() {
     unit,
     endToEnd('sqlite'),
     ...(mysql ? [endToEnd('mysql')] : []),
+    chaos('sqlite', 2),
     ...(rabbitmq
       ? [
           withBroker('rabbitmq', 'mysql', '*', 0),
           withBroker('rabbitmq-sqlite', 'sqlite', 'events', 1),
+          chaos('mysql', 3),
         ]
       : []),
   ];

@@ -77,11 +77,11 @@ export async function endure(name: string, trouble: Trouble): Promise<Ordeal> {
     expect(follower.seen).toEqual(transfers);
   }
   if (amqpUrl) await expectHeard(consumers, committed);
+  report(name, ordeal, struck, followers);
   expect(await fleet.stop()).toEqual(Array(servers).fill(0));
   expect(fleet.crashes).toEqual([]);
   expect(fleet.complaints).toEqual([]);
   expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
-  report(name, ordeal, struck, followers);
   return ordeal;
 }
 

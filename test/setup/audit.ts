@@ -122,7 +122,7 @@ async function creditsOf(
 }
 
 /** Every node of one of an account's lists, page by page, oldest first. */
-async function everyNode(
+export async function everyNode(
   client: Client,
   list: string,
   iban: string,

@@ -36,3 +36,22 @@ test('a variable that is not of its type is the client’s mistake, over either 
 
   expect(log).toEqual([]);
 });
+
+test('a subscription that may come to nothing is refused, over either transport', async () => {
+  const { url, log } = await startServer();
+  const field = `balanceUpdated(accountIban: "${ACME}")`;
+  const queries = [
+    `subscription { ${field} @skip(if: true) { sequence } }`,
+    `subscription ($is: Boolean = false) { ${field} @include(if: $is) { sequence } }`,
+    `subscription { ... @include(if: false) { ${field} { sequence } } }`,
+    `subscription { ...Root } fragment Root on Subscription { ${field} @skip(if: true) { sequence } }`,
+  ];
+
+  for (const query of queries) {
+    const codes = await codesOf(url, { query, variables: {} });
+    const refused = ['GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_VALIDATION_FAILED'];
+    expect([query, codes]).toEqual([query, refused]);
+  }
+
+  expect(log).toEqual([]);
+});

@@ -55,3 +55,17 @@ test('a subscription that may come to nothing is refused, over either transport'
 
   expect(log).toEqual([]);
 });
+
+test('a stream that has nothing to say yet is open at once', async () => {
+  const { url } = await startServer();
+  const query = `subscription { transferPerformed(accountIban: "${ACME}") { cursor } }`;
+
+  // Well before the first sign of life.
+  const signal = AbortSignal.timeout(5_000);
+  const response = await fetch(`${url}/graphql/stream?query=${encodeURIComponent(query)}`, {
+    signal,
+  });
+
+  expect(response.status).toBe(200);
+  await response.body?.cancel();
+});

@@ -50,6 +50,9 @@ export function documents(
     .map((gen) => new Writer(schema, plausible, gen).write(gen(fc.constantFrom, ...kinds)));
 }
 
+/** fast-check likes small numbers, which here would mean that everything rare is frequent. */
+const evenly = (max: number) => fc.noBias(fc.nat({ max }));
+
 class Writer {
   readonly #variables: Record<string, unknown> = {};
   readonly #declarations: string[] = [];
@@ -69,19 +72,23 @@ class Writer {
       subscription: this.schema.getSubscriptionType(),
     }[kind];
     if (!root) throw new Error(`There is no ${kind}`);
-    const body = this.#selection(root, 0);
+    // A subscription has one field, and no other.
+    const body =
+      kind === 'subscription' && !this.#oneIn(10)
+        ? `{ ${this.#fieldsOf(root, 0, 1)} }`
+        : this.#selection(root, 0);
     const declared = this.#declarations.length > 0 ? `(${this.#declarations.join(', ')})` : '';
     const text = `${kind} Noise${declared} ${body}\n${this.#fragments.join('\n')}`;
     const operationName = this.#oneIn(8) ? this.#pick(['Noise', 'Other', '', '\u0000']) : undefined;
     return {
-      query: this.#oneIn(6) ? this.#spoil(text) : text,
+      query: this.#oneIn(10) ? this.#spoil(text) : text,
       variables: this.#variables,
       ...(operationName !== undefined && { operationName }),
     };
   }
 
   #below(bound: number): number {
-    return this.gen(fc.nat, { max: bound - 1 });
+    return this.gen(evenly, bound - 1);
   }
 
   #oneIn(count: number): boolean {
@@ -117,10 +124,10 @@ class Writer {
     return `{ ${parts.join(' ')} }`;
   }
 
-  #fieldsOf(type: GraphQLObjectType, depth: number): string[] {
+  #fieldsOf(type: GraphQLObjectType, depth: number, count = 1 + this.#below(4)): string[] {
     const fields = Object.values(type.getFields());
     const parts: string[] = [];
-    for (let count = 1 + this.#below(4); count > 0 && this.#fieldsLeft > 0; count -= 1) {
+    for (let left = count; left > 0 && this.#fieldsLeft > 0; left -= 1) {
       const field = this.#pick(fields);
       const named = getNamedType(field.type);
       if (isCompositeType(named) && depth >= DEPTH_MAX) continue;
@@ -139,19 +146,22 @@ class Writer {
       const alias = `f${this.#fieldsLeft}: `;
       const given_ = given.length > 0 ? `(${given.join(', ')})` : '';
       const inner = isCompositeType(named) ? ` ${this.#selection(named, depth + 1)}` : '';
-      const directive = this.#oneIn(12)
-        ? this.#pick([' @skip(if: true)', ' @include(if: true)', ' @x'])
-        : '';
+      const directive = this.#directive();
       parts.push(`${this.#oneIn(20) ? '' : alias}${field.name}${given_}${directive}${inner}`);
     }
     return parts;
+  }
+
+  #directive(): string {
+    if (this.#oneIn(300)) return ' @unheardOf';
+    return this.#oneIn(15) ? this.#pick([' @skip(if: true)', ' @include(if: true)']) : '';
   }
 
   /** Sometimes one that has itself in it. */
   #fragment(type: GraphQLObjectType, depth: number): string {
     const name = `F${this.#fragments.length}`;
     this.#fragments.push('');
-    const inner = this.#oneIn(5)
+    const inner = this.#oneIn(20)
       ? `{ ...${name} }`
       : this.#selection(type, Math.max(depth, DEPTH_MAX - 1));
     this.#fragments[Number(name.slice(1))] = `fragment ${name} on ${type.name} ${inner}`;
@@ -160,7 +170,7 @@ class Writer {
 
   /** A value of a type, in the document or as a variable. */
   #value(type: GraphQLInputType): string {
-    const value = this.#oneIn(12) ? this.gen(() => oddities) : this.#rightValue(type, 0);
+    const value = this.#oneIn(60) ? this.gen(() => oddities) : this.#rightValue(type, 0);
     if (this.#oneIn(2)) return literalOf(value, type);
     const name = `v${this.#declarations.length}`;
     this.#declarations.push(`$${name}: ${type}`);
@@ -170,7 +180,7 @@ class Writer {
 
   #rightValue(type: GraphQLInputType, depth: number): unknown {
     if (!isNonNullType(type) && this.#oneIn(6)) return null;
-    if (this.#oneIn(25)) return this.gen(() => oddities);
+    if (this.#oneIn(80)) return this.gen(() => oddities);
     const inner = getNullableType(type);
     if (isListType(inner)) {
       return Array.from({ length: this.#below(4) }, () =>

@@ -1,9 +1,15 @@
+import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { createConnection } from 'mysql2/promise';
 import { defineConfig } from 'vitest/config';
 import { AMQP_URL } from './test/setup/amqp-url.js';
 import { MYSQL_URL } from './test/setup/mysql-url.js';
+
+/** Of all files of a run: what it prints gives the same requests and the same faults again. */
+process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
+
+const CHAOS_WORKERS = 4;
 
 // One copy of graphql, whichever way a package asks for it.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
@@ -30,6 +36,22 @@ const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, t
     globalSetup: ['test/setup/build.ts'],
     fileParallelism: false,
     sequence: { groupOrder: turn },
+  },
+});
+
+/**
+ * Faults, histories and noise: at length by npm run test:chaos. After the others, for they load the
+ * machine; and several files at once, for most of their time they wait for a lease to end.
+ */
+const chaos = (database: 'sqlite' | 'mysql') => ({
+  extends: true as const,
+  test: {
+    name: `chaos-${database}`,
+    include: ['test/chaos/*.test.ts', `test/chaos/${database}/*.test.ts`],
+    env: { TEST_DATABASE: database },
+    globalSetup: ['test/setup/build.ts'],
+    maxWorkers: CHAOS_WORKERS,
+    sequence: { groupOrder: 2 },
   },
 });
 
@@ -74,10 +96,12 @@ async function projects() {
     unit,
     endToEnd('sqlite'),
     ...(mysql ? [endToEnd('mysql')] : []),
+    chaos('sqlite'),
     ...(rabbitmq
       ? [
           withBroker('rabbitmq', 'mysql', '*', 0),
           withBroker('rabbitmq-sqlite', 'sqlite', 'events', 1),
+          chaos('mysql'),
         ]
       : []),
   ];

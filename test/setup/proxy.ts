@@ -13,7 +13,12 @@ export interface Proxy {
   goUp(): Promise<void>;
   /** Lets so many bytes more go to the target, or come from it, and then nothing: the rest is stuck. */
   jam(direction: Direction, afterBytes: number): void;
+  /** Cuts the connection on which the next message goes out that has a text in it; resolved by then. */
+  cutAt(text: string, moment: CutMoment): Promise<void>;
 }
+
+/** Before the message reaches the target, as soon as it is sent, or when the target has answered it. */
+export type CutMoment = 'before' | 'sent' | 'answered';
 
 type Direction = 'to-target' | 'from-target';
 
@@ -22,10 +27,37 @@ export async function startProxy(target: { host: string; port: number }): Promis
   let port = 0;
   let server: Server | undefined;
 
+  let trap: { text: string; moment: CutMoment; sprung: () => void } | undefined;
+  /** Connections whose next answer is not to come through. */
+  const unanswered = new Map<Socket, () => void>();
+  /** @returns whether a message is to go no further, for its connection is cut */
+  const springTrap = (from: Socket, to: Socket, direction: Direction, chunk: Buffer): boolean => {
+    const cutHere = unanswered.get(from);
+    if (cutHere) {
+      unanswered.delete(from);
+      from.destroy();
+      cutHere();
+      return true;
+    }
+    if (direction !== 'to-target' || !trap || !chunk.includes(trap.text)) return false;
+    const { moment, sprung } = trap;
+    trap = undefined;
+    if (moment === 'answered') {
+      unanswered.set(to, sprung);
+      return false;
+    }
+    // What is written is sent before the end of the connection is.
+    if (moment === 'sent') to.end(chunk);
+    from.destroy();
+    sprung();
+    return true;
+  };
+
   const leftBytes = { 'to-target': Infinity, 'from-target': Infinity };
   const forward = (from: Socket, to: Socket, direction: Direction) => {
     sockets.add(from);
-    from.on('data', (chunk) => {
+    from.on('data', (chunk: Buffer) => {
+      if (springTrap(from, to, direction, chunk)) return;
       to.write(chunk.subarray(0, leftBytes[direction]));
       leftBytes[direction] = Math.max(0, leftBytes[direction] - chunk.length);
       if (leftBytes[direction] === 0) from.pause();
@@ -33,7 +65,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     from.on('error', () => {});
     from.on('close', () => {
       sockets.delete(from);
-      to.destroy();
+      if (!to.writableEnded) to.destroy();
     });
   };
   const join = (inner: Socket) => {
@@ -68,5 +100,9 @@ export async function startProxy(target: { host: string; port: number }): Promis
     jam: (direction, afterBytes) => {
       leftBytes[direction] = afterBytes;
     },
+    cutAt: (text, moment) =>
+      new Promise((sprung) => {
+        trap = { text, moment, sprung };
+      }),
   };
 }

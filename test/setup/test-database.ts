@@ -45,13 +45,19 @@ async function createSqliteFile(): Promise<TestDatabase> {
 }
 
 async function createMysqlDatabase(): Promise<TestDatabase> {
-  const name = `virement_test_${randomUUID().replaceAll('-', '')}`;
-  await onServer(`create database ${name}`);
-  return { url: `${MYSQL_URL}/${name}`, drop: () => onServer(`drop database ${name}`) };
+  const url = await createDatabaseOn(MYSQL_URL);
+  return { url, drop: () => onServer(MYSQL_URL, `drop database ${url.split('/').at(-1)}`) };
 }
 
-async function onServer(statement: string): Promise<void> {
-  const connection = await createConnection(MYSQL_URL.replace(/^mariadb:/, 'mysql:'));
+/** An empty database of its own on a server. @returns its URL */
+export async function createDatabaseOn(serverUrl: string): Promise<string> {
+  const name = `virement_test_${randomUUID().replaceAll('-', '')}`;
+  await onServer(serverUrl, `create database ${name}`);
+  return `${serverUrl}/${name}`;
+}
+
+async function onServer(serverUrl: string, statement: string): Promise<void> {
+  const connection = await createConnection(serverUrl.replace(/^mariadb:/, 'mysql:'));
   try {
     await connection.query(statement);
   } finally {

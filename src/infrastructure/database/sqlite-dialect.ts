@@ -73,10 +73,14 @@ export async function openSqlite(
   }
 }
 
-/** node:sqlite as Kysely drives it. */
+/**
+ * node:sqlite as Kysely drives it. Where a disk is full SQLite may have rolled back by itself, and calls
+ * another rollback an error, after which Kysely would never give the one connection back.
+ */
 function driverOf(connection: DatabaseSync) {
   return {
     prepare: (sql: string) => {
+      if (sql === 'rollback' && !connection.isTransaction) return NOTHING_TO_DO;
       const statement = connection.prepare(sql);
       return {
         reader: statement.columns().length > 0,
@@ -88,6 +92,14 @@ function driverOf(connection: DatabaseSync) {
     close: () => connection.close(),
   };
 }
+
+/** A statement that does nothing. */
+const NOTHING_TO_DO = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [].values(),
+};
 
 /**
  * Rows go in one by one through a statement that is prepared once: nothing is faster where no network

@@ -86,12 +86,15 @@ export function presentErrors(
   logger: Logger,
 ): GraphQLError[] {
   return errors.map((error) => {
-    // No field threw it: GraphQL itself refuses what the client sent.
-    const isRefusal = error.path === undefined && error.originalError === undefined;
+    // No field threw it: GraphQL itself refuses what the client sent. Of a variable it says why in
+    // an error of its own.
+    const { path, originalError } = error;
+    const isRefusal =
+      path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
     if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);
-    return masked ? new GraphQLError(masked.message, { ...masked, path: error.path }) : error;
+    return masked ? new GraphQLError(masked.message, { ...masked, path }) : error;
   });
 }
 

@@ -97,6 +97,8 @@ async function stream(
     // nginx would keep events back.
     'x-accel-buffering': 'no',
   });
+  // A stream that has nothing to say yet is open all the same.
+  response.flushHeaders();
   // A client that resets its connection: there is nobody to tell.
   response.on('error', () => {});
   const endWatch = whenStuck(request.raw.socket, () => response.destroy());

@@ -11,8 +11,10 @@ import {
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  Kind,
   OperationTypeNode,
   parse,
+  type SelectionSetNode,
   validate,
 } from 'graphql';
 import type { Origin } from '../../domain/caller.js';
@@ -54,12 +56,41 @@ export function prepareSubscription(
   if (operation && operation.operation !== OperationTypeNode.SUBSCRIPTION) {
     return [refusal('Only subscriptions are streamed: send this to /graphql.', 'BAD_REQUEST')];
   }
+  if (operation && isConditional(operation.selectionSet, document)) {
+    const message = 'A subscription always has its field: @skip and @include can not be on it.';
+    return [refusal(message, 'GRAPHQL_VALIDATION_FAILED')];
+  }
   const errors = validate(schema, document);
   for (const error of errors) {
     error.extensions.code = 'GRAPHQL_VALIDATION_FAILED';
     if (!settings.introspection) error.message = withoutSuggestion(error.message);
   }
   return errors.length > 0 ? errors : document;
+}
+
+/**
+ * Whether a root field may be left out, upon which nothing would be left to subscribe to: GraphQL.js
+ * fails, and the specification forbids it. Source: https://spec.graphql.org/September2025/#sec-Single-Root-Field
+ */
+function isConditional(root: SelectionSetNode, document: DocumentNode): boolean {
+  const left = [root];
+  const spread = new Set<string>();
+  for (const { selections } of left) {
+    for (const selection of selections) {
+      if (selection.directives?.some(({ name }) => /^(skip|include)$/.test(name.value)))
+        return true;
+      if (selection.kind === Kind.INLINE_FRAGMENT) left.push(selection.selectionSet);
+      if (selection.kind !== Kind.FRAGMENT_SPREAD || spread.has(selection.name.value)) continue;
+      spread.add(selection.name.value);
+      for (const definition of document.definitions) {
+        const isMeant =
+          definition.kind === Kind.FRAGMENT_DEFINITION &&
+          definition.name.value === selection.name.value;
+        if (isMeant) left.push(definition.selectionSet);
+      }
+    }
+  }
+  return false;
 }
 
 function parsed(query: string): DocumentNode | GraphQLError {

@@ -1,0 +1,33 @@
+import { onTestFinished, test } from 'vitest';
+import { AMQP_URL } from '../setup/amqp-url.js';
+import { startClock } from '../setup/clock.js';
+import { endure } from '../setup/ordeal.js';
+import { CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
+import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+
+const HOUR_MS = 3_600_000;
+
+/** Within the time that published messages are kept: who sets a clock a week ahead has them deleted. */
+const SHIFTS_MS = [-26 * HOUR_MS, -HOUR_MS, -2_000, 0, 2_000, HOUR_MS, 26 * HOUR_MS];
+
+test(
+  'a clock that jumps ahead and back, with kills between: nothing is lost, and time in an account never goes back',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const clock = await startClock();
+    await endure('clock', {
+      databaseUrl: database.url,
+      amqpUrl: DIALECT === 'mysql' ? AMQP_URL : '',
+      env: clock.env,
+      roundsMin: 5,
+      strike: async ({ fleet, load, random }) => {
+        await load.untilMore(random.between(1, 40));
+        await clock.jumpTo(random.pick(SHIFTS_MS));
+        if (random.below(4) === 0) await fleet.kill(0);
+        await fleet.untilUp();
+      },
+    });
+  },
+  CHAOS_TIMEOUT_MS,
+);

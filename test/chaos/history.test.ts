@@ -1,0 +1,126 @@
+/**
+ * Histories: requests that run at once, through the front door, and a model in memory that is given the
+ * order in which the ledger has them. Every answer must have its place in that order: what was performed
+ * where it stands, everything else at some place between its request and its answer where the model
+ * answers the same.
+ */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { ibanOf } from '../setup/builders.js';
+import { Client } from '../setup/client.js';
+import { explain, History, type Request } from '../setup/history.js';
+import { newIbans } from '../setup/load.js';
+import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
+import { startServer } from '../setup/server.js';
+
+/** Runs of the short form. */
+const RUNS = 15;
+
+/** So little that bulks are refused, and so much that most are not. */
+const OPENING_MINOR = 10_000;
+
+const OUTSIDE = 2;
+
+/** Accounts by number: those of the run, then those of nobody here. */
+const account = fc.nat(OUTSIDE);
+const key = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined, freq: 2 });
+const amountMinor = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 8_000 }));
+
+const rows = fc.array(fc.record({ to: fc.nat(OUTSIDE + 2), amountMinor }), {
+  minLength: 1,
+  maxLength: 4,
+});
+
+const bulk = fc.record({ from: account, key, rows });
+
+const request: fc.Arbitrary<Request> = fc.oneof(
+  { weight: 6, arbitrary: bulk.map((facts) => ({ kind: 'perform', ...facts }) as const) },
+  { weight: 2, arbitrary: bulk.map((facts) => ({ kind: 'validate', ...facts }) as const) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ to: account, key, amountMinor })
+      .map((facts) => ({ kind: 'credit', ...facts }) as const),
+  },
+  { weight: 1, arbitrary: account.map((of) => ({ kind: 'read', of }) as const) },
+);
+
+interface Model {
+  sent: number;
+}
+
+/** Sends a request, and does not wait for its answer. */
+class Send implements fc.AsyncCommand<Model, History> {
+  constructor(readonly request: Request) {}
+  check = () => true;
+  async run(model: Model, history: History): Promise<void> {
+    model.sent += 1;
+    history.send(this.request);
+  }
+  toString = () => JSON.stringify(this.request);
+}
+
+/** Sends an earlier request again, whether it is answered or not, with the same content or another. */
+class Resend implements fc.AsyncCommand<Model, History> {
+  constructor(
+    readonly which: number,
+    readonly isSame: boolean,
+  ) {}
+  check = ({ sent }: Readonly<Model>) => sent > 0;
+  async run(model: Model, history: History): Promise<void> {
+    history.sendAgain(this.which % model.sent, this.isSame);
+    model.sent += 1;
+  }
+  toString = () => `resend(${this.which}, ${this.isSame ? 'the same' : 'another content'})`;
+}
+
+/** Waits for some answers, so that what comes next comes after them. */
+class Await implements fc.AsyncCommand<Model, History> {
+  constructor(readonly isAll: boolean) {}
+  check = ({ sent }: Readonly<Model>) => sent > 0;
+  run = (_: Model, history: History) => (this.isAll ? history.settled() : history.anyAnswer());
+  toString = () => (this.isAll ? 'await all' : 'await one');
+}
+
+const commands = fc.commands(
+  [
+    request.map((sent) => new Send(sent)),
+    request.map((sent) => new Send(sent)),
+    request.map((sent) => new Send(sent)),
+    fc.tuple(fc.nat(50), fc.boolean()).map(([which, isSame]) => new Resend(which, isSame)),
+    fc.boolean().map((isAll) => new Await(isAll)),
+  ],
+  { maxCommands: 60, size: 'max' },
+);
+
+test(
+  'whatever runs at once, every answer has its place in one serial order',
+  async () => {
+    const server = await startServer({ SEED_DEMO: 'false' });
+    const client = new Client(server.url);
+    let answers = 0;
+    await fc.assert(
+      fc.asyncProperty(commands, async (run) => {
+        const ibans = newIbans(OUTSIDE + 1);
+        const history = new History(client, [...ibans, ibanOf(1), ibanOf(2)]);
+        await history.openAccounts(OPENING_MINOR, OUTSIDE + 1);
+        await fc.asyncModelRun(() => ({ model: { sent: 0 }, real: history }), run);
+        await history.settled();
+        const ledger = await history.ledger(OUTSIDE + 1);
+        expect(explain(history.answers, ledger)).toEqual([]);
+        answers += history.answers.length;
+      }),
+      {
+        seed: CHAOS_SEED,
+        // Who comes first is another one each time: a smaller history would rarely fail again.
+        endOnFailure: true,
+        ...(CHAOS_SECONDS > 0
+          ? { numRuns: 1e9, interruptAfterTimeLimit: CHAOS_SECONDS * 1_000 }
+          : { numRuns: RUNS }),
+      },
+    );
+    console.log(`histories: seed ${CHAOS_SEED}, ${answers} answers explained`);
+    expect(answers).toBeGreaterThan(RUNS);
+  },
+  CHAOS_TIMEOUT_MS,
+);

@@ -1,0 +1,28 @@
+import { onTestFinished, test } from 'vitest';
+import { AMQP_URL } from '../setup/amqp-url.js';
+import { endure } from '../setup/ordeal.js';
+import { CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
+import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+
+/** An embedded database serves one process; another one, any number. */
+const [servers, amqpUrl] = DIALECT === 'mysql' ? [3, AMQP_URL] : [1, ''];
+
+test(
+  'kill -9 at any moment, of one server or of three: what was acknowledged is there once, and what was refused is not',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    await endure('kills', {
+      databaseUrl: database.url,
+      amqpUrl,
+      servers,
+      roundsMin: 3,
+      strike: async ({ fleet, load, random }) => {
+        await load.untilMore(random.between(1, 60));
+        await fleet.kill(random.below(servers));
+        if (servers === 1) await fleet.untilUp();
+      },
+    });
+  },
+  CHAOS_TIMEOUT_MS,
+);

@@ -1,0 +1,38 @@
+import { onTestFinished, test } from 'vitest';
+import { AMQP_URL } from '../../setup/amqp-url.js';
+import { MYSQL_URL } from '../../setup/mysql-url.js';
+import { endure } from '../../setup/ordeal.js';
+import { type CutMoment, startProxy } from '../../setup/proxy.js';
+import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
+import { createMigratedDatabase } from '../../setup/test-database.js';
+
+/** What MySQL's protocol has on its wire for a statement that is this word alone. */
+const COMMIT = '\u0003commit';
+
+const MOMENTS: readonly (CutMoment | 'at once')[] = ['before', 'sent', 'answered', 'at once'];
+
+test(
+  'connections cut within transactions, and while they commit: what nobody could know is found by its key',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const { hostname, port } = new URL(MYSQL_URL);
+    const proxy = await startProxy({ host: hostname, port: Number(port || 3306) });
+    const url = new URL(database.url);
+    url.hostname = '127.0.0.1';
+    url.port = String(proxy.port);
+    await endure('cut connections', {
+      databaseUrl: url.href,
+      amqpUrl: AMQP_URL,
+      roundsMin: 10,
+      strike: async ({ load, random }) => {
+        await load.untilMore(random.between(1, 20));
+        const moment = random.pick(MOMENTS);
+        if (moment === 'at once') proxy.cut();
+        else await proxy.cutAt(COMMIT, moment);
+        await load.untilMore(1);
+      },
+    });
+  },
+  CHAOS_TIMEOUT_MS,
+);

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { Client } from '../../setup/client.js';
+import { canRun } from '../../setup/lack.js';
+import { endure } from '../../setup/ordeal.js';
+import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
+import { smallDiskLack, startSmallDisk } from '../../setup/small-disk.js';
+import { migrate } from '../../setup/test-database.js';
+
+const hasDisk = canRun('a full disk', await smallDiskLack());
+
+test.runIf(hasDisk)(
+  'a full disk refuses what it has no room for, reads go on, and with room again so does everything',
+  async () => {
+    const disk = await startSmallDisk();
+    const databaseUrl = `sqlite:${disk.path}/virement.db`;
+    await migrate(databaseUrl);
+    await endure('disk full', {
+      databaseUrl,
+      roundsMin: 3,
+      strike: async ({ fleet, load, random, ibans }) => {
+        await load.untilMore(random.between(1, 60));
+        const { masked } = load.indefinite;
+        await disk.fill();
+        await expect
+          .poll(() => load.indefinite.masked - masked, { timeout: 30_000 })
+          .toBeGreaterThan(random.between(5, 40));
+        const client = new Client(fleet.urls[0] ?? '');
+        await expect(client.balance(random.pick(ibans))).resolves.toMatch(/^[0-9]+\.[0-9]{2}$/);
+        await disk.free();
+        await load.untilMore(10);
+      },
+    });
+  },
+  CHAOS_TIMEOUT_MS,
+);

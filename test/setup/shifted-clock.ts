@@ -1,0 +1,36 @@
+/**
+ * Loaded into a server before anything else: its wall clock is the machine's, moved by what a file
+ * says, as an operator or a time server would move it. Timers run on, as they do on any machine.
+ */
+import { readFileSync } from 'node:fs';
+
+/** Between looks at the file. */
+const LOOK_MS = 10;
+
+const RealDate = globalThis.Date;
+const file = process.env.SHIFTED_CLOCK_FILE ?? '';
+let shiftMs = 0;
+
+function look(): void {
+  shiftMs = Number(readFileSync(file, 'utf8')) || 0;
+}
+
+const now = () => RealDate.now() + shiftMs;
+
+const ShiftedDate: DateConstructor = new Proxy(RealDate, {
+  construct: (target, args, newTarget): Date =>
+    Reflect.construct(
+      target,
+      args.length === 0 ? [now()] : args,
+      newTarget === ShiftedDate ? target : newTarget,
+    ),
+  apply: (target) => new target(now()).toString(),
+  get: (target, key) => (key === 'now' ? now : Reflect.get(target, key)),
+});
+RealDate.prototype.constructor = ShiftedDate;
+globalThis.Date = ShiftedDate;
+
+if (file) {
+  look();
+  setInterval(look, LOOK_MS).unref();
+}

@@ -14,7 +14,7 @@ import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS } from '../setup/schedule.j
 import { startServer } from '../setup/server.js';
 
 /** Runs of the short form. */
-const RUNS = 15;
+const RUNS = 10;
 
 /** So little that bulks are refused, and so much that most are not. */
 const OPENING_MINOR = 10_000;

@@ -8,13 +8,13 @@ import { documents } from '../setup/documents.js';
 import { startFleet } from '../setup/fleet.js';
 import { type Fault, get, post, sendBytes, speak } from '../setup/noise.js';
 import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
-import { createMigratedDatabase } from '../setup/test-database.js';
+import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
 
-/** The short form's. */
-const SECONDS = 10;
+/** The short form's; most of what noise meets is the same on every database. */
+const SECONDS = DIALECT === 'mysql' ? 5 : 10;
 
 /** Of noise that has been seen when memory is first looked at. */
-const WARM_UP_SECONDS_MIN = 4;
+const WARM_UP_SECONDS_MIN = 3;
 
 /** Collected garbage and caches are far less; a request that leaves a few kilobytes is found at length. */
 const GROWTH_MAX_BYTES = 200 * 1024 * 1024;
@@ -223,7 +223,7 @@ test(
     );
     expect(fleet.errors).toEqual([]);
     expect(grown).toBeLessThan(GROWTH_MAX_BYTES);
-    expect(sent).toBeGreaterThan(100);
+    expect(sent).toBeGreaterThan(50);
     expect(await fleet.stop()).toEqual([0]);
     expect(fleet.crashes).toEqual([]);
     expect(fleet.complaints).toEqual([]);

@@ -12,13 +12,7 @@ import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
-import type {
-  AccountHead,
-  ApiKeyStore,
-  AuditLog,
-  LedgerReader,
-  OutboxDesk,
-} from './application/ports.js';
+import type { AccountHead, ApiKeyStore, LedgerReader, OutboxDesk } from './application/ports.js';
 import { seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
@@ -129,7 +123,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const audit = new MikroOrmAuditLog(database, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, { outbox, apiKeys, audit })),
+      schema: buildSchema(resolverContainer(application, { outbox, apiKeys })),
       reader: application.reader,
       feeds,
       audit,
@@ -199,7 +193,7 @@ export function demoConfig(config: Config): Config {
 /** type-graphql asks for the instance of a resolver by its class. */
 function resolverContainer(
   application: Application,
-  { outbox, apiKeys, audit }: { outbox: OutboxDesk; apiKeys: ApiKeyStore; audit: AuditLog },
+  { outbox, apiKeys }: { outbox: OutboxDesk; apiKeys: ApiKeyStore },
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -213,7 +207,7 @@ function resolverContainer(
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
-    new ApiKeyResolver(makeManageApiKeys({ apiKeys, audit, clock }), apiKeys),
+    new ApiKeyResolver(makeManageApiKeys({ apiKeys, clock }), apiKeys),
     new AuditResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));

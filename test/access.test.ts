@@ -106,6 +106,20 @@ testOnce('keys rotate without a restart', async () => {
     .toEqual([200]);
 });
 
+testOnce('a provider that is away is no fault of the token', async () => {
+  const provider = await startJwksProvider();
+  const { client } = await startServer(provider.env);
+  const token = await provider.token({ roles: ['operator'] });
+  provider.setDown(true);
+
+  const away = await client.as(token).post(JSON.stringify({ query: '{ __typename }' }));
+  expect([away.status, away.headers.get('retry-after')]).toEqual([503, '5']);
+  expect(await away.json()).toMatchObject({ errors: [{ extensions: { code: 'UNAVAILABLE' } }] });
+
+  provider.setDown(false);
+  await expect.poll(() => codesOf(client.as(token), ACCOUNTS)).toEqual([200]);
+});
+
 test('each sees and debits the accounts of its own organizations alone', async () => {
   const { client, provider, acme, globex } = await startGuarded();
   const initiator = client.as(await provider.token({ org: acme, roles: ['initiator'] }));

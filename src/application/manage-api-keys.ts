@@ -7,7 +7,8 @@ import { isId } from '../domain/page.js';
 import type { Problem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { ApiKey } from '../entities/api-key.entity.js';
-import type { ApiKeyStore, AuditLog, Clock } from './ports.js';
+import { AuditEntry } from '../entities/audit-entry.entity.js';
+import type { ApiKeyStore, Clock } from './ports.js';
 
 const PREFIX_BYTES = 6;
 const SECRET_BYTES = 32;
@@ -35,11 +36,10 @@ export interface ManageApiKeys {
 
 export interface ApiKeyPorts {
   readonly apiKeys: ApiKeyStore;
-  readonly audit: AuditLog;
   readonly clock: Clock;
 }
 
-export function makeManageApiKeys({ apiKeys, audit, clock }: ApiKeyPorts): ManageApiKeys {
+export function makeManageApiKeys({ apiKeys, clock }: ApiKeyPorts): ManageApiKeys {
   return {
     create: async (request, origin) => {
       const problems = problemsOf(request);
@@ -57,16 +57,11 @@ export function makeManageApiKeys({ apiKeys, audit, clock }: ApiKeyPorts): Manag
         createdBy: origin.caller.name,
         revokedAt: null,
       });
-      await apiKeys.add(apiKey);
-      await audit.note(origin, { action: 'createApiKey', outcome: 'DONE', subjectId: apiKey.id });
+      const done = { action: 'createApiKey', outcome: 'DONE', subjectId: apiKey.id } as const;
+      await apiKeys.add(apiKey, AuditEntry.of(origin, done, apiKey.createdAt));
       return { apiKey, secret: formatApiKey({ prefix, secret }) };
     },
-    revoke: async (prefix, origin) => {
-      const apiKey = await apiKeys.revoke(prefix, clock());
-      const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
-      await audit.note(origin, { action: 'revokeApiKey', outcome, subjectId: apiKey?.id });
-      return apiKey;
-    },
+    revoke: (prefix, origin) => apiKeys.revoke(prefix, origin),
   };
 }
 

@@ -52,8 +52,7 @@ export interface LockedLedger {
 
 export interface UnitOfWork {
   /**
-   * Runs work in one transaction, with that of others who wait for the same account: all that it did
-   * is committed, or nothing where it throws. The first statement locks the accounts in ascending
+   * Runs work in one transaction, with that of others who wait: all that it did is committed, or nothing where it throws. The first statement locks the accounts in ascending
    * order of id and reads them afresh. Work only looks at the ledger and decides, so it is synchronous;
    * it may run several times, from the start, where the database gave way to another transaction.
    * @throws DomainError ACCOUNT_BUSY where the locks were not had in time
@@ -135,7 +134,7 @@ export interface OutboxDesk {
   /** Those that were given up on, oldest first, up to 100. */
   parked(): Promise<OutboxMessage[]>;
   /** Has a message that was given up on tried again. @returns whether there was one with the id */
-  retry(id: string): Promise<boolean>;
+  retry(id: string, origin: Origin): Promise<boolean>;
 }
 
 /** Keeps who did what: what came to something in the commit that did it, the rest by itself. */
@@ -148,10 +147,11 @@ export interface AuditLog {
 
 /** Keeps the keys of machines. */
 export interface ApiKeyStore {
-  add(apiKey: ApiKey): Promise<void>;
+  /** What changes a key is audited in its own commit. */
+  add(apiKey: ApiKey, audit: AuditEntry): Promise<void>;
   byPrefix(prefix: string): Promise<ApiKey | null>;
   /** @returns it, revoked now or before; null where there is none */
-  revoke(prefix: string, at: Date): Promise<ApiKey | null>;
+  revoke(prefix: string, origin: Origin): Promise<ApiKey | null>;
   /** Oldest first, by id. */
   list(range: PageRange<string>): Promise<Page<ApiKey>>;
 }

@@ -48,7 +48,7 @@ export class ApiKeyResolver {
   @Mutation(() => ApiKeyType, {
     nullable: true,
     description:
-      "Ends a key within ten seconds; null where none has the prefix. For the bank's own staff.",
+      "Ends a key within five seconds; null where none has the prefix. For the bank's own staff.",
   })
   revokeApiKey(
     @Arg('prefix', () => String) prefix: string,

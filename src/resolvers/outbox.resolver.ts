@@ -48,13 +48,7 @@ export class OutboxResolver {
   ): Promise<boolean> {
     return audited(context, 'retryOutboxMessage', async () => {
       requireRole(context, 'operator');
-      const answer = isId(id) && (await this.desk.retry(id));
-      const outcome = answer ? 'DONE' : 'NOT_FOUND';
-      await context.audit.note(context.origin, {
-        action: 'retryOutboxMessage',
-        outcome,
-        subjectId: isId(id) ? id : undefined,
-      });
+      const answer = isId(id) && (await this.desk.retry(id, context.origin));
       return { answer };
     }) as Promise<boolean>;
   }

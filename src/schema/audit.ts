@@ -16,7 +16,9 @@ export class AuditEntryType {
   @Field(() => String, { description: 'The mutation: performBulkTransfer …' })
   action!: string;
 
-  @Field(() => String, { description: 'DONE, REPLAYED, or the code of what it was refused for.' })
+  @Field(() => String, {
+    description: 'DONE, REPLAYED, the code of what it was refused for, or UNKNOWN.',
+  })
   outcome!: string;
 
   @Field(() => String, { description: "A token's subject, or a key's prefix." })

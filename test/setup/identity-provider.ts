@@ -40,12 +40,20 @@ export async function startIdentityProvider(algorithm = 'EdDSA'): Promise<Identi
   return { env, token };
 }
 
+export interface JwksProvider extends IdentityProvider {
+  rotate(): Promise<void>;
+  /** Answers with 503, or again as it should. */
+  setDown(isDown: boolean): void;
+}
+
 /** One that publishes its keys, and changes them. */
-export async function startJwksProvider(): Promise<IdentityProvider & { rotate(): Promise<void> }> {
+export async function startJwksProvider(): Promise<JwksProvider> {
   let number = 1;
+  let isAway = false;
   let signer = await makeSigner('ES256', '1');
   const server = createServer(async (_, response) => {
     const jwk = { ...(await exportJWK(signer.publicKey)), kid: String(number), alg: 'ES256' };
+    response.statusCode = isAway ? 503 : 200;
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ keys: [jwk] }));
   }).listen(0, '127.0.0.1');
@@ -62,6 +70,9 @@ export async function startJwksProvider(): Promise<IdentityProvider & { rotate()
       AUTH_AUDIENCE: AUDIENCE,
     },
     token: (claims, expiresIn) => signer.token(claims, expiresIn),
+    setDown: (isDown) => {
+      isAway = isDown;
+    },
     rotate: async () => {
       number += 1;
       signer = await makeSigner('ES256', String(number));

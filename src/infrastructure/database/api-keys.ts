@@ -1,7 +1,9 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import type { ApiKeyStore } from '../../application/ports.js';
+import type { Origin } from '../../domain/caller.js';
 import type { Page, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { readPage } from './keyset-page.js';
 
 export class MikroOrmApiKeys implements ApiKeyStore {
@@ -11,17 +13,25 @@ export class MikroOrmApiKeys implements ApiKeyStore {
     return this.orm.em.fork();
   }
 
-  async add(apiKey: ApiKey): Promise<void> {
-    await this.#em.persist(apiKey).flush();
+  async add(apiKey: ApiKey, audit: AuditEntry): Promise<void> {
+    await this.#em.persist([apiKey, audit]).flush();
   }
 
   byPrefix(prefix: string): Promise<ApiKey | null> {
     return this.#em.findOne(ApiKey, { prefix });
   }
 
-  async revoke(prefix: string, at: Date): Promise<ApiKey | null> {
-    await this.#em.nativeUpdate(ApiKey, { prefix, revokedAt: null }, { revokedAt: at });
-    return this.byPrefix(prefix);
+  revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
+    return this.#em.transactional(async (em) => {
+      const at = new Date();
+      const apiKey = await em.findOne(ApiKey, { prefix });
+      const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
+      em.persist(
+        AuditEntry.of(origin, { action: 'revokeApiKey', outcome, subjectId: apiKey?.id }, at),
+      );
+      if (apiKey) apiKey.revokedAt ??= at;
+      return apiKey;
+    });
   }
 
   list(range: PageRange<string>): Promise<Page<ApiKey>> {

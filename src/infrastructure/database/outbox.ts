@@ -10,6 +10,8 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import type { OutboxCounts, OutboxDesk } from '../../application/ports.js';
+import type { Origin } from '../../domain/caller.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import {
   DUE_AT_ONCE,
   LAST_ERROR_CHARACTERS_MAX,
@@ -145,10 +147,16 @@ export class Outbox implements OutboxDesk {
     );
   }
 
-  async retry(id: string): Promise<boolean> {
+  retry(id: string, origin: Origin): Promise<boolean> {
     const again = { parkedAt: null, attempts: 0, dueAt: DUE_AT_ONCE };
     const isParked = { id, parkedAt: { $ne: null } };
-    return (await this.#em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
+    return this.#em.transactional(async (em) => {
+      const isDone = (await em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
+      const outcome = isDone ? 'DONE' : 'NOT_FOUND';
+      const what = { action: 'retryOutboxMessage', outcome, subjectId: id } as const;
+      em.persist(AuditEntry.of(origin, what, new Date()));
+      return isDone;
+    });
   }
 
   async counts(): Promise<OutboxCounts> {

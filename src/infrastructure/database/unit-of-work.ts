@@ -61,7 +61,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   constructor(
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
-    /** Hears which accounts have something new, and that the outbox has. */
+    /** Hears which accounts have something new, and that the outbox has. Never throws. */
     private readonly onCommit: (heads: readonly AccountHead[]) => void = () => {},
   ) {
     this.#lockTurns = new Semaphore(database.lockWaitersMax);
@@ -110,11 +110,10 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   /** Runs a group of any accounts; who would have to wait for a lock does so aside. */
   async #runTogether(group: readonly PendingMember[]): Promise<void> {
     const setAside = await this.#runGroup(group, 'skip');
-    const aside = new Set(setAside);
-    this.#line.letGo(group.filter((member) => !aside.has(member)));
-    // What letting go of the others has freed may be an account of those: it is theirs.
-    this.#line.hold(setAside);
     const byDebtor = Map.groupBy(setAside, ({ request }) => request.accountIds[0]);
+    // Held on, each for its own wait, before the group lets go.
+    for (const members of byDebtor.values()) this.#line.hold(members);
+    this.#line.letGo(group);
     for (const members of byDebtor.values()) void this.#waitForLock(members);
   }
 
@@ -143,22 +142,35 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     whenLocked: WhenLocked,
     attempt = 1,
   ): Promise<readonly PendingMember[]> {
+    let committed: Committed;
     try {
-      const { outcomes, setAside, heads } = await this.#commitTogether(group, whenLocked);
-      if (heads.length > 0) this.onCommit(heads);
-      for (const [member, outcome] of outcomes) member.settle(outcome);
-      return setAside;
+      committed = await this.#commitTogether(group, whenLocked);
     } catch (error) {
       if (this.database.isContention(error)) return this.#runAgain(group, whenLocked, attempt);
-      if (group.length === 1 || error instanceof CommitError) {
-        const cause = error instanceof CommitError ? error.cause : error;
-        for (const member of group) member.settle({ error: cause });
-        return [];
+      if (group.length > 1 && !(error instanceof SharedFailure)) {
+        return this.#runEachAlone(group, whenLocked);
       }
-      const setAside: PendingMember[] = [];
-      for (const member of group) setAside.push(...(await this.#runGroup([member], whenLocked)));
-      return setAside;
+      const cause = error instanceof SharedFailure ? error.cause : error;
+      for (const member of group) member.settle({ error: cause });
+      return [];
     }
+    // What is committed stands, whatever those who hear of it do.
+    for (const [member, outcome] of committed.outcomes) member.settle(outcome);
+    if (committed.heads.length > 0) this.onCommit(committed.heads);
+    return committed.setAside;
+  }
+
+  /** So that none fails for another's sake. */
+  async #runEachAlone(
+    group: readonly PendingMember[],
+    whenLocked: WhenLocked,
+  ): Promise<readonly PendingMember[]> {
+    const setAside: PendingMember[] = [];
+    for (const member of group) {
+      if (member.deadline < Date.now()) member.settle({ error: busy() });
+      else setAside.push(...(await this.#runGroup([member], whenLocked)));
+    }
+    return setAside;
   }
 
   /** After a pause; who would be late by then hears that the account is busy. */
@@ -176,16 +188,26 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     return this.#runGroup(inTime, whenLocked, attempt + 1);
   }
 
+  async #begin(em: EntityManager): Promise<void> {
+    try {
+      await em.begin();
+    } catch (error) {
+      if (this.database.isContention(error)) throw error;
+      throw new SharedFailure('No transaction could be begun', { cause: error });
+    }
+  }
+
   /**
    * One transaction.
-   * @throws CommitError where it is unknown whether it was committed; anything else was rolled back
+   * @throws SharedFailure where it never began, or it is unknown whether it was committed; anything else
+   *   was rolled back
    */
   async #commitTogether(
     group: readonly PendingMember[],
     whenLocked: WhenLocked,
   ): Promise<Committed> {
     const em = this.database.orm.em.fork();
-    await em.begin();
+    await this.#begin(em);
     let committed: Committed;
     try {
       const accounts = await lockAccounts(em, accountsOf(group), whenLocked);
@@ -211,7 +233,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     } catch (error) {
       await rollBack(em);
       if (this.database.isContention(error)) throw error;
-      throw new CommitError('The commit failed', { cause: error });
+      throw new SharedFailure('The commit failed', { cause: error });
     }
     return committed;
   }
@@ -226,8 +248,8 @@ interface Committed {
   readonly heads: readonly AccountHead[];
 }
 
-/** Whether the transaction was committed is unknown. */
-class CommitError extends Error {}
+/** What failed is the whole group's: there was no connection, or whether it was committed is unknown. */
+class SharedFailure extends Error {}
 
 /** Never in place of the error that led to it: a connection that is gone has rolled back by itself. */
 async function rollBack(em: EntityManager): Promise<void> {

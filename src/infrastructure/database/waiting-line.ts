@@ -28,8 +28,8 @@ export function busy(): DomainError {
 export class WaitingLine {
   readonly #timeouts = new Map<PendingMember, NodeJS.Timeout>();
   #waitingRows = 0;
-  /** Accounts of those who were taken and are not done. */
-  readonly #held = new Set<string>();
+  /** Accounts of those who were taken and are not done, and of how many groups. */
+  readonly #held = new Map<string, number>();
 
   /** Whether no more may wait: they would hold memory for what comes too late anyway. */
   get isFull(): boolean {
@@ -77,12 +77,16 @@ export class WaitingLine {
   }
 
   hold(group: readonly GroupMember[]): void {
-    for (const id of accountsOf(group)) this.#held.add(id);
+    for (const id of accountsOf(group)) this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
   }
 
   /** The accounts of a group are free again. */
   letGo(group: readonly GroupMember[]): void {
-    for (const id of accountsOf(group)) this.#held.delete(id);
+    for (const id of accountsOf(group)) {
+      const others = (this.#held.get(id) ?? 0) - 1;
+      if (others > 0) this.#held.set(id, others);
+      else this.#held.delete(id);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Origin } from '../../domain/caller.js';
+import type { Logger } from '../observability/logger.js';
 import type { Authenticated, Authenticator } from './authentication.js';
 
 /** What is for callers alone; a WebSocket says who it is in its first message. */
@@ -18,9 +19,14 @@ export interface AccessPorts {
   readonly authenticator: Authenticator;
   /** Whether everyone who reaches the server may do everything. */
   readonly isOpen: boolean;
+  readonly logger: Logger;
 }
 
-export function guardAccess(app: FastifyInstance, { authenticator, isOpen }: AccessPorts): void {
+/** Until a provider or a database that is away is asked again. */
+const RETRY_AFTER_S = '5';
+
+export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
+  const { authenticator, isOpen, logger } = ports;
   app.addHook('onRequest', async (request, reply) => {
     if (isOpen && !isFromThisMachine(request.raw)) {
       const message =
@@ -29,7 +35,14 @@ export function guardAccess(app: FastifyInstance, { authenticator, isOpen }: Acc
     }
     // The route, not the address: one path can be written in several ways.
     if (!GUARDED.includes(request.routeOptions.url ?? '')) return;
-    const found = await authenticator.authenticate(request.headers.authorization);
+    let found: Authenticated | undefined;
+    try {
+      found = await authenticator.authenticate(request.headers.authorization);
+    } catch (error) {
+      logger.error({ err: error, requestId: request.id }, 'It can not be said who asks');
+      reply.header('retry-after', RETRY_AFTER_S);
+      return refuse(reply, 503, 'UNAVAILABLE', 'Who you are can not be checked now: try again.');
+    }
     if (found) {
       authenticated.set(request, found);
       return;

@@ -3,7 +3,14 @@
  * `Authorization: Bearer …`. Algorithms are pinned, so that a token can't choose how it is judged.
  */
 import { createHash } from 'node:crypto';
-import { createRemoteJWKSet, errors, importSPKI, type JWTPayload, jwtVerify } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  importSPKI,
+  type JWTPayload,
+  jwtVerify,
+} from 'jose';
 import { isApiKey } from '../../domain/api-key.js';
 import { type Caller, DEVELOPER, ROLES, type Role } from '../../domain/caller.js';
 import { isId } from '../../domain/page.js';
@@ -32,6 +39,7 @@ export interface Authenticator {
   /**
    * @param authorization as the header of that name has it
    * @returns who asks; undefined for nobody we know: no credential, a wrong one, one that has ended
+   * @throws Error where it can't be said now: the provider or the database does not answer
    */
   authenticate(authorization: string | undefined): Promise<Authenticated | undefined>;
 }
@@ -73,13 +81,27 @@ async function makeTokenJudge(settings: TokenSettings): Promise<Judge> {
       const { payload } = await verify(token);
       return readClaims(payload, settings);
     } catch (error) {
-      // A provider that does not answer is no fault of the token.
-      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
-        return undefined;
-      }
+      if (isFaultOfToken(error)) return undefined;
       throw error;
     }
   };
+}
+
+/** Anything else, such as a provider that does not answer or answers nonsense, is no fault of the token. */
+const FAULTS_OF_TOKENS = [
+  errors.JWTExpired,
+  errors.JWTClaimValidationFailed,
+  errors.JWTInvalid,
+  errors.JWSInvalid,
+  errors.JWSSignatureVerificationFailed,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+  errors.JWKSNoMatchingKey,
+  errors.JWKSMultipleMatchingKeys,
+] as const;
+
+function isFaultOfToken(error: unknown): boolean {
+  return FAULTS_OF_TOKENS.some((fault) => error instanceof fault);
 }
 
 /** jose keeps a provider's keys, and asks for them again when a token names one that it does not have. */
@@ -87,14 +109,21 @@ async function makeVerifier(
   { keys }: TokenSettings,
   options: Parameters<typeof jwtVerify>[2],
 ): Promise<(token: string) => Promise<{ payload: JWTPayload }>> {
-  if ('jwksUrl' in keys) {
-    const remote = createRemoteJWKSet(new URL(keys.jwksUrl), {
-      cooldownDuration: JWKS_COOLDOWN_MS,
-    });
-    return (token) => jwtVerify(token, remote, options);
+  if (!('jwksUrl' in keys)) {
+    const key = await importPublicKey(keys.publicKey);
+    return (token) => jwtVerify(token, key, options);
   }
-  const key = await importPublicKey(keys.publicKey);
-  return (token) => jwtVerify(token, key, options);
+  const remote = createRemoteJWKSet(new URL(keys.jwksUrl), { cooldownDuration: JWKS_COOLDOWN_MS });
+  return async (token) => {
+    try {
+      return await jwtVerify(token, remote, options);
+    } catch (error) {
+      const known = remote.jwks();
+      if (isFaultOfToken(error) || known === undefined) throw error;
+      // While the provider is away its last keys do.
+      return jwtVerify(token, createLocalJWKSet(known), options);
+    }
+  };
 }
 
 /** A PEM does not say what its key is for: the first algorithm that takes it. */
@@ -186,10 +215,12 @@ export function watchAccess(
   end: (hasExpired: boolean) => void,
 ): () => void {
   let timer: NodeJS.Timeout;
+  let hasEnded = false;
   const isOver = () => expiresAt !== undefined && endOf(expiresAt) <= Date.now();
   const look = async () => {
     // A database that does not answer is looked at again; nobody is let out for it.
     const found = await authenticator.authenticate(authorization).catch(() => 'unknown');
+    if (hasEnded) return;
     if (found === undefined) end(isOver());
     else plan();
   };
@@ -199,5 +230,8 @@ export function watchAccess(
     timer.unref();
   };
   plan();
-  return () => clearTimeout(timer);
+  return () => {
+    hasEnded = true;
+    clearTimeout(timer);
+  };
 }

@@ -19,9 +19,10 @@ export function admitOperations(app: FastifyInstance, gate: OperationGate): void
     if (!PATHS.includes(request.routeOptions.url ?? '')) return;
     if (request.method !== 'POST') makeUnambiguous(request);
     const parameters = parametersOf(request);
-    if (!parameters) return;
-    const text = gate.open(documentRequestOf(request, parameters), callerKeyOf(originOf(request)));
+    const asked = parameters ? documentRequestOf(request, parameters) : {};
+    const text = gate.open(asked, callerKeyOf(originOf(request)));
     if (isRefusal(text)) return answerRefusal(reply, text);
+    if (!parameters) return;
     if (gate.trusted.mode !== 'off' && text !== undefined) putText(request, parameters, text);
   });
 }

@@ -86,12 +86,18 @@ describe('the cost of an operation', () => {
     expect(cost(fragments)).toBe(1 + 5 * (1 + 1 + 10));
   });
 
-  test('does not depend on how many rows a bulk has', () => {
-    const text =
+  test('grows with the rows of a bulk, wherever they are written', () => {
+    const rows = Array.from({ length: 10_000 }, () => ({}));
+    const whole =
       'mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) { __typename } }';
-    expect(
-      cost(text, { input: { creditTransfers: Array.from({ length: 10_000 }, () => ({})) } }),
-    ).toBe(10);
+    const inPart =
+      'query ($rows: [CreditTransferInput!]!) { validateBulkTransfer(input: { creditTransfers: $rows }) { valid } }';
+    const literal = `{ validateBulkTransfer(input: { creditTransfers: [${'{}'.repeat(40)}] }) { valid } }`;
+
+    expect(cost(whole, { input: { creditTransfers: rows } })).toBe(10 + 500);
+    expect(cost(whole, { input: { creditTransfers: 'rubbish' } })).toBe(10);
+    expect(cost(inPart, { rows })).toBe(10 + 500);
+    expect(cost(literal)).toBe(10 + 2);
   });
 
   test('is known in linear time where fragments double at each level', () => {

@@ -29,7 +29,7 @@ import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 /** A field with an object for a value. */
 const OBJECT_COST = 1;
 
-/** Fields that cost something else, whatever their arguments: a bulk's rows are not counted. */
+/** Fields that cost something else, beside what their arguments add. */
 export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Mutation.performBulkTransfer': 10,
   'Mutation.openAccount': 10,
@@ -44,6 +44,13 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Query.__schema': 50,
   'Query.__type': 10,
 };
+
+/** Fields that judge the rows of a bulk, and how many rows cost a unit. */
+export const BULK_FIELDS: readonly string[] = [
+  'Mutation.performBulkTransfer',
+  'Query.validateBulkTransfer',
+];
+const ROWS_PER_UNIT = 20;
 
 /** Types that come with the object that has them, and cost nothing by themselves. */
 export const FREE_TYPES: ReadonlySet<string> = new Set(['Money', 'PageInfo', 'TransferProblem']);
@@ -121,7 +128,22 @@ class Reckoning {
     const inner = this.ofSet(field.selectionSet, type);
     const place = `${parent.name}.${field.name.value}`;
     if (isConnection(type)) return OBJECT_COST + this.#pageSize(field) * inner;
-    return (LIST_SIZES[place] ?? 1) * (ownCost(place, type) + inner);
+    const rows = BULK_FIELDS.includes(place) ? this.#rowCount(field) : 0;
+    const own = ownCost(place, type) + Math.floor(rows / ROWS_PER_UNIT);
+    return (LIST_SIZES[place] ?? 1) * (own + inner);
+  }
+
+  /** Rows of `input.creditTransfers`, wherever a variable stands for some of it. */
+  #rowCount({ arguments: given = [] }: FieldNode): number {
+    const input = given.find(({ name }) => name.value === 'input')?.value;
+    if (input?.kind === Kind.VARIABLE) {
+      const value = this.operation.variables[input.name.value];
+      return isObject(value) ? lengthOf(value.creditTransfers) : 0;
+    }
+    if (input?.kind !== Kind.OBJECT) return 0;
+    const rows = input.fields.find(({ name }) => name.value === 'creditTransfers')?.value;
+    if (rows?.kind === Kind.VARIABLE) return lengthOf(this.operation.variables[rows.name.value]);
+    return rows?.kind === Kind.LIST ? rows.values.length : 1;
   }
 
   /** Of a page whose size is refused later, at most that of the largest page. */
@@ -146,6 +168,14 @@ class Reckoning {
     if (given === null) return undefined;
     return typeof given === 'number' ? given : PAGE_SIZE_MAX;
   }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function lengthOf(value: unknown): number {
+  return Array.isArray(value) ? value.length : 1;
 }
 
 function ownCost(place: string, type: GraphQLCompositeType): number {

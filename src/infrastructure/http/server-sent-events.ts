@@ -41,6 +41,8 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
     method: ['GET', 'POST'],
     url: '/graphql/stream',
     handler: async (request, reply) => {
+      // Gone while it was looked at who it is: nothing would ever hear of its close.
+      if (request.raw.socket.destroyed) return reply.hijack();
       const asked = readRequest(request);
       if (!asked) {
         const message = 'Send query, and operationName and variables if there are any, as JSON.';

@@ -86,9 +86,10 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     onConnect: async ({ connectionParams, extra }) => {
       const authorization = authorizationOf(connectionParams, extra.request);
       const found = await authenticator.authenticate(authorization);
-      if (!found) return false;
-      extra.authenticated = found;
       const { socket } = extra;
+      // Gone meanwhile: nothing would ever hear of its close.
+      if (!found || socket.readyState !== socket.OPEN) return false;
+      extra.authenticated = found;
       const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) =>
         hasExpired
           ? socket.close(CloseCode.Unauthorized, 'The token has expired')

@@ -9,6 +9,7 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
+import { stringify } from 'uuid';
 import type { OutboxCounts, OutboxDesk } from '../../application/ports.js';
 import type { Origin } from '../../domain/caller.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
@@ -16,6 +17,7 @@ import {
   DUE_AT_ONCE,
   LAST_ERROR_CHARACTERS_MAX,
   OutboxMessage,
+  type OutboxMessageType,
 } from '../../entities/outbox-message.entity.js';
 
 /** Parked messages that are listed. */
@@ -47,6 +49,22 @@ export interface Parking extends Failure {
   readonly at: Date;
 }
 
+/** A message that is its relay's until its lease ends. */
+export type ClaimedMessage = Pick<
+  OutboxMessage,
+  'id' | 'type' | 'accountId' | 'sequence' | 'attempts' | 'traceparent'
+> & { lease: Date };
+
+/** As the driver gives it. */
+interface DueRow {
+  readonly id: Uint8Array;
+  readonly type: OutboxMessageType;
+  readonly account_id: Uint8Array;
+  readonly sequence: number | string;
+  readonly attempts: number;
+  readonly traceparent: string | null;
+}
+
 export class Outbox implements OutboxDesk {
   readonly #published = new DataLoader(
     (groups: readonly (readonly string[])[]) => this.#markPublished(groups),
@@ -62,29 +80,31 @@ export class Outbox implements OutboxDesk {
   /**
    * Takes messages that are due, oldest first.
    * @param leaseMs how long they are the caller's
-   * @returns them, with the end of the lease as their dueAt
    */
-  async claim(now: Date, messagesMax: number, leaseMs: number): Promise<OutboxMessage[]> {
+  async claim(now: Date, messagesMax: number, leaseMs: number): Promise<ClaimedMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
     // A relay that finds nothing costs one look at an index, and no transaction.
     const isAnyDue = await this.#em.findOne(OutboxMessage, isDue, { fields: ['id'] });
     if (!isAnyDue) return [];
     const lease = new Date(now.getTime() + leaseMs);
-    const messages = await this.#em.transactional(async (em) => {
-      const due = await em.find(OutboxMessage, isDue, {
-        lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE,
-        orderBy: { dueAt: 'asc', id: 'asc' },
-        limit: messagesMax,
-      });
-      const ids = due.map(({ id }) => id);
+    return this.#em.transactional(async (em) => {
+      // As plain rows: a unit of work would look for changes in each.
+      const rows: DueRow[] = await em
+        .createQueryBuilder(OutboxMessage)
+        .select(['id', 'type', 'accountId', 'sequence', 'attempts', 'traceparent'])
+        .where(isDue)
+        .orderBy({ dueAt: 'asc', id: 'asc' })
+        .limit(messagesMax)
+        .setLockMode(LockMode.PESSIMISTIC_PARTIAL_WRITE)
+        .execute('all', false);
+      const messages = rows.map((row) => claimed(row, lease));
+      const ids = messages.map(({ id }) => id);
       // None, where another relay was faster.
       if (ids.length > 0) {
         await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, { dueAt: lease });
       }
-      return due;
+      return messages;
     });
-    for (const message of messages) message.dueAt = lease;
-    return messages;
   }
 
   /** Keeps messages that take long to publish: those that are still the caller's. */
@@ -171,6 +191,19 @@ export class Outbox implements OutboxDesk {
     ]);
     return { due, parked, oldestDueSince: oldest[0]?.createdAt };
   }
+}
+
+function claimed(row: DueRow, lease: Date): ClaimedMessage {
+  const { type, attempts, traceparent } = row;
+  return {
+    id: stringify(row.id),
+    type,
+    accountId: stringify(row.account_id),
+    sequence: BigInt(row.sequence),
+    attempts,
+    traceparent,
+    lease,
+  };
 }
 
 function latestDueAt(now: Date): Date {

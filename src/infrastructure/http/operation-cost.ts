@@ -17,6 +17,7 @@ import {
   isAbstractType,
   isCompositeType,
   Kind,
+  type OperationDefinitionNode,
   SchemaMetaFieldDef,
   type SelectionNode,
   type SelectionSetNode,
@@ -45,11 +46,8 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Query.__type': 10,
 };
 
-/** Fields that judge the rows of a bulk, and how many rows cost a unit. */
-export const BULK_FIELDS: readonly string[] = [
-  'Mutation.performBulkTransfer',
-  'Query.validateBulkTransfer',
-];
+/** Fields of a root that judge the rows of a bulk, and how many rows cost a unit. */
+const BULK_FIELDS: readonly string[] = ['performBulkTransfer', 'validateBulkTransfer'];
 const ROWS_PER_UNIT = 20;
 
 /** Types that come with the object that has them, and cost nothing by themselves. */
@@ -58,17 +56,64 @@ export const FREE_TYPES: ReadonlySet<string> = new Set(['Money', 'PageInfo', 'Tr
 /** Nodes of a list that is no connection. */
 export const LIST_SIZES: Readonly<Record<string, number>> = { 'Outbox.parkedMessages': 100 };
 
+/** What an operation costs beside its rows, where no variable of its decides on that. */
+const known = new WeakMap<OperationDefinitionNode, number>();
+
 /** @returns units, a whole number of at least 1 */
-export function costOf(schema: GraphQLSchema, operation: ResolvedOperation): number {
-  const root = schema.getRootType(operation.operation.operation);
+export function costOf(schema: GraphQLSchema, resolved: ResolvedOperation): number {
+  const { operation } = resolved;
+  const root = schema.getRootType(operation.operation);
   if (!root) return OBJECT_COST;
-  return Math.max(
-    OBJECT_COST,
-    new Reckoning(schema, operation).ofSet(operation.operation.selectionSet, root),
-  );
+  const rows = unitsOfRows(resolved);
+  const before = known.get(operation);
+  if (before !== undefined) return Math.max(OBJECT_COST, before + rows);
+  const reckoning = new Reckoning(schema, resolved);
+  const cost = reckoning.ofSet(operation.selectionSet, root);
+  if (!reckoning.dependsOnVariables) known.set(operation, cost);
+  return Math.max(OBJECT_COST, cost + rows);
+}
+
+/** Of all bulks at the root, fragments included. */
+function unitsOfRows(resolved: ResolvedOperation): number {
+  let units = 0;
+  const sets = [resolved.operation.selectionSet];
+  const spread = new Set<string>();
+  for (const { selections } of sets) {
+    for (const selection of selections) {
+      if (selection.kind === Kind.FIELD) {
+        if (BULK_FIELDS.includes(selection.name.value)) {
+          units += Math.floor(rowCountOf(selection, resolved) / ROWS_PER_UNIT);
+        }
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) sets.push(selection.selectionSet);
+      else if (!spread.has(selection.name.value)) {
+        spread.add(selection.name.value);
+        const fragment = resolved.fragments.get(selection.name.value);
+        if (fragment) sets.push(fragment.selectionSet);
+      }
+    }
+  }
+  return units;
+}
+
+/** Rows of `input.creditTransfers`, wherever a variable stands for some of it. */
+function rowCountOf(
+  { arguments: given = [] }: FieldNode,
+  { variables }: ResolvedOperation,
+): number {
+  const input = given.find(({ name }) => name.value === 'input')?.value;
+  if (input?.kind === Kind.VARIABLE) {
+    const value = variables[input.name.value];
+    return isObject(value) ? lengthOf(value.creditTransfers) : 0;
+  }
+  if (input?.kind !== Kind.OBJECT) return 0;
+  const rows = input.fields.find(({ name }) => name.value === 'creditTransfers')?.value;
+  if (rows?.kind === Kind.VARIABLE) return lengthOf(variables[rows.name.value]);
+  return rows?.kind === Kind.LIST ? rows.values.length : 1;
 }
 
 class Reckoning {
+  /** Whether a variable says how large a page is. */
+  dependsOnVariables = false;
   readonly #known = new Map<SelectionSetNode, Map<GraphQLObjectType, number>>();
   readonly #defaults: ReadonlyMap<string, ValueNode | undefined>;
 
@@ -128,22 +173,7 @@ class Reckoning {
     const inner = this.ofSet(field.selectionSet, type);
     const place = `${parent.name}.${field.name.value}`;
     if (isConnection(type)) return OBJECT_COST + this.#pageSize(field) * inner;
-    const rows = BULK_FIELDS.includes(place) ? this.#rowCount(field) : 0;
-    const own = ownCost(place, type) + Math.floor(rows / ROWS_PER_UNIT);
-    return (LIST_SIZES[place] ?? 1) * (own + inner);
-  }
-
-  /** Rows of `input.creditTransfers`, wherever a variable stands for some of it. */
-  #rowCount({ arguments: given = [] }: FieldNode): number {
-    const input = given.find(({ name }) => name.value === 'input')?.value;
-    if (input?.kind === Kind.VARIABLE) {
-      const value = this.operation.variables[input.name.value];
-      return isObject(value) ? lengthOf(value.creditTransfers) : 0;
-    }
-    if (input?.kind !== Kind.OBJECT) return 0;
-    const rows = input.fields.find(({ name }) => name.value === 'creditTransfers')?.value;
-    if (rows?.kind === Kind.VARIABLE) return lengthOf(this.operation.variables[rows.name.value]);
-    return rows?.kind === Kind.LIST ? rows.values.length : 1;
+    return (LIST_SIZES[place] ?? 1) * (ownCost(place, type) + inner);
   }
 
   /** Of a page whose size is refused later, at most that of the largest page. */
@@ -162,6 +192,7 @@ class Reckoning {
     if (value.kind === Kind.INT) return Number(value.value);
     // What is no number is refused when its type is looked at.
     if (value.kind !== Kind.VARIABLE) return PAGE_SIZE_MAX;
+    this.dependsOnVariables = true;
     const name = value.name.value;
     const given = this.operation.variables[name];
     if (given === undefined) return this.#numberOf(this.#defaults.get(name));

@@ -14,13 +14,16 @@ import { accountCredited, bulkTransferPerformed, transferPerformed } from './eve
 /** Transfers read at once: of one bulk, or of several small ones. */
 const TRANSFERS_PAGE = 500;
 
+/** What of a message says what it tells of. */
+type Told = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
+
 /**
  * The events of messages of one account, in their order: a bulk, its transfers, and what accounts of
  * this server received by it; or a credit.
  * @throws Error where a message tells of what is not in the ledger
  */
 export async function* eventsOf(
-  messages: readonly OutboxMessage[],
+  messages: readonly Told[],
   reader: LedgerReader,
 ): AsyncIterable<EventMessage> {
   const happened = await readHappenings(messages, reader);
@@ -48,7 +51,7 @@ export async function* eventsOf(
  * @throws Error where they tell of what is not in the ledger
  */
 export async function headsOf(
-  messages: readonly OutboxMessage[],
+  messages: readonly Told[],
   reader: LedgerReader,
 ): Promise<AccountHead[]> {
   const sequences = messages.map(({ sequence }) => sequence);
@@ -73,7 +76,7 @@ interface Happenings {
 }
 
 async function readHappenings(
-  messages: readonly OutboxMessage[],
+  messages: readonly Told[],
   reader: LedgerReader,
 ): Promise<Happenings> {
   const accountId = messages[0]?.accountId ?? '';

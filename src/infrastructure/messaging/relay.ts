@@ -9,9 +9,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, LedgerReader } from '../../application/ports.js';
-import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import { backoffMs } from '../backoff.js';
-import type { Outbox } from '../database/outbox.js';
+import type { ClaimedMessage, Outbox } from '../database/outbox.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
 import { eventsOf, headsOf } from './outbox-events.js';
@@ -53,7 +52,7 @@ export interface RelayPorts {
 export class Relay {
   readonly #stopping = new AbortController();
   /** Messages that are claimed and not done with. */
-  readonly #underWay = new Set<OutboxMessage>();
+  readonly #underWay = new Set<ClaimedMessage>();
   /** By account: done when all that it has under way is. */
   readonly #queues = new Map<string, Promise<void>>();
   #isAwake = false;
@@ -93,14 +92,14 @@ export class Relay {
     await Promise.all(this.#queues.values());
   }
 
-  async #claim(messagesMax: number): Promise<OutboxMessage[]> {
+  async #claim(messagesMax: number): Promise<ClaimedMessage[]> {
     const { outbox, clock } = this.ports;
     const claimed = await this.#guarded(() => outbox.claim(clock(), messagesMax, LEASE_MS));
     return claimed ?? [];
   }
 
   /** Publishes messages of one account after those that it has under way. */
-  #enqueue(group: readonly OutboxMessage[]): void {
+  #enqueue(group: readonly ClaimedMessage[]): void {
     const accountId = group[0]?.accountId ?? '';
     for (const message of group) this.#underWay.add(message);
     const before = this.#queues.get(accountId) ?? Promise.resolve();
@@ -114,7 +113,7 @@ export class Relay {
   }
 
   /** Marks the whole group, once all of its events are with the broker, or none of it. */
-  async #publish(group: readonly OutboxMessage[]): Promise<void> {
+  async #publish(group: readonly ClaimedMessage[]): Promise<void> {
     const { reader, broker, outbox } = this.ports;
     try {
       await broker.publish({
@@ -130,7 +129,7 @@ export class Relay {
   }
 
   /** A broker that went away, or a stop, is no failure of the messages: only others count. */
-  async #takeBack(group: readonly OutboxMessage[], error: unknown): Promise<void> {
+  async #takeBack(group: readonly ClaimedMessage[], error: unknown): Promise<void> {
     const { outbox, broker } = this.ports;
     if (broker.isReady && !this.#stopping.signal.aborted) {
       for (const message of group) await this.#postpone(message, error);
@@ -142,11 +141,11 @@ export class Relay {
     }
   }
 
-  async #postpone(message: OutboxMessage, cause: unknown): Promise<void> {
+  async #postpone(message: ClaimedMessage, cause: unknown): Promise<void> {
     const { outbox, clock, logger } = this.ports;
     const { id, type } = message;
     const error = cause instanceof Error ? cause.message : String(cause);
-    const failure = { attempts: message.attempts + 1, lease: leaseOf(message), error };
+    const failure = { attempts: message.attempts + 1, lease: message.lease, error };
     const { attempts } = failure;
     if (attempts >= ATTEMPTS_MAX) {
       logger.error({ outboxMessageId: id, type, attempts, reason: error }, 'Outbox message parked');
@@ -189,7 +188,7 @@ export class Relay {
         const ids = messages.map(({ id }) => id);
         await this.#guarded(async () => {
           await outbox.extendLease(ids, lease, until);
-          for (const message of messages) message.dueAt = until;
+          for (const message of messages) message.lease = until;
         });
       }
     }
@@ -225,8 +224,8 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
  * What is published together: the messages of one account, in order, without a wait between them. One
  * that failed before goes alone, so that it takes no other down with it.
  */
-function groupsOf(messages: readonly OutboxMessage[]): OutboxMessage[][] {
-  const groups = new Map<string, OutboxMessage[]>();
+function groupsOf(messages: readonly ClaimedMessage[]): ClaimedMessage[][] {
+  const groups = new Map<string, ClaimedMessage[]>();
   for (const message of messages) {
     const key = message.attempts > 0 ? message.id : message.accountId;
     const group = groups.get(key);
@@ -236,13 +235,8 @@ function groupsOf(messages: readonly OutboxMessage[]): OutboxMessage[][] {
   return [...groups.values()];
 }
 
-function leaseOf({ dueAt }: OutboxMessage): Date {
-  if (dueAt === null) throw new Error('The message was not claimed');
-  return dueAt;
-}
-
 /** Messages that were claimed together have one lease. */
-function byLease(messages: readonly OutboxMessage[]): [Date, OutboxMessage[]][] {
-  const byTime = Map.groupBy(messages, (message) => leaseOf(message).getTime());
+function byLease(messages: readonly ClaimedMessage[]): [Date, ClaimedMessage[]][] {
+  const byTime = Map.groupBy(messages, ({ lease }) => lease.getTime());
   return [...byTime].map(([time, ofLease]) => [new Date(time), ofLease]);
 }

@@ -11,42 +11,51 @@ const TURN_BUDGET_MS = 4;
 class EventLoopTurn {
   #waiting: (() => void)[] = [];
   #next = 0;
-  #isRunning = false;
-  #startedAt = 0;
+  #isServing = false;
+  /** When the first was served in this turn of the loop. */
+  #startedAt: number | undefined;
 
   /** Waits for the caller's turn. */
   take(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
-      if (this.#isRunning) return;
-      this.#isRunning = true;
-      this.#begin();
+      if (this.#isServing) return;
+      this.#isServing = true;
+      process.nextTick(this.#serve);
     });
-  }
-
-  #begin(): void {
-    this.#startedAt = performance.now();
-    process.nextTick(this.#serve);
   }
 
   readonly #serve = (): void => {
     const serveNext = this.#waiting[this.#next];
     if (serveNext === undefined) {
-      this.#waiting = [];
-      this.#next = 0;
-      this.#isRunning = false;
-      return;
+      this.#forgetServed();
+      this.#isServing = false;
+    } else if (this.#hasTimeLeft()) {
+      this.#next += 1;
+      serveNext();
+      process.nextTick(this.#serve);
+    } else {
+      this.#forgetServed();
+      setImmediate(this.#serve);
     }
-    if (performance.now() - this.#startedAt > TURN_BUDGET_MS) {
-      this.#waiting = this.#waiting.slice(this.#next);
-      this.#next = 0;
-      setImmediate(() => this.#begin());
-      return;
-    }
-    this.#next += 1;
-    serveNext();
-    process.nextTick(this.#serve);
   };
+
+  #hasTimeLeft(): boolean {
+    const now = performance.now();
+    if (this.#startedAt === undefined) {
+      this.#startedAt = now;
+      // Before those who are put off to the next turn, for it is asked for earlier.
+      setImmediate(() => {
+        this.#startedAt = undefined;
+      });
+    }
+    return now - this.#startedAt <= TURN_BUDGET_MS;
+  }
+
+  #forgetServed(): void {
+    this.#waiting = this.#waiting.slice(this.#next);
+    this.#next = 0;
+  }
 }
 
 /** One process has one event loop. */

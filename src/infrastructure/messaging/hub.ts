@@ -6,9 +6,11 @@ import type {
   FollowedTransfer,
   LedgerReader,
 } from '../../application/ports.js';
+import { firstPositionOf } from '../../domain/postings.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker } from './broker.js';
+import { SharedTail } from './shared-tail.js';
 
 /** Rows of one read. */
 const READ_MAX = 100;
@@ -63,7 +65,10 @@ export class Hub implements AccountFeeds {
       for (let start = 0; start < accounts.length; start += POLL_ACCOUNTS_MAX) {
         const some = accounts.slice(start, start + POLL_ACCOUNTS_MAX);
         const sequences = await this.reader.sequencesOf(some.map(({ id }) => id));
-        for (const account of some) account.hear(sequences.get(account.id) ?? 0n);
+        for (const account of some) {
+          account.hear(sequences.get(account.id) ?? 0n);
+          account.rest();
+        }
       }
     } catch (error) {
       this.logger.error({ err: error }, 'Followed accounts could not be looked at; trying again');
@@ -102,6 +107,10 @@ class FollowedAccount {
   /** How far its followers know it to be. */
   #sequence: bigint;
   readonly #reads = new Map<string, Promise<unknown>>();
+  readonly #transfers: SharedTail<FollowedTransfer>;
+  readonly #bulkTransfers: SharedTail<FollowedBulkTransfer>;
+  /** When it was last looked at. */
+  #versionSeen = 0;
 
   constructor(
     { id, sequence }: Account,
@@ -110,6 +119,28 @@ class FollowedAccount {
   ) {
     this.id = id;
     this.#sequence = sequence;
+    this.#transfers = new SharedTail(
+      firstPositionOf(sequence + 1n) - 1n,
+      READ_MAX,
+      (position) => this.#told(this.#readTransfers(position)),
+      ({ transfer }) => transfer.position,
+    );
+    this.#bulkTransfers = new SharedTail(
+      sequence,
+      READ_MAX,
+      (after) => this.#told(this.#readBulkTransfers(after)),
+      ({ bulkTransfer }) => bulkTransfer.sequence,
+    );
+  }
+
+  /** Where nothing happened since the last look, nothing is kept for its followers. */
+  rest(): void {
+    if (this.version === this.#versionSeen) {
+      this.#transfers.rest();
+      this.#bulkTransfers.rest();
+      this.#reads.clear();
+    }
+    this.#versionSeen = this.version;
   }
 
   /** It has come so far, of which more than one may tell. */
@@ -117,60 +148,89 @@ class FollowedAccount {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
     this.version += 1;
-    this.#reads.clear();
+    this.#reads.delete(ACCOUNT);
     for (const feed of this.feeds) feed.wake();
   }
 
-  transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]> {
-    return this.#readOnce(`transfers ${position}`, async () => {
-      const range = { size: READ_MAX, fromEnd: true, before: position };
-      const transfers = (await this.reader.transfers(this.id, {}, range)).nodes.toReversed();
-      const bulkIds = [...new Set(transfers.map(({ bulkTransferId }) => bulkTransferId))];
-      const [account, bulks] = await Promise.all([
-        this.account(),
-        this.reader.bulkTransfersById(bulkIds),
-      ]);
-      const byId = new Map(bulks.map((bulk) => [bulk?.id, bulk]));
-      return transfers.map((transfer) => {
-        const bulkTransfer = byId.get(transfer.bulkTransferId);
-        if (!bulkTransfer) throw new Error('A transfer is of no bulk');
-        return { transfer, bulkTransfer, account };
-      });
-    });
+  async transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]> {
+    return (
+      (await this.#transfers.after(position, this.version)) ??
+      this.#pageOnce(`transfers ${position}`, () => this.#readTransfers(position))
+    );
   }
 
-  bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
-    return this.#readOnce(`bulks ${sequence}`, async () => {
-      const range = { size: READ_MAX, fromEnd: true, before: sequence };
-      const page = await this.reader.bulkTransfers(this.id, range);
-      const account = await this.account();
-      return page.nodes.toReversed().map((bulkTransfer) => ({ bulkTransfer, account }));
-    });
+  async bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
+    return (
+      (await this.#bulkTransfers.after(sequence, this.version)) ??
+      this.#pageOnce(`bulks ${sequence}`, () => this.#readBulkTransfers(sequence))
+    );
   }
 
   account(): Promise<Account> {
-    return this.#readOnce('account', async () => {
+    return this.#readOnce(ACCOUNT, async () => {
       const [account] = await this.reader.accountsById([this.id]);
       if (!account) throw new Error('An account that is followed does not exist');
       return account;
     });
   }
 
+  async #readTransfers(position: bigint): Promise<readonly FollowedTransfer[]> {
+    const range = { size: READ_MAX, fromEnd: true, before: position };
+    const transfers = (await this.reader.transfers(this.id, {}, range)).nodes.toReversed();
+    const bulkIds = [...new Set(transfers.map(({ bulkTransferId }) => bulkTransferId))];
+    const [account, bulks] = await Promise.all([
+      this.account(),
+      this.reader.bulkTransfersById(bulkIds),
+    ]);
+    const byId = new Map(bulks.map((bulk) => [bulk?.id, bulk]));
+    return transfers.map((transfer) => {
+      const bulkTransfer = byId.get(transfer.bulkTransferId);
+      if (!bulkTransfer) throw new Error('A transfer is of no bulk');
+      return { transfer, bulkTransfer, account };
+    });
+  }
+
+  async #readBulkTransfers(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
+    const range = { size: READ_MAX, fromEnd: true, before: sequence };
+    const page = await this.reader.bulkTransfers(this.id, range);
+    const account = await this.account();
+    return page.nodes.toReversed().map((bulkTransfer) => ({ bulkTransfer, account }));
+  }
+
+  /** A page of the past, which never changes once it is full. */
+  async #pageOnce<Item>(
+    place: string,
+    read: () => Promise<readonly Item[]>,
+  ): Promise<readonly Item[]> {
+    const page = await this.#readOnce(place, read);
+    if (page.length < READ_MAX) this.#reads.delete(place);
+    return page;
+  }
+
   #readOnce<Result>(place: string, read: () => Promise<Result>): Promise<Result> {
     const known = this.#reads.get(place) as Promise<Result> | undefined;
     if (known) return known;
-    const reading = read();
+    const reading = this.#told(read());
     this.#reads.set(place, reading);
     // What fails is read again by the next who asks.
-    reading.catch((error: unknown) => {
-      this.#reads.delete(place);
-      this.logger.error({ err: error }, 'A followed account could not be read; trying again');
-    });
+    reading.catch(() => this.#reads.delete(place));
     const [oldest] = this.#reads.keys();
     if (this.#reads.size > READS_KEPT_MAX && oldest !== undefined) this.#reads.delete(oldest);
     return reading;
   }
+
+  async #told<Result>(reading: Promise<Result>): Promise<Result> {
+    try {
+      return await reading;
+    } catch (error) {
+      this.logger.error({ err: error }, 'A followed account could not be read; trying again');
+      throw error;
+    }
+  }
 }
+
+/** What a followed account itself is kept by. */
+const ACCOUNT = 'account';
 
 /** One follower's view. */
 class Feed implements AccountFeed {

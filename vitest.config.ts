@@ -9,7 +9,7 @@ import { MYSQL_URL } from './test/setup/mysql-url.js';
 /** Of all files of a run: what it prints gives the same requests and the same faults again. */
 process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
 
-const CHAOS_WORKERS = 4;
+const WORKERS = 4;
 
 // One copy of graphql, whichever way a package asks for it.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
@@ -41,7 +41,7 @@ const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, t
 
 /**
  * Faults, histories and noise: at length by npm run test:chaos. After the others, for they load the
- * machine; and several files at once, for most of their time they wait for a lease to end.
+ * machine.
  */
 const chaos = (database: 'sqlite' | 'mysql') => ({
   extends: true as const,
@@ -50,7 +50,6 @@ const chaos = (database: 'sqlite' | 'mysql') => ({
     include: ['test/chaos/*.test.ts', `test/chaos/${database}/*.test.ts`],
     env: { TEST_DATABASE: database },
     globalSetup: ['test/setup/build.ts'],
-    maxWorkers: CHAOS_WORKERS,
     sequence: { groupOrder: 2 },
   },
 });
@@ -110,6 +109,8 @@ async function projects() {
 export default defineConfig(async () => ({
   resolve: { alias: [{ find: /^graphql$/, replacement: graphql }] },
   test: {
+    // For most of their time tests wait for a process, a database or a browser.
+    maxWorkers: WORKERS,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Machines are slow at times; what is awaited is never a matter of time.

@@ -282,7 +282,9 @@ async function openAccounts(em: EntityManager, openings: readonly Opening[]): Pr
     } catch (error) {
       if (!(error instanceof UniqueConstraintViolationException)) throw error;
       const { iban } = account;
-      const existing = await em.fork({ clear: true }).findOneOrFail(Account, { iban });
+      // On the same connection: SQLite has no other.
+      const reader = em.fork({ clear: true, keepTransactionContext: true });
+      const existing = await reader.findOneOrFail(Account, { iban });
       throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     }
   }

@@ -17,7 +17,7 @@
  * alone, so that none fails for another's sake. Where the commit itself failed nobody knows whether it
  * was done, and every member is told just that.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import { E_TIMEOUT, Semaphore, withTimeout } from 'async-mutex';
@@ -47,6 +47,12 @@ import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-lin
 
 /** How often work is run in all before a client hears of contention. */
 const ATTEMPTS_MAX = 20;
+
+/** A client that is accepted in one turn of the event loop stands in line some turns later. */
+const QUIET_TURNS = 4;
+
+/** However many come, nobody waits longer for others to stand in line. */
+const GATHERING_MAX_MS = 5;
 
 const BACKOFF = { firstMs: 5, maxMs: 250 };
 
@@ -85,14 +91,29 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     });
   }
 
-  /** Once all who came in this turn of the event loop stand in line. */
+  /** Once all who have come stand in line. */
   #takeSoon(): void {
     if (this.#isTaking) return;
     this.#isTaking = true;
-    setImmediate(() => {
+    void this.#whileTheyCome().then(() => {
       this.#isTaking = false;
       this.#take();
     });
+  }
+
+  /**
+   * Turns of the event loop, as long as they bring someone. Each accepts one connection, and reads what
+   * those before it sent: were each followed by a commit, a hundred new clients would wait for a hundred
+   * commits.
+   */
+  async #whileTheyCome(): Promise<void> {
+    const startedAt = performance.now();
+    let turnsWithNobody = 0;
+    while (turnsWithNobody < QUIET_TURNS && performance.now() - startedAt < GATHERING_MAX_MS) {
+      const { arrivals } = this.#line;
+      await turnOfTheLoop();
+      turnsWithNobody = this.#line.arrivals === arrivals ? turnsWithNobody + 1 : 0;
+    }
   }
 
   #take(): void {

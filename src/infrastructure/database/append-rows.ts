@@ -9,13 +9,16 @@ import { ExactTextColumn, UuidColumn } from '../../entities/column-types.js';
 /** A value as a driver takes it. */
 export type ColumnValue = string | number | bigint | Date | Uint8Array | null;
 
-/** A table that rows are appended to. */
-export interface AppendTable<Row> {
-  readonly name: string;
+/** Rows that one table is to have. */
+export interface AppendBatch {
+  readonly table: string;
   readonly columns: readonly string[];
-  /** A row's values, in the order of the columns. */
-  valuesOf(row: Row): ColumnValue[];
+  /** Each row's values, in the order of the columns, converted when they are asked for. */
+  readonly tuples: Iterable<ColumnValue[]>;
 }
+
+/** A table that rows are appended to. */
+export type AppendTable<Row> = (rows: Iterable<Row>) => AppendBatch;
 
 /** The table of an entity; its rows are the entity's own fields. */
 export function appendTableOf<Row extends object>(
@@ -30,11 +33,11 @@ export function appendTableOf<Row extends object>(
       column: fieldNames[0] ?? name,
       convert: converterOf(customType),
     }));
-  return {
-    name: tableName,
-    columns: fields.map(({ column }) => column),
-    valuesOf: (row) => fields.map(({ name, convert }) => convert(row[name])),
-  };
+  const columns = fields.map(({ column }) => column);
+  function* tuplesOf(rows: Iterable<Row>): Iterable<ColumnValue[]> {
+    for (const row of rows) yield fields.map(({ name, convert }) => convert(row[name]));
+  }
+  return (rows) => ({ table: tableName, columns, tuples: tuplesOf(rows) });
 }
 
 /** Numbers, texts and dates go as they are; only our own column types have another form in the database. */

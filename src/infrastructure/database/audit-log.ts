@@ -19,7 +19,7 @@ export class MikroOrmAuditLog implements AuditLog {
     async (entries: readonly AuditEntry[]) => {
       await this.database.orm.em
         .fork()
-        .transactional((em) => this.database.appendRows(em, this.#table, entries));
+        .transactional((em) => this.database.appendRows(em, [this.#table(entries)]));
       return entries.map(() => undefined);
     },
     { cache: false, maxBatchSize: BATCH_MAX },

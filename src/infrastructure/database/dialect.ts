@@ -1,5 +1,5 @@
 import type { EntityManager, IsolationLevel, MikroORM } from '@mikro-orm/sql';
-import type { AppendTable } from './append-rows.js';
+import type { AppendBatch } from './append-rows.js';
 import { openMySql } from './mysql-dialect.js';
 import { openSqlite } from './sqlite-dialect.js';
 
@@ -25,8 +25,8 @@ export interface Database {
   readonly migratesAtStart: boolean;
   /** How a transaction begins that reads one state of the database, whoever writes meanwhile. */
   readonly snapshotIsolation: { readonly isolationLevel?: IsolationLevel };
-  /** Appends rows in the transaction of an entity manager, in few statements. */
-  appendRows<Row>(em: EntityManager, table: AppendTable<Row>, rows: Iterable<Row>): Promise<void>;
+  /** Appends rows in the transaction of an entity manager, in the order given. */
+  appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
   /** Whether the database gave way to another transaction: the same work may succeed when run again. */
   isContention(error: unknown): boolean;
   close(): Promise<void>;

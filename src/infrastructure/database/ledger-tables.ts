@@ -27,26 +27,14 @@ export class LedgerTables {
   }
 
   /** Writes the rows of a transaction, those of many units of work together; bulks before what refers to them. */
-  async append(em: EntityManager, { records, openings }: GroupLedger): Promise<void> {
-    const append = <Row>(table: AppendTable<Row>, rows: Iterable<Row>) =>
-      this.database.appendRows(em, table, rows);
-    await append(
-      this.#bulkTransfers,
-      records.flatMap(({ bulkTransfer }) => bulkTransfer ?? []),
-    );
-    await append(
-      this.#entries,
-      records.flatMap(({ entries }) => entries),
-    );
-    await append(
-      this.#messages,
-      records.map(({ message }) => message),
-    );
-    await append(
-      this.#audit,
-      [...openings, ...records].flatMap(({ audit }) => audit ?? []),
-    );
-    await append(this.#transfers, transfersOf(records));
+  append(em: EntityManager, { records, openings }: GroupLedger): Promise<void> {
+    return this.database.appendRows(em, [
+      this.#bulkTransfers(records.flatMap(({ bulkTransfer }) => bulkTransfer ?? [])),
+      this.#entries(records.flatMap(({ entries }) => entries)),
+      this.#messages(records.map(({ message }) => message)),
+      this.#audit([...openings, ...records].flatMap(({ audit }) => audit ?? [])),
+      this.#transfers(transfersOf(records)),
+    ]);
   }
 }
 

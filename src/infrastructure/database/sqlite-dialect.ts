@@ -6,10 +6,10 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
-import { type AbstractSqlDriver, type EntityManager, MikroORM, SqliteDriver } from '@mikro-orm/sql';
+import { type AbstractSqlDriver, MikroORM, SqliteDriver } from '@mikro-orm/sql';
 import { SqliteDialect } from 'kysely';
 import { ExplainedError } from '../observability/explained-error.js';
-import type { AppendTable, ColumnValue } from './append-rows.js';
+import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { ormOptions } from './orm-options.js';
 
@@ -107,16 +107,18 @@ const NOTHING_TO_DO = {
  */
 function appenderOf(connection: DatabaseSync): Database['appendRows'] {
   const statements = new Map<string, StatementSync>();
-  return async <Row>(_em: EntityManager, table: AppendTable<Row>, rows: Iterable<Row>) => {
-    const statement = statements.get(table.name) ?? connection.prepare(insertInto(table));
-    statements.set(table.name, statement);
-    for (const row of rows) statement.run(...table.valuesOf(row).map(stored));
+  return async (_em, batches) => {
+    for (const batch of batches) {
+      const statement = statements.get(batch.table) ?? connection.prepare(insertInto(batch));
+      statements.set(batch.table, statement);
+      for (const tuple of batch.tuples) statement.run(...tuple.map(stored));
+    }
   };
 }
 
-function insertInto<Row>({ name, columns }: AppendTable<Row>): string {
+function insertInto({ table, columns }: AppendBatch): string {
   const names = columns.map((column) => `\`${column}\``).join(', ');
-  return `insert into \`${name}\` (${names}) values (${columns.map(() => '?').join(', ')})`;
+  return `insert into \`${table}\` (${names}) values (${columns.map(() => '?').join(', ')})`;
 }
 
 /** MikroORM keeps times as milliseconds. */

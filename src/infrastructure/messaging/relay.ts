@@ -56,6 +56,8 @@ export class Relay {
   /** By account: done when all that it has under way is. */
   readonly #queues = new Map<string, Promise<void>>();
   #isAwake = false;
+  /** Whether it can claim nothing before something is done with. */
+  #isFull = false;
   #wakeUp: (() => void) | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -83,10 +85,11 @@ export class Relay {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
       const room = UNDER_WAY_MAX - this.#underWay.size;
+      this.#isFull = room === 0;
       const claimed = room > 0 && this.ports.broker.isReady ? await this.#claim(room) : [];
       for (const group of groupsOf(claimed)) this.#enqueue(group);
       // A full claim may have left some behind; where there is no room, whoever is done wakes us.
-      if (room === 0 || claimed.length < room) await this.#untilWoken();
+      if (this.#isFull || claimed.length < room) await this.#untilWoken();
       await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
     await Promise.all(this.#queues.values());
@@ -107,7 +110,7 @@ export class Relay {
       await this.#publish(group);
       for (const message of group) this.#underWay.delete(message);
       if (this.#queues.get(accountId) === done) this.#queues.delete(accountId);
-      this.wake();
+      if (this.#isFull) this.wake();
     });
     this.#queues.set(accountId, done);
   }

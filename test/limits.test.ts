@@ -139,12 +139,11 @@ describe('an operation over a limit', () => {
       (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`,
     );
     const last = 'fragment F200 on Query { accounts { nodes { id } } }';
-    const start = Date.now();
 
+    // In exponential time the test would not end.
     const answer = await client.send(`{ ...F0 } ${chain} ${last}`);
 
     expect(answer.status).toBe(400);
-    expect(Date.now() - start).toBeLessThan(2_000);
   });
 
   test('is none for what introspection and a page of 100 ask', async () => {

@@ -156,15 +156,9 @@ describe('what is no amount', () => {
     ['nines', '9'.repeat(10_000_000), 'AMOUNT_TOO_LARGE'],
     ['zeros and a letter', `${'0'.repeat(10_000_000)}x`, 'INVALID_AMOUNT'],
     ['points', '.'.repeat(10_000_000), 'INVALID_AMOUNT'],
-  ])('is refused at once even with ten million %s', (_, text, problem) => {
-    const start = performance.now();
-
-    const parsed = parseAmount(text, 2);
-
-    expect({ parsed, isFast: performance.now() - start < 1_000 }).toEqual({
-      parsed: { problem },
-      isFast: true,
-    });
+    // In more than linear time the test would not end within its limit.
+  ])('is refused in linear time, with ten million %s', (_, text, problem) => {
+    expect(parseAmount(text, 2)).toEqual({ problem });
   });
 });
 

@@ -71,13 +71,8 @@ describe('a value is quoted', () => {
     expect(quote(`a${character}b`)).not.toContain(character);
   });
 
-  test('at once, even of fifty million characters', () => {
-    const value = 'a'.repeat(50_000_000);
-    const start = performance.now();
-
-    quote(value);
-
-    expect(performance.now() - start).toBeLessThan(500);
+  test('cut, even of fifty million characters', () => {
+    expect(quote('a'.repeat(50_000_000)).length).toBeLessThan(100);
   });
 });
 

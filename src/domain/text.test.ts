@@ -109,16 +109,8 @@ describe('a text', () => {
     ]);
   });
 
-  test('of ten million characters is judged at once', () => {
-    const text = '😀'.repeat(5_000_000);
-    const start = performance.now();
-
-    const codes = codesOf(text, 'description', DESCRIPTION);
-
-    expect({ codes, isFast: performance.now() - start < 1_000 }).toEqual({
-      codes: ['TOO_LONG'],
-      isFast: true,
-    });
+  test('of ten million characters is too long', () => {
+    expect(codesOf('😀'.repeat(5_000_000), 'description', DESCRIPTION)).toEqual(['TOO_LONG']);
   });
 });
 

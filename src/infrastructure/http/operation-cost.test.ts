@@ -105,13 +105,11 @@ describe('the cost of an operation', () => {
       { length: 400 },
       (_, index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`,
     ).join(' ');
-    const start = performance.now();
 
+    // In exponential time the test would not end.
     expect(cost(`{ ...F0 } ${chain} fragment F400 on Query { outbox { __typename } }`)).toBe(
       2 ** 400,
     );
-
-    expect(performance.now() - start).toBeLessThan(1_000);
   });
 
   test('is within the default for all examples, introspection and a large page', () => {

@@ -62,11 +62,9 @@ describe('the shape of an operation', () => {
       400,
       (index) => `fragment F${index} on A{...F${index + 1} ...F${index + 1}}`,
     );
-    const start = performance.now();
 
+    // In exponential time the test would not end.
     expect(codeOf(`{...F0} ${chain} fragment F400 on A{a}`)).toBe('TOO_MANY_ROOT_FIELDS');
-
-    expect(performance.now() - start).toBeLessThan(1_000);
   });
 
   test('is refused with the limit and what was asked for', () => {

@@ -20,14 +20,41 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
+/** What took time itself, whoever called it. */
+export interface SelfTime {
+  readonly name: string;
+  readonly selfMs: number;
+}
+
 export interface SelfTimes {
   /** Without what V8 calls idle: waiting for the network, or for work. */
   readonly busyMs: number;
+  readonly idleMs: number;
   /** Most first. */
-  readonly functions: readonly { readonly name: string; readonly selfMs: number }[];
+  readonly functions: readonly SelfTime[];
+  /** What they are there for; most first. */
+  readonly areas: readonly SelfTime[];
 }
 
 const IDLE = '(idle)';
+
+const OTHER_AREA = 'the rest of Node.js';
+
+/** What functions are there for, by what nameOf calls them; the first that fits. */
+const AREAS: readonly (readonly [title: string, names: RegExp])[] = [
+  ['SQLite', /sqlite-dialect\.js/],
+  ['our own code', / dist\/(?!src\/|esm\/|cjs\/)/],
+  ['HTTP', / (@?fastify|@as-integrations|find-my-way|negotiator|whatwg-mimetype|node:_http)/],
+  ['GraphQL', / (graphql|type-graphql|@apollo|dataloader)\//],
+  ['MikroORM and Kysely', / (@mikro-orm|kysely)\/|^\S+ {2}:\d/],
+  ['SQL text and protocol', / (mysql2|sql-escaper|sqlstring|lru\.min)\//],
+  ['writing to sockets', /^(writeBuffer|writev|writeUtf8String|writeLatin1String)$/],
+  ['garbage collection', /^\(garbage collector\)$/],
+];
+
+function areaOf(name: string): string {
+  return AREAS.find(([, names]) => names.test(name))?.[0] ?? OTHER_AREA;
+}
 
 /** What is in a profile between two moments. @param fromUs microseconds of process.hrtime, as toUs */
 export function cutProfile(profile: CpuProfile, fromUs: number, toUs: number): CpuProfile {
@@ -60,21 +87,31 @@ function nameOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): 
   return url === '' ? name : `${name}  ${file}:${lineNumber + 1}`;
 }
 
-/** The functions by the time that they took themselves, whoever called them. */
+/** Functions, and what they are there for, by the time that they took themselves. */
 export function selfTimes(profile: CpuProfile): SelfTimes {
   const selfMs = selfMsByNode(profile);
-  const byName = new Map<string, number>();
-  let busyMs = 0;
-  for (const node of profile.nodes) {
-    if (node.callFrame.functionName === IDLE) continue;
-    const ms = selfMs.get(node.id) ?? 0;
-    busyMs += ms;
-    byName.set(nameOf(node), (byName.get(nameOf(node)) ?? 0) + ms);
-  }
-  const functions = [...byName]
-    .map(([name, ms]) => ({ name, selfMs: ms }))
+  const times = profile.nodes.map((node) => ({
+    name: nameOf(node),
+    selfMs: selfMs.get(node.id) ?? 0,
+  }));
+  const busy = times.filter(({ name }) => name !== IDLE);
+  const total = sumOf(times);
+  const busyMs = sumOf(busy);
+  const functions = mostFirst(busy);
+  const areas = mostFirst(busy.map((one) => ({ ...one, name: areaOf(one.name) })));
+  return { busyMs, idleMs: total - busyMs, functions, areas };
+}
+
+function sumOf(times: readonly SelfTime[]): number {
+  return times.reduce((sum, { selfMs }) => sum + selfMs, 0);
+}
+
+/** Those of one name together. */
+function mostFirst(times: readonly SelfTime[]): SelfTime[] {
+  const byName = Map.groupBy(times, ({ name }) => name);
+  return [...byName]
+    .map(([name, some]) => ({ name, selfMs: sumOf(some) }))
     .sort((one, other) => other.selfMs - one.selfMs);
-  return { busyMs, functions };
 }
 
 /** Calls with one path of names, together. */

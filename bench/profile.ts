@@ -6,10 +6,22 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OnProgress } from './contests.ts';
-import { type CpuProfile, cutProfile, flameGraph, selfTimes } from './cpu-profile.ts';
+import {
+  type CpuProfile,
+  cutProfile,
+  flameGraph,
+  type SelfTime,
+  selfTimes,
+} from './cpu-profile.ts';
 import type { LoadJob } from './load-client.ts';
 import type { Run } from './loop.ts';
-import { BULK_ACCOUNT, bulkOrder, HOT_ACCOUNT, IN_FLIGHT } from './orders.ts';
+import {
+  BULK_ACCOUNT,
+  bulkOrder,
+  HOT_ACCOUNT,
+  IN_FLIGHT,
+  SIDE_BY_SIDE_ACCOUNTS,
+} from './orders.ts';
 import type { Plan } from './plan.ts';
 import { summarise } from './statistics.ts';
 import type { Work } from './subject.ts';
@@ -17,6 +29,9 @@ import { type LoadClient, VIREMENT_IDS, Virement } from './subjects.ts';
 import { Worker } from './worker.ts';
 
 const OUTPUT = join(import.meta.dirname, 'output');
+/** Node names a profile after date, time, process, thread and number. */
+const MAIN_THREAD = /\.0\.\d+\.cpuprofile$/;
+
 const FUNCTIONS_SHOWN = 30;
 const WARM_UP_MS = 2_000;
 
@@ -32,6 +47,10 @@ const loopOf = (inFlight: number, { form }: Plan) => ({
 const workloads = (plan: Plan): Readonly<Record<string, Work>> => ({
   'bulk-1000': { orders: [bulkOrder(BULK_ACCOUNT, 1_000)], loop: loopOf(1, plan) },
   'bulk-10000': { orders: [bulkOrder(BULK_ACCOUNT, 10_000)], loop: loopOf(1, plan) },
+  'many-accounts': {
+    orders: SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1)),
+    loop: loopOf(IN_FLIGHT, plan),
+  },
   'hot-account': { orders: [bulkOrder(HOT_ACCOUNT, 1)], loop: loopOf(IN_FLIGHT, plan) },
 });
 
@@ -63,7 +82,7 @@ async function profileOne(
   // Node writes the profile when the process ends.
   await virement.verify();
   await virement.close();
-  const [file] = await readdir(folder);
+  const file = (await readdir(folder)).find((name) => MAIN_THREAD.test(name));
   if (!file) throw new Error(`${id} left no profile in ${folder}`);
   const path = `${folder}.cpuprofile`;
   await rename(join(folder, file), path);
@@ -79,12 +98,17 @@ async function profileOne(
 
 function summary(title: string, { latenciesMs, elapsedMs }: Run, cpuProfile: CpuProfile): string {
   const { median, p99, samples } = summarise(latenciesMs);
-  const { busyMs, functions } = selfTimes(cpuProfile);
-  const lines = functions.slice(0, FUNCTIONS_SHOWN).map(({ name, selfMs }) => {
+  const { busyMs, idleMs, functions, areas } = selfTimes(cpuProfile);
+  const line = ({ name, selfMs }: SelfTime) => {
     const share = `${((selfMs / busyMs) * 100).toFixed(1)} %`;
     const each = (selfMs / samples).toFixed(3);
     return `${share.padStart(7)}  ${each.padStart(8)} ms each  ${name}`;
-  });
-  const head = `${title}: ${samples} requests in ${Math.round(elapsedMs)} ms, median ${median.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms; busy for ${Math.round(busyMs)} ms`;
-  return `${head}\n${lines.join('\n')}\n`;
+  };
+  return [
+    `${title}: ${samples} requests in ${Math.round(elapsedMs)} ms, median ${median.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms; busy for ${Math.round(busyMs)} ms, waiting for ${Math.round(idleMs)} ms`,
+    ...areas.map(line),
+    '',
+    ...functions.slice(0, FUNCTIONS_SHOWN).map(line),
+    '',
+  ].join('\n');
 }

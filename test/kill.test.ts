@@ -5,7 +5,7 @@ import { runScript, startProcess } from './setup/process.js';
 import { subscribe } from './setup/subscriber.js';
 import { createMigratedDatabase } from './setup/test-database.js';
 
-const KILLS = 4;
+const KILLS = 3;
 const CLIENTS = 4;
 
 /** Sends bulks one after the other until the server is gone. Every request has a key. */

@@ -20,7 +20,7 @@ test(
       databaseUrl: database.url,
       amqpUrl: DIALECT === 'mysql' ? AMQP_URL : '',
       env: clock.env,
-      roundsMin: 5,
+      roundsMin: 4,
       strike: async ({ fleet, load, random }) => {
         await load.untilMore(random.between(1, 40));
         await clock.jumpTo(random.pick(SHIFTS_MS));

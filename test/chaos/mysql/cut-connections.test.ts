@@ -24,7 +24,7 @@ test(
     await endure('cut connections', {
       databaseUrl: url.href,
       amqpUrl: AMQP_URL,
-      roundsMin: 10,
+      roundsMin: 6,
       strike: async ({ load, random }) => {
         await load.untilMore(random.between(1, 20));
         const moment = random.pick(MOMENTS);

@@ -43,10 +43,10 @@ const OTHER_AREA = 'the rest of Node.js';
 /** What functions are there for, by what nameOf calls them; the first that fits. */
 const AREAS: readonly (readonly [title: string, names: RegExp])[] = [
   ['SQLite', /sqlite-dialect\.js/],
-  ['our own code', / dist\/(?!src\/|esm\/|cjs\/)/],
+  ['our own code', / dist\//],
   ['HTTP', / (@?fastify|@as-integrations|find-my-way|negotiator|whatwg-mimetype|node:_http)/],
   ['GraphQL', / (graphql|type-graphql|@apollo|dataloader)\//],
-  ['MikroORM and Kysely', / (@mikro-orm|kysely)\/|^\S+ {2}:\d/],
+  ['MikroORM and Kysely', / (@mikro-orm|kysely)\/| compiled at run time$/],
   ['SQL text and protocol', / (mysql2|sql-escaper|sqlstring|lru\.min)\//],
   ['writing to sockets', /^(writeBuffer|writev|writeUtf8String|writeLatin1String)$/],
   ['garbage collection', /^\(garbage collector\)$/],
@@ -80,11 +80,15 @@ function selfMsByNode({ samples, timeDeltas }: CpuProfile): ReadonlyMap<number, 
   return selfMs;
 }
 
+/** Where a function is that was made from text: only MikroORM makes some. */
+const COMPILED = 'compiled at run time';
+
 /** A function as people look for it: name, package or file, line. */
 function nameOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): string {
   const file = url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*\/dist\//, 'dist/');
   const name = functionName || '(anonymous)';
-  return url === '' ? name : `${name}  ${file}:${lineNumber + 1}`;
+  if (url !== '') return `${name}  ${file}:${lineNumber + 1}`;
+  return lineNumber < 0 ? name : `${name}  ${COMPILED}`;
 }
 
 /** Functions, and what they are there for, by the time that they took themselves. */

@@ -1,7 +1,7 @@
 /**
  * Runs our server with Node's own profiler, one process for each kind of load, and writes to
- * bench/output: the .cpuprofile itself (for Chrome's developer tools or speedscope), a flame graph, and
- * the functions that took the most time themselves.
+ * bench/output: the .cpuprofile itself (for Chrome's developer tools or speedscope), a flame graph, what
+ * the time was for, and the functions that took the most of it themselves.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

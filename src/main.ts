@@ -7,7 +7,8 @@ import { runProgram } from './program.js';
 
 /**
  * How much the heap may grow before its garbage is collected. V8's own measure lets a few bulks of 10,000
- * make it several times as large, and is no faster for it.
+ * make it several times as large, and is no faster for it. V8 asks for it after each collection, so that
+ * it may be set by a program that runs.
  */
 const HEAP_GROWING_PERCENT = 30;
 

@@ -260,6 +260,23 @@ describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
     await rm(url.slice('sqlite:'.length));
   });
 
+  test('has all that is committed in its file while it serves, without a stop', async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const server = await startProcess({ DATABASE_URL: database.url });
+    await server.client.perform(aBulk(transfersOf(100, '0.01')));
+
+    const beside = new DatabaseSync(database.url.slice('sqlite:'.length));
+    onTestFinished(() => beside.close());
+    const log = beside.prepare('pragma wal_checkpoint(noop)');
+    const pages = () => {
+      const { log: all, checkpointed } = log.get() as { log: number; checkpointed: number };
+      return { all, left: all - checkpointed };
+    };
+    await expect.poll(pages).toEqual({ all: expect.toSatisfy((all) => all > 0), left: 0 });
+    expect(await server.stop()).toBe(0);
+  });
+
   test('sqlite::memory: serves, and leaves no file', async () => {
     const server = await startProcess({ DATABASE_URL: 'sqlite::memory:' });
 

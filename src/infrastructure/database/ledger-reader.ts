@@ -19,8 +19,11 @@ import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import { type ListOrder, readPage } from './keyset-page.js';
 
-/** IBANs in one look-up: 700 KB of SQL at most, where SQLite takes 1 MB. */
-const IBANS_MAX = 20_000;
+/** IBANs in one look-up: of many more, databases rather read the whole index. */
+const IBANS_MAX = 5_000;
+
+/** Accounts in one read: they are made in one turn of the event loop. */
+const ACCOUNTS_MAX = 1_000;
 
 /** So few that the ORM's own conditions cost nothing to speak of. */
 const FEW_IBANS_MAX = 50;
@@ -123,13 +126,12 @@ export class MikroOrmLedgerReader implements LedgerReader {
     lists: readonly (readonly string[])[],
   ): Promise<ReadonlyMap<string, Account>[]> {
     const possible = [...new Set(lists.flat())].filter(hasIbanShape);
+    const isFew = possible.length <= FEW_IBANS_MAX;
+    const ibans = isFew ? possible : await this.#ibansHere(possible);
     const found = new Map<string, Account>();
-    for (let start = 0; start < possible.length; start += IBANS_MAX) {
-      const some = possible.slice(start, start + IBANS_MAX);
-      const ibans = some.length > FEW_IBANS_MAX ? await this.#ibansHere(some) : some;
-      if (ibans.length === 0) continue;
+    for (let start = 0; start < ibans.length; start += ACCOUNTS_MAX) {
       const accounts = await this.#em.find(Account, {
-        iban: { $in: ibans },
+        iban: { $in: ibans.slice(start, start + ACCOUNTS_MAX) },
         ...this.#seenAccounts,
       });
       for (const account of accounts) found.set(account.iban, account);
@@ -138,16 +140,21 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   /**
-   * Which of a thousand IBANs, most of them of other banks, are of accounts here. In plain SQL, for an
+   * Which of many IBANs, most of them of other banks, are of accounts here. In plain SQL, for an
    * ORM's conditions cost a microsecond each.
    * @param ibans have the shape of one, so that nothing in them needs escaping
    */
   async #ibansHere(ibans: readonly string[]): Promise<string[]> {
-    const list = ibans.map((iban) => `'${iban}'`).join(',');
-    const rows: { iban: string }[] = await this.#em
-      .getConnection()
-      .execute(`select iban from account where iban in (${list})`);
-    return rows.map(({ iban }) => iban);
+    const here: string[] = [];
+    for (let start = 0; start < ibans.length; start += IBANS_MAX) {
+      const some = ibans.slice(start, start + IBANS_MAX);
+      const list = some.map((iban) => `'${iban}'`).join(',');
+      const rows: { iban: string }[] = await this.#em
+        .getConnection()
+        .execute(`select iban from account where iban in (${list})`);
+      for (const { iban } of rows) here.push(iban);
+    }
+    return here;
   }
 
   async #readBulkTransfersByKey(

@@ -1,27 +1,30 @@
 /**
  * A thread beside the server's: it copies what was committed from SQLite's write-ahead log into the
- * database file, so that no request waits for that. It takes no lock that a transaction needs.
+ * database file, so that no request waits for that. No transaction waits for a lock that it takes.
  */
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** Where the log has nothing new, a look at it is all that this costs. */
-const EVERY_MS = 250;
+/** Between two copies. Where the log has nothing new, a look at it is all that one costs. */
+const PAUSE_MS = 250;
 
 const connection = new DatabaseSync(workerData.file);
 // What is copied is on the disk before the log is written over.
 connection.exec('pragma synchronous = FULL');
 const checkpoint = connection.prepare('pragma wal_checkpoint(passive)');
 
-const timer = setInterval(() => {
+function copy(): void {
   try {
     checkpoint.get();
   } catch {
     // A disk that is full, say: all is in the log, and the next turn tries again.
   }
-}, EVERY_MS);
+  timer = setTimeout(copy, PAUSE_MS);
+}
+
+let timer = setTimeout(copy, PAUSE_MS);
 
 parentPort?.once('message', () => {
-  clearInterval(timer);
+  clearTimeout(timer);
   connection.close();
 });

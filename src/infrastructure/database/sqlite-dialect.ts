@@ -25,8 +25,8 @@ const BUSY_TIMEOUT_MS = 20;
 /**
  * WAL: readers beside the writer. FULL: what was acknowledged survives a power loss. 32 MB of cache: a
  * bulk of 10,000 touches some 2,000 pages of its indexes. The log is copied into the file by a thread
- * beside this one; where it comes to 64 MB all the same, this one does what is left, and the log begins
- * anew.
+ * beside this one; where it comes to 64 MB all the same, this one does what is left, and the log soon
+ * begins anew.
  */
 const SETTINGS = [
   `pragma busy_timeout = ${BUSY_TIMEOUT_MS}`,
@@ -84,12 +84,20 @@ const CHECKPOINT_THREAD = new URL(
   import.meta.url,
 );
 
+/**
+ * Before 3.51.3 SQLite could lose commits where one connection begins the log anew while another copies
+ * it: https://sqlite.org/wal.html#walresetbug
+ */
+function mayCheckpointBeside(sqliteVersion: string | undefined): boolean {
+  return '3.51.3'.localeCompare(sqliteVersion ?? '', 'en', { numeric: true }) <= 0;
+}
+
 /** @returns ends it; to be called before the connection is closed, which does what is left */
 function startCheckpoints(file: string): () => Promise<void> {
-  if (file === MEMORY) return async () => {};
+  if (file === MEMORY || !mayCheckpointBeside(process.versions.sqlite)) return async () => {};
   const thread = new Worker(CHECKPOINT_THREAD, { workerData: { file } });
   // Without it, this thread copies the log, whenever it comes to its bound.
-  thread.on('error', () => {});
+  thread.on('error', (error) => process.emitWarning(error));
   thread.unref();
   const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
   return () => {

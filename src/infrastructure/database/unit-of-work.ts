@@ -1,7 +1,8 @@
 /**
  * Units of work, and their group commit: those that wait are taken together.
  *
- * 1. Each waits in line. One that finds nobody before it begins at once: nothing waits for company.
+ * 1. Each waits in line, until a few turns of the event loop have brought nobody else: less than a
+ *    millisecond where nothing else is going on.
  * 2. A group takes all who wait and whose accounts no other group of this process has, up to a number
  *    of members and of rows. Two groups are under way at once, so that one is judged while the other
  *    is written.

@@ -28,10 +28,14 @@ export function busy(): DomainError {
 export class WaitingLine {
   readonly #timeouts = new Map<PendingMember, NodeJS.Timeout>();
   #waitingRows = 0;
-  /** How many have come so far. */
-  arrivals = 0;
+  #arrivals = 0;
   /** Accounts of those who were taken and are not done, and of how many groups. */
   readonly #held = new Map<string, number>();
+
+  /** How many have come so far. */
+  get arrivals(): number {
+    return this.#arrivals;
+  }
 
   /** Whether no more may wait: they would hold memory for what comes too late anyway. */
   get isFull(): boolean {
@@ -39,7 +43,7 @@ export class WaitingLine {
   }
 
   add(member: PendingMember): void {
-    this.arrivals += 1;
+    this.#arrivals += 1;
     this.#waitingRows += member.request.rowCount;
     const giveUp = () => {
       this.#remove(member);

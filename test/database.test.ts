@@ -324,7 +324,7 @@ test('wrong settings are named all at once, and the server does not start', asyn
 test.runIf(DIALECT === 'mysql')(
   'a read that takes too long is ended by the database, and said to be',
   async () => {
-    const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '1' });
+    const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '500' });
     const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
     // Whoever reads the table waits for this lock longer than a statement may take.
     await connection.query('lock tables account write');

@@ -243,7 +243,7 @@ test('a server without its database is not healthy', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const { url, http, database: opened } = await startServerOn(database);
-  await opened.orm.close(true);
+  await opened.close();
 
   const response = await fetch(`${url}/healthz`);
 

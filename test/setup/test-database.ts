@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { openDatabase } from '../../src/infrastructure/database/dialect.js';
 import { MYSQL_URL } from './mysql-url.js';
 
@@ -22,9 +22,55 @@ export function createDatabase(): Promise<TestDatabase> {
 
 /** A database with every migration applied. */
 export async function createMigratedDatabase(): Promise<TestDatabase> {
+  template ??= DIALECT === 'mysql' ? mysqlTemplate() : sqliteTemplate();
+  const makeTables = await template;
   const database = await createDatabase();
-  await migrate(database.url);
+  await makeTables(database.url);
   return database;
+}
+
+/** Makes what the migrations make in an empty database. They run once for each file of tests. */
+type Template = (databaseUrl: string) => Promise<void>;
+
+let template: Promise<Template> | undefined;
+
+async function sqliteTemplate(): Promise<Template> {
+  const migrated = await createSqliteFile();
+  await migrate(migrated.url);
+  const file = await readFile(fileOf(migrated.url));
+  await migrated.drop();
+  return (databaseUrl) => writeFile(fileOf(databaseUrl), file);
+}
+
+async function mysqlTemplate(): Promise<Template> {
+  const migrated = await createMysqlDatabase();
+  await migrate(migrated.url);
+  const { tables, migrations } = await onServer(migrated.url, async (connection) => {
+    const [names] = await connection.query<RowDataPacket[]>(
+      'select table_name as name from information_schema.tables where table_schema = database()',
+    );
+    const tables: string[] = [];
+    for (const { name } of names) {
+      const [rows] = await connection.query<RowDataPacket[]>('show create table ??', [name]);
+      tables.push(rows[0]?.['Create Table']);
+    }
+    const [migrations] = await connection.query<RowDataPacket[]>(
+      'select name from virement_migration',
+    );
+    return { tables, migrations: migrations.map(({ name }) => [name]) };
+  });
+  await migrated.drop();
+  // One that refers to another may come before it.
+  const statements = ['set foreign_key_checks = 0', ...tables].join(';');
+  return (databaseUrl) =>
+    onServer(databaseUrl, async (connection) => {
+      await connection.query(statements);
+      await connection.query('insert into virement_migration (name) values ?', [migrations]);
+    });
+}
+
+function fileOf(databaseUrl: string): string {
+  return databaseUrl.slice('sqlite:'.length);
 }
 
 export async function migrate(databaseUrl: string): Promise<void> {
@@ -46,20 +92,28 @@ async function createSqliteFile(): Promise<TestDatabase> {
 
 async function createMysqlDatabase(): Promise<TestDatabase> {
   const url = await createDatabaseOn(MYSQL_URL);
-  return { url, drop: () => onServer(MYSQL_URL, `drop database ${url.split('/').at(-1)}`) };
+  const drop = () =>
+    onServer(MYSQL_URL, async (connection) => {
+      await connection.query('drop database ??', [url.split('/').at(-1)]);
+    });
+  return { url, drop };
 }
 
 /** An empty database of its own on a server. @returns its URL */
 export async function createDatabaseOn(serverUrl: string): Promise<string> {
   const name = `virement_test_${randomUUID().replaceAll('-', '')}`;
-  await onServer(serverUrl, `create database ${name}`);
+  await onServer(serverUrl, (connection) => connection.query(`create database ${name}`));
   return `${serverUrl}/${name}`;
 }
 
-async function onServer(serverUrl: string, statement: string): Promise<void> {
-  const connection = await createConnection(serverUrl.replace(/^mariadb:/, 'mysql:'));
+async function onServer<Result>(
+  url: string,
+  work: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const uri = url.replace(/^mariadb:/, 'mysql:');
+  const connection = await createConnection({ uri, multipleStatements: true });
   try {
-    await connection.query(statement);
+    return await work(connection);
   } finally {
     await connection.end();
   }

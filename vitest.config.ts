@@ -9,7 +9,7 @@ import { MYSQL_URL } from './test/setup/mysql-url.js';
 /** Of all files of a run: what it prints gives the same requests and the same faults again. */
 process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
 
-const WORKERS = 5;
+const WORKERS = 4;
 
 // One copy of graphql, whichever way a package asks for it.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));

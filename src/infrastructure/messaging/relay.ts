@@ -56,8 +56,6 @@ export class Relay {
   /** By account: done when all that it has under way is. */
   readonly #queues = new Map<string, Promise<void>>();
   #isAwake = false;
-  /** Whether it can claim nothing before something is done with. */
-  #isFull = false;
   #wakeUp: (() => void) | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -85,11 +83,10 @@ export class Relay {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
       const room = UNDER_WAY_MAX - this.#underWay.size;
-      this.#isFull = room === 0;
       const claimed = room > 0 && this.ports.broker.isReady ? await this.#claim(room) : [];
       for (const group of groupsOf(claimed)) this.#enqueue(group);
       // A full claim may have left some behind; where there is no room, whoever is done wakes us.
-      if (this.#isFull || claimed.length < room) await this.#untilWoken();
+      if (room === 0 || claimed.length < room) await this.#untilWoken();
       await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
     await Promise.all(this.#queues.values());
@@ -108,9 +105,10 @@ export class Relay {
     const before = this.#queues.get(accountId) ?? Promise.resolve();
     const done = before.then(async () => {
       await this.#publish(group);
+      const wasFull = this.#underWay.size === UNDER_WAY_MAX;
       for (const message of group) this.#underWay.delete(message);
       if (this.#queues.get(accountId) === done) this.#queues.delete(accountId);
-      if (this.#isFull) this.wake();
+      if (wasFull) this.wake();
     });
     this.#queues.set(accountId, done);
   }

@@ -3,11 +3,12 @@ import { type Loop, ratePerS } from './loop.ts';
 import { isMoreBetter, MEASURES, type MeasureId, type UnrelatedFigure } from './measures.ts';
 import {
   BULK_ACCOUNT,
-  bulkOrder,
   bulkOrderWithBookTransfers,
-  HOT_ACCOUNT,
+  HOT,
   IN_FLIGHT,
-  SIDE_BY_SIDE_ACCOUNTS,
+  MANY,
+  TEN_THOUSAND,
+  THOUSAND,
 } from './orders.ts';
 import type { Plan } from './plan.ts';
 import { percentile, summarise } from './statistics.ts';
@@ -29,11 +30,6 @@ const bulk = (measure: MeasureId, isOurs: boolean, work: Omit<Work, 'loop'>): Co
   work,
   inFlight: 1,
 });
-
-const THOUSAND = [bulkOrder(BULK_ACCOUNT, 1_000)];
-const TEN_THOUSAND = [bulkOrder(BULK_ACCOUNT, 10_000)];
-const HOT = [bulkOrder(HOT_ACCOUNT, 1)];
-const MANY = SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1));
 
 const CONTESTS: readonly Contest[] = [
   bulk('bulk-1000', false, { orders: THOUSAND }),

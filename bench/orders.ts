@@ -90,3 +90,9 @@ export function bulkOrderWithBookTransfers(organizationIban: string, transfers: 
   });
   return { organizationIban, creditTransfers };
 }
+
+/** What is sent in turn, by name; the same wherever it is measured. */
+export const THOUSAND = [bulkOrder(BULK_ACCOUNT, 1_000)];
+export const TEN_THOUSAND = [bulkOrder(BULK_ACCOUNT, 10_000)];
+export const HOT = [bulkOrder(HOT_ACCOUNT, 1)];
+export const MANY = SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1));

@@ -15,13 +15,7 @@ import {
 } from './cpu-profile.ts';
 import type { LoadJob } from './load-client.ts';
 import type { Run } from './loop.ts';
-import {
-  BULK_ACCOUNT,
-  bulkOrder,
-  HOT_ACCOUNT,
-  IN_FLIGHT,
-  SIDE_BY_SIDE_ACCOUNTS,
-} from './orders.ts';
+import { HOT, IN_FLIGHT, MANY, TEN_THOUSAND, THOUSAND } from './orders.ts';
 import type { Plan } from './plan.ts';
 import { summarise } from './statistics.ts';
 import type { Work } from './subject.ts';
@@ -45,13 +39,10 @@ const loopOf = (inFlight: number, { form }: Plan) => ({
 });
 
 const workloads = (plan: Plan): Readonly<Record<string, Work>> => ({
-  'bulk-1000': { orders: [bulkOrder(BULK_ACCOUNT, 1_000)], loop: loopOf(1, plan) },
-  'bulk-10000': { orders: [bulkOrder(BULK_ACCOUNT, 10_000)], loop: loopOf(1, plan) },
-  'many-accounts': {
-    orders: SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1)),
-    loop: loopOf(IN_FLIGHT, plan),
-  },
-  'hot-account': { orders: [bulkOrder(HOT_ACCOUNT, 1)], loop: loopOf(IN_FLIGHT, plan) },
+  'bulk-1000': { orders: THOUSAND, loop: loopOf(1, plan) },
+  'bulk-10000': { orders: TEN_THOUSAND, loop: loopOf(1, plan) },
+  'many-accounts': { orders: MANY, loop: loopOf(IN_FLIGHT, plan) },
+  'hot-account': { orders: HOT, loop: loopOf(IN_FLIGHT, plan) },
 });
 
 export async function profile(plan: Plan, onProgress: OnProgress): Promise<void> {

@@ -3,13 +3,7 @@ import { type BenchDatabase, createMariaDb, createSqliteFile } from './database.
 import type { FloorForm, FloorJob } from './floor.ts';
 import type { LoadJob } from './load-client.ts';
 import { type Run, ratePerS } from './loop.ts';
-import {
-  BULK_ACCOUNT,
-  bulkOrder,
-  HOT_ACCOUNT,
-  IN_FLIGHT,
-  SIDE_BY_SIDE_ACCOUNTS,
-} from './orders.ts';
+import { HOT, IN_FLIGHT, MANY, THOUSAND } from './orders.ts';
 import { PEERS, type PeerId } from './peers.ts';
 import type { ServerProcess } from './server-process.ts';
 import type { Subject, Work } from './subject.ts';
@@ -60,16 +54,16 @@ export class Floor implements Subject {
   async tune(durationMs: number): Promise<void> {
     const worker = this.#worker;
     const sequential = { inFlight: 1, durationMs, countMax: Infinity };
-    const bulks = { orders: [bulkOrder(BULK_ACCOUNT, 1_000)], connections: 1, loop: sequential };
+    const bulks = { orders: THOUSAND, connections: 1, loop: sequential };
     const form = await fastest(FLOOR_FORMS, (candidate) =>
       worker.run({ ...bulks, form: candidate }),
     );
     const hot = {
-      orders: [bulkOrder(HOT_ACCOUNT, 1)],
+      orders: HOT,
       form,
       loop: { ...sequential, inFlight: IN_FLIGHT },
     };
-    const many = { ...hot, orders: SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1)) };
+    const many = { ...hot, orders: MANY };
     this.#tuning = {
       form,
       hotConnections: await fastest(FLOOR_CONNECTIONS, (connections) =>

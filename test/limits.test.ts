@@ -421,6 +421,16 @@ describe('a connection', () => {
     expect((await client.send('{ __typename }')).status).toBe(200);
   });
 
+  test('whose request takes too long as a whole is told so', async () => {
+    // Five seconds more than the wait for a lock, at least.
+    const { url } = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '10' });
+
+    const answer = await talk(url, `${HEAD}Connection: close\r\nContent-Length: 100\r\n\r\n{`);
+
+    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    expect(answer).toContain('"code":"TIMEOUT"');
+  });
+
   test.each([
     ['too large', `X-Large: ${'x'.repeat(20_000)}\r\n`],
     ['too many', times(101, (index) => `X-${index}: x\r\n`).replaceAll('\n ', '\n')],

@@ -12,8 +12,8 @@ import type { Authenticated, Authenticator } from './authentication.js';
 /** What is for callers alone; a WebSocket says who it is in its first message. */
 const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
 
-/** Told apart from "nobody" by TypeScript alone: set for guarded paths before any handler runs. */
-const authenticated = new WeakMap<FastifyRequest, Authenticated>();
+/** What a request is decorated with, on guarded paths before any handler runs. */
+const AUTHENTICATED = 'authenticated';
 
 export interface AccessPorts {
   readonly authenticator: Authenticator;
@@ -27,6 +27,7 @@ const RETRY_AFTER_S = '5';
 
 export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
   const { authenticator, isOpen, logger } = ports;
+  app.decorateRequest(AUTHENTICATED);
   app.addHook('onRequest', async (request, reply) => {
     if (isOpen && !isFromThisMachine(request.raw)) {
       const message =
@@ -44,7 +45,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
       return refuse(reply, 503, 'UNAVAILABLE', 'Who you are can not be checked now: try again.');
     }
     if (found) {
-      authenticated.set(request, found);
+      request.setDecorator(AUTHENTICATED, found);
       return;
     }
     reply.header('www-authenticate', 'Bearer');
@@ -60,7 +61,7 @@ function refuse(reply: FastifyReply, status: number, code: string, message: stri
 
 /** Who makes a request to a guarded path. */
 export function authenticatedBy(request: FastifyRequest): Authenticated {
-  const found = authenticated.get(request);
+  const found = request.getDecorator<Authenticated | null>(AUTHENTICATED);
   if (!found) throw new Error('The request is to no guarded path');
   return found;
 }

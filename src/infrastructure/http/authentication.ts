@@ -2,7 +2,7 @@
  * Who asks: a JSON Web Token of the identity provider's, or an API key of ours, both as
  * `Authorization: Bearer …`. Algorithms are pinned, so that a token can't choose how it is judged.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
@@ -180,7 +180,7 @@ class RememberingAuthenticator implements Authenticator {
   }
 
   #find(credential: string): Promise<Authenticated | undefined> {
-    const key = createHash('sha256').update(credential).digest('base64');
+    const key = hash('sha256', credential, 'base64');
     const known = this.#remembered.get(key);
     if (known && known.until > Date.now()) return known.found;
     const found = this.judge(credential);

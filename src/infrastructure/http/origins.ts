@@ -50,10 +50,12 @@ export async function guardOrigins(app: FastifyInstance, settings: OriginSetting
     });
   }
   // Apollo guards its own path; EventSource can send no header that shows a preflight.
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.url !== '/graphql/stream') return;
-    if (!isFromForeignPage(request.raw, settings) && !isFetchedByForeignPage(request.raw)) return;
+  app.addHook('onRequest', (request, reply, next) => {
+    if (request.routeOptions.url !== '/graphql/stream') return next();
+    if (!isFromForeignPage(request.raw, settings) && !isFetchedByForeignPage(request.raw)) {
+      return next();
+    }
     const message = 'Pages of this origin may not connect: see CORS_ORIGINS.';
-    return answerRefusal(reply, { code: 'FOREIGN_ORIGIN', message });
+    answerRefusal(reply, { code: 'FOREIGN_ORIGIN', message });
   });
 }

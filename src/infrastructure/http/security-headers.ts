@@ -26,8 +26,9 @@ const setHeaders = helmet({
 
 export function addSecurityHeaders(app: FastifyInstance): void {
   const headers = headersOnce();
-  app.addHook('onRequest', async (_, reply) => {
+  app.addHook('onRequest', (_, reply, next) => {
     reply.headers(headers);
+    next();
   });
 }
 

@@ -27,6 +27,7 @@ import { withTraceparent } from '../observability/trace-context.js';
 import { guardAccess, originOf } from './access.js';
 import type { Authenticator } from './authentication.js';
 import {
+  boundHandling,
   boundHeaders,
   type ConnectionSettings,
   closeSilentConnectionsWhenStopping,
@@ -78,6 +79,8 @@ const WEB = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web' : '../../web', import.meta.url),
 );
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
 export function sdlOf(schema: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
@@ -103,7 +106,6 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: settings.bodyLimitBytes,
-    handlerTimeout: settings.requestTimeoutMs,
     ...connectionOptions(settings),
     genReqId: () => newRequestId(),
     requestIdHeader: false,
@@ -111,20 +113,22 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   answerErrorsAsGraphQL(app, logger);
   closeConnectionsWhenStopping(app);
   closeSilentConnectionsWhenStopping(app);
+  boundHandling(app, settings.requestTimeoutMs);
   boundHeaders(app);
   addSecurityHeaders(app);
   // With a callback, for what runs after it is the rest of the request.
   app.addHook('onRequest', (request, _, next) => {
     withTraceparent(request.headers.traceparent, next);
   });
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id);
     // A person who opens the API's address in a browser.
     const isBrowser =
       settings.graphiql &&
       request.method === 'GET' &&
       request.headers.accept?.includes('text/html');
-    if (isBrowser && request.url === '/graphql') return reply.redirect('/graphiql/');
+    if (isBrowser && request.url === '/graphql') reply.redirect('/graphiql/');
+    else next();
   });
 
   // Before access: a browser asks whether it may send a token without one.
@@ -240,8 +244,9 @@ function closeConnectionsWhenStopping(app: FastifyInstance): void {
     isStopping = true;
     setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
   });
-  app.addHook('onSend', async (_, reply) => {
+  app.addHook('onSend', (_, reply, payload, next) => {
     if (isStopping) reply.header('connection', 'close');
+    next(null, payload);
   });
 }
 
@@ -266,10 +271,10 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
   // JSON.parse says where a text stops being JSON; Fastify's own parser does not. A byte that is not
   // UTF-8 must not become another letter of somebody's name.
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) => {
+  const parser = { parseAs: 'buffer' } as const;
+  app.addContentTypeParser<Buffer>('application/json', parser, (_, body, done) => {
     try {
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(body));
-      done(null, JSON.parse(text));
+      done(null, JSON.parse(UTF8.decode(body)));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       done(

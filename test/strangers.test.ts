@@ -16,6 +16,8 @@ import {
   isRequiredArgument,
 } from 'graphql';
 import { expect, test } from 'vitest';
+import type { OrganizationScope } from '../src/domain/caller.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
@@ -353,4 +355,19 @@ test('an account of another company takes the statements that one takes which do
   };
 
   expect(await statementsFor(theirs)).toEqual(await statementsFor(absent));
+});
+
+test('facts of accounts are those of the organizations alone for whom they are read', async () => {
+  const { client, database } = await startServer();
+  const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
+  const reader = new MikroOrmLedgerReader(database.orm);
+  const ibansSeenBy = async (organizations: OrganizationScope) => {
+    const facts = await reader.seenBy(organizations).accountFactsByIban([ACME, GLOBEX, ibanOf(1)]);
+    return [...facts.keys()].sort();
+  };
+
+  expect(await ibansSeenBy('all')).toEqual([ACME, GLOBEX].sort());
+  expect(await ibansSeenBy([account.organizationId])).toEqual([ACME]);
+  expect(await ibansSeenBy([])).toEqual([]);
+  expect(await ibansSeenBy([`') or (1 = 1`])).toEqual([]);
 });

@@ -63,10 +63,10 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       reader,
       rules,
     );
-    if (debtor && performed) {
-      // The debtor was read before the bulk was found, and may be older than it.
-      const [account = null] = await reader.accountsById([debtor.id]);
-      return { bulkTransfer: performed, account: account ?? debtor, replayed: true };
+    if (performed) {
+      const [account] = await reader.accountsById([performed.accountId]);
+      if (!account) throw new Error('The account of a bulk transfer does not exist');
+      return { bulkTransfer: performed, account, replayed: true };
     }
     const { transfers, totalAmountMinor, problems, problemCount } = reading;
     if (problemCount > 0) {

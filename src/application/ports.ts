@@ -1,5 +1,6 @@
 /** What the use cases need from outside: the ledger's database and a clock. */
 
+import type { AccountFacts } from '../domain/bulk-transfer.js';
 import type { OrganizationScope, Origin } from '../domain/caller.js';
 import type { Page, PageRange } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
@@ -169,8 +170,8 @@ export interface LedgerReader {
   seenBy(organizations: OrganizationScope): LedgerReader;
 
   accountByIban(iban: string): Promise<Account | null>;
-  /** Those that exist, by IBAN. */
-  accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>>;
+  /** What never changes of those accounts that exist, by IBAN. */
+  accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>>;
   /** Any account of an organization; null where it has none. */
   accountOfOrganization(organizationId: string): Promise<Account | null>;
   bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;

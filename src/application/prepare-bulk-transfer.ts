@@ -1,4 +1,5 @@
 import {
+  type AccountFacts,
   type BulkTransferReading,
   type BulkTransferRequest,
   type BulkTransferRules,
@@ -9,16 +10,13 @@ import {
 import { type Caller, mayDebit } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
-import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { LedgerReader } from './ports.js';
 
 /** A bulk as far as it can be judged without its account's lock. */
 export interface PreparedBulkTransfer {
-  /** Those of this server that the request names, by IBAN. */
-  readonly accounts: ReadonlyMap<string, Account>;
   /** Undefined where no account of the caller has the IBAN. */
-  readonly debtor: Account | undefined;
+  readonly debtor: AccountFacts | undefined;
   /** The bulk that the request's key already stands for, with the same content. */
   readonly performed: BulkTransfer | undefined;
   readonly reading: BulkTransferReading;
@@ -37,7 +35,7 @@ export async function prepareBulkTransfer(
   reader: LedgerReader,
   rules: BulkTransferRules,
 ): Promise<PreparedBulkTransfer> {
-  const accounts = await reader.accountsByIban(ibansOf(request));
+  const accounts = await reader.accountFactsByIban(ibansOf(request));
   const named = accounts.get(normaliseIban(request.organizationIban));
   // That of a stranger is as good as none.
   const debtor = named && mayDebit(caller, named.organizationId) ? named : undefined;
@@ -49,7 +47,7 @@ export async function prepareBulkTransfer(
       : null;
   if (earlier) assertSameContent(earlier, fingerprint);
   const reading = readBulkTransfer(request, debtor, accounts, rules);
-  return { accounts, debtor, performed: earlier ?? undefined, reading, fingerprint };
+  return { debtor, performed: earlier ?? undefined, reading, fingerprint };
 }
 
 /**

@@ -1,10 +1,16 @@
-import { type BulkTransferRequest, CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
+import {
+  type AccountFacts,
+  type BulkTransferRequest,
+  type CreditTransfer,
+  CURRENCY_DEFAULT,
+} from '../domain/bulk-transfer.js';
 import type { Caller } from '../domain/caller.js';
 import { DomainError, type Rejection } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
 import type { BulkTransferPorts } from './perform-bulk-transfer.js';
+import type { LedgerReader } from './ports.js';
 import { prepareBulkTransfer } from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
@@ -51,12 +57,7 @@ async function judge(
   caller: Caller,
   { reader, rules }: Pick<BulkTransferPorts, 'reader' | 'rules'>,
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
-  const { accounts, debtor, performed, reading } = await prepareBulkTransfer(
-    request,
-    caller,
-    reader,
-    rules,
-  );
+  const { debtor, performed, reading } = await prepareBulkTransfer(request, caller, reader, rules);
   if (performed) {
     return {
       currency: performed.currency,
@@ -79,23 +80,34 @@ async function judge(
   if (totalAmountMinor === undefined) {
     return { ...outcome, balanceAfterMinor: undefined, rejection: invalid };
   }
-  const balanceAfterMinor = debtor.balanceMinor - totalAmountMinor;
-  if (invalid) return { ...outcome, balanceAfterMinor, rejection: invalid };
-  const { transfers } = reading;
-  const credits = bookCreditsOf(transfers, debtor.organizationName);
-  const full = receivableProblems(transfers, credits, [...accounts.values()]);
-  if (!debtor.covers(totalAmountMinor)) {
-    const { balanceMinor, currency } = debtor;
+  const [account] = await reader.accountsById([debtor.id]);
+  if (!account) throw new Error('The account to be debited does not exist');
+  const judged = { ...outcome, balanceAfterMinor: account.balanceMinor - totalAmountMinor };
+  if (invalid) return { ...judged, rejection: invalid };
+  if (!account.covers(totalAmountMinor)) {
+    const { balanceMinor, currency } = account;
     const rejection = {
       code: 'INSUFFICIENT_FUNDS',
       balanceMinor,
       totalAmountMinor,
       currency,
     } as const;
-    return { ...outcome, balanceAfterMinor, rejection };
+    return { ...judged, rejection };
   }
-  if (full.length > 0) {
-    return { ...outcome, balanceAfterMinor, problems: full, rejection: invalidBulkTransfer(full) };
-  }
-  return { ...outcome, balanceAfterMinor, rejection: undefined };
+  const full = await fullReceivers(reading.transfers, debtor, reader);
+  return full.length > 0
+    ? { ...judged, problems: full, rejection: invalidBulkTransfer(full) }
+    : { ...judged, rejection: undefined };
+}
+
+/** The transfers to accounts of this server that could not hold them. */
+async function fullReceivers(
+  transfers: readonly CreditTransfer[],
+  { organizationName }: AccountFacts,
+  reader: LedgerReader,
+): Promise<Problem[]> {
+  const credits = bookCreditsOf(transfers, organizationName);
+  const receivers = await reader.accountsById(credits.map(({ accountId }) => accountId));
+  const known = receivers.filter((account) => account !== null);
+  return receivableProblems(transfers, credits, known);
 }

@@ -15,6 +15,7 @@ import { PROBLEM_CODES, type Problem, type ProblemCode } from './problem.js';
 
 const ACME: AccountFacts = {
   id: '01900000-0000-7000-8000-00000000000a',
+  organizationId: '01900000-0000-7000-8000-00000000001a',
   iban: 'FR7630006000011234567890189',
   bic: 'OIVUSCLQXXX',
   currency: 'EUR',
@@ -23,6 +24,7 @@ const ACME: AccountFacts = {
 /** Masked, so no IBAN by its shape and check digits; an account here all the same. */
 const MASKED: AccountFacts = {
   id: '01900000-0000-7000-8000-00000000000b',
+  organizationId: '01900000-0000-7000-8000-00000000001b',
   iban: 'FR10474608000002006107XXXXX',
   bic: 'OIVUSCLQXXX',
   currency: 'EUR',
@@ -30,6 +32,7 @@ const MASKED: AccountFacts = {
 };
 const DOLLARS: AccountFacts = {
   id: '01900000-0000-7000-8000-00000000000c',
+  organizationId: '01900000-0000-7000-8000-00000000001c',
   iban: 'NL91ABNA0417164300',
   bic: 'ABNANL2A',
   currency: 'USD',

@@ -42,6 +42,7 @@ export interface BulkTransferRequest {
 /** What the rules need to know of an account of this server; none of it ever changes. */
 export interface AccountFacts {
   readonly id: string;
+  readonly organizationId: string;
   readonly iban: string;
   readonly bic: string;
   readonly currency: string;

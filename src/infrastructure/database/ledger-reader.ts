@@ -1,6 +1,7 @@
 import { type FilterQuery, raw } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
+import { stringify } from 'uuid';
 import type {
   AccountHead,
   EntryTotals,
@@ -8,6 +9,7 @@ import type {
   SequenceRange,
   TransferFilter,
 } from '../../application/ports.js';
+import type { AccountFacts } from '../../domain/bulk-transfer.js';
 import type { OrganizationScope } from '../../domain/caller.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { idempotencyKeyProblems } from '../../domain/idempotency.js';
@@ -24,9 +26,6 @@ const IBANS_MAX = 5_000;
 
 /** Accounts in one read: they are made in one turn of the event loop. */
 const ACCOUNTS_MAX = 1_000;
-
-/** So few that the ORM's own conditions cost nothing to speak of. */
-const FEW_IBANS_MAX = 50;
 
 /** After every text that starts with a prefix, by code point, as both databases compare. */
 const LAST_CHARACTER = '\u{10FFFF}';
@@ -57,6 +56,15 @@ interface HeadRow {
   readonly head: number | string;
 }
 
+interface AccountFactsRow {
+  readonly id: Uint8Array;
+  readonly organization_id: Uint8Array;
+  readonly organization_name: string;
+  readonly iban: string;
+  readonly bic: string;
+  readonly currency: string;
+}
+
 interface IdempotencyKeyOfAccount {
   readonly accountId: string;
   readonly idempotencyKey: string;
@@ -64,8 +72,12 @@ interface IdempotencyKeyOfAccount {
 
 /** Reads what is committed, each time afresh: nothing read is kept, or could be written back. */
 export class MikroOrmLedgerReader implements LedgerReader {
-  readonly #accountsByIban = new DataLoader(
-    (lists: readonly (readonly string[])[]) => this.#readAccountsByIban(lists),
+  readonly #accountByIban = new DataLoader(
+    (ibans: readonly string[]) => this.#readAccountsByIban(ibans),
+    ACROSS_REQUESTS,
+  );
+  readonly #accountFactsByIban = new DataLoader(
+    (lists: readonly (readonly string[])[]) => this.#readAccountFactsByIban(lists),
     ACROSS_REQUESTS,
   );
   readonly #headsAfter = new DataLoader(
@@ -105,11 +117,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   async accountByIban(iban: string): Promise<Account | null> {
-    return (await this.#accountsByIban.load([iban])).get(iban) ?? null;
+    return hasIbanShape(iban) ? this.#accountByIban.load(iban) : null;
   }
 
-  accountsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, Account>> {
-    return this.#accountsByIban.load(ibans);
+  accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>> {
+    return this.#accountFactsByIban.load(ibans);
   }
 
   accountOfOrganization(organizationId: string): Promise<Account | null> {
@@ -121,40 +133,34 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#bulkTransfersByKey.load({ accountId, idempotencyKey });
   }
 
-  /** The same answer for everyone who asked: all accounts that any of them named. */
-  async #readAccountsByIban(
-    lists: readonly (readonly string[])[],
-  ): Promise<ReadonlyMap<string, Account>[]> {
-    const possible = [...new Set(lists.flat())].filter(hasIbanShape);
-    const isFew = possible.length <= FEW_IBANS_MAX;
-    const ibans = isFew ? possible : await this.#ibansHere(possible);
-    const found = new Map<string, Account>();
-    for (let start = 0; start < ibans.length; start += ACCOUNTS_MAX) {
-      const accounts = await this.#em.find(Account, {
-        iban: { $in: ibans.slice(start, start + ACCOUNTS_MAX) },
-        ...this.#seenAccounts,
-      });
-      for (const account of accounts) found.set(account.iban, account);
-    }
-    return lists.map(() => found);
+  async #readAccountsByIban(ibans: readonly string[]): Promise<(Account | null)[]> {
+    const where = { iban: { $in: [...ibans] }, ...this.#seenAccounts };
+    const found = await this.#em.find(Account, where);
+    const byIban = new Map(found.map((account) => [account.iban, account]));
+    return ibans.map((iban) => byIban.get(iban) ?? null);
   }
 
   /**
-   * Which of many IBANs, most of them of other banks, are of accounts here. In plain SQL, for an
-   * ORM's conditions cost a microsecond each.
-   * @param ibans have the shape of one, so that nothing in them needs escaping
+   * The same answer for everyone who asked: all accounts that any of them named. Most IBANs are of other
+   * banks. In plain SQL, for every bulk begins with it: an ORM's conditions cost a microsecond each, and
+   * an entity more than the whole row. What has the shape of an IBAN or an id needs no escaping.
    */
-  async #ibansHere(ibans: readonly string[]): Promise<string[]> {
-    const here: string[] = [];
+  async #readAccountFactsByIban(
+    lists: readonly (readonly string[])[],
+  ): Promise<ReadonlyMap<string, AccountFacts>[]> {
+    const ibans = [...new Set(lists.flat())].filter(hasIbanShape);
+    const ids = this.#seenAccounts.organizationId?.$in.map(hexOf);
+    const ofSeen = ids ? `and organization_id in (${['null', ...ids].join(',')})` : '';
+    const found = new Map<string, AccountFacts>();
     for (let start = 0; start < ibans.length; start += IBANS_MAX) {
       const some = ibans.slice(start, start + IBANS_MAX);
-      const list = some.map((iban) => `'${iban}'`).join(',');
-      const rows: { iban: string }[] = await this.#em
-        .getConnection()
-        .execute(`select iban from account where iban in (${list})`);
-      for (const { iban } of rows) here.push(iban);
+      const rows: AccountFactsRow[] = await this.#em.getConnection().execute(
+        `select id, organization_id, organization_name, iban, bic, currency from account
+          where iban in (${some.map((iban) => `'${iban}'`).join(',')}) ${ofSeen}`,
+      );
+      for (const row of rows) found.set(row.iban, accountFactsOf(row));
     }
-    return here;
+    return lists.map(() => found);
   }
 
   async #readBulkTransfersByKey(
@@ -175,11 +181,12 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   async accountsById(ids: readonly string[]): Promise<(Account | null)[]> {
-    if (ids.length === 0) return [];
-    return inOrderOf(
-      ids,
-      await this.#em.find(Account, { id: { $in: [...ids] }, ...this.#seenAccounts }),
-    );
+    const found: Account[] = [];
+    for (let start = 0; start < ids.length; start += ACCOUNTS_MAX) {
+      const some = ids.slice(start, start + ACCOUNTS_MAX);
+      found.push(...(await this.#em.find(Account, { id: { $in: some }, ...this.#seenAccounts })));
+    }
+    return inOrderOf(ids, found);
   }
 
   async bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]> {
@@ -293,7 +300,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
   async #readHeadsAfter(places: readonly LedgerPlaces[]): Promise<AccountHead[][]> {
     const ofAny = places.map(
       ({ accountId, sequences }) =>
-        `own.account_id = x'${accountId.replaceAll('-', '')}' and own.sequence in (${sequences.join(',')})`,
+        `own.account_id = ${hexOf(accountId)} and own.sequence in (${sequences.join(',')})`,
     );
     const rows: HeadRow[] = await this.#em.getConnection().execute(
       `select hex(own.account_id) as owner, account.iban,
@@ -373,6 +380,23 @@ export class MikroOrmLedgerReader implements LedgerReader {
     }
     return { $and: conditions };
   }
+}
+
+/** An id as SQL has it. */
+function hexOf(id: string): string {
+  return `x'${id.replaceAll('-', '')}'`;
+}
+
+function accountFactsOf(row: AccountFactsRow): AccountFacts {
+  const { iban, bic, currency } = row;
+  return {
+    id: stringify(row.id),
+    organizationId: stringify(row.organization_id),
+    organizationName: row.organization_name,
+    iban,
+    bic,
+    currency,
+  };
 }
 
 /** Times are kept to the millisecond. */

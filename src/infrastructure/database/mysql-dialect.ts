@@ -36,7 +36,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
     charset: 'utf8mb4',
     collate: 'utf8mb4_bin',
     pool: { max: databasePoolMax },
-    // For appended rows. What a client sent is escaped by the driver, or is an IBAN by its shape.
+    // For appended rows. What a client sent is escaped by the driver, or is an IBAN or an id by its shape.
     multipleStatements: true,
     ensureDatabase: false,
     onCreateConnection: (connection) => prepareSession(connection as DatabaseConnection, settings),

@@ -24,7 +24,7 @@ import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
 import { type Database, openDatabase } from './infrastructure/database/dialect.js';
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
-import { Outbox } from './infrastructure/database/outbox.js';
+import { Outbox, type Publisher } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
@@ -80,10 +80,11 @@ const STATEMENT_MARGIN_MS = 500;
 export function composeApplication(
   config: Config,
   database: Database,
+  publisher: Publisher,
   onCommit?: (heads: readonly AccountHead[]) => void,
 ): Application {
   const reader = new MikroOrmLedgerReader(database.orm);
-  const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, onCommit);
+  const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, publisher, onCommit);
   const { ibanCheck, bulkTransfersMax: transfersMax } = config;
   const rules = { ibanCheck, transfersMax };
   return {
@@ -117,11 +118,10 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => relay.stop());
     const feeds = new Hub(new MikroOrmLedgerReader(database.orm), broker, logger);
     stops.push(() => feeds.close());
-    const application = composeApplication(config, database, (heads) => {
-      relay.wake();
+    const application = composeApplication(config, database, relay, (heads) => {
       for (const head of heads) feeds.hear(head);
     });
-    await seedDemoCompanies(config, database, logger);
+    await seedDemoCompanies(config, database, relay, logger);
     const apiKeys = new MikroOrmApiKeys(database.orm);
     const audit = new MikroOrmAuditLog(database, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
@@ -181,10 +181,13 @@ function composeRelay(
 async function seedDemoCompanies(
   config: Config,
   database: Database,
+  publisher: Publisher,
   logger: Logger,
 ): Promise<void> {
   if (!config.seedDemo) return;
-  const opened = await seedDemo(composeApplication(demoConfig(config), database).openAccount);
+  const opened = await seedDemo(
+    composeApplication(demoConfig(config), database, publisher).openAccount,
+  );
   if (opened > 0) logger.info({ accounts: opened }, 'Demo companies created');
 }
 

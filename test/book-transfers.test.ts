@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { recordCredit } from '../src/application/credit-account.js';
 import { MINOR_UNITS_MAX } from '../src/domain/money.js';
 import { Account } from '../src/entities/account.entity.js';
+import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from './setup/builders.js';
 import { startServer, type TestServer } from './setup/server.js';
@@ -97,7 +98,7 @@ test('a credit that a balance could not hold exactly is refused, by the dry run 
 
 /** Credits an account until one more minor unit is all that it can hold. */
 async function fill(database: TestServer['database'], iban: string): Promise<void> {
-  const unitOfWork = new MikroOrmUnitOfWork(database, 5_000);
+  const unitOfWork = new MikroOrmUnitOfWork(database, 5_000, NO_PUBLISHER);
   const account = await database.orm.em.fork().findOneOrFail(Account, { iban });
   await unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) =>
     recordCredit(

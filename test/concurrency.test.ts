@@ -3,6 +3,7 @@ import { createConnection } from 'mysql2/promise';
 import { expect, test, vi } from 'vitest';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../src/entities/outbox-message.entity.js';
+import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, transfersOf } from './setup/builders.js';
 import { startServer } from './setup/server.js';
@@ -79,7 +80,7 @@ test('credits and debits at once add up', async () => {
 test('what is rolled back is seen by nobody', async () => {
   const { client, database } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
-  const unitOfWork = new MikroOrmUnitOfWork(database, 5_000);
+  const unitOfWork = new MikroOrmUnitOfWork(database, 5_000, NO_PUBLISHER);
 
   const attempt = unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) => {
     const debtor = ledger.account(account.id);

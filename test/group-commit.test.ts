@@ -10,6 +10,7 @@ import { newId } from '../src/domain/id.js';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
+import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from './setup/builders.js';
 import { startServer, type TestServer, untilPublished } from './setup/server.js';
@@ -54,7 +55,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** Runs steps on a server's database, at once or one by one, in the order in which units of work came. */
 function useCasesOf({ database }: TestServer) {
-  const unitOfWork = new MikroOrmUnitOfWork(database, 30_000);
+  const unitOfWork = new MikroOrmUnitOfWork(database, 30_000, NO_PUBLISHER);
   const order: object[] = [];
   const reader = new MikroOrmLedgerReader(database.orm);
   const noting = (step: object): UnitOfWork => ({
@@ -151,7 +152,7 @@ test('a member that the database refuses fails alone', async () => {
   await untilPublished(server);
   const { client, database } = server;
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
-  const unitOfWork = new MikroOrmUnitOfWork(database, 30_000);
+  const unitOfWork = new MikroOrmUnitOfWork(database, 30_000, NO_PUBLISHER);
   /** Credits a cent, and records it under its number, or under another. */
   const credit = (number?: bigint) =>
     unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) => {

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
-import { startServer, startServerOn } from './setup/server.js';
+import { startServer, startServerOn, untilPublished } from './setup/server.js';
 import { createMigratedDatabase } from './setup/test-database.js';
 
 test('both media types of GraphQL over HTTP are spoken', async () => {
@@ -243,6 +243,8 @@ test('a server without its database is not healthy', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const { url, http, database: opened } = await startServerOn(database);
+  // What is under way would connect again.
+  await untilPublished({ database: opened });
   await opened.close();
 
   const response = await fetch(`${url}/healthz`);

@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
+import { makeCreditAccount } from '../src/application/credit-account.js';
+import { PROGRAM } from '../src/domain/caller.js';
+import { DUE_AT_ONCE, OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
-import { Outbox } from '../src/infrastructure/database/outbox.js';
-import type { Broker } from '../src/infrastructure/messaging/broker.js';
+import { Outbox, type Publisher } from '../src/infrastructure/database/outbox.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
+import type { Broker, Publication } from '../src/infrastructure/messaging/broker.js';
+import type { CloudEvent } from '../src/infrastructure/messaging/events.js';
 import { Relay } from '../src/infrastructure/messaging/relay.js';
 import { makeLogger } from '../src/infrastructure/observability/logger.js';
-import { aBulk, aTransfer, transfersOf } from './setup/builders.js';
-import { startServer, untilPublished } from './setup/server.js';
+import { ACME, aBulk, aTransfer, transfersOf } from './setup/builders.js';
+import { startServer, type TestServer, untilPublished } from './setup/server.js';
 
 const OUTBOX = `{ outbox {
   due oldestDueSince parked
@@ -55,6 +60,8 @@ test('a message that can never be published is parked after its attempts, and op
     parked_at = null, published_at = created_at where id = x'${id}'`);
 });
 
+const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
+
 /** Its own relay takes nothing: there is no broker at that port. */
 const startWithoutBroker = () => startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
 
@@ -64,7 +71,7 @@ test('two relays that claim at once never take the same message', async () => {
   const outbox = new Outbox(server.database.orm);
 
   const claims = await Promise.all(
-    Array.from({ length: 8 }, () => outbox.claim(new Date(), 10, 60_000)),
+    Array.from({ length: 8 }, () => outbox.claim(new Date(), 10, inSeconds(60))),
   );
 
   const ids = claims.flat().map(({ id }) => id);
@@ -81,10 +88,10 @@ test('what a clock that was ahead has written does not wait for the others to ca
   expect(bulkTransfer.transferCount).toBe(1);
 
   // As it was posted, and as a relay with the same clock leaves it behind.
-  expect(await outbox.claim(new Date(), 100, 1_000)).toHaveLength(4);
-  expect(await outbox.claim(new Date(), 100, 1_000)).toHaveLength(0);
+  expect(await outbox.claim(new Date(), 100, inSeconds(1))).toHaveLength(4);
+  expect(await outbox.claim(new Date(), 100, inSeconds(1))).toHaveLength(0);
   await server.database.orm.em.fork().execute('update outbox_message set due_at = ?', [tomorrow]);
-  expect(await outbox.claim(new Date(), 100, 1_000)).toHaveLength(4);
+  expect(await outbox.claim(new Date(), 100, inSeconds(1))).toHaveLength(4);
 });
 
 test('published messages are deleted once they are old enough, and no others', async () => {
@@ -108,14 +115,7 @@ test('an outage of the broker is no failure of a message; a refusal is', async (
     return Number(row?.attempts);
   };
   const runOnce = async (broker: Broker) => {
-    const relay = new Relay({
-      outbox: new Outbox(server.database.orm),
-      reader: new MikroOrmLedgerReader(server.database.orm),
-      broker,
-      clock: () => new Date(),
-      logger: makeLogger('silent'),
-      retentionMs: 86_400_000,
-    });
+    const relay = relayOf(server, broker);
     relay.start();
     await expect.poll(() => broker.isReady).toBe(false);
     await relay.stop();
@@ -128,6 +128,177 @@ test('an outage of the broker is no failure of a message; a refusal is', async (
   expect(await attempts()).toBe(3);
   const { outbox } = await server.client.data(OUTBOX);
   expect(outbox).toMatchObject({ due: 3, parked: 0 });
+});
+
+/** A relay of its own on a server's database. */
+const relayOf = ({ database }: TestServer, broker: Broker) =>
+  new Relay({
+    outbox: new Outbox(database.orm),
+    reader: new MikroOrmLedgerReader(database.orm),
+    broker,
+    clock: () => new Date(),
+    logger: makeLogger('silent'),
+    retentionMs: 86_400_000,
+  });
+
+/** Credits a cent, by a unit of work whose messages the publisher gets. */
+const creditingFor = ({ database }: TestServer, publisher: Publisher) => {
+  const credit = makeCreditAccount({
+    reader: new MikroOrmLedgerReader(database.orm),
+    unitOfWork: new MikroOrmUnitOfWork(database, 30_000, publisher),
+    clock: () => new Date(),
+  });
+  return () => credit({ iban: ACME, amount: '0.01', description: '' }, PROGRAM);
+};
+
+/** Publishes what it is let to, and notes the events. */
+class NotingBroker implements Broker {
+  isReady = true;
+  publications = 0;
+  readonly events: CloudEvent[] = [];
+  readonly #gate = Promise.withResolvers<void>();
+
+  open(): void {
+    this.#gate.resolve();
+  }
+
+  /** Numbers of the ledger entries of an account that were told of. */
+  sequencesOf(iban: string): unknown[] {
+    return this.events
+      .filter(({ data }) => data.accountIban === iban)
+      .map(({ data }) => data.sequence);
+  }
+
+  async publish({ events }: Publication): Promise<void> {
+    this.publications += 1;
+    await this.#gate.promise;
+    for await (const { event } of events()) this.events.push(event);
+  }
+
+  onEvent(): void {}
+  onReady(): void {}
+  async close(): Promise<void> {}
+}
+
+/** Once a relay has claimed all that was there: from then on what is committed is handed over to it. */
+const caughtUp = (relay: Relay) =>
+  expect
+    .poll(() => {
+      const reservation = relay.reserve(1);
+      reservation.cancel();
+      return reservation.dueAt;
+    })
+    .not.toEqual(DUE_AT_ONCE);
+
+/** A relay that has claimed all there was, and credits that are committed for it. */
+async function startRelay() {
+  const server = await startWithoutBroker();
+  const broker = new NotingBroker();
+  const relay = relayOf(server, broker);
+  relay.start();
+  await caughtUp(relay);
+  // The demo companies' three opening balances are under way.
+  expect(broker.publications).toBe(3);
+  return { server, broker, relay, credit: creditingFor(server, relay) };
+}
+
+test('what a process commits is its own to publish, until a lease ends that it does not renew', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  const outbox = new Outbox(server.database.orm);
+
+  const { entry } = await credit();
+
+  expect(await outbox.claim(inSeconds(10), 100, inSeconds(11))).toEqual([]);
+  const dueAt = async () => {
+    const message = { accountId: entry.accountId, sequence: entry.sequence };
+    return (await server.database.orm.em.fork().findOneOrFail(OutboxMessage, message)).dueAt;
+  };
+  const leased = await dueAt();
+  await expect.poll(async () => Number(await dueAt()) > Number(leased)).toBe(true);
+  const sequences = (await outbox.claim(inSeconds(20), 100, inSeconds(21))).map(
+    ({ sequence }) => sequence,
+  );
+  expect(sequences).toContain(entry.sequence);
+  broker.open();
+  await untilPublished(server);
+  await relay.stop();
+});
+
+test('what was left in the outbox is not overtaken by what is committed after it', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  broker.open();
+  broker.isReady = false;
+  await credit();
+  broker.isReady = true;
+
+  for (let number = 0; number < 5; number += 1) await credit();
+  await untilPublished(server);
+
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5', '6', '7']);
+  await relay.stop();
+});
+
+test('nor is what a commit left whose outcome nobody knows', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  broker.open();
+  const losing: Publisher = {
+    reserve: (messageCount) => {
+      loseNextCommit(server.database);
+      return relay.reserve(messageCount);
+    },
+  };
+
+  await expect(creditingFor(server, losing)()).rejects.toThrow('The connection is lost');
+  for (let number = 0; number < 3; number += 1) await credit();
+  await untilPublished(server);
+
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5']);
+  await relay.stop();
+});
+
+/** The next transaction is committed, and whoever commits it does not hear of it. */
+function loseNextCommit({ orm }: TestServer['database']): void {
+  const connection = orm.em.getConnection();
+  const commit = connection.commit.bind(connection);
+  connection.commit = async (...args) => {
+    connection.commit = commit;
+    await commit(...args);
+    throw new Error('The connection is lost');
+  };
+}
+
+test('what is committed while its account has something under way is published together', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+
+  for (let number = 0; number < 10; number += 1) await credit();
+  broker.open();
+  await untilPublished(server);
+
+  expect(broker.publications).toBe(4);
+  expect(broker.sequencesOf(ACME)).toHaveLength(11);
+  await relay.stop();
+});
+
+test('a commit that fails takes no room of those that come after it', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  const em = () => server.database.orm.em.fork();
+  const isHandedOver = (count: number) => {
+    const reservation = relay.reserve(count);
+    reservation.cancel();
+    return reservation.dueAt > DUE_AT_ONCE;
+  };
+  expect(isHandedOver(510)).toBe(false);
+  await expect.poll(() => isHandedOver(509)).toBe(true);
+  // So that the next entry's number is taken.
+  await em().execute(`update account set sequence = 0 where iban = '${ACME}'`);
+
+  await caughtUp(relay);
+  await expect(credit()).rejects.toThrow();
+
+  await em().execute(`update account set sequence = 1 where iban = '${ACME}'`);
+  await expect.poll(() => isHandedOver(509)).toBe(true);
+  broker.open();
+  await relay.stop();
 });
 
 /** One that publishes nothing, and is not ready once it was asked to for all three demo accounts. */
@@ -150,3 +321,15 @@ function brokerThat(reason: string, { isReady = true, isReadyWhenPublishing = fa
     close: async () => {},
   };
 }
+
+test('the oldest message that waits is told by its age, whatever leases and retries it has', async () => {
+  const server = await startWithoutBroker();
+  const outbox = new Outbox(server.database.orm);
+  await server.client.perform(aBulk([aTransfer()]));
+  const { oldestDueSince } = await outbox.counts();
+
+  const [oldest] = await outbox.claim(new Date(), 1, inSeconds(60));
+
+  expect(oldest?.sequence).toBe(1n);
+  expect((await outbox.counts()).oldestDueSince).toEqual(oldestDueSince);
+});

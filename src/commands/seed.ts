@@ -13,6 +13,7 @@ import type { CreditTransferRequest } from '../domain/bulk-transfer.js';
 import { PROGRAM } from '../domain/caller.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
 import { requireMigrated } from '../infrastructure/database/migrations.js';
+import { NO_PUBLISHER } from '../infrastructure/database/outbox.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { runProgram } from '../program.js';
 
@@ -111,9 +112,11 @@ await runProgram(async () => {
   const database = await openDatabase(config);
   try {
     await requireMigrated(database);
-    const opened = await seedDemo(composeApplication(demoConfig(config), database).openAccount);
+    const opened = await seedDemo(
+      composeApplication(demoConfig(config), database, NO_PUBLISHER).openAccount,
+    );
     console.log(`demo companies: ${opened} created`);
-    const application = composeApplication(config, database);
+    const application = composeApplication(config, database, NO_PUBLISHER);
     const needed = transfers > 0 ? Math.max(accounts, 1) : accounts;
     if (needed > 0) {
       const ibans = await openAccounts(application, needed);

@@ -2,16 +2,12 @@
  * The ledger inside a group of units of work: each is judged in its turn, in memory, on the balances
  * that those before it left. One that is refused leaves no trace, for it works on copies.
  */
-import type {
-  AccountHead,
-  LedgerRecords,
-  LockedLedger,
-  LockRequest,
-} from '../../application/ports.js';
+import type { LedgerRecords, LockedLedger, LockRequest } from '../../application/ports.js';
 import { Account } from '../../entities/account.entity.js';
 import type { AuditEntry } from '../../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import type { CommittedMessage } from './outbox.js';
 
 /** What a unit of work came to: its result, or what it threw. */
 export type Outcome =
@@ -66,14 +62,19 @@ export class GroupLedger {
     }
   }
 
-  /** The accounts that were opened or posted to, as they are now. */
-  get heads(): AccountHead[] {
-    const entries = this.records.flatMap(({ entries }) => entries);
-    const posted = new Set(entries.map(({ accountId }) => accountId));
-    const changed = [...this.accounts.values()].filter(({ id }) => posted.has(id));
-    return [...this.openings.map(({ account }) => account), ...changed].map(
-      ({ iban, sequence }) => ({ iban, sequence }),
-    );
+  /** Whether its members came to nothing that is to be written. */
+  get isEmpty(): boolean {
+    return this.records.length === 0 && this.openings.length === 0;
+  }
+
+  /** What the members have to tell, in their order. */
+  get messages(): CommittedMessage[] {
+    const opened = new Map(this.openings.map(({ account }) => [account.id, account]));
+    const ibanOf = (id: string) => (opened.get(id) ?? this.account(id)).iban;
+    return this.records.map(({ message, entries }) => ({
+      message,
+      heads: entries.map(({ accountId, sequence }) => ({ iban: ibanOf(accountId), sequence })),
+    }));
   }
 
   account(id: string): Account {
@@ -91,7 +92,9 @@ export class GroupLedger {
   }
 
   #take({ records, openings, copies }: MemberLedger): void {
-    for (const copy of copies.values()) Object.assign(this.account(copy.id), copy);
+    for (const { id, balanceMinor, sequence, updatedAt } of copies.values()) {
+      Object.assign(this.account(id), { balanceMinor, sequence, updatedAt });
+    }
     this.openings.push(...openings);
     this.records.push(...records);
     for (const { bulkTransfer, entries } of records) {

@@ -4,13 +4,14 @@
  *
  * A message that is due has dueAt set. Claiming it moves dueAt to the end of a lease, so that no other
  * relay takes it meanwhile, and it is due again by itself where the relay dies. Relays that claim at
- * once skip what another is claiming: no two ever wait for each other.
+ * once skip what another is claiming: no two ever wait for each other. Mostly nothing is to be claimed:
+ * the process that commits a message publishes it, and holds its lease from the commit on.
  */
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
-import type { OutboxCounts, OutboxDesk } from '../../application/ports.js';
+import type { AccountHead, OutboxCounts, OutboxDesk } from '../../application/ports.js';
 import type { Origin } from '../../domain/caller.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import {
@@ -53,7 +54,59 @@ export interface Parking extends Failure {
 export type ClaimedMessage = Pick<
   OutboxMessage,
   'id' | 'type' | 'accountId' | 'sequence' | 'attempts' | 'traceparent'
-> & { lease: Date };
+> & {
+  lease: Date;
+  /** How far the accounts have come that it is about, where that is known. */
+  readonly heads?: readonly AccountHead[];
+};
+
+/** A message of a commit, and how far the accounts have come that it is about. */
+export interface CommittedMessage {
+  readonly message: OutboxMessage;
+  readonly heads: readonly AccountHead[];
+}
+
+/**
+ * Somebody who publishes messages as they are committed. What is leased to it from its first moment
+ * needs no claim; should it die, the lease ends like any other.
+ */
+export interface Publisher {
+  /**
+   * To be called just before rows with messages are written; ended by one call of take, cancel or doubt.
+   * A lease that ends before its commit only has others publish its messages, too.
+   */
+  reserve(messageCount: number): Reservation;
+}
+
+export interface Reservation {
+  /** Of the messages: the end of their lease; or at once, where whoever comes first shall claim them. */
+  readonly dueAt: Date;
+  /** They are committed. Never throws. */
+  take(messages: readonly CommittedMessage[]): void;
+  /** They are not. */
+  cancel(): void;
+  /**
+   * Nobody knows whether they are: those that are become due at once. To be awaited before anything else
+   * of their accounts is committed. Never rejects; where the database does not answer, their lease ends
+   * by itself.
+   */
+  doubt(messages: readonly CommittedMessage[]): Promise<void>;
+}
+
+/** Leaves every message to whoever claims it. */
+export const NO_PUBLISHER: Publisher = {
+  reserve: () => ({
+    dueAt: DUE_AT_ONCE,
+    take: () => {},
+    cancel: () => {},
+    doubt: async () => {},
+  }),
+};
+
+/** The last of each account. */
+export function lastHeads(heads: readonly AccountHead[]): AccountHead[] {
+  return [...new Map(heads.map((head) => [head.iban, head])).values()];
+}
 
 /** As the driver gives it. */
 interface DueRow {
@@ -78,12 +131,12 @@ export class Outbox implements OutboxDesk {
   }
 
   /**
-   * Takes messages that are due, oldest first.
-   * @param leaseMs how long they are the caller's
+   * Takes messages that are due, the longest due first.
+   * @returns in the order of their accounts' sequences
+   * @param lease until when they are the caller's
    */
-  async claim(now: Date, messagesMax: number, leaseMs: number): Promise<ClaimedMessage[]> {
+  async claim(now: Date, messagesMax: number, lease: Date): Promise<ClaimedMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
-    const lease = new Date(now.getTime() + leaseMs);
     return this.#em.transactional(async (em) => {
       // As plain rows: a unit of work would look for changes in each.
       const rows: DueRow[] = await em
@@ -94,7 +147,7 @@ export class Outbox implements OutboxDesk {
         .limit(messagesMax)
         .setLockMode(LockMode.PESSIMISTIC_PARTIAL_WRITE)
         .execute('all', false);
-      const messages = rows.map((row) => claimed(row, lease));
+      const messages = rows.map((row) => claimed(row, lease)).sort(bySequence);
       const ids = messages.map(({ id }) => id);
       if (ids.length > 0) {
         await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, { dueAt: lease });
@@ -182,7 +235,8 @@ export class Outbox implements OutboxDesk {
       this.#em.find(
         OutboxMessage,
         { dueAt: { $ne: null } },
-        { orderBy: { dueAt: 'asc', id: 'asc' }, limit: 1 },
+        // By age: leases and retries move dueAt.
+        { orderBy: { id: 'asc' }, limit: 1 },
       ),
     ]);
     return { due, parked, oldestDueSince: oldest[0]?.createdAt };
@@ -200,6 +254,11 @@ function claimed(row: DueRow, lease: Date): ClaimedMessage {
     traceparent,
     lease,
   };
+}
+
+/** Those of each account in their order, whatever became of them before. */
+function bySequence(one: ClaimedMessage, other: ClaimedMessage): number {
+  return Number(one.sequence - other.sequence);
 }
 
 function latestDueAt(now: Date): Date {

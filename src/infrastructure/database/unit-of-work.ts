@@ -11,7 +11,8 @@
  *    are set aside, and wait for their lock in a transaction of their own. So a busy account holds up
  *    no other.
  * 4. Each is judged in its turn on the balance that the one before left: see GroupLedger.
- * 5. The rows of all go out in few statements, one commit makes them durable, and each gets its answer.
+ * 5. The rows of all go out in few statements, one commit makes them durable, each gets its answer, and
+ *    the publisher gets the messages.
  *
  * The outcome is that of one at a time in the same order. Where the database gave way to another
  * transaction, the group is run again; where it refused what the group wrote, each member is tried
@@ -44,6 +45,7 @@ import {
   type Outcome,
 } from './group-ledger.js';
 import { LedgerTables } from './ledger-tables.js';
+import { type CommittedMessage, lastHeads, type Publisher, type Reservation } from './outbox.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
 /** How often work is run in all before a client hears of contention. */
@@ -68,7 +70,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   constructor(
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
-    /** Hears which accounts have something new, and that the outbox has. Never throws. */
+    private readonly publisher: Publisher,
+    /** Hears which accounts have something new. Never throws. */
     private readonly onCommit: (heads: readonly AccountHead[]) => void = () => {},
   ) {
     this.#lockTurns = new Semaphore(database.lockWaitersMax);
@@ -174,12 +177,15 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       }
       const cause = error instanceof SharedFailure ? error.cause : error;
       for (const member of group) member.settle({ error: cause });
+      if (error instanceof CommitInDoubt) await error.reservation.doubt(error.messages);
       return [];
     }
     // What is committed stands, whatever those who hear of it do.
     for (const [member, outcome] of committed.outcomes) member.settle(outcome);
-    if (committed.heads.length > 0) this.onCommit(committed.heads);
-    return committed.setAside;
+    const { messages, reservation, setAside } = committed;
+    reservation?.take(messages);
+    this.onCommit(lastHeads(messages.flatMap(({ heads }) => heads)));
+    return setAside;
   }
 
   /** So that none fails for another's sake. */
@@ -221,8 +227,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
 
   /**
    * One transaction.
-   * @throws SharedFailure where it never began, or it is unknown whether it was committed; anything else
-   *   was rolled back
+   * @throws SharedFailure where it never began; CommitInDoubt where it is unknown whether it was committed;
+   *   anything else was rolled back
    */
   async #commitTogether(
     group: readonly PendingMember[],
@@ -231,6 +237,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     const em = this.database.orm.em.fork();
     await this.#begin(em);
     let committed: Committed;
+    let reservation: Reservation | undefined;
     try {
       const accounts = await lockAccounts(em, accountsOf(group), whenLocked);
       const { isLocked = [], isSetAside = [] } = Object.groupBy(group, ({ request }) =>
@@ -238,15 +245,19 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       );
       const ledger = new GroupLedger(accounts, await readEarlier(em, isLocked));
       const outcomes = isLocked.map((member) => [member, ledger.judge(member)] as const);
-      committed = { outcomes, setAside: isSetAside, heads: ledger.heads };
-      if (committed.heads.length === 0) {
+      const { messages } = ledger;
+      if (ledger.isEmpty) {
         await em.rollback();
-        return committed;
+        return { outcomes, setAside: isSetAside, messages };
       }
+      reservation = this.publisher.reserve(messages.length);
+      for (const { message } of messages) message.dueAt = reservation.dueAt;
       await openAccounts(em, ledger.openings);
       await em.flush();
       await this.#tables.append(em, ledger);
+      committed = { outcomes, setAside: isSetAside, messages, reservation };
     } catch (error) {
+      reservation?.cancel();
       await rollBack(em);
       throw error;
     }
@@ -254,8 +265,11 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       await em.commit();
     } catch (error) {
       await rollBack(em);
-      if (this.database.isContention(error)) throw error;
-      throw new SharedFailure('The commit failed', { cause: error });
+      if (!this.database.isContention(error)) {
+        throw new CommitInDoubt(reservation, committed.messages, { cause: error });
+      }
+      reservation.cancel();
+      throw error;
     }
     return committed;
   }
@@ -266,12 +280,23 @@ interface Committed {
   readonly outcomes: readonly (readonly [PendingMember, Outcome])[];
   /** Those whose accounts another has locked: nothing was done for them. */
   readonly setAside: readonly PendingMember[];
-  /** The accounts that were opened or posted to. */
-  readonly heads: readonly AccountHead[];
+  readonly messages: readonly CommittedMessage[];
+  /** Of the messages, where anything was written. */
+  readonly reservation?: Reservation;
 }
 
 /** What failed is the whole group's: there was no connection, or whether it was committed is unknown. */
 class SharedFailure extends Error {}
+
+class CommitInDoubt extends SharedFailure {
+  constructor(
+    readonly reservation: Reservation,
+    readonly messages: readonly CommittedMessage[],
+    options: ErrorOptions,
+  ) {
+    super('The commit failed', options);
+  }
+}
 
 /** Never in place of the error that led to it: a connection that is gone has rolled back by itself. */
 async function rollBack(em: EntityManager): Promise<void> {

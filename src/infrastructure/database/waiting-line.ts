@@ -2,7 +2,7 @@ import { DomainError } from '../../domain/errors.js';
 import type { GroupMember, Outcome } from './group-ledger.js';
 
 /** What one commit may carry: locks are held for some tens of milliseconds at most. */
-const GROUP_MEMBERS_MAX = 256;
+export const GROUP_MEMBERS_MAX = 256;
 const GROUP_ROWS_MAX = 10_000;
 
 /** What may wait: some 100 MB of rows at most. */

@@ -8,6 +8,7 @@ import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
+import { type ClaimedMessage, lastHeads } from '../database/outbox.js';
 import type { EventMessage } from './broker.js';
 import { accountCredited, bulkTransferPerformed, transferPerformed } from './events.js';
 
@@ -51,9 +52,11 @@ export async function* eventsOf(
  * @throws Error where they tell of what is not in the ledger
  */
 export async function headsOf(
-  messages: readonly Told[],
+  messages: readonly ClaimedMessage[],
   reader: LedgerReader,
-): Promise<AccountHead[]> {
+): Promise<readonly AccountHead[]> {
+  const known = messages.map(({ heads }) => heads);
+  if (known.every((heads) => heads !== undefined)) return lastHeads(known.flat());
   const sequences = messages.map(({ sequence }) => sequence);
   const heads = await reader.headsAfter(messages[0]?.accountId ?? '', sequences);
   if (heads.length === 0) throw new Error('The ledger entry does not exist');

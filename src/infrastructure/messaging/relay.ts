@@ -1,26 +1,40 @@
 /**
  * Publishes the outbox: claim, publish, mark. Every committed message is published at least once:
  * a relay that dies between publishing and marking leaves a message that is due again when its lease
- * ends, and its events have the same ids as before. Woken by commits of this process; those of others
- * that died are found by a poll.
+ * ends, and its events have the same ids as before.
  *
- * Up to 200 messages are under way at once. Those of one account go out in order, one group after the
- * other; accounts do not wait for each other, so that a large bulk holds up its own account alone.
+ * What this process commits it need not claim: it is leased to the relay by the commit itself, and
+ * handed over after it. Claiming is for what is left: where the broker was away, too much was under way,
+ * it is unknown whether a commit was done, or another relay died. This process wakes its relay for what it
+ * leaves or gives back; what others left is found by a poll. As long as something of its own is left,
+ * what comes after it is claimed as well, so as not to overtake it. Between servers there is no such order,
+ * nor after a failure to publish or to claim.
+ *
+ * Messages of one account go out in order: all that wait while some are published are the next to be.
+ * Accounts do not wait for each other, so that a large bulk holds up its own account alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, LedgerReader } from '../../application/ports.js';
+import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
 import { backoffMs } from '../backoff.js';
-import type { ClaimedMessage, Outbox } from '../database/outbox.js';
+import type { ClaimedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
+import { GROUP_MEMBERS_MAX } from '../database/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
 import { eventsOf, headsOf } from './outbox-events.js';
 
-/** Messages that are claimed and not done with. */
-const UNDER_WAY_MAX = 200;
+/** Messages that are ours and not done with: those of two full groups of units of work find room. */
+const UNDER_WAY_MAX = 2 * GROUP_MEMBERS_MAX;
 
-/** How long a claimed message is ours; renewed for as long as it is under way. */
+/** Messages of one claim, which is made where there is room for all of them. */
+const CLAIM_MAX = 200;
+
+/** How long a message is ours, at least; renewed for as long as it is under way. */
 const LEASE_MS = 15_000;
 const LEASE_RENEWAL_MS = 5_000;
+
+/** Leases end on the second, so that those of many commits are renewed by one statement. */
+const LEASE_GRID_MS = 1_000;
 
 /** Between claims at least: what is committed meanwhile goes out together. */
 const CLAIM_PAUSE_MS = 5;
@@ -49,12 +63,17 @@ export interface RelayPorts {
   readonly retentionMs: number;
 }
 
-export class Relay {
+export class Relay implements Publisher {
   readonly #stopping = new AbortController();
-  /** Messages that are claimed and not done with. */
   readonly #underWay = new Set<ClaimedMessage>();
+  /** Messages of commits that are about to be, and of a claim. */
+  #reserved = 0;
+  /** Whether all that this process left in the outbox has been claimed. */
+  #isCaughtUp = false;
+  /** By account that has something under way: what waits for it. */
+  readonly #waiting = new Map<string, ClaimedMessage[]>();
   /** By account: done when all that it has under way is. */
-  readonly #queues = new Map<string, Promise<void>>();
+  readonly #publishing = new Map<string, Promise<void>>();
   #isAwake = false;
   #wakeUp: (() => void) | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -66,10 +85,69 @@ export class Relay {
     this.#running = Promise.all([this.#relay(), this.#renewLeases(), this.#prune()]);
   }
 
-  /** There is something to publish. */
+  /** There may be something to claim that what comes after it must not overtake. */
   wake(): void {
+    this.#isCaughtUp = false;
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
     this.#isAwake = true;
     this.#wakeUp?.();
+  }
+
+  reserve(messageCount: number): Reservation {
+    const isOpen = this.ports.broker.isReady && !this.#stopping.signal.aborted;
+    const isTaken = isOpen && this.#isCaughtUp && messageCount <= this.#room;
+    if (!isTaken) {
+      const wake = () => this.wake();
+      return { dueAt: DUE_AT_ONCE, take: wake, cancel: () => {}, doubt: async () => wake() };
+    }
+    const lease = this.#leaseEnd();
+    this.#reserved += messageCount;
+    const cancel = () => {
+      this.#reserved -= messageCount;
+      this.#tellOfRoom(messageCount);
+    };
+    return {
+      dueAt: lease,
+      take: (messages) => {
+        this.#reserved -= messageCount;
+        this.#enqueue(messages.map(({ message, heads }) => ({ ...message, lease, heads })));
+      },
+      cancel,
+      doubt: async (messages) => {
+        cancel();
+        const ids = messages.map(({ message }) => message.id);
+        await this.#releaseBy(lease, ids);
+        this.wake();
+      },
+    };
+  }
+
+  /** For messages that may come to be ours. */
+  get #room(): number {
+    return UNDER_WAY_MAX - this.#underWay.size - this.#reserved;
+  }
+
+  /** There is room for so many more: the relay waits for as much as one claim takes. */
+  #tellOfRoom(messageCount: number): void {
+    const room = this.#room;
+    if (room >= CLAIM_MAX && room - messageCount < CLAIM_MAX) this.#lookAgain();
+  }
+
+  /** Tries again until it has done it or the lease has ended: a database in doubt is often one that is away. */
+  async #releaseBy(lease: Date, ids: readonly string[]): Promise<void> {
+    const { outbox, clock } = this.ports;
+    let isDone: boolean | undefined;
+    while (!isDone && clock() < lease && !this.#stopping.signal.aborted) {
+      isDone = await this.#guarded(() => outbox.release(ids, lease).then(() => true));
+    }
+  }
+
+  #leaseEnd(): Date {
+    const end = this.ports.clock().getTime() + LEASE_MS;
+    return new Date(Math.ceil(end / LEASE_GRID_MS) * LEASE_GRID_MS);
   }
 
   /** Stops between two events; what was not marked is published again by whoever comes next. */
@@ -82,35 +160,56 @@ export class Relay {
   async #relay(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
-      const room = UNDER_WAY_MAX - this.#underWay.size;
-      const claimed = room > 0 && this.ports.broker.isReady ? await this.#claim(room) : [];
-      for (const group of groupsOf(claimed)) this.#enqueue(group);
-      // A full claim may have left some behind; where there is no room, whoever is done wakes us.
-      if (room === 0 || claimed.length < room) await this.#untilWoken();
+      const isPossible = this.ports.broker.isReady && this.#room >= CLAIM_MAX;
+      const claimed = isPossible ? await this.#claim() : undefined;
+      // A full claim may have left some behind; where there is no room, nothing more is taken until there is.
+      const isAll = claimed !== undefined && claimed.length < CLAIM_MAX;
+      this.#isCaughtUp = isAll && !this.#isAwake;
+      // Where there is no room, or no broker, whoever makes it or brings it wakes us.
+      if (isAll || claimed === undefined) await this.#untilWoken();
       await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
-    await Promise.all(this.#queues.values());
+    await Promise.all(this.#publishing.values());
   }
 
-  async #claim(messagesMax: number): Promise<ClaimedMessage[]> {
+  /** @returns what it claimed, which is under way; undefined where it failed */
+  async #claim(): Promise<readonly ClaimedMessage[] | undefined> {
     const { outbox, clock } = this.ports;
-    const claimed = await this.#guarded(() => outbox.claim(clock(), messagesMax, LEASE_MS));
-    return claimed ?? [];
+    this.#reserved += CLAIM_MAX;
+    const claimed = await this.#guarded(() => outbox.claim(clock(), CLAIM_MAX, this.#leaseEnd()));
+    this.#reserved -= CLAIM_MAX;
+    this.#enqueue(claimed ?? []);
+    return claimed;
   }
 
-  /** Publishes messages of one account after those that it has under way. */
-  #enqueue(group: readonly ClaimedMessage[]): void {
-    const accountId = group[0]?.accountId ?? '';
-    for (const message of group) this.#underWay.add(message);
-    const before = this.#queues.get(accountId) ?? Promise.resolve();
-    const done = before.then(async () => {
+  /** Has messages published, those of each account after those that it has under way. */
+  #enqueue(messages: readonly ClaimedMessage[]): void {
+    const idle = new Set<string>();
+    for (const message of messages) {
+      const { accountId } = message;
+      this.#underWay.add(message);
+      const waiting = this.#waiting.get(accountId);
+      if (waiting) {
+        waiting.push(message);
+      } else {
+        this.#waiting.set(accountId, [message]);
+        idle.add(accountId);
+      }
+    }
+    for (const accountId of idle) this.#publishing.set(accountId, this.#publishAll(accountId));
+  }
+
+  /** Publishes what waits of an account, until nothing does. */
+  async #publishAll(accountId: string): Promise<void> {
+    const waiting = this.#waiting.get(accountId) ?? [];
+    while (waiting.length > 0) {
+      const group = waiting.splice(0, togetherIn(waiting));
       await this.#publish(group);
-      const wasFull = this.#underWay.size === UNDER_WAY_MAX;
       for (const message of group) this.#underWay.delete(message);
-      if (this.#queues.get(accountId) === done) this.#queues.delete(accountId);
-      if (wasFull) this.wake();
-    });
-    this.#queues.set(accountId, done);
+      this.#tellOfRoom(group.length);
+    }
+    this.#waiting.delete(accountId);
+    this.#publishing.delete(accountId);
   }
 
   /** Marks the whole group, once all of its events are with the broker, or none of it. */
@@ -140,6 +239,7 @@ export class Relay {
       const ids = messages.map(({ id }) => id);
       await outbox.release(ids, lease);
     }
+    this.wake();
   }
 
   async #postpone(message: ClaimedMessage, cause: unknown): Promise<void> {
@@ -180,11 +280,12 @@ export class Relay {
 
   /** Whatever is under way stays ours, however long its broker or those before it take. */
   async #renewLeases(): Promise<void> {
-    const { outbox, clock } = this.ports;
+    const { outbox } = this.ports;
     while (!this.#stopping.signal.aborted) {
       await pause(LEASE_RENEWAL_MS, this.#stopping.signal);
-      if (this.#underWay.size === 0) continue;
-      const until = new Date(clock().getTime() + LEASE_MS);
+      // What is under way while it stops is given back.
+      if (this.#stopping.signal.aborted) return;
+      const until = this.#leaseEnd();
       for (const [lease, messages] of byLease([...this.#underWay])) {
         const ids = messages.map(({ id }) => id);
         await this.#guarded(async () => {
@@ -222,21 +323,15 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * What is published together: the messages of one account, in order, without a wait between them. One
- * that failed before goes alone, so that it takes no other down with it.
+ * How many of the first messages of an account are published together, without a wait between them: all
+ * but those that failed before, of which each goes alone, so that it takes no other down with it.
  */
-function groupsOf(messages: readonly ClaimedMessage[]): ClaimedMessage[][] {
-  const groups = new Map<string, ClaimedMessage[]>();
-  for (const message of messages) {
-    const key = message.attempts > 0 ? message.id : message.accountId;
-    const group = groups.get(key);
-    if (group) group.push(message);
-    else groups.set(key, [message]);
-  }
-  return [...groups.values()];
+function togetherIn(messages: readonly ClaimedMessage[]): number {
+  const failed = messages.findIndex(({ attempts }) => attempts > 0);
+  return failed === -1 ? messages.length : Math.max(failed, 1);
 }
 
-/** Messages that were claimed together have one lease. */
+/** Messages that became ours at the same time have one lease. */
 function byLease(messages: readonly ClaimedMessage[]): [Date, ClaimedMessage[]][] {
   const byTime = Map.groupBy(messages, ({ lease }) => lease.getTime());
   return [...byTime].map(([time, ofLease]) => [new Date(time), ofLease]);

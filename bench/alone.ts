@@ -1,8 +1,10 @@
-/** What our server is measured in by itself: memory, pages of a long history, start. */
+/** What our server is measured in by itself: memory, pages of a long history, publishing, start. */
+import { connect } from 'node:net';
 import type { OnProgress } from './contests.ts';
+import { publishLatenciesMs } from './database.ts';
 import type { LoadJob } from './load-client.ts';
 import { MEASURES, type UnrelatedFigure } from './measures.ts';
-import { BULK_ACCOUNT, bulkOrder, LARGE_ACCOUNT, SMALL_ACCOUNT } from './orders.ts';
+import { BULK_ACCOUNT, bulkOrder, HOT, LARGE_ACCOUNT, SMALL_ACCOUNT } from './orders.ts';
 import type { Plan } from './plan.ts';
 import { StatementCounter } from './statement-counter.ts';
 import { percentile, summarise } from './statistics.ts';
@@ -52,7 +54,11 @@ export async function measureAlone(
   await virement.stop();
   onProgress(title('start'));
   const figures = [...pages, await measureStart(virement, plan)];
-  if (virement.id === 'virement-mariadb') figures.push(await countStatements(virement));
+  if (virement.id === 'virement-mariadb') {
+    figures.push(await countStatements(virement));
+    onProgress(title('publish'));
+    figures.push(...(await measurePublishing(virement, plan)));
+  }
   if (memory) {
     const { peakMb, residentMb } = memory;
     figures.push({
@@ -124,6 +130,41 @@ async function measureStart(virement: Virement, plan: Plan): Promise<UnrelatedFi
     await virement.stop();
   }
   return { measure: 'start', subject: virement.id, ...summarise(durationsMs) };
+}
+
+const AMQP_URL = process.env.BENCH_AMQP_URL || 'amqp://guest:guest@127.0.0.1:5672';
+const AMQP_PORT = 5_672;
+
+/** So that each goes by itself. */
+const PUBLISHED_PER_S = 33;
+
+/**
+ * From an entry's time, just before its commit, to its message being marked: every event of it is with
+ * the broker then. Nothing where no RabbitMQ answers.
+ */
+async function measurePublishing(virement: Virement, plan: Plan): Promise<UnrelatedFigure[]> {
+  if (!(await isListening(new URL(AMQP_URL)))) return [];
+  await virement.start({ AMQP_URL });
+  await virement.perform({ orders: HOT, loop: inARow(PUBLISHED_PER_S) });
+  await virement.settle();
+  const from = new Date();
+  const loop = { ...inARow(Infinity), durationMs: plan.publishMs, ratePerS: PUBLISHED_PER_S };
+  await virement.perform({ orders: HOT, loop });
+  await virement.settle();
+  const latenciesMs = await publishLatenciesMs(virement.databaseUrl, from);
+  await virement.stop();
+  return [{ measure: 'publish', subject: virement.id, ...summarise(latenciesMs) }];
+}
+
+function isListening({ hostname, port }: URL): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(port || AMQP_PORT), hostname, () => answer(true));
+    socket.once('error', () => answer(false));
+    const answer = (is: boolean) => {
+      socket.destroy();
+      resolve(is);
+    };
+  });
 }
 
 /** The median of many pages, one by one: the relay's looks at the outbox fall between some of them. */

@@ -68,10 +68,7 @@ export async function runContests(
     for (const contest of CONTESTS) {
       onProgress(`round ${round} of ${plan.rounds}: ${MEASURES[contest.measure].title}`);
       for (const subject of participants(contest, subjects)) {
-        if (round === 1) {
-          const { work, inFlight } = contest;
-          await warmUp(subject, work, { inFlight, durationMs: plan.warmUpMs });
-        }
+        if (round === 1) await warmUpFor(contest, subject, plan);
         await runRound(contest, subject, plan, tallies);
       }
     }
@@ -98,6 +95,12 @@ function tallyOf(tallies: Map<string, Tally>, { measure }: Contest, { id }: Subj
   const tally = tallies.get(key) ?? { latenciesMs: [], ratesPerS: [] };
   tallies.set(key, tally);
   return tally;
+}
+
+/** For a bulk, that of all bulks may be enough. */
+async function warmUpFor({ work, inFlight }: Contest, subject: Subject, plan: Plan): Promise<void> {
+  const durationMs = inFlight === 1 ? plan.warmUpBulksMs : plan.warmUpTransfersMs;
+  if (durationMs > 0) await warmUp(subject, work, { inFlight, durationMs });
 }
 
 async function warmUp(

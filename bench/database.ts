@@ -72,6 +72,19 @@ export async function onMariaDb<Result>(
   }
 }
 
+/** Of every message of a ledger of ours since a moment that was published. */
+export async function publishLatenciesMs(databaseUrl: string, since: Date): Promise<number[]> {
+  const database = new URL(databaseUrl).pathname.slice(1);
+  const [rows] = await onMariaDb((connection) =>
+    connection.query<RowDataPacket[]>(
+      `select timestampdiff(microsecond, created_at, published_at) / 1000 as ms
+        from ??.outbox_message where created_at >= ? and published_at is not null`,
+      [database, since.toISOString().slice(0, -1)],
+    ),
+  );
+  return rows.map(({ ms }) => Number(ms));
+}
+
 /** @throws Error where nobody answers */
 export async function onPostgres<Result>(
   url: string,

@@ -7,8 +7,9 @@ export interface Plan {
   readonly tuningMs: number;
   /** Of each subject with bulks of 1,000 before anything is measured: its code is to be compiled by then. */
   readonly burnInMs: number;
-  /** Of each subject in each measure, before its first round. */
-  readonly warmUpMs: number;
+  /** Of each subject in each measure, before its first round: with bulks, and with transfers in flight. */
+  readonly warmUpBulksMs: number;
+  readonly warmUpTransfersMs: number;
   /** Of bulks, in each round. */
   readonly bulksMs: number;
   /** Of single transfers in flight, in each round. */
@@ -20,6 +21,8 @@ export interface Plan {
   readonly historyTransfersMax: number;
   readonly historyMsMax: number;
   readonly pagesMs: number;
+  /** Of single transfers, a few at a time, whose events go to RabbitMQ. */
+  readonly publishMs: number;
   readonly starts: number;
   /** The bench gives up after it. */
   readonly minutesMax: number;
@@ -30,7 +33,8 @@ export const FULL: Plan = {
   rounds: 3,
   tuningMs: 500,
   burnInMs: 4_000,
-  warmUpMs: 750,
+  warmUpBulksMs: 750,
+  warmUpTransfersMs: 750,
   bulksMs: 1_500,
   transfersMs: 2_000,
   halfRateMs: 4_000,
@@ -38,6 +42,7 @@ export const FULL: Plan = {
   historyTransfersMax: 1_000_000,
   historyMsMax: 60_000,
   pagesMs: 1_500,
+  publishMs: 5_000,
   starts: 7,
   minutesMax: 10,
 };
@@ -47,14 +52,16 @@ export const QUICK: Plan = {
   rounds: 1,
   tuningMs: 150,
   burnInMs: 1_500,
-  warmUpMs: 100,
+  warmUpBulksMs: 0,
+  warmUpTransfersMs: 300,
   bulksMs: 500,
   transfersMs: 700,
   halfRateMs: 1_000,
-  memoryBulks: 10,
-  historyTransfersMax: 100_000,
-  historyMsMax: 10_000,
+  memoryBulks: 5,
+  historyTransfersMax: 20_000,
+  historyMsMax: 5_000,
   pagesMs: 400,
+  publishMs: 1_000,
   starts: 2,
   minutesMax: 5,
 };

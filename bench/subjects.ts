@@ -188,8 +188,9 @@ export class Virement implements Subject {
     await this.#server.stop();
   }
 
-  async start(): Promise<void> {
-    this.#server = await startVirement(this.#database.url);
+  /** @param env what it is to know beside its database */
+  async start(env?: Readonly<Record<string, string>>): Promise<void> {
+    this.#server = await startVirement(this.#database.url, [], env);
   }
 
   async verify(): Promise<void> {

@@ -71,8 +71,9 @@ export function verifyLedger(databaseUrl: string): Promise<void> {
 export function startVirement(
   databaseUrl: string,
   nodeOptions: readonly string[] = [],
+  more: Readonly<Record<string, string>> = {},
 ): Promise<ServerProcess> {
-  const env = { DATABASE_URL: databaseUrl, SEED_DEMO: 'false', ...TRUST };
+  const env = { DATABASE_URL: databaseUrl, SEED_DEMO: 'false', ...TRUST, ...more };
   return ServerProcess.start(join(DIST, 'main.js'), { env, nodeOptions });
 }
 

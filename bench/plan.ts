@@ -1,6 +1,8 @@
 /** How long a bench takes over what. */
 export interface Plan {
   readonly form: 'full' | 'quick';
+  /** Whether the peers take part beside the floor and our server. */
+  readonly hasPeers: boolean;
   /** Everything is measured by turns so many times, so that what disturbs the machine disturbs everyone. */
   readonly rounds: number;
   /** Of each way in which the floor could be fastest, twice. */
@@ -30,6 +32,7 @@ export interface Plan {
 
 export const FULL: Plan = {
   form: 'full',
+  hasPeers: true,
   rounds: 3,
   tuningMs: 500,
   burnInMs: 4_000,
@@ -49,6 +52,7 @@ export const FULL: Plan = {
 
 export const QUICK: Plan = {
   form: 'quick',
+  hasPeers: false,
   rounds: 1,
   tuningMs: 150,
   burnInMs: 1_500,

@@ -130,7 +130,7 @@ function losses({ figures }: BenchResult): string {
     .filter(({ isReached }) => !isReached)
     .map(({ goal, wanted, measured }) => `${goal}: ${measured}, where ${wanted} is the goal`);
   const lost = [...lossesToPeers(figures), ...missed].map((loss) => `- ${loss}`);
-  const none = 'None in this run: no peer was faster, no goal was missed.';
+  const none = 'Nothing in this run: no goal was missed, and no peer that took part was faster.';
   return `### What we lose\n\n${lost.length > 0 ? lost.join('\n') : none}`;
 }
 

@@ -1,9 +1,9 @@
 /**
- * npm run bench [-- --quick] [-- --write] [-- --profile]
+ * npm run bench [-- --quick] [-- --profile]
  *
- * Measures our server beside a floor and peers that do the same job: see docs/benchmarks.md. The full
- * form writes that document, its chart and figures.json; the quick one only with --write. --profile
- * looks into our server alone, and writes to bench/output.
+ * Measures our server beside a floor and peers that do the same job: see docs/benchmarks.md. It writes
+ * that document, its chart and figures.json. --quick leaves the peers out, and prints alone. --profile
+ * looks into our server, and writes to bench/output.
  */
 import { parseArgs } from 'node:util';
 import { type AloneFigures, measureAlone } from './alone.ts';
@@ -27,7 +27,6 @@ import { Worker } from './worker.ts';
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
   },
 });
@@ -52,7 +51,7 @@ interface Opened {
 }
 
 async function open(client: LoadClient): Promise<Opened> {
-  say('opening the floor, Virement and the peers');
+  say('opening whoever takes part');
   const skipped: Partial<Record<SubjectId, string>> = {};
   const openOrSkip = async (id: PeerId) => {
     try {
@@ -66,7 +65,7 @@ async function open(client: LoadClient): Promise<Opened> {
   const [floor, virements, peers] = await Promise.all([
     Floor.open(),
     Promise.all(VIREMENT_IDS.map((id) => Virement.open(id, client))),
-    Promise.all(PEER_IDS.map(openOrSkip)),
+    Promise.all((plan.hasPeers ? PEER_IDS : []).map(openOrSkip)),
   ]);
   return { floor, virements, peers: peers.flat(), skipped };
 }
@@ -108,7 +107,7 @@ async function bench(): Promise<void> {
   const committed = await readCommitted();
   const result = await measure();
   console.log(`\n${report(result)}\n`);
-  if (plan.form === 'full' || options.write) {
+  if (plan.form === 'full') {
     await writeCommitted(result);
     await writeReport(result);
     await writeChart(result);

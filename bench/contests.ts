@@ -62,7 +62,6 @@ export async function runContests(
     onProgress(`warming up ${subject.id}`);
     await warmUp(subject, { orders: THOUSAND }, { inFlight: 1, durationMs: plan.burnInMs });
   }
-  const figures: UnrelatedFigure[] = [];
   const tallies = new Map<string, Tally>();
   for (let round = 1; round <= plan.rounds; round += 1) {
     for (const contest of CONTESTS) {
@@ -73,17 +72,12 @@ export async function runContests(
       }
     }
   }
-  for (const contest of CONTESTS) {
-    for (const subject of participants(contest, subjects)) {
-      figures.push(figureOf(contest, subject, tallyOf(tallies, contest, subject)));
-    }
-  }
-  onProgress(MEASURES['half-rate'].title);
-  for (const subject of subjects) {
-    const top = figures.find((one) => one.measure === 'hot-account' && one.subject === subject.id);
-    if (top) figures.push(await runAtHalfRate(subject, top.median, plan));
-  }
-  return figures;
+  const figures = CONTESTS.flatMap((contest) =>
+    participants(contest, subjects).map((subject) =>
+      figureOf(contest, subject, tallyOf(tallies, contest, subject)),
+    ),
+  );
+  return [...figures, ...(await runAtHalfRate(subjects, figures, plan, onProgress))];
 }
 
 function participants({ isOurs }: Contest, subjects: readonly Subject[]): readonly Subject[] {
@@ -134,18 +128,30 @@ function figureOf({ measure }: Contest, { id }: Subject, tally: Tally): Unrelate
   return { measure, subject: id, ...latency, median };
 }
 
+/** Each at half of its own top rate, by turns as well. */
 async function runAtHalfRate(
-  subject: Subject,
-  topRatePerS: number,
+  subjects: readonly Subject[],
+  figures: readonly UnrelatedFigure[],
   plan: Plan,
-): Promise<UnrelatedFigure> {
-  const loop = {
-    inFlight: IN_FLIGHT,
-    durationMs: plan.halfRateMs,
-    countMax: REQUESTS_MAX,
-    ratePerS: topRatePerS / 2,
-  };
-  const { latenciesMs } = await subject.perform({ orders: HOT, loop });
-  await subject.settle();
-  return { measure: 'half-rate', subject: subject.id, ...summarise(latenciesMs) };
+  onProgress: OnProgress,
+): Promise<UnrelatedFigure[]> {
+  const runners = subjects.map((subject) => {
+    const top = figures.find((one) => one.measure === 'hot-account' && one.subject === subject.id);
+    if (!top) throw new Error(`${subject.id} has no top rate`);
+    return { subject, ratePerS: top.median / 2, latenciesMs: [] as number[] };
+  });
+  for (let round = 1; round <= plan.rounds; round += 1) {
+    onProgress(`round ${round} of ${plan.rounds}: ${MEASURES['half-rate'].title}`);
+    for (const { subject, ratePerS, latenciesMs } of runners) {
+      const loop = { inFlight: IN_FLIGHT, durationMs: plan.halfRateMs, countMax: REQUESTS_MAX };
+      const run = await subject.perform({ orders: HOT, loop: { ...loop, ratePerS } });
+      await subject.settle();
+      latenciesMs.push(...run.latenciesMs);
+    }
+  }
+  return runners.map(({ subject, latenciesMs }) => ({
+    measure: 'half-rate',
+    subject: subject.id,
+    ...summarise(latenciesMs),
+  }));
 }

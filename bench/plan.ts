@@ -16,6 +16,7 @@ export interface Plan {
   readonly bulksMs: number;
   /** Of single transfers in flight, in each round. */
   readonly transfersMs: number;
+  /** Of single transfers at half of the top rate, in each round. */
   readonly halfRateMs: number;
   /** Bulks of 10,000 in a row while memory is watched. */
   readonly memoryBulks: number;
@@ -40,7 +41,7 @@ export const FULL: Plan = {
   warmUpTransfersMs: 750,
   bulksMs: 1_500,
   transfersMs: 2_000,
-  halfRateMs: 4_000,
+  halfRateMs: 2_500,
   memoryBulks: 20,
   historyTransfersMax: 1_000_000,
   historyMsMax: 60_000,

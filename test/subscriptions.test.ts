@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { followTransfers } from '../src/application/follow-account.js';
+import { firstPositionOf } from '../src/domain/postings.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
+import { Hub } from '../src/infrastructure/messaging/hub.js';
+import { InProcessBroker } from '../src/infrastructure/messaging/in-process-broker.js';
+import { makeLogger } from '../src/infrastructure/observability/logger.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import type { Client } from './setup/client.js';
 import { startProcess } from './setup/process.js';
@@ -247,6 +253,48 @@ test('a page of another origin can not connect', async () => {
   expect(await connectFrom('https://evil.example')).toBe('refused');
   expect(await connectFrom(url)).toBe('open');
 });
+
+test('what was read before a commit is not told to those who come after it', async () => {
+  const { client, database } = await startServer();
+  await client.perform(aBulk([aTransfer({ description: 'first' })]));
+  const reader = new LateReader(database.orm);
+  const hub = new Hub(reader, new InProcessBroker(), makeLogger('silent'));
+  const account = await reader.accountByIban(ACME);
+  if (!account) throw new Error('The demo company has no account');
+  const told: string[] = [];
+  const follow = async () => {
+    const { value } = await followTransfers(hub, account, firstPositionOf(account.sequence)).next();
+    told.push(value.transfer.description);
+  };
+
+  const early = follow();
+  await expect.poll(() => reader.reads).toBe(1);
+  await client.perform(aBulk([aTransfer({ description: 'second' })]));
+  hub.hear({ iban: ACME, sequence: account.sequence + 1n });
+  const late = follow();
+  reader.tell();
+
+  await expect.poll(() => told).toEqual(['second', 'second']);
+  await Promise.all([early, late]);
+  await hub.close();
+});
+
+/** Reads the ledger at once, and tells of it when it is let to. */
+class LateReader extends MikroOrmLedgerReader {
+  reads = 0;
+  readonly #gate = Promise.withResolvers<void>();
+
+  tell(): void {
+    this.#gate.resolve();
+  }
+
+  override async transfers(...range: Parameters<MikroOrmLedgerReader['transfers']>) {
+    const page = await super.transfers(...range);
+    this.reads += 1;
+    await this.#gate.promise;
+    return page;
+  }
+}
 
 test('a database that is away for a while ends no subscription', async () => {
   const { client, url, database, log } = await startServer();

@@ -15,7 +15,7 @@ import { SharedTail } from './shared-tail.js';
 /** Rows of one read. */
 const READ_MAX = 100;
 
-/** Reads that are kept for followers who come to the same place: some 100 rows each. */
+/** Reads that are kept for followers who come to the same place, and full pages: some 100 rows each. */
 const READS_KEPT_MAX = 8;
 
 /** Between looks that no event asked for: what makes up for a wake-up that was lost. */
@@ -106,7 +106,10 @@ class FollowedAccount {
   version = 0;
   /** How far its followers know it to be. */
   #sequence: bigint;
+  /** Reads of what is there now, by what they read: from the next change on they may lack something. */
   readonly #reads = new Map<string, Promise<unknown>>();
+  /** Full pages of the past, which never change, by their place. */
+  readonly #pages = new Map<string, readonly unknown[]>();
   readonly #transfers: SharedTail<FollowedTransfer>;
   readonly #bulkTransfers: SharedTail<FollowedBulkTransfer>;
   /** When it was last looked at. */
@@ -139,6 +142,7 @@ class FollowedAccount {
       this.#transfers.rest();
       this.#bulkTransfers.rest();
       this.#reads.clear();
+      this.#pages.clear();
     }
     this.#versionSeen = this.version;
   }
@@ -148,7 +152,7 @@ class FollowedAccount {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
     this.version += 1;
-    this.#reads.delete(ACCOUNT);
+    this.#reads.clear();
     for (const feed of this.feeds) feed.wake();
   }
 
@@ -197,13 +201,14 @@ class FollowedAccount {
     return page.nodes.toReversed().map((bulkTransfer) => ({ bulkTransfer, account }));
   }
 
-  /** A page of the past, which never changes once it is full. */
   async #pageOnce<Item>(
     place: string,
     read: () => Promise<readonly Item[]>,
   ): Promise<readonly Item[]> {
+    const known = this.#pages.get(place) as readonly Item[] | undefined;
+    if (known) return known;
     const page = await this.#readOnce(place, read);
-    if (page.length < READ_MAX) this.#reads.delete(place);
+    if (page.length === READ_MAX) keep(this.#pages, place, page);
     return page;
   }
 
@@ -211,11 +216,9 @@ class FollowedAccount {
     const known = this.#reads.get(place) as Promise<Result> | undefined;
     if (known) return known;
     const reading = this.#told(read());
-    this.#reads.set(place, reading);
+    keep(this.#reads, place, reading);
     // What fails is read again by the next who asks.
     reading.catch(() => this.#reads.delete(place));
-    const [oldest] = this.#reads.keys();
-    if (this.#reads.size > READS_KEPT_MAX && oldest !== undefined) this.#reads.delete(oldest);
     return reading;
   }
 
@@ -227,6 +230,12 @@ class FollowedAccount {
       throw error;
     }
   }
+}
+
+function keep<Kept>(all: Map<string, Kept>, place: string, kept: Kept): void {
+  all.set(place, kept);
+  const [oldest] = all.keys();
+  if (all.size > READS_KEPT_MAX && oldest !== undefined) all.delete(oldest);
 }
 
 /** What a followed account itself is kept by. */

@@ -111,9 +111,9 @@ export default defineConfig(async () => ({
   test: {
     // For most of their time tests wait for a process, a database or a browser.
     maxWorkers: WORKERS,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     // Machines are slow at times; what is awaited is never a matter of time.
+    testTimeout: 180_000,
+    hookTimeout: 60_000,
     expect: { poll: { timeout: 15_000 } },
     projects: await projects(),
   },

@@ -1,5 +1,5 @@
 /** What our server is measured in by itself: memory, pages of a long history, publishing, start. */
-import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { OnProgress } from './contests.ts';
 import { publishLatenciesMs } from './database.ts';
 import type { LoadJob } from './load-client.ts';
@@ -133,38 +133,40 @@ async function measureStart(virement: Virement, plan: Plan): Promise<UnrelatedFi
 }
 
 const AMQP_URL = process.env.BENCH_AMQP_URL || 'amqp://guest:guest@127.0.0.1:5672';
-const AMQP_PORT = 5_672;
+const BROKER_WAIT_MS = 5_000;
 
 /** So that each goes by itself. */
 const PUBLISHED_PER_S = 33;
 
 /**
  * From an entry's time, just before its commit, to its message being marked: every event of it is with
- * the broker then. Nothing where no RabbitMQ answers.
+ * the broker then. Nothing where the server finds no RabbitMQ.
  */
 async function measurePublishing(virement: Virement, plan: Plan): Promise<UnrelatedFigure[]> {
-  if (!(await isListening(new URL(AMQP_URL)))) return [];
   await virement.start({ AMQP_URL });
-  await virement.perform({ orders: HOT, loop: inARow(PUBLISHED_PER_S) });
-  await virement.settle();
-  const from = new Date();
-  const loop = { ...inARow(Infinity), durationMs: plan.publishMs, ratePerS: PUBLISHED_PER_S };
-  await virement.perform({ orders: HOT, loop });
-  await virement.settle();
-  const latenciesMs = await publishLatenciesMs(virement.databaseUrl, from);
-  await virement.stop();
-  return [{ measure: 'publish', subject: virement.id, ...summarise(latenciesMs) }];
+  try {
+    if (!(await isReady(virement))) return [];
+    await virement.perform({ orders: HOT, loop: inARow(PUBLISHED_PER_S) });
+    await virement.settle();
+    const from = new Date();
+    const loop = { ...inARow(Infinity), durationMs: plan.publishMs, ratePerS: PUBLISHED_PER_S };
+    await virement.perform({ orders: HOT, loop });
+    await virement.settle();
+    const latenciesMs = await publishLatenciesMs(virement.databaseUrl, from);
+    return [{ measure: 'publish', subject: virement.id, ...summarise(latenciesMs) }];
+  } finally {
+    await virement.stop();
+  }
 }
 
-function isListening({ hostname, port }: URL): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(Number(port || AMQP_PORT), hostname, () => answer(true));
-    socket.once('error', () => answer(false));
-    const answer = (is: boolean) => {
-      socket.destroy();
-      resolve(is);
-    };
-  });
+async function isReady({ origin }: Virement): Promise<boolean> {
+  const deadline = Date.now() + BROKER_WAIT_MS;
+  while (Date.now() < deadline) {
+    const { ok } = await fetch(`${origin}/readyz`);
+    if (ok) return true;
+    await sleep(100);
+  }
+  return false;
 }
 
 /** The median of many pages, one by one: the relay's looks at the outbox fall between some of them. */

@@ -278,7 +278,7 @@ test('a WebSocket says who it is in its first message, or is closed with 4403', 
 testOnce('a WebSocket is closed with 4401 when its token expires, and a stream ends', async () => {
   const { url, provider, acme } = await startGuarded();
   // Half a minute is given for clocks that differ.
-  const token = await provider.token({ org: acme }, '-27s');
+  const token = await provider.token({ org: acme }, '-24s');
   const subscriber = subscribe(url, BALANCE, {}, token);
   const response = await fetch(`${url}/graphql/stream?query=${encodeURIComponent(BALANCE)}`, {
     headers: { authorization: `Bearer ${token}` },

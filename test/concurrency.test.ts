@@ -107,7 +107,7 @@ test('what is rolled back is seen by nobody', async () => {
 const ENTRY_FACTS = () => ({ id: randomUUID(), kind: 'BULK_TRANSFER', description: '' }) as const;
 
 test.runIf(DIALECT === 'mysql')('an account that is busy holds up no other', async () => {
-  const server = await startServer({ LOCK_TIMEOUT_MS: '1500' });
+  const server = await startServer({ LOCK_TIMEOUT_MS: '10000' });
   const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
   await connection.query('start transaction');
   await connection.query(`select id from account where iban = '${ACME}' for update`);

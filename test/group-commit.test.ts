@@ -189,7 +189,7 @@ const rowOf = (amount: string) => ({
 });
 
 test('a large bulk and many small ones of one account all find their place', async () => {
-  const { client } = await startServer();
+  const { client } = await startServer({ LOCK_TIMEOUT_MS: '60000' });
 
   const answers = await Promise.all([
     client.perform(aBulk(transfersOf(9_000, '0.01'))),

@@ -418,7 +418,8 @@ describe('a connection', () => {
       /^(HTTP\/1.1 408 Request Timeout\r\n.*REQUEST_TIMEOUT.*)?$/s,
     );
 
-    expect((await client.send('{ __typename }')).status).toBe(200);
+    // Even an honest client may be late by 200 ms on a busy machine.
+    await expect.poll(async () => (await client.send('{ __typename }')).status).toBe(200);
   });
 
   test('whose request takes too long as a whole is told so', async () => {

@@ -144,7 +144,7 @@ test('while the broker is down, those who follow on the same server hear at once
   await server.client.perform(aBulk([aTransfer({ amount: '1' })]));
 
   // Well before the poll that makes up for a lost wake-up.
-  await expect.poll(() => balance.events.length, { timeout: 2_000 }).toBe(2);
+  await expect.poll(() => balance.events.length, { timeout: 4_500 }).toBe(2);
 });
 
 /** A broker behind a network that a test can jam. */

@@ -41,7 +41,7 @@ test('a subscriber of one instance sees what another performs, at once', async (
   await b.client.perform(aBulk([aTransfer({ amount: '1' })]));
 
   // Well before the poll that makes up for a lost wake-up.
-  await expect.poll(() => balance.events.length, { timeout: 2_000 }).toBe(2);
+  await expect.poll(() => balance.events.length, { timeout: 4_500 }).toBe(2);
   expect(balance.events[1]).toMatchObject({ balance: { amount: '99999.00' } });
   await Promise.all([a.stop(), b.stop()]);
 });

@@ -96,7 +96,7 @@ const commands = fc.commands(
 test(
   'whatever runs at once, every answer has its place in one serial order',
   async () => {
-    const server = await startServer({ SEED_DEMO: 'false' });
+    const server = await startServer({ SEED_DEMO: 'false', LOCK_TIMEOUT_MS: '60000' });
     const client = new Client(server.url);
     let answers = 0;
     await fc.assert(

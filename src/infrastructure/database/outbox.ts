@@ -51,7 +51,7 @@ export interface Parking extends Failure {
 }
 
 /** A message that is its relay's until its lease ends. */
-export type ClaimedMessage = Pick<
+export type LeasedMessage = Pick<
   OutboxMessage,
   'id' | 'type' | 'accountId' | 'sequence' | 'attempts' | 'traceparent'
 > & {
@@ -87,8 +87,8 @@ export interface Reservation {
   cancel(): void;
   /**
    * Nobody knows whether they are: those that are become due at once. To be awaited before anything else
-   * of their accounts is committed. Never rejects; where the database does not answer, their lease ends
-   * by itself.
+   * of their accounts is committed, so as not to overtake them. Never rejects, and takes a second at most:
+   * where the database does not answer, it is tried on until their lease ends by itself.
    */
   doubt(messages: readonly CommittedMessage[]): Promise<void>;
 }
@@ -135,7 +135,7 @@ export class Outbox implements OutboxDesk {
    * @returns in the order of their accounts' sequences
    * @param lease until when they are the caller's
    */
-  async claim(now: Date, messagesMax: number, lease: Date): Promise<ClaimedMessage[]> {
+  async claim(now: Date, messagesMax: number, lease: Date): Promise<LeasedMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
     return this.#em.transactional(async (em) => {
       // As plain rows: a unit of work would look for changes in each.
@@ -243,7 +243,7 @@ export class Outbox implements OutboxDesk {
   }
 }
 
-function claimed(row: DueRow, lease: Date): ClaimedMessage {
+function claimed(row: DueRow, lease: Date): LeasedMessage {
   const { type, attempts, traceparent } = row;
   return {
     id: stringify(row.id),
@@ -257,7 +257,7 @@ function claimed(row: DueRow, lease: Date): ClaimedMessage {
 }
 
 /** Those of each account in their order, whatever became of them before. */
-function bySequence(one: ClaimedMessage, other: ClaimedMessage): number {
+function bySequence(one: LeasedMessage, other: LeasedMessage): number {
   return Number(one.sequence - other.sequence);
 }
 

@@ -8,7 +8,7 @@ import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
-import { type ClaimedMessage, lastHeads } from '../database/outbox.js';
+import { type LeasedMessage, lastHeads } from '../database/outbox.js';
 import type { EventMessage } from './broker.js';
 import { accountCredited, bulkTransferPerformed, transferPerformed } from './events.js';
 
@@ -52,7 +52,7 @@ export async function* eventsOf(
  * @throws Error where they tell of what is not in the ledger
  */
 export async function headsOf(
-  messages: readonly ClaimedMessage[],
+  messages: readonly LeasedMessage[],
   reader: LedgerReader,
 ): Promise<readonly AccountHead[]> {
   const known = messages.map(({ heads }) => heads);

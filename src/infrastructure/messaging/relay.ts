@@ -17,14 +17,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, LedgerReader } from '../../application/ports.js';
 import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
 import { backoffMs } from '../backoff.js';
-import type { ClaimedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
+import type { LeasedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
 import { GROUP_MEMBERS_MAX } from '../database/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
 import { eventsOf, headsOf } from './outbox-events.js';
 
-/** Messages that are ours and not done with: those of two full groups of units of work find room. */
-const UNDER_WAY_MAX = 2 * GROUP_MEMBERS_MAX;
+/** Messages that are ours and not done with: full groups of units of work find room while others are published. */
+const UNDER_WAY_MAX = 4 * GROUP_MEMBERS_MAX;
 
 /** Messages of one claim, which is made where there is room for all of them. */
 const CLAIM_MAX = 200;
@@ -35,6 +35,9 @@ const LEASE_RENEWAL_MS = 5_000;
 
 /** Leases end on the second, so that those of many commits are renewed by one statement. */
 const LEASE_GRID_MS = 1_000;
+
+/** How long the accounts of a commit in doubt wait for its messages to be given back. */
+const DOUBT_MAX_MS = 1_000;
 
 /** Between claims at least: what is committed meanwhile goes out together. */
 const CLAIM_PAUSE_MS = 5;
@@ -65,13 +68,15 @@ export interface RelayPorts {
 
 export class Relay implements Publisher {
   readonly #stopping = new AbortController();
-  readonly #underWay = new Set<ClaimedMessage>();
+  readonly #underWay = new Set<LeasedMessage>();
   /** Messages of commits that are about to be, and of a claim. */
   #reserved = 0;
   /** Whether all that this process left in the outbox has been claimed. */
   #isCaughtUp = false;
+  /** Whether it left something since the last claim began. */
+  #hasLeft = false;
   /** By account that has something under way: what waits for it. */
-  readonly #waiting = new Map<string, ClaimedMessage[]>();
+  readonly #waiting = new Map<string, LeasedMessage[]>();
   /** By account: done when all that it has under way is. */
   readonly #publishing = new Map<string, Promise<void>>();
   #isAwake = false;
@@ -88,6 +93,7 @@ export class Relay implements Publisher {
   /** There may be something to claim that what comes after it must not overtake. */
   wake(): void {
     this.#isCaughtUp = false;
+    this.#hasLeft = true;
     this.#lookAgain();
   }
 
@@ -119,8 +125,8 @@ export class Relay implements Publisher {
       doubt: async (messages) => {
         cancel();
         const ids = messages.map(({ message }) => message.id);
-        await this.#releaseBy(lease, ids);
-        this.wake();
+        const released = this.#releaseBy(lease, ids).then(() => this.wake());
+        await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
       },
     };
   }
@@ -130,9 +136,10 @@ export class Relay implements Publisher {
     return UNDER_WAY_MAX - this.#underWay.size - this.#reserved;
   }
 
-  /** There is room for so many more: the relay waits for as much as one claim takes. */
+  /** There is room for so many more: where something is left, the relay waits for as much as one claim takes. */
   #tellOfRoom(messageCount: number): void {
     const room = this.#room;
+    if (this.#isCaughtUp) return;
     if (room >= CLAIM_MAX && room - messageCount < CLAIM_MAX) this.#lookAgain();
   }
 
@@ -160,30 +167,33 @@ export class Relay implements Publisher {
   async #relay(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
-      const isPossible = this.ports.broker.isReady && this.#room >= CLAIM_MAX;
-      const claimed = isPossible ? await this.#claim() : undefined;
-      // A full claim may have left some behind; where there is no room, nothing more is taken until there is.
-      const isAll = claimed !== undefined && claimed.length < CLAIM_MAX;
-      this.#isCaughtUp = isAll && !this.#isAwake;
+      this.#hasLeft = false;
       // Where there is no room, or no broker, whoever makes it or brings it wakes us.
-      if (isAll || claimed === undefined) await this.#untilWoken();
+      const isPossible = this.ports.broker.isReady && this.#room >= CLAIM_MAX;
+      const claimedCount = isPossible ? await this.#claim() : 0;
+      // A full claim may have left some behind.
+      const isAll = claimedCount < CLAIM_MAX;
+      if (isPossible) this.#isCaughtUp = isAll && !this.#hasLeft;
+      if (isAll) await this.#untilWoken();
       await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
     await Promise.all(this.#publishing.values());
   }
 
-  /** @returns what it claimed, which is under way; undefined where it failed */
-  async #claim(): Promise<readonly ClaimedMessage[] | undefined> {
+  /** @returns how many it claimed, which are under way */
+  async #claim(): Promise<number> {
     const { outbox, clock } = this.ports;
     this.#reserved += CLAIM_MAX;
     const claimed = await this.#guarded(() => outbox.claim(clock(), CLAIM_MAX, this.#leaseEnd()));
     this.#reserved -= CLAIM_MAX;
+    // What a claim that failed may have taken is left until its lease ends.
+    if (!claimed) this.#hasLeft = true;
     this.#enqueue(claimed ?? []);
-    return claimed;
+    return claimed?.length ?? 0;
   }
 
   /** Has messages published, those of each account after those that it has under way. */
-  #enqueue(messages: readonly ClaimedMessage[]): void {
+  #enqueue(messages: readonly LeasedMessage[]): void {
     const idle = new Set<string>();
     for (const message of messages) {
       const { accountId } = message;
@@ -213,7 +223,7 @@ export class Relay implements Publisher {
   }
 
   /** Marks the whole group, once all of its events are with the broker, or none of it. */
-  async #publish(group: readonly ClaimedMessage[]): Promise<void> {
+  async #publish(group: readonly LeasedMessage[]): Promise<void> {
     const { reader, broker, outbox } = this.ports;
     try {
       await broker.publish({
@@ -229,7 +239,7 @@ export class Relay implements Publisher {
   }
 
   /** A broker that went away, or a stop, is no failure of the messages: only others count. */
-  async #takeBack(group: readonly ClaimedMessage[], error: unknown): Promise<void> {
+  async #takeBack(group: readonly LeasedMessage[], error: unknown): Promise<void> {
     const { outbox, broker } = this.ports;
     if (broker.isReady && !this.#stopping.signal.aborted) {
       for (const message of group) await this.#postpone(message, error);
@@ -242,7 +252,7 @@ export class Relay implements Publisher {
     this.wake();
   }
 
-  async #postpone(message: ClaimedMessage, cause: unknown): Promise<void> {
+  async #postpone(message: LeasedMessage, cause: unknown): Promise<void> {
     const { outbox, clock, logger } = this.ports;
     const { id, type } = message;
     const error = cause instanceof Error ? cause.message : String(cause);
@@ -326,13 +336,13 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
  * How many of the first messages of an account are published together, without a wait between them: all
  * but those that failed before, of which each goes alone, so that it takes no other down with it.
  */
-function togetherIn(messages: readonly ClaimedMessage[]): number {
+function togetherIn(messages: readonly LeasedMessage[]): number {
   const failed = messages.findIndex(({ attempts }) => attempts > 0);
   return failed === -1 ? messages.length : Math.max(failed, 1);
 }
 
 /** Messages that became ours at the same time have one lease. */
-function byLease(messages: readonly ClaimedMessage[]): [Date, ClaimedMessage[]][] {
+function byLease(messages: readonly LeasedMessage[]): [Date, LeasedMessage[]][] {
   const byTime = Map.groupBy(messages, ({ lease }) => lease.getTime());
   return [...byTime].map(([time, ofLease]) => [new Date(time), ofLease]);
 }

@@ -139,8 +139,8 @@ const BROKER_WAIT_MS = 5_000;
 const PUBLISHED_PER_S = 33;
 
 /**
- * From an entry's time, just before its commit, to its message being marked: every event of it is with
- * the broker then. Nothing where the server finds no RabbitMQ.
+ * From an entry's time, just before its commit, to just before its message is marked: every event of it is
+ * with the broker then. Nothing where the server finds no RabbitMQ.
  */
 async function measurePublishing(virement: Virement, plan: Plan): Promise<UnrelatedFigure[]> {
   await virement.start({ AMQP_URL });

@@ -38,7 +38,7 @@ export const FULL: Plan = {
   tuningMs: 500,
   burnInMs: 4_000,
   warmUpBulksMs: 750,
-  warmUpTransfersMs: 750,
+  warmUpTransfersMs: 2_000,
   bulksMs: 1_500,
   transfersMs: 2_000,
   halfRateMs: 2_500,

@@ -4,6 +4,8 @@ import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
 import { authenticationOf, LOOPBACK_HOSTS } from './infrastructure/http/authentication-settings.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 
+const MIB = 1_024 * 1_024;
+
 /** Ten minutes: a client has long gone by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 
@@ -83,7 +85,8 @@ const environment = z
     BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
     LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
     REQUEST_TIMEOUT_MS: integer(30_000, 1_000, REQUEST_TIMEOUT_LIMIT_MS),
-    BODY_LIMIT_BYTES: integer(10 * 1024 * 1024, 1_024, 1024 ** 3),
+    BODY_LIMIT_BYTES: integer(10 * MIB, 1_024, 1_024 * MIB),
+    BODIES_BYTES_MAX: integer(256 * MIB, 1_024, 64 * 1_024 * MIB),
     AMQP_URL: z
       .string()
       .regex(/^amqps?:\/\/.+$/, 'must be amqp://… or amqps://…')
@@ -99,6 +102,7 @@ const environment = z
     SEED_DEMO: flag,
     INTROSPECTION: flag,
     GRAPHIQL: flag,
+    OPERATION_BYTES_MAX: integer(131_072, 1_024, MIB),
     OPERATION_TOKENS_MAX: integer(5_000, 100, 1_000_000),
     OPERATION_DEPTH_MAX: integer(12, 1, 100),
     OPERATION_ALIASES_MAX: integer(30, 0, 10_000),
@@ -109,8 +113,13 @@ const environment = z
     WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 0, 1_000_000),
     WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: integer(2_000, 0, 1_000_000),
     SUBSCRIPTIONS_PER_CALLER_MAX: integer(10_000, 0, 1_000_000),
+    CONNECTIONS_MAX: integer(20_000, 1, 1_000_000),
     HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000),
     RECEIVE_TIMEOUT_MS: integer(60_000, 100, 3_600_000),
+    SEND_TIMEOUT_MS: integer(60_000, 1_000, 3_600_000),
+    ANSWER_BYTES_MAX: integer(16 * MIB, 65_536, 256 * MIB),
+    UNREAD_ANSWERS_BYTES_MAX: integer(128 * MIB, 65_536, 64 * 1_024 * MIB),
+    STOP_LINGER_MS: integer(1_000, 0, 60_000),
     CORS_ORIGINS: origins,
     TRUSTED_DOCUMENTS: z.enum(['off', 'log', 'only']).default('off'),
     TRUSTED_DOCUMENTS_FILE: z.string().optional(),
@@ -121,6 +130,10 @@ const environment = z
   // Not a setting of ours alone, and so not among them.
   .extend({ NODE_ENV: z.string().optional() })
   .superRefine((env, context) => {
+    if (env.BODIES_BYTES_MAX < 2 * env.BODY_LIMIT_BYTES) {
+      const message = 'must be at least twice BODY_LIMIT_BYTES: one caller has half of it';
+      context.addIssue({ code: 'custom', path: ['BODIES_BYTES_MAX'], message });
+    }
     if (env.RATE_LIMIT_BURST < env.OPERATION_COST_MAX) {
       const message = 'must be at least OPERATION_COST_MAX, or such an operation never runs';
       context.addIssue({ code: 'custom', path: ['RATE_LIMIT_BURST'], message });
@@ -141,6 +154,8 @@ const environment = z
     // Whoever waits for a lock is told in time, by whom it waits for.
     requestTimeoutMs: Math.max(env.REQUEST_TIMEOUT_MS, env.LOCK_TIMEOUT_MS + LOCK_MARGIN_MS),
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
+    bodiesBytesMax: env.BODIES_BYTES_MAX,
+    operationBytesMax: env.OPERATION_BYTES_MAX,
     amqpUrl: env.AMQP_URL,
     outboxRetentionMs: env.OUTBOX_RETENTION,
     introspection: env.INTROSPECTION ?? env.NODE_ENV !== 'production',
@@ -157,8 +172,13 @@ const environment = z
     websocketConnectionsMax: env.WEBSOCKET_CONNECTIONS_MAX,
     websocketConnectionsPerCallerMax: env.WEBSOCKET_CONNECTIONS_PER_CALLER_MAX,
     subscriptionsPerCallerMax: env.SUBSCRIPTIONS_PER_CALLER_MAX,
+    connectionsMax: env.CONNECTIONS_MAX,
     headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
     receiveTimeoutMs: env.RECEIVE_TIMEOUT_MS,
+    sendTimeoutMs: env.SEND_TIMEOUT_MS,
+    answerBytesMax: env.ANSWER_BYTES_MAX,
+    unreadAnswersBytesMax: env.UNREAD_ANSWERS_BYTES_MAX,
+    stopLingerMs: env.STOP_LINGER_MS,
     corsOrigins: env.CORS_ORIGINS,
     trustedDocuments: env.TRUSTED_DOCUMENTS,
     trustedDocumentsFile: env.TRUSTED_DOCUMENTS_FILE,

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { composeServer, type Server } from './composition-root.js';
 import { type Config, loadConfig } from './config.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
-import { makeLogger } from './infrastructure/observability/logger.js';
+import { type Logger, makeLogger } from './infrastructure/observability/logger.js';
 import { runProgram } from './program.js';
 
 /**
@@ -26,7 +26,28 @@ await runProgram(async () => {
       void runProgram(server.close).finally(leave);
     });
   }
+  stopOnUncaughtErrors(server, logger);
 });
+
+/** Time for a server with an uncaught error to finish what is in progress. */
+const CRASH_TIMEOUT_MS = 15_000;
+
+/**
+ * The last line of defence. After an error that nothing caught, nobody knows what state the process is in:
+ * it takes no new work, finishes what is in progress and exits with 1, so that a supervisor starts another.
+ * Whatever it could not finish was not committed, or is replayed by its idempotency key.
+ */
+function stopOnUncaughtErrors(server: Server, logger: Logger): void {
+  let isStopping = false;
+  process.on('uncaughtException', (error, origin) => {
+    logger.fatal({ err: error, origin }, 'Uncaught error: stopping');
+    process.exitCode = 1;
+    if (isStopping) return;
+    isStopping = true;
+    setTimeout(() => process.exit(), CRASH_TIMEOUT_MS).unref();
+    void runProgram(server.close).finally(leave);
+  });
+}
 
 /** For what is on its way to be written. */
 const LEAVE_MS = 1_000;

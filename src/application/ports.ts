@@ -116,7 +116,6 @@ export interface SequenceRange {
 }
 
 export interface EntryTotals {
-  readonly entryCount: number;
   readonly debitsMinor: bigint;
   readonly creditsMinor: bigint;
 }

@@ -14,7 +14,7 @@ import {
 import { fingerprintOf, idempotencyKeyProblems } from './idempotency.js';
 import { amountProblem, parseAmount } from './money.js';
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
-import { DESCRIPTION, END_TO_END_ID, foldName, NAME, textProblems } from './text.js';
+import { DESCRIPTION, END_TO_END_ID, isSameName, NAME, textProblems } from './text.js';
 
 /** The currency of a row that names none. */
 export const CURRENCY_DEFAULT = 'EUR';
@@ -161,10 +161,12 @@ function headProblems(
   const problems = idempotencyKeyProblems(request.idempotencyKey);
   const { organizationIban, organizationName, organizationBic } = request;
   if (organizationIban.trim() === '') problems.push(requiredProblem('organizationIban'));
-  if (debtor && organizationName != null) {
-    if (foldName(organizationName.trim()) !== foldName(debtor.organizationName.trim())) {
-      problems.push(valueProblem('MISMATCH', 'organizationName', organizationName));
-    }
+  if (
+    debtor &&
+    organizationName != null &&
+    !isSameName(organizationName, debtor.organizationName)
+  ) {
+    problems.push(valueProblem('MISMATCH', 'organizationName', organizationName));
   }
   if (organizationBic != null) {
     const bic = normaliseBic(organizationBic);

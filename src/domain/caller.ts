@@ -27,6 +27,8 @@ export interface Origin {
   readonly requestId: string;
   /** Where it came from. */
   readonly remoteAddress: string;
+  /** Whether nobody waits for the answer any more: the client disconnected, or its request timed out. */
+  readonly isAbandoned?: () => boolean;
 }
 
 /** Whoever reaches a server without authentication: the embedded default, on loopback alone. */

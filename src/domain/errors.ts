@@ -55,3 +55,12 @@ export class ForbiddenError extends Error {
 export class BadUserInputError extends Error {
   override readonly name = 'BadUserInputError';
 }
+
+/** The client disconnected or its request timed out before anything was done. Nobody hears the answer. */
+export class AbandonedError extends Error {
+  override readonly name = 'AbandonedError';
+
+  constructor() {
+    super('The client disconnected or timed out; nothing was done.');
+  }
+}

@@ -34,6 +34,9 @@ export interface Page<Node> {
   readonly nodes: readonly Node[];
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
+  /** Where the page begins and ends, if it was looked through further than its nodes reach. */
+  readonly startPosition?: Position;
+  readonly endPosition?: Position;
 }
 
 /** A list that has cursors: what it lists, of whom, and how its positions are read. */

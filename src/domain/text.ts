@@ -50,11 +50,23 @@ export function textProblems(
   return problems;
 }
 
+/** UTF-16 units of a text that is within TEXT_CHARACTERS_MAX. */
+const TEXT_UNITS_MAX = 2 * TEXT_CHARACTERS_MAX;
+
+/** Whether a text that a client sent, of whatever length, is a name that is kept here. */
+export function isSameName(sent: string, kept: string): boolean {
+  const trimmed = sent.trim();
+  return trimmed.length <= TEXT_UNITS_MAX && foldName(trimmed) === foldName(kept.trim());
+}
+
 /**
  * The form in which names are compared and searched: lower case, composed, with one sigma, so that a
  * prefix folds as the name it begins does. The same on every database, where a collation would differ.
  * It is at most three times as long as the name.
+ * @throws RangeError for a text that is too long for a name: composing takes quadratic time over combining
+ *   marks, so lengths are judged before
  */
 export function foldName(name: string): string {
+  if (name.length > TEXT_UNITS_MAX) throw new RangeError('The text is too long for a name');
   return name.toLowerCase().normalize('NFC').replaceAll('ς', 'σ');
 }

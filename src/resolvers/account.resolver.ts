@@ -1,7 +1,8 @@
 import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { CreditAccount } from '../application/credit-account.js';
 import type { OpenAccount } from '../application/open-account.js';
-import { readStatement } from '../application/read-statement.js';
+import type { EntryTotals } from '../application/ports.js';
+import { readStatement, sumEntries } from '../application/read-statement.js';
 import { normaliseIban } from '../domain/iban.js';
 import { pageRange } from '../domain/page.js';
 import { AccountConnection, AccountType } from '../schema/account.js';
@@ -12,6 +13,7 @@ import {
   CreditAccountResult,
 } from '../schema/credit-account.js';
 import { LedgerEntryConnection, type LedgerEntryType } from '../schema/ledger-entry.js';
+import { MoneyType } from '../schema/money.js';
 import { AccountOpenedType, OpenAccountInput, OpenAccountResult } from '../schema/open-account.js';
 import { type Connection, ForwardPageArgs, PageArgs } from '../schema/page.js';
 import { CalendarDate } from '../schema/scalars.js';
@@ -28,6 +30,7 @@ import {
   presentAccount,
   presentBulkTransfer,
   presentLedgerEntry,
+  presentMoney,
   presentPage,
   presentStatement,
   presentTransfer,
@@ -154,6 +157,34 @@ export class StatementResolver {
     const entries = await reader.entries(account.id, within, 'oldest-first', range);
     return presentPage(entries, scope, (entry) => entry.sequence, presentLedgerEntry);
   }
+
+  @FieldResolver(() => MoneyType)
+  async totalDebits(
+    @Root() statement: StatementType,
+    @Ctx() context: RequestContext,
+  ): Promise<MoneyType> {
+    const { debitsMinor } = await totalsOf(statement, context);
+    return presentMoney(debitsMinor, statement.account.currency);
+  }
+
+  @FieldResolver(() => MoneyType)
+  async totalCredits(
+    @Root() statement: StatementType,
+    @Ctx() context: RequestContext,
+  ): Promise<MoneyType> {
+    const { creditsMinor } = await totalsOf(statement, context);
+    return presentMoney(creditsMinor, statement.account.currency);
+  }
+}
+
+/** Sums a statement's entries once, whoever of its fields asks. */
+function totalsOf(statement: StatementType, context: RequestContext): Promise<EntryTotals> {
+  const { account, within, entryCount } = statement;
+  statement.totals ??= (async () => {
+    context.chargeForRows(entryCount);
+    return sumEntries(account.id, within, () => context.reader);
+  })();
+  return statement.totals;
 }
 
 @Resolver(() => AccountExistsType)

@@ -1,4 +1,9 @@
-import { BadUserInputError, DomainError, ForbiddenError } from '../domain/errors.js';
+import {
+  AbandonedError,
+  BadUserInputError,
+  DomainError,
+  ForbiddenError,
+} from '../domain/errors.js';
 import type { AuditedAction } from '../entities/audit-entry.entity.js';
 import type { RequestContext } from './context.js';
 import { presentRejection, type RejectionType } from './present-rejection.js';
@@ -35,6 +40,7 @@ export async function audited<Answer>(
 function outcomeOf(error: unknown): string {
   if (error instanceof DomainError) return error.rejection.code;
   if (error instanceof ForbiddenError) return 'FORBIDDEN';
+  if (error instanceof AbandonedError) return 'ABANDONED';
   // Of a mistake of ours, or a commit that failed, nobody can say what became of it.
   return error instanceof BadUserInputError ? 'BAD_USER_INPUT' : 'UNKNOWN';
 }

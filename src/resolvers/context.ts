@@ -3,7 +3,11 @@ import type { Origin, Role } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
 import type { Loaders } from './loaders.js';
 
-/** What one GraphQL operation carries. */
+/**
+ * What one GraphQL operation carries. Resolvers take `reader` and `loaders` from it right before they read: it
+ * throws AbandonedError where nobody waits for the answer any more, so that the work of an operation stops
+ * with its client.
+ */
 export interface RequestContext {
   readonly origin: Origin;
   /** Values of the HTTP header Idempotency-Key, as they came: none, one, or a mistake. */
@@ -13,6 +17,11 @@ export interface RequestContext {
   readonly feeds: AccountFeeds;
   readonly loaders: Loaders;
   readonly audit: AuditLog;
+  /**
+   * Charges the caller for rows that are summed, whose number is known only when the operation runs.
+   * @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED
+   */
+  readonly chargeForRows: (rows: number) => void;
 }
 
 /** @throws ForbiddenError where the caller has none of the roles */

@@ -14,6 +14,9 @@ import {
 } from '../schema/user-errors.js';
 import { make, presentMoney } from './present.js';
 
+/** ISO 13616. */
+const IBAN_CHARACTERS_MAX = 34;
+
 type Presenters = {
   [Code in Rejection['code']]: (rejection: Extract<Rejection, { code: Code }>) => UserErrorType;
 };
@@ -42,7 +45,8 @@ const PRESENTERS = {
       code,
       message: 'No account here has this IBAN.',
       retryable: false,
-      iban,
+      // What the client sent may be of any length.
+      iban: iban.slice(0, IBAN_CHARACTERS_MAX),
     }),
   IDEMPOTENCY_KEY_REUSED: ({ code, bulkTransferId }) =>
     make(IdempotencyKeyReusedType, {

@@ -94,8 +94,6 @@ export function presentStatement(statement: AccountStatement): StatementType {
     entryCount,
     openingBalance: money(statement.openingBalanceMinor),
     closingBalance: money(statement.closingBalanceMinor),
-    totalDebits: money(statement.debitsMinor),
-    totalCredits: money(statement.creditsMinor),
   });
 }
 
@@ -109,6 +107,8 @@ export function presentPage<Entity, Node, P extends Position>(
   positionOf: (entity: Entity) => P,
   present: (entity: Entity) => Node,
 ): Connection<Node> {
+  const cursorOf = (position: Position | undefined) =>
+    position === undefined ? undefined : encodeCursor<Position>(scope, position);
   const edges = page.nodes.map((entity) => ({
     cursor: encodeCursor(scope, positionOf(entity)),
     node: present(entity),
@@ -119,8 +119,8 @@ export function presentPage<Entity, Node, P extends Position>(
     pageInfo: {
       hasNextPage: page.hasNextPage,
       hasPreviousPage: page.hasPreviousPage,
-      startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      startCursor: cursorOf(page.startPosition) ?? edges[0]?.cursor ?? null,
+      endCursor: cursorOf(page.endPosition) ?? edges.at(-1)?.cursor ?? null,
     },
   };
 }

@@ -10,6 +10,8 @@ import { CalendarDate } from './scalars.js';
 export class StatementType {
   /** What its entries are read by. */
   within!: { readonly first: bigint; readonly last: bigint };
+  /** What they sum up to, once somebody has asked. */
+  totals?: Promise<{ readonly debitsMinor: bigint; readonly creditsMinor: bigint }>;
 
   @Field(() => AccountType)
   account!: AccountType;
@@ -25,12 +27,6 @@ export class StatementType {
 
   @Field(() => MoneyType, { description: 'openingBalance + totalCredits - totalDebits, always.' })
   closingBalance!: MoneyType;
-
-  @Field(() => MoneyType)
-  totalDebits!: MoneyType;
-
-  @Field(() => MoneyType)
-  totalCredits!: MoneyType;
 
   @Field(() => Int)
   entryCount!: number;

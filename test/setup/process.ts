@@ -33,7 +33,12 @@ function start(script: string, args: readonly string[], env: NodeJS.ProcessEnv):
 
 /** Starts dist/main.js and waits until it listens. */
 export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProcess> {
-  const child = start('dist/main.js', [], { PORT: '0', SEED_DEMO: 'true', ...env });
+  const child = start('dist/main.js', [], {
+    PORT: '0',
+    SEED_DEMO: 'true',
+    STOP_LINGER_MS: '0',
+    ...env,
+  });
   let output = '';
   const url = await new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {

@@ -43,6 +43,7 @@ export async function startServerOn(
     SEED_DEMO: 'true',
     LOG_LEVEL: 'warn',
     PORT: '0',
+    STOP_LINGER_MS: '0',
     ...env,
   });
   const logger = makeLogger(config.logLevel, { write: (line) => log.push(JSON.parse(line)) });

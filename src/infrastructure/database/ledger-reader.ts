@@ -19,6 +19,8 @@ import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
+import { needsExamining, type PositionBounds, readFilteredPage } from './filtered-transfers.js';
+import { idLiteral } from './id-literal.js';
 import { type ListOrder, readPage } from './keyset-page.js';
 
 /** IBANs in one look-up: of many more, databases rather read the whole index. */
@@ -26,9 +28,6 @@ const IBANS_MAX = 5_000;
 
 /** Accounts in one read: they are made in one turn of the event loop. */
 const ACCOUNTS_MAX = 1_000;
-
-/** After every text that starts with a prefix, by code point, as both databases compare. */
-const LAST_CHARACTER = '\u{10FFFF}';
 
 /** What MySQL's DATETIME holds, from when there could be an entry: beyond it comparisons go wrong. */
 const EARLIEST = new Date('1970-01-01T00:00:00.000Z');
@@ -149,7 +148,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
     lists: readonly (readonly string[])[],
   ): Promise<ReadonlyMap<string, AccountFacts>[]> {
     const ibans = [...new Set(lists.flat())].filter(hasIbanShape);
-    const ids = this.#seenAccounts.organizationId?.$in.map(hexOf);
+    const ids = this.#seenAccounts.organizationId?.$in.map(idLiteral);
     const ofSeen = ids ? `and organization_id in (${['null', ...ids].join(',')})` : '';
     const found = new Map<string, AccountFacts>();
     for (let start = 0; start < ibans.length; start += IBANS_MAX) {
@@ -232,10 +231,20 @@ export class MikroOrmLedgerReader implements LedgerReader {
     filter: TransferFilter,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>> {
-    const where = await this.#transferWhere(accountId, filter);
+    const bounds = await this.#positionBounds(accountId, filter);
+    if (needsExamining(filter)) {
+      return readFilteredPage(this.#em, accountId, filter, bounds, range);
+    }
+    const { counterpartyIban, endToEndId } = filter;
+    const { first, last } = bounds;
+    const where: FilterQuery<Transfer>[] = [{ accountId }];
+    if (counterpartyIban !== undefined) where.push({ counterpartyIban });
+    if (endToEndId !== undefined) where.push({ endToEndId });
+    if (first !== undefined) where.push({ position: { $gte: first } });
+    if (last !== undefined) where.push({ position: { $lte: last } });
     return readPage(
       this.#em,
-      { entity: Transfer, where, key: 'position', order: 'newest-first' },
+      { entity: Transfer, where: { $and: where }, key: 'position', order: 'newest-first' },
       range,
     );
   }
@@ -300,7 +309,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
   async #readHeadsAfter(places: readonly LedgerPlaces[]): Promise<AccountHead[][]> {
     const ofAny = places.map(
       ({ accountId, sequences }) =>
-        `own.account_id = ${hexOf(accountId)} and own.sequence in (${sequences.join(',')})`,
+        `own.account_id = ${idLiteral(accountId)} and own.sequence in (${sequences.join(',')})`,
     );
     const rows: HeadRow[] = await this.#em.getConnection().execute(
       `select hex(own.account_id) as owner, account.iban,
@@ -338,7 +347,6 @@ export class MikroOrmLedgerReader implements LedgerReader {
     const row: Record<string, unknown> | null = await this.#em
       .createQueryBuilder(LedgerEntry)
       .select([
-        raw('count(*) as entry_count'),
         raw(
           'cast(coalesce(sum(case when amount_minor < 0 then -amount_minor end), 0) as char) as debits',
         ),
@@ -349,7 +357,6 @@ export class MikroOrmLedgerReader implements LedgerReader {
       .where({ accountId, ...sequenceWhere(within) })
       .execute('get', false);
     return {
-      entryCount: Number(row?.entry_count ?? 0),
       debitsMinor: BigInt(String(row?.debits ?? 0)),
       creditsMinor: BigInt(String(row?.credits ?? 0)),
     };
@@ -359,32 +366,14 @@ export class MikroOrmLedgerReader implements LedgerReader {
    * Times become positions: entries of an account are never earlier than those before them, so that
    * a range of times is a range of the list's own key, which one index serves.
    */
-  async #transferWhere(accountId: string, filter: TransferFilter): Promise<FilterQuery<Transfer>> {
-    const { counterpartyIban, counterpartyNamePrefix, amountMinorMin, amountMinorMax } = filter;
-    const conditions: FilterQuery<Transfer>[] = [{ accountId }];
-    if (counterpartyIban !== undefined) conditions.push({ counterpartyIban });
-    if (counterpartyNamePrefix !== undefined) {
-      const end = counterpartyNamePrefix + LAST_CHARACTER;
-      conditions.push({ counterpartyNameFolded: { $gte: counterpartyNamePrefix, $lt: end } });
-    }
-    if (amountMinorMin !== undefined) conditions.push({ amountMinor: { $gte: amountMinorMin } });
-    if (amountMinorMax !== undefined) conditions.push({ amountMinor: { $lte: amountMinorMax } });
-    if (filter.endToEndId !== undefined) conditions.push({ endToEndId: filter.endToEndId });
-    if (filter.from) {
-      const last = await this.lastEntryUntil(accountId, justBefore(filter.from));
-      if (last) conditions.push({ position: { $gte: firstPositionOf(last.sequence + 1n) } });
-    }
-    if (filter.to) {
-      const last = await this.lastEntryUntil(accountId, justBefore(filter.to));
-      conditions.push({ position: { $lt: firstPositionOf((last?.sequence ?? 0n) + 1n) } });
-    }
-    return { $and: conditions };
+  async #positionBounds(accountId: string, { from, to }: TransferFilter): Promise<PositionBounds> {
+    const before = from && (await this.lastEntryUntil(accountId, justBefore(from)));
+    const last = to && (await this.lastEntryUntil(accountId, justBefore(to)));
+    return {
+      ...(before && { first: firstPositionOf(before.sequence + 1n) }),
+      ...(to && { last: firstPositionOf((last?.sequence ?? 0n) + 1n) - 1n }),
+    };
   }
-}
-
-/** An id as SQL has it. */
-function hexOf(id: string): string {
-  return `x'${id.replaceAll('-', '')}'`;
 }
 
 function accountFactsOf(row: AccountFactsRow): AccountFacts {

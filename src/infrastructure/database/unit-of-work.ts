@@ -34,7 +34,7 @@ import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { backoffMs } from '../backoff.js';
-import { currentTraceparent } from '../observability/trace-context.js';
+import { currentTraceparent } from '../observability/request-scope.js';
 import { lockAccounts, type WhenLocked } from './account-lock.js';
 import type { Database } from './dialect.js';
 import {

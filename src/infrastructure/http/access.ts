@@ -3,7 +3,7 @@
  * the server is this machine's own: only its own names are taken for Host and Origin, so that no page of
  * another site reaches it through a name that it made to point here (DNS rebinding).
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Origin } from '../../domain/caller.js';
 import type { Logger } from '../observability/logger.js';
@@ -14,6 +14,9 @@ const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
 
 /** What a request is decorated with, on guarded paths before any handler runs. */
 const AUTHENTICATED = 'authenticated';
+
+/** Likewise: the response, which tells whether anybody waits for it. */
+const RESPONSE = 'response';
 
 export interface AccessPorts {
   readonly authenticator: Authenticator;
@@ -26,26 +29,28 @@ export interface AccessPorts {
 const RETRY_AFTER_S = '5';
 
 export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
-  const { authenticator, isOpen, logger } = ports;
+  const { authenticator, isOpen } = ports;
+  const logOutage = makeOutageLog(ports.logger);
   app.decorateRequest(AUTHENTICATED);
+  app.decorateRequest(RESPONSE);
   app.addHook('onRequest', async (request, reply) => {
     if (isOpen && !isFromThisMachine(request.raw)) {
       const message =
         'Without authentication this server answers to the names of its own machine alone.';
       return refuse(reply, 403, 'FORBIDDEN', message);
     }
-    // The route, not the address: one path can be written in several ways.
-    if (!GUARDED.includes(request.routeOptions.url ?? '')) return;
+    if (!isGuarded(request)) return;
     let found: Authenticated | undefined;
     try {
       found = await authenticator.authenticate(request.headers.authorization);
     } catch (error) {
-      logger.error({ err: error, requestId: request.id }, 'It can not be said who asks');
+      logOutage(error, request.id);
       reply.header('retry-after', RETRY_AFTER_S);
       return refuse(reply, 503, 'UNAVAILABLE', 'Who you are can not be checked now: try again.');
     }
     if (found) {
       request.setDecorator(AUTHENTICATED, found);
+      request.setDecorator(RESPONSE, reply.raw);
       return;
     }
     reply.header('www-authenticate', 'Bearer');
@@ -55,8 +60,29 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
   });
 }
 
+/** Between two error lines about one outage: a stranger decides how many requests come meanwhile. */
+const OUTAGE_LOG_INTERVAL_MS = 10_000;
+
+/** Logs that credentials can't be checked: at level error now and then, else at debug. */
+export function makeOutageLog(logger: Logger): (error: unknown, requestId: string) => void {
+  let nextAt = 0;
+  return (error, requestId) => {
+    const isNext = Date.now() >= nextAt;
+    if (isNext) nextAt = Date.now() + OUTAGE_LOG_INTERVAL_MS;
+    logger[isNext ? 'error' : 'debug'](
+      { err: error, requestId },
+      'Credentials could not be checked',
+    );
+  };
+}
+
 function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
   return reply.code(status).send({ errors: [{ message, extensions: { code } }] });
+}
+
+/** Whether a request is to a path for callers alone. The route counts: one path can be written in several ways. */
+export function isGuarded({ routeOptions }: FastifyRequest): boolean {
+  return GUARDED.includes(routeOptions.url ?? '');
 }
 
 /** Who makes a request to a guarded path. */
@@ -68,7 +94,14 @@ export function authenticatedBy(request: FastifyRequest): Authenticated {
 
 export function originOf(request: FastifyRequest): Origin {
   const { caller } = authenticatedBy(request);
-  return { caller, requestId: request.id, remoteAddress: request.ip };
+  const { socket } = request.raw;
+  const response = request.getDecorator<ServerResponse>(RESPONSE);
+  return {
+    caller,
+    requestId: request.id,
+    remoteAddress: request.ip,
+    isAbandoned: () => socket.destroyed || response.destroyed || response.writableEnded,
+  };
 }
 
 /** Whether a request names this machine, by its host and by the page that makes it. */

@@ -9,6 +9,7 @@ import {
   errors,
   importSPKI,
   type JWTPayload,
+  type JWTVerifyGetKey,
   jwtVerify,
 } from 'jose';
 import { isApiKey } from '../../domain/api-key.js';
@@ -81,56 +82,50 @@ async function makeTokenJudge(settings: TokenSettings): Promise<Judge> {
       const { payload } = await verify(token);
       return readClaims(payload, settings);
     } catch (error) {
-      if (isFaultOfToken(error)) return undefined;
-      throw error;
+      if (error instanceof ProviderError) throw error;
+      // Whatever else goes wrong, the token brought it: its algorithm, its form, its signature, its claims.
+      return undefined;
     }
   };
 }
 
-/** Anything else, such as a provider that does not answer or answers nonsense, is no fault of the token. */
-const FAULTS_OF_TOKENS = [
-  errors.JWTExpired,
-  errors.JWTClaimValidationFailed,
-  errors.JWTInvalid,
-  errors.JWSInvalid,
-  errors.JWSSignatureVerificationFailed,
-  errors.JOSEAlgNotAllowed,
-  errors.JOSENotSupported,
-  errors.JWKSNoMatchingKey,
-  errors.JWKSMultipleMatchingKeys,
-] as const;
+/** The identity provider does not answer, or answers nonsense: no fault of a token. */
+class ProviderError extends Error {}
 
-function isFaultOfToken(error: unknown): boolean {
-  return FAULTS_OF_TOKENS.some((fault) => error instanceof fault);
-}
+/** What jose throws where the provider answered and has no key for a token. */
+const WITHOUT_KEY = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys] as const;
+
+type Options = NonNullable<Parameters<typeof jwtVerify>[2]>;
 
 /** jose keeps a provider's keys, and asks for them again when a token names one that it does not have. */
 async function makeVerifier(
   { keys }: TokenSettings,
-  options: Parameters<typeof jwtVerify>[2],
+  options: Options,
 ): Promise<(token: string) => Promise<{ payload: JWTPayload }>> {
   if (!('jwksUrl' in keys)) {
-    const key = await importPublicKey(keys.publicKey);
-    return (token) => jwtVerify(token, key, options);
+    const { key, algorithm } = await importPublicKey(keys.publicKey);
+    return (token) => jwtVerify(token, key, { ...options, algorithms: [algorithm] });
   }
   const remote = createRemoteJWKSet(new URL(keys.jwksUrl), { cooldownDuration: JWKS_COOLDOWN_MS });
-  return async (token) => {
+  const keyOf: JWTVerifyGetKey = async (header, token) => {
     try {
-      return await jwtVerify(token, remote, options);
+      return await remote(header, token);
     } catch (error) {
+      if (WITHOUT_KEY.some((fault) => error instanceof fault)) throw error;
       const known = remote.jwks();
-      if (isFaultOfToken(error) || known === undefined) throw error;
       // While the provider is away its last keys do.
-      return jwtVerify(token, createLocalJWKSet(known), options);
+      if (known) return createLocalJWKSet(known)(header, token);
+      throw new ProviderError('The identity provider gave no keys', { cause: error });
     }
   };
+  return (token) => jwtVerify(token, keyOf, options);
 }
 
 /** A PEM does not say what its key is for: the first algorithm that takes it. */
-async function importPublicKey(pem: string): Promise<Awaited<ReturnType<typeof importSPKI>>> {
+async function importPublicKey(pem: string) {
   for (const algorithm of ALGORITHMS) {
     const key = await importSPKI(pem, algorithm).catch(() => undefined);
-    if (key) return key;
+    if (key) return { key, algorithm };
   }
   throw new ExplainedError('AUTH_PUBLIC_KEY is no public key in PEM: RSA, P-256 or Ed25519.');
 }

@@ -2,11 +2,11 @@
  * What a client may take of a connection: the time to send a request, the size and number of its headers.
  * One that sends a byte now and then to keep a connection is let go of.
  */
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyInstance } from 'fastify';
 
-export interface ConnectionSettings {
+export interface ReceiveSettings {
   /** For all headers of a request, from its first byte, or from the connection's begin. */
   readonly headersTimeoutMs: number;
   /** For a whole request, its body included. */
@@ -24,8 +24,10 @@ const HEADERS_MAX = 100;
 const LOOK_MS_MAX = 5_000;
 
 /** Fastify's options that make it so. */
-export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: ConnectionSettings) {
+export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: ReceiveSettings) {
   return {
+    // Whoever has a connection when the server stops is answered: see Connections.
+    return503OnClosing: false,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: receiveTimeoutMs,
     http: {
@@ -33,27 +35,20 @@ export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: Connec
       headersTimeout: Math.min(headersTimeoutMs, receiveTimeoutMs),
       requestTimeout: receiveTimeoutMs,
       connectionsCheckingInterval: Math.min(LOOK_MS_MAX, Math.ceil(headersTimeoutMs / 2)),
+      shouldUpgradeCallback: isForWebSocket,
     },
     clientErrorHandler: answerClientError,
   } satisfies FastifyHttpOptions<never>;
 }
 
 /**
- * Browsers connect ahead of what they have to say, and Node takes such a connection for one with a request
- * under way: a stop would wait for it.
+ * Whether a request is for a WebSocket of ours. Any other offer to change the protocol, such as the `h2c` of
+ * Java's HttpClient and of `curl --http2`, counts for nothing: a server may ignore it and answers over
+ * HTTP/1.1. Source: RFC 9110, 7.8.
  */
-export function closeSilentConnectionsWhenStopping(app: FastifyInstance): void {
-  const open = new Set<Socket>();
-  let isStopping = false;
-  app.server.on('connection', (socket: Socket) => {
-    if (isStopping) return socket.destroy();
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  });
-  app.addHook('preClose', async () => {
-    isStopping = true;
-    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
-  });
+function isForWebSocket({ method, url, headers }: IncomingMessage): boolean {
+  const isOurs = method === 'GET' && url?.split('?')[0] === '/graphql';
+  return isOurs && headers.upgrade?.trim().toLowerCase() === 'websocket';
 }
 
 /** Node leaves the headers out that are too many: an Idempotency-Key among them must not get lost. */

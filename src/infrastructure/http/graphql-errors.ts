@@ -5,10 +5,11 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { BadUserInputError, ForbiddenError } from '../../domain/errors.js';
+import { AbandonedError, BadUserInputError, ForbiddenError } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
 import type { Logger } from '../observability/logger.js';
+import { currentRequestId } from '../observability/request-scope.js';
 import { fragmentsOf } from './operation-shape.js';
 
 export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
@@ -94,7 +95,9 @@ export function presentErrors(
     if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);
-    return masked ? new GraphQLError(masked.message, { ...masked, path }) : error;
+    if (masked) return new GraphQLError(masked.message, { ...masked, path });
+    error.message = cut(error.message);
+    return error;
   });
 }
 
@@ -102,6 +105,7 @@ function classify(error: GraphQLError, requestId: string, logger: Logger): void 
   const cause = unwrapResolverError(error);
   if (cause instanceof BadUserInputError) error.extensions.code = 'BAD_USER_INPUT';
   if (cause instanceof ForbiddenError) error.extensions.code = 'FORBIDDEN';
+  if (cause instanceof AbandonedError) error.extensions.code = 'ABANDONED';
   if (isStatementTimeout(cause)) {
     Object.assign(error.extensions, { code: TIMEOUT, requestId });
   }
@@ -118,35 +122,55 @@ function isStatementTimeout(cause: unknown): boolean {
 }
 
 /** GraphQL quotes a value that it refuses, however long. */
-const MESSAGE_CHARACTERS_MAX = 1_000;
+const MESSAGE_CHARACTERS_MAX = 200;
 
-function cut(message: string): string {
-  return message.length <= MESSAGE_CHARACTERS_MAX
-    ? message
-    : `${message.slice(0, MESSAGE_CHARACTERS_MAX / 2)}…${message.slice(-MESSAGE_CHARACTERS_MAX / 2)}`;
+/** A message that echoes what a client sent, cut in its middle. */
+export function cut(message: string): string {
+  if (message.length <= MESSAGE_CHARACTERS_MAX) return message;
+  const half = MESSAGE_CHARACTERS_MAX / 2;
+  return `${message.slice(0, half - 1)}…${message.slice(-half)}`.toWellFormed();
 }
 
-/** GraphQL names what it knows that is like what it does not. */
+const SUGGESTION = 'Did you mean ';
+
+/** GraphQL names what it knows that is like what it does not. Each such sentence ends with a question mark. */
 export function withoutSuggestion(message: string): string {
-  return message.replace(/ ?Did you mean [^?]*\?/g, '');
+  let kept = '';
+  let from = 0;
+  for (;;) {
+    const start = message.indexOf(SUGGESTION, from);
+    const end = start < 0 ? -1 : message.indexOf('?', start);
+    if (end < 0) return kept + message.slice(from);
+    kept += message.slice(from, start).replace(/ $/, '');
+    from = end + 1;
+  }
+}
+
+export interface ErrorFormat {
+  /** Whether GraphQL may name what the schema has. */
+  readonly hasSuggestions: boolean;
+  readonly logger: Logger;
 }
 
 /** Apollo's formatError: masks what is ours alone to know, names that nobody asked for among it. */
-export function makeFormatError({ hasSuggestions }: { readonly hasSuggestions: boolean }) {
-  return (formatted: GraphQLFormattedError): GraphQLFormattedError => {
-    const { message } = formatted;
-    return mask({ ...formatted, message: hasSuggestions ? message : withoutSuggestion(message) });
+export function makeFormatError({ hasSuggestions, logger }: ErrorFormat) {
+  return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
+    const message = cut(formatted.message);
+    const { code, requestId } = formatted.extensions ?? {};
+    const masked = maskOf(code, String(requestId ?? logUnclassified(code, error, logger)));
+    if (!masked) {
+      return { ...formatted, message: hasSuggestions ? message : withoutSuggestion(message) };
+    }
+    const { locations, path } = formatted;
+    return { ...masked, ...(locations && { locations }), ...(path && { path }) };
   };
 }
 
-function mask(formatted: GraphQLFormattedError): GraphQLFormattedError {
-  const { code, requestId } = formatted.extensions ?? {};
-  const masked = maskOf(code, String(requestId));
-  if (!masked) return { ...formatted, message: cut(formatted.message) };
-  const { locations, path } = formatted;
-  return {
-    ...masked,
-    ...(locations && { locations }),
-    ...(path && { path }),
-  };
+/** What failed beside the execution of an operation, such as an answer that can't be serialised. */
+function logUnclassified(code: unknown, error: unknown, logger: Logger): string | undefined {
+  const requestId = currentRequestId();
+  if (code === INTERNAL_SERVER_ERROR) {
+    logger.error({ err: unwrapResolverError(error), requestId }, 'Unexpected error');
+  }
+  return requestId;
 }

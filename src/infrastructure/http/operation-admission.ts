@@ -1,9 +1,12 @@
 /** The gate over HTTP: before Apollo and before server-sent events, and within Apollo before execution. */
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { RequestContext } from '../../resolvers/context.js';
 import { originOf } from './access.js';
+import { OVERLOADED } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
+import type { Connections } from './connections.js';
+import { unitsPaidBy } from './json-body.js';
+import type { OperationContext } from './operation-context.js';
 import { type Cost, type OperationGate, resolveOperation } from './operation-gate.js';
 import { answerRefusal, httpErrorOf, isRefusal } from './refusal.js';
 import type { DocumentRequest } from './trusted-documents.js';
@@ -14,13 +17,18 @@ const PATHS: readonly string[] = ['/graphql', '/graphql/stream'];
 type Parameters = Record<string, unknown>;
 
 /** Refuses what is too much before it is validated, and puts the text of a document in the place of its id. */
-export function admitOperations(app: FastifyInstance, gate: OperationGate): void {
+export function admitOperations(
+  app: FastifyInstance,
+  gate: OperationGate,
+  connections: Connections,
+): void {
   app.addHook('preHandler', async (request, reply) => {
     if (!PATHS.includes(request.routeOptions.url ?? '')) return;
+    if (connections.isOverloaded(request)) return answerRefusal(reply, OVERLOADED);
     if (request.method !== 'POST') makeUnambiguous(request);
     const parameters = parametersOf(request);
     const asked = parameters ? documentRequestOf(request, parameters) : {};
-    const text = gate.open(asked, callerKeyOf(originOf(request)));
+    const text = gate.open(asked, callerKeyOf(originOf(request)), unitsPaidBy(request));
     if (isRefusal(text)) return answerRefusal(reply, text);
     if (!parameters) return;
     if (gate.trusted.mode !== 'off' && text !== undefined) putText(request, parameters, text);
@@ -71,7 +79,7 @@ function putAddress(request: FastifyRequest, parameters: Parameters): void {
 }
 
 /** Charges an operation that was found valid, and says in its response what it cost. */
-export function costPlugin(gate: OperationGate): ApolloServerPlugin<RequestContext> {
+export function costPlugin(gate: OperationGate): ApolloServerPlugin<OperationContext> {
   return {
     requestDidStart: async () => {
       let cost: Cost | undefined;
@@ -79,7 +87,8 @@ export function costPlugin(gate: OperationGate): ApolloServerPlugin<RequestConte
         didResolveOperation: async ({ document, operationName, request, contextValue }) => {
           const operation = resolveOperation(document, operationName, request.variables);
           if (!operation) return;
-          const charged = gate.charge(operation, callerKeyOf(contextValue.origin));
+          const { origin, unitsPaid } = contextValue;
+          const charged = gate.charge(operation, callerKeyOf(origin), unitsPaid);
           if (isRefusal(charged)) throw httpErrorOf(charged);
           cost = charged;
         },

@@ -12,7 +12,7 @@ import {
 } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { exampleOperations } from '../../../web/example-operations.js';
-import { costOf, FIELD_COSTS, FREE_TYPES, LIST_SIZES } from './operation-cost.js';
+import { estimateOf, FIELD_BYTES, FIELD_COSTS, FREE_TYPES, LIST_SIZES } from './operation-cost.js';
 import { resolveOperation } from './operation-gate.js';
 
 const schema = buildSchema(
@@ -21,7 +21,7 @@ const schema = buildSchema(
 
 function cost(text: string, variables: Record<string, unknown> = {}): number {
   const operation = resolveOperation(parse(text), undefined, variables);
-  return operation ? costOf(schema, operation) : Number.NaN;
+  return operation ? estimateOf(schema, operation).cost : Number.NaN;
 }
 
 const page = (args: string, inner = 'nodes { id }') =>
@@ -50,7 +50,7 @@ describe('the cost of an operation', () => {
     [
       'what an interface of it has',
       '{ node(id: "x") { ... on Transfer { account { id } } id } }',
-      2,
+      5,
     ],
   ])('is reckoned for %s', (_, text, expected) => {
     expect(cost(text)).toBe(expected);
@@ -71,6 +71,30 @@ describe('the cost of an operation', () => {
     ['(first: 1, last: 9)', {}, 10],
   ])('of a page%s with %o is %i', (args, variables, expected) => {
     expect(cost(page(args), variables)).toBe(expected);
+  });
+
+  test.each([
+    ['pageInfo { endCursor }'],
+    ['edges { cursor }'],
+    ['__typename'],
+    ['nodes { id } edges { cursor }'],
+  ])('of a page counts its rows, whatever is selected of them: %s', (selected) => {
+    expect(cost(page('(first: 5)', selected))).toBe(6);
+  });
+
+  test.each([
+    ['{ counterpartyIban: "x" }', 0],
+    ['{ endToEndId: "x", from: "x", to: "x" }', 0],
+    ['{ counterpartyName: "x" }', 100],
+    ['{ minAmount: "1", counterpartyIban: "x" }', 100],
+    ['{ counterpartyIban: "x", endToEndId: "x" }', 100],
+    ['{ maxAmount: null }', 0],
+    ['$filter', 100],
+    ['$none', 0],
+  ])('of a filter %s is %i more', (filter, more) => {
+    const query = `query ($filter: TransferFilter, $none: TransferFilter = { maxAmount: null }) {
+      account(iban: "x") { transfers(first: 1, filter: ${filter}) { nodes { id } } } }`;
+    expect(cost(query, { filter: { minAmount: '1' } })).toBe(3 + more);
   });
 
   test('of edges is that of nodes, and of pages within pages the product', () => {
@@ -128,6 +152,29 @@ describe('the cost of an operation', () => {
   });
 });
 
+describe('the length of an answer', () => {
+  const bytes = (text: string) => {
+    const operation = resolveOperation(parse(text));
+    return operation ? estimateOf(schema, operation).answerBytes : Number.NaN;
+  };
+
+  test('grows with pages, pages within pages, and names', () => {
+    const one = bytes('{ accounts(first: 1) { nodes { iban } } }');
+    expect(bytes('{ accounts(first: 100) { nodes { iban } } }')).toBeGreaterThan(90 * one - 2_000);
+    const alias = 'a'.repeat(100);
+    expect(bytes(`{ accounts(first: 100) { nodes { ${alias}: iban } } }`)).toBeGreaterThan(10_000);
+    expect(
+      bytes('{ accounts(first: 100) { nodes { transfers(first: 40) { nodes { id } } } } }'),
+    ).toBeGreaterThan(100 * 40 * 36);
+  });
+
+  test('counts every problem of a bulk that is refused', () => {
+    const query = `mutation { performBulkTransfer(input: {}) {
+      ... on InvalidBulkTransfer { problems { message } } } }`;
+    expect(bytes(query)).toBeGreaterThan(1_000 * 400);
+  });
+});
+
 describe('the table of costs', () => {
   const fields = Object.values(schema.getTypeMap()).flatMap((type) =>
     isObjectType(type) || isInterfaceType(type)
@@ -143,6 +190,7 @@ describe('the table of costs', () => {
     expect(places).toEqual(
       expect.arrayContaining([...Object.keys(FIELD_COSTS), ...Object.keys(LIST_SIZES)]),
     );
+    for (const place of Object.keys(FIELD_BYTES)) expect(places).toContain(place);
     for (const name of FREE_TYPES) expect(schema.getType(name)).toBeDefined();
   });
 
@@ -152,7 +200,7 @@ describe('the table of costs', () => {
       const named = getNamedType(type);
       if (!isListType(bare) || !isCompositeType(named) || place.startsWith('__')) return false;
       const isPage = /Connection\.(edges|nodes)$/.test(place);
-      return !isPage && !FREE_TYPES.has(named.name) && !(place in LIST_SIZES);
+      return !isPage && !(place in LIST_SIZES);
     });
     expect(unsized.map(({ place }) => place)).toEqual([]);
   });

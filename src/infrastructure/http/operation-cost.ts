@@ -1,9 +1,9 @@
 /**
- * What an operation costs, reckoned from its document and variables before it runs; docs/limits.md has
- * the same table. A unit is about one row read.
+ * Estimates what an operation costs and how long its answer may be, from its document and variables before
+ * it runs; docs/limits.md has the same tables. A unit of cost is about one row read.
  *
- * An upper bound: what is skipped by a variable counts, what is asked for twice counts twice; of a union's
- * members the dearest counts, for a result is one of them. Each selection set is reckoned once for each
+ * Both are upper bounds: what a variable skips counts, what is selected twice counts twice; of a union's
+ * members the dearest counts, for a result is one of them. Each selection set is estimated once for each
  * type and remembered, so that fragments within fragments take linear time.
  */
 import {
@@ -11,11 +11,13 @@ import {
   type FragmentDefinitionNode,
   type GraphQLCompositeType,
   type GraphQLField,
+  type GraphQLNamedType,
   GraphQLObjectType,
   type GraphQLSchema,
   getNamedType,
   isAbstractType,
   isCompositeType,
+  isEnumType,
   Kind,
   type OperationDefinitionNode,
   SchemaMetaFieldDef,
@@ -25,6 +27,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../domain/page.js';
+import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 
 /** A field with an object for a value. */
@@ -32,6 +35,10 @@ const OBJECT_COST = 1;
 
 /** Fields that cost something else, beside what their arguments add. */
 export const FIELD_COSTS: Readonly<Record<string, number>> = {
+  // It looks an id up in four tables.
+  'Query.node': 4,
+  // It finds the account, then the bulk.
+  'Query.bulkTransferByIdempotencyKey': 2,
   'Mutation.performBulkTransfer': 10,
   'Mutation.openAccount': 10,
   'Mutation.creditAccount': 10,
@@ -53,24 +60,89 @@ const ROWS_PER_UNIT = 20;
 /** Types that come with the object that has them, and cost nothing by themselves. */
 export const FREE_TYPES: ReadonlySet<string> = new Set(['Money', 'PageInfo', 'TransferProblem']);
 
-/** Nodes of a list that is no connection. */
-export const LIST_SIZES: Readonly<Record<string, number>> = { 'Outbox.parkedMessages': 100 };
+/** Nodes of a list that is no connection. Problems come with what they are about, and cost nothing. */
+export const LIST_SIZES: Readonly<Record<string, number>> = {
+  'Outbox.parkedMessages': 100,
+  'InvalidBulkTransfer.problems': PROBLEMS_LISTED_MAX,
+  'InvalidInput.problems': PROBLEMS_LISTED_MAX,
+  'BulkTransferValidation.problems': PROBLEMS_LISTED_MAX,
+};
 
-/** What an operation costs beside its rows, where no variable of its decides on that. */
-const known = new WeakMap<OperationDefinitionNode, number>();
+/**
+ * Extra cost of a filter that no index serves in the order of the list: transfers are examined one by one
+ * until the page is full, 10,000 at most.
+ */
+export const RANGE_FILTER_COST = 100;
 
-/** @returns units, a whole number of at least 1 */
-export function costOf(schema: GraphQLSchema, resolved: ResolvedOperation): number {
+/** Fields of a filter that an index serves in the order of the list, one of them at a time. */
+const EQUALITY_FILTERS: readonly string[] = ['counterpartyIban', 'endToEndId'];
+
+/** Fields of a filter that are ranges of the list's own key. */
+const TIME_FILTERS: readonly string[] = ['from', 'to'];
+
+/** Bytes of a scalar's JSON at most, by type. */
+const SCALAR_BYTES: Readonly<Record<string, number>> = {
+  Boolean: 5,
+  Int: 11,
+  ID: 38,
+  Int64: 22,
+  Decimal: 24,
+  IBAN: 36,
+  BIC: 13,
+  Currency: 5,
+  Cursor: 160,
+  DateTime: 26,
+  Date: 12,
+  // 140 characters of four bytes each, or escaped.
+  String: 562,
+};
+
+/** The longest name of an enum's value, quoted. */
+const ENUM_BYTES = 42;
+
+/** Fields whose JSON may take more than their type's. */
+export const FIELD_BYTES: Readonly<Record<string, number>> = {
+  'ApiKey.organizationIds': 4_000,
+  'OutboxMessage.lastError': 3_002,
+};
+
+/** Bytes of a field beside its name and value: quotes, a colon, a comma. */
+const FIELD_OVERHEAD_BYTES = 4;
+
+/** Bytes of an object beside its fields: braces, a comma. */
+const OBJECT_OVERHEAD_BYTES = 3;
+
+export interface Estimate {
+  /** Units, a whole number of at least 1. */
+  readonly cost: number;
+  /** Bytes of `data` in the answer. */
+  readonly answerBytes: number;
+}
+
+const NOTHING: Estimate = { cost: 0, answerBytes: 0 };
+
+/** What an operation comes to beside the rows of its bulks, where no variable of its decides on that. */
+const known = new WeakMap<OperationDefinitionNode, Estimate>();
+
+export function estimateOf(schema: GraphQLSchema, resolved: ResolvedOperation): Estimate {
   const { operation } = resolved;
   const root = schema.getRootType(operation.operation);
-  if (!root) return OBJECT_COST;
+  if (!root) return { ...NOTHING, cost: OBJECT_COST };
   const rows = unitsOfRows(resolved);
-  const before = known.get(operation);
-  if (before !== undefined) return Math.max(OBJECT_COST, before + rows);
-  const reckoning = new Reckoning(schema, resolved);
-  const cost = reckoning.ofSet(operation.selectionSet, root);
-  if (!reckoning.dependsOnVariables) known.set(operation, cost);
-  return Math.max(OBJECT_COST, cost + rows);
+  const { cost, answerBytes } = known.get(operation) ?? estimateSet(schema, resolved, root);
+  return { cost: Math.max(OBJECT_COST, cost + rows), answerBytes };
+}
+
+function estimateSet(
+  schema: GraphQLSchema,
+  resolved: ResolvedOperation,
+  root: GraphQLObjectType,
+): Estimate {
+  const { operation } = resolved;
+  const estimator = new Estimator(schema, resolved);
+  const estimate = estimator.ofSet(operation.selectionSet, root);
+  if (!estimator.dependsOnVariables) known.set(operation, estimate);
+  return estimate;
 }
 
 /** Of all bulks at the root, fragments included. */
@@ -111,10 +183,10 @@ function rowCountOf(
   return rows?.kind === Kind.LIST ? rows.values.length : 1;
 }
 
-class Reckoning {
-  /** Whether a variable says how large a page is. */
+class Estimator {
+  /** Whether a variable says how large a page is, or what a filter has. */
   dependsOnVariables = false;
-  readonly #known = new Map<SelectionSetNode, Map<GraphQLObjectType, number>>();
+  readonly #known = new Map<SelectionSetNode, Map<GraphQLObjectType, Estimate>>();
   readonly #defaults: ReadonlyMap<string, ValueNode | undefined>;
 
   constructor(
@@ -129,25 +201,32 @@ class Reckoning {
     );
   }
 
-  /** The dearest of the types that the set's object may have. */
-  ofSet(set: SelectionSetNode, type: GraphQLCompositeType): number {
+  /** The dearest of the types that the set's object may have, and the longest. */
+  ofSet(set: SelectionSetNode, type: GraphQLCompositeType): Estimate {
     const types = isAbstractType(type) ? this.schema.getPossibleTypes(type) : [type];
-    return Math.max(0, ...types.map((possible) => this.#ofSetOn(set, possible)));
+    return types.map((possible) => this.#ofSetOn(set, possible)).reduce(larger, NOTHING);
   }
 
-  #ofSetOn(set: SelectionSetNode, type: GraphQLObjectType): number {
-    const known = this.#known.get(set) ?? new Map<GraphQLObjectType, number>();
+  #ofSetOn(set: SelectionSetNode, type: GraphQLObjectType): Estimate {
+    const known = this.#known.get(set) ?? new Map<GraphQLObjectType, Estimate>();
     this.#known.set(set, known);
     const before = known.get(type);
     if (before !== undefined) return before;
     // A fragment within itself ends here; validation has refused it.
-    known.set(type, 0);
-    const cost = set.selections.reduce((total, each) => total + this.#ofSelection(each, type), 0);
-    known.set(type, cost);
-    return cost;
+    known.set(type, NOTHING);
+    let cost = 0;
+    let answerBytes = 0;
+    for (const selection of set.selections) {
+      const part = this.#ofSelection(selection, type);
+      cost += part.cost;
+      answerBytes += part.answerBytes;
+    }
+    const estimate = { cost, answerBytes };
+    known.set(type, estimate);
+    return estimate;
   }
 
-  #ofSelection(selection: SelectionNode, type: GraphQLObjectType): number {
+  #ofSelection(selection: SelectionNode, type: GraphQLObjectType): Estimate {
     if (selection.kind === Kind.FIELD) return this.#ofField(selection, type);
     const fragment =
       selection.kind === Kind.INLINE_FRAGMENT
@@ -155,7 +234,7 @@ class Reckoning {
         : this.operation.fragments.get(selection.name.value);
     return fragment && this.#applies(fragment.typeCondition, type)
       ? this.#ofSetOn(fragment.selectionSet, type)
-      : 0;
+      : NOTHING;
   }
 
   #applies(
@@ -167,13 +246,53 @@ class Reckoning {
     return isAbstractType(conditionType) && this.schema.isSubType(conditionType, type);
   }
 
-  #ofField(field: FieldNode, parent: GraphQLObjectType): number {
-    const type = getNamedType(fieldOf(parent, field.name.value)?.type);
-    if (!isCompositeType(type) || !field.selectionSet) return 0;
+  #ofField(field: FieldNode, parent: GraphQLObjectType): Estimate {
+    const name = field.name.value;
+    const type = getNamedType(fieldOf(parent, name)?.type);
+    const place = `${parent.name}.${name}`;
+    const keyBytes = (field.alias ?? field.name).value.length + FIELD_OVERHEAD_BYTES;
+    if (!isCompositeType(type) || !field.selectionSet) {
+      return { cost: 0, answerBytes: keyBytes + leafBytesOf(place, type) };
+    }
     const inner = this.ofSet(field.selectionSet, type);
-    const place = `${parent.name}.${field.name.value}`;
-    if (isConnection(type)) return OBJECT_COST + this.#pageSize(field) * inner;
-    return (LIST_SIZES[place] ?? 1) * (ownCost(place, type) + inner);
+    const objectBytes = inner.answerBytes + OBJECT_OVERHEAD_BYTES;
+    if (isConnection(type)) {
+      const size = this.#pageSize(field);
+      // The rows of a page are read, whatever is selected of them.
+      const rowCost = Math.max(OBJECT_COST, inner.cost);
+      return {
+        cost: OBJECT_COST + this.#filterCost(field) + size * rowCost,
+        answerBytes: keyBytes + size * objectBytes,
+      };
+    }
+    const size = LIST_SIZES[place] ?? 1;
+    return {
+      cost: size * (ownCost(place, type) + inner.cost),
+      answerBytes: keyBytes + size * objectBytes,
+    };
+  }
+
+  #filterCost({ arguments: given = [] }: FieldNode): number {
+    const filter = given.find(({ name }) => name.value === 'filter')?.value;
+    return filter && isExamined(this.#fieldsOfInput(filter)) ? RANGE_FILTER_COST : 0;
+  }
+
+  /** The fields that an input object has. Null is as good as absent. */
+  #fieldsOfInput(input: ValueNode): readonly string[] {
+    if (input.kind === Kind.OBJECT) {
+      return input.fields
+        .filter(({ value }) => value.kind !== Kind.NULL)
+        .map(({ name }) => name.value);
+    }
+    if (input.kind !== Kind.VARIABLE) return [];
+    this.dependsOnVariables = true;
+    const name = input.name.value;
+    const value = this.operation.variables[name];
+    if (value === undefined) {
+      const fallback = this.#defaults.get(name);
+      return fallback === undefined ? [] : this.#fieldsOfInput(fallback);
+    }
+    return isObject(value) ? Object.keys(value).filter((key) => value[key] !== null) : [];
   }
 
   /** Of a page whose size is refused later, at most that of the largest page. */
@@ -203,6 +322,25 @@ class Reckoning {
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
+}
+
+function larger(one: Estimate, other: Estimate): Estimate {
+  return {
+    cost: Math.max(one.cost, other.cost),
+    answerBytes: Math.max(one.answerBytes, other.answerBytes),
+  };
+}
+
+/** Whether no index serves all of a filter in the order of the list: a range, or two equalities. */
+function isExamined(fields: readonly string[]): boolean {
+  const equalities = fields.filter((field) => EQUALITY_FILTERS.includes(field));
+  const others = fields.filter((field) => !EQUALITY_FILTERS.includes(field));
+  return equalities.length > 1 || others.some((field) => !TIME_FILTERS.includes(field));
+}
+
+function leafBytesOf(place: string, type: GraphQLNamedType | undefined): number {
+  const ofType = type && isEnumType(type) ? ENUM_BYTES : SCALAR_BYTES[type?.name ?? ''];
+  return FIELD_BYTES[place] ?? ofType ?? SCALAR_BYTES.String ?? 0;
 }
 
 function lengthOf(value: unknown): number {

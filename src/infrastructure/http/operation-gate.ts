@@ -1,15 +1,17 @@
 /**
  * What every operation passes before it runs, over HTTP, WebSocket and server-sent events alike:
  *
- *   open    one unit from the caller's bucket, the trusted text, tokens and shape: before validation
- *   charge  cost, and the rest of it from the bucket: after validation, before execution
+ *   receive units from the caller's bucket for the bytes of a body: before it is parsed
+ *   open    one unit at least, the trusted text, tokens and shape: before validation
+ *   charge  cost, the rest of it from the bucket, and the length of the answer: before execution
  *   begin   for a subscription, charge and a place among its caller's
+ *   spend   units for reads whose number is known only when it runs
  *
  * and a WebSocket connection before it is one: connect.
  */
 import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
-import { costOf } from './operation-cost.js';
+import { estimateOf } from './operation-cost.js';
 import { fragmentsOf, judgeShape, type ShapeLimits } from './operation-shape.js';
 import { Places, type Release } from './places.js';
 import { isRefusal, type Refusal } from './refusal.js';
@@ -18,6 +20,8 @@ import type { DocumentRequest, TrustedDocuments } from './trusted-documents.js';
 
 export interface GateSettings extends ShapeLimits, RateLimit {
   readonly operationCostMax: number;
+  /** Bytes that an answer may have, as far as they can be told before. */
+  readonly answerBytesMax: number;
   readonly websocketConnectionsMax: number;
   readonly websocketConnectionsPerCallerMax: number;
   readonly subscriptionsPerCallerMax: number;
@@ -32,6 +36,9 @@ export interface Cost {
 
 /** What any request takes from the bucket, refused ones too. */
 const REQUEST_COST = 1;
+
+/** Bytes of a body that cost a unit: parsing them takes as long as reading a row. */
+const BODY_BYTES_PER_UNIT = 10_240;
 
 /** Documents whose shape is remembered to be within the limits: clients send the same ones. */
 const REMEMBERED_MAX = 1_000;
@@ -50,6 +57,11 @@ export function resolveOperation(
   return operation
     ? { operation, fragments: fragmentsOf(document), variables: variables ?? {} }
     : undefined;
+}
+
+function tooExpensive(limit: number, requested: number): Refusal {
+  const message = `An operation may cost ${limit}: ask for less, or for smaller pages.`;
+  return { code: 'TOO_EXPENSIVE', message, limit, requested };
 }
 
 export class OperationGate {
@@ -71,29 +83,53 @@ export class OperationGate {
     this.#subscriptions = new Places(settings.subscriptionsPerCallerMax);
   }
 
-  /** @returns the text to run; undefined where the request has none, which its handler says better */
-  open(request: DocumentRequest, caller: string): string | undefined | Refusal {
-    const left = this.#take(caller, REQUEST_COST);
+  /** @returns units that were taken for the bytes of a body; 0 for a small one */
+  receive(bytes: number, caller: string): number | Refusal {
+    const units = Math.floor(bytes / BODY_BYTES_PER_UNIT);
+    const left = units > 0 ? this.#take(caller, units) : null;
+    return isRefusal(left) ? left : units;
+  }
+
+  /**
+   * @param unitsPaid taken for the request before
+   * @returns the text to run; undefined where the request has none, which its handler says better
+   */
+  open(request: DocumentRequest, caller: string, unitsPaid = 0): string | undefined | Refusal {
+    const left = this.#take(caller, Math.max(REQUEST_COST - unitsPaid, 0));
     if (isRefusal(left)) return left;
     const text = this.trusted.textOf(request);
     if (text === undefined || isRefusal(text)) return text;
     return this.#judge(text) ?? text;
   }
 
-  charge(operation: ResolvedOperation, caller: string): Cost | Refusal {
-    const requested = costOf(this.schema, operation);
-    const limit = this.settings.operationCostMax;
-    if (requested > limit) {
-      const message = `An operation may cost ${limit}: ask for less, or for smaller pages.`;
-      return { code: 'TOO_EXPENSIVE', message, limit, requested };
+  charge(operation: ResolvedOperation, caller: string, unitsPaid = 0): Cost | Refusal {
+    const { cost, answerBytes } = estimateOf(this.schema, operation);
+    const { operationCostMax, answerBytesMax } = this.settings;
+    if (cost > operationCostMax) return tooExpensive(operationCostMax, cost);
+    if (answerBytes > answerBytesMax) {
+      const message = `An answer may have ${answerBytesMax} bytes: ask for fewer fields, or for smaller pages.`;
+      const size = { limit: answerBytesMax, requested: answerBytes };
+      return { code: 'ANSWER_TOO_LARGE', message, ...size };
     }
-    const left = this.#take(caller, requested - REQUEST_COST);
+    const paid = Math.max(unitsPaid, REQUEST_COST);
+    const requested = Math.max(cost, paid);
+    const left = this.#take(caller, requested - paid);
     return isRefusal(left) ? left : { requested, left };
   }
 
+  /** @param unitsBefore what the operation has spent so far beside its cost */
+  spend(units: number, caller: string, unitsBefore: number): Refusal | undefined {
+    const { operationCostMax } = this.settings;
+    if (unitsBefore + units > operationCostMax) {
+      return tooExpensive(operationCostMax, unitsBefore + units);
+    }
+    const left = this.#take(caller, units);
+    return isRefusal(left) ? left : undefined;
+  }
+
   /** @returns ends the subscription's place */
-  begin(operation: ResolvedOperation, caller: string): Release | Refusal {
-    const cost = this.charge(operation, caller);
+  begin(operation: ResolvedOperation, caller: string, unitsPaid = 0): Release | Refusal {
+    const cost = this.charge(operation, caller, unitsPaid);
     if (isRefusal(cost)) return cost;
     const limit = this.settings.subscriptionsPerCallerMax;
     return (

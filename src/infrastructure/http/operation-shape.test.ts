@@ -5,6 +5,7 @@ import { judgeShape } from './operation-shape.js';
 
 const LIMITS = {
   operationTokensMax: 5_000,
+  operationBytesMax: 131_072,
   operationDepthMax: 12,
   operationAliasesMax: 30,
   operationRootFieldsMax: 20,

@@ -6,6 +6,7 @@
  * and remembered, so that fragments within fragments, which double at each level, take linear time.
  */
 import {
+  BREAK,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
@@ -14,10 +15,13 @@ import {
   parse,
   type SelectionNode,
   type SelectionSetNode,
+  visit,
 } from 'graphql';
 import type { Refusal, RefusalCode } from './refusal.js';
 
 export interface ShapeLimits {
+  /** Bytes of a document's text. */
+  readonly operationBytesMax: number;
   /** Words and signs of a document. */
   readonly operationTokensMax: number;
   /** Fields within fields. */
@@ -31,6 +35,12 @@ const TOKENS_PER_SELECTION = 5;
 
 /** The schema has @skip and @include alone, one of each on a field. */
 const DIRECTIVES_MAX = 100;
+
+/** Characters of a name or an alias: an alias is repeated in the answer for each node. */
+const NAME_CHARACTERS_MAX = 128;
+
+/** A run of characters that could be a name over the limit; it may as well be part of a string. */
+const LONG_NAME = new RegExp(`[_0-9A-Za-z]{${NAME_CHARACTERS_MAX + 1}}`);
 
 /** What a selection set comes to, fragments spread out. */
 interface Shape {
@@ -59,8 +69,15 @@ export function fragmentsOf(document: DocumentNode): ReadonlyMap<string, Fragmen
  * @returns the refusal; undefined where it is within the limits, or no GraphQL, which others say better
  */
 export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefined {
+  const bytes = Buffer.byteLength(text);
+  const limit = limits.operationBytesMax;
+  if (bytes > limit) {
+    const message = `The text of an operation has ${limit} bytes at most: send values as variables.`;
+    return { code: 'OPERATION_TOO_LARGE', message, limit, requested: bytes };
+  }
   try {
     const document = parse(text, { maxTokens: limits.operationTokensMax, noLocation: true });
+    if (LONG_NAME.test(text) && hasLongName(document)) return LONG_NAME_REFUSAL;
     return judgeDocument(document, limits);
   } catch (error) {
     // Levels within levels, more than fit on the stack.
@@ -71,6 +88,23 @@ export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefin
       : undefined;
   }
 }
+
+function hasLongName(document: DocumentNode): boolean {
+  let isFound = false;
+  visit(document, {
+    Name: ({ value }) => {
+      isFound ||= value.length > NAME_CHARACTERS_MAX;
+      return isFound ? BREAK : undefined;
+    },
+  });
+  return isFound;
+}
+
+const LONG_NAME_REFUSAL: Refusal = {
+  code: 'NAME_TOO_LONG',
+  message: `A name or an alias has ${NAME_CHARACTERS_MAX} characters at most.`,
+  limit: NAME_CHARACTERS_MAX,
+};
 
 function judgeDocument(document: DocumentNode, limits: ShapeLimits): Refusal | undefined {
   const shapes = new Shapes(fragmentsOf(document));

@@ -8,6 +8,12 @@ import { GraphQLError } from 'graphql';
 
 /** Every code that a limit answers with, and its HTTP status. */
 const STATUSES = {
+  PAYLOAD_TOO_LARGE: 413,
+  JSON_TOO_DEEP: 400,
+  JSON_TOO_MANY_VALUES: 400,
+  OPERATION_TOO_LARGE: 400,
+  NAME_TOO_LONG: 400,
+  ANSWER_TOO_LARGE: 400,
   TOO_MANY_TOKENS: 400,
   TOO_MANY_SELECTIONS: 400,
   TOO_MANY_ROOT_FIELDS: 400,
@@ -20,8 +26,10 @@ const STATUSES = {
   PERSISTED_QUERY_ONLY: 400,
   FOREIGN_ORIGIN: 403,
   RATE_LIMITED: 429,
+  TOO_MANY_BODIES: 429,
   TOO_MANY_CONNECTIONS: 429,
   TOO_MANY_SUBSCRIPTIONS: 429,
+  OVERLOADED: 503,
 } as const;
 
 export type RefusalCode = keyof typeof STATUSES;
@@ -57,6 +65,13 @@ export function httpErrorOf(refusal: Refusal): GraphQLError {
   const headers = new HeaderMap(Object.entries(headersOf(refusal)));
   error.extensions.http = { status: statusOf(refusal), headers };
   return error;
+}
+
+/** A refusal where a value can't be given back; answered like one. */
+export class RefusalError extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(refusal.message);
+  }
 }
 
 /** Answers a request that no handler will see. */

@@ -15,6 +15,7 @@ import { authenticatedBy, originOf } from './access.js';
 import { watchAccess } from './authentication.js';
 import { callerKeyOf } from './caller-key.js';
 import { presentResult } from './graphql-errors.js';
+import { unitsPaidBy } from './json-body.js';
 import { resolveOperation } from './operation-gate.js';
 import { answerRefusal, isRefusal } from './refusal.js';
 import { KEEP_ALIVE_MS, prepareSubscription, type StreamPorts, whenStuck } from './streams.js';
@@ -53,7 +54,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       const operation =
         isDocument(prepared) && resolveOperation(prepared, operationName, variables);
       const place = operation
-        ? ports.gate.begin(operation, callerKeyOf(originOf(request)))
+        ? ports.gate.begin(operation, callerKeyOf(originOf(request)), unitsPaidBy(request))
         : undefined;
       if (isRefusal(place)) return answerRefusal(reply, place);
       open.add(reply.raw);

@@ -18,26 +18,29 @@ import {
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/ports.js';
-import { type Origin, visibleOrganizations } from '../../domain/caller.js';
+import { visibleOrganizations } from '../../domain/caller.js';
 import { ForbiddenError } from '../../domain/errors.js';
-import { type RequestContext, requireRole } from '../../resolvers/context.js';
-import { makeLoaders } from '../../resolvers/loaders.js';
+import { requireRole } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
-import { withTraceparent } from '../observability/trace-context.js';
+import { inRequestScope } from '../observability/request-scope.js';
 import { guardAccess, originOf } from './access.js';
 import type { Authenticator } from './authentication.js';
+import { callerKeyOf } from './caller-key.js';
 import {
   boundHandling,
   boundHeaders,
-  type ConnectionSettings,
-  closeSilentConnectionsWhenStopping,
   connectionOptions,
+  type ReceiveSettings,
 } from './connection-limits.js';
+import { type ConnectionSettings, Connections } from './connections.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
+import { type BodySettings, parseJsonBodies, unitsPaidBy } from './json-body.js';
 import { landingPage, type PageSettings } from './landing-page.js';
 import { admitOperations, costPlugin } from './operation-admission.js';
+import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
 import { type GateSettings, OperationGate } from './operation-gate.js';
 import { guardOrigins, type OriginSettings } from './origins.js';
+import { answerRefusal, RefusalError } from './refusal.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { serveServerSentEvents } from './server-sent-events.js';
 import type { TrustedDocuments } from './trusted-documents.js';
@@ -46,11 +49,11 @@ import { serveWebSocket } from './websocket.js';
 /** Named as in the configuration. */
 export interface HttpSettings
   extends GateSettings,
+    BodySettings,
+    ReceiveSettings,
     ConnectionSettings,
     OriginSettings,
     PageSettings {
-  /** Bytes of one request's body. */
-  readonly bodyLimitBytes: number;
   /** After which a request is answered with 503; its statements end by the database's own limit. */
   readonly requestTimeoutMs: number;
 }
@@ -79,8 +82,6 @@ const WEB = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web' : '../../web', import.meta.url),
 );
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
-
 /** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
 export function sdlOf(schema: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
@@ -90,17 +91,15 @@ export function sdlOf(schema: GraphQLSchema): string {
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
   const { schema, reader, feeds, logger, settings } = ports;
   const gate = new OperationGate(schema, settings, ports.trustedDocuments);
-  const contextOf = (origin: Origin): RequestContext => {
-    const seen = reader.seenBy(visibleOrganizations(origin.caller));
-    return {
+  const contextOf: ContextFactory = (origin, ofRequest = {}) =>
+    new OperationContext({
       origin,
-      idempotencyKeyHeaders: [],
-      reader: seen,
+      reader: reader.seenBy(visibleOrganizations(origin.caller)),
       feeds,
-      loaders: makeLoaders(seen),
       audit: ports.audit,
-    };
-  };
+      chargeForRows: rowCharger(gate, callerKeyOf(origin)),
+      ...ofRequest,
+    });
   const loggerInstance: FastifyBaseLogger = logger;
   const app = fastify({
     loggerInstance,
@@ -111,14 +110,14 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     requestIdHeader: false,
   });
   answerErrorsAsGraphQL(app, logger);
-  closeConnectionsWhenStopping(app);
-  closeSilentConnectionsWhenStopping(app);
+  parseJsonBodies(app, gate, settings);
+  const connections = new Connections(app, settings, logger);
   boundHandling(app, settings.requestTimeoutMs);
   boundHeaders(app);
   addSecurityHeaders(app);
   // With a callback, for what runs after it is the rest of the request.
   app.addHook('onRequest', (request, _, next) => {
-    withTraceparent(request.headers.traceparent, next);
+    inRequestScope({ requestId: request.id, traceparent: request.headers.traceparent }, next);
   });
   app.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id);
@@ -134,11 +133,11 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   // Before access: a browser asks whether it may send a token without one.
   await guardOrigins(app, settings);
   guardAccess(app, ports);
-  admitOperations(app, gate);
+  admitOperations(app, gate, connections);
 
-  const apollo = new ApolloServer<RequestContext>({
+  const apollo = new ApolloServer<OperationContext>({
     schema,
-    formatError: makeFormatError({ hasSuggestions: settings.introspection }),
+    formatError: makeFormatError({ hasSuggestions: settings.introspection, logger }),
     introspection: settings.introspection,
     parseOptions: { maxTokens: settings.operationTokensMax },
     allowBatchedHttpRequests: false,
@@ -159,13 +158,15 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   app.addHook('onClose', () => apollo.stop());
   await app.register(fastifyApollo(apollo), {
     path: '/graphql',
-    context: async (request: FastifyRequest) => ({
-      ...contextOf(originOf(request)),
-      idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
-    }),
+    context: async (request: FastifyRequest) =>
+      contextOf(originOf(request), {
+        idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
+        unitsPaid: unitsPaidBy(request),
+      }),
   });
   serveWebSocket(app, { ...ports, contextOf, gate });
   serveServerSentEvents(app, { ...ports, contextOf, gate });
+  app.addHook('preClose', () => connections.linger());
 
   await servePages(app, schema, settings);
   answerProbes(app, ports);
@@ -231,25 +232,6 @@ async function answersInTime(probe: () => Promise<boolean>): Promise<boolean> {
 /** Prometheus' text format. */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** How long a stop waits for requests under way. */
-const DRAIN_TIMEOUT_MS = 10_000;
-
-/**
- * A client keeps its connection for the next request, and a server that waits for it to go waits a
- * minute. While it stops, it therefore closes each connection with the answer that is under way.
- */
-function closeConnectionsWhenStopping(app: FastifyInstance): void {
-  let isStopping = false;
-  app.addHook('preClose', async () => {
-    isStopping = true;
-    setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
-  });
-  app.addHook('onSend', (_, reply, payload, next) => {
-    if (isStopping) reply.header('connection', 'close');
-    next(null, payload);
-  });
-}
-
 /** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
 const CODES: Readonly<Record<number, string>> = {
   400: 'BAD_REQUEST',
@@ -268,25 +250,12 @@ function statusOf(error: FastifyError): number {
 
 /** Answers every error in GraphQL's form, so that a client has one form to read. */
 function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
-  // JSON.parse says where a text stops being JSON; Fastify's own parser does not. A byte that is not
-  // UTF-8 must not become another letter of somebody's name.
-  app.removeContentTypeParser('application/json');
-  const parser = { parseAs: 'buffer' } as const;
-  app.addContentTypeParser<Buffer>('application/json', parser, (_, body, done) => {
-    try {
-      done(null, JSON.parse(UTF8.decode(body)));
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      done(
-        Object.assign(new Error(`The body is not JSON in UTF-8: ${reason}`), { statusCode: 400 }),
-      );
-    }
-  });
   app.setNotFoundHandler((request, reply) => {
     const message = `There is no ${request.method} ${request.url.slice(0, 100)} here.`;
     return reply.code(404).send({ errors: [{ message, extensions: { code: CODES[404] } }] });
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof RefusalError) return answerRefusal(reply, error.refusal);
     // A Host header that makes no URL.
     const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];

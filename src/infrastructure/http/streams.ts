@@ -17,12 +17,11 @@ import {
   type SelectionSetNode,
   validate,
 } from 'graphql';
-import type { Origin } from '../../domain/caller.js';
-import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
 import type { Authenticator } from './authentication.js';
-import { withoutSuggestion } from './graphql-errors.js';
+import { cut, withoutSuggestion } from './graphql-errors.js';
 import type { PageSettings } from './landing-page.js';
+import type { ContextFactory } from './operation-context.js';
 import type { OperationGate } from './operation-gate.js';
 import type { OriginSettings } from './origins.js';
 
@@ -31,7 +30,7 @@ export interface StreamPorts {
   readonly logger: Logger;
   readonly authenticator: Authenticator;
   readonly isOpen: boolean;
-  readonly contextOf: (origin: Origin) => RequestContext;
+  readonly contextOf: ContextFactory;
   readonly gate: OperationGate;
   readonly settings: OriginSettings & PageSettings;
 }
@@ -63,6 +62,7 @@ export function prepareSubscription(
   const errors = validate(schema, document);
   for (const error of errors) {
     error.extensions.code = 'GRAPHQL_VALIDATION_FAILED';
+    error.message = cut(error.message);
     if (!settings.introspection) error.message = withoutSuggestion(error.message);
   }
   return errors.length > 0 ? errors : document;

@@ -1,17 +1,19 @@
 /** Subscriptions over WebSocket on /graphql: graphql-transport-ws, the protocol of graphql-ws. */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
-import { CloseCode, handleProtocols, makeServer, type Server } from 'graphql-ws';
+import { CloseCode, handleProtocols, MessageType, makeServer, type Server } from 'graphql-ws';
 import { v4 as newRequestId } from 'uuid';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
-import { isFromThisMachine } from './access.js';
+import { isFromThisMachine, makeOutageLog } from './access.js';
 import { type Authenticated, watchAccess } from './authentication.js';
 import { addressKeyOf, callerKeyOf } from './caller-key.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
+import { JsonScan } from './json-scan.js';
 import { resolveOperation } from './operation-gate.js';
 import { isFromForeignPage } from './origins.js';
 import type { Release } from './places.js';
@@ -27,6 +29,9 @@ import {
 /** Of one message: bulks go over HTTP, which bounds them by itself. */
 const MESSAGE_BYTES_MAX = 128 * 1_024;
 
+/** Of the JSON of one message. */
+const MESSAGE_LIMITS = { depthMax: 32, valuesMax: 10_000 };
+
 /** What a client may let pile up of answers to its own messages, pings among them. */
 const BACKLOG_BYTES_MAX = 1_024 * 1_024;
 
@@ -41,6 +46,9 @@ const CLOSE_GRACE_MS = 2_000;
 
 /** RFC 6455: the server goes away. */
 const CLOSE_GOING_AWAY = 1_001;
+
+/** IANA's registry of close codes: what the client asks for is not to be had now; its clients try again. */
+const CLOSE_TRY_AGAIN_LATER = 1_013;
 
 /** Closed for reading too slowly: connect again, and resume from the last cursor. */
 const CLOSE_TOO_SLOW = 4_290;
@@ -60,21 +68,20 @@ interface ConnectionExtra extends Record<string, unknown> {
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   const { schema, logger, authenticator, contextOf, gate, settings } = ports;
+  const logOutage = makeOutageLog(logger);
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
     noServer: true,
     maxPayload: MESSAGE_BYTES_MAX,
     handleProtocols,
   });
-  app.server.on('upgrade', (request, socket, head) => {
-    const isOurs = request.url?.split('?')[0] === '/graphql';
-    if (!isOurs) return socket.end(plainAnswer('404 Not Found'));
+  app.server.on('upgrade', (request, socket: Socket, head) => {
     const isForeign =
       isFromForeignPage(request, settings) || (ports.isOpen && !isFromThisMachine(request));
-    if (isForeign) return socket.end(plainAnswer('403 Forbidden'));
+    if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
     // Who it is, it says later: until then it is its address.
     const place = gate.connect(addressKeyOf(request.socket.remoteAddress));
-    if (isRefusal(place)) return socket.end(plainAnswer('429 Too Many Requests'));
+    if (isRefusal(place)) return refuseUpgrade(socket, '429 Too Many Requests');
     socket.once('close', place);
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
       sockets.emit('connection', upgraded, request);
@@ -85,8 +92,15 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     // false closes with 4403, the protocol's code for it.
     onConnect: async ({ connectionParams, extra }) => {
       const authorization = authorizationOf(connectionParams, extra.request);
-      const found = await authenticator.authenticate(authorization);
       const { socket } = extra;
+      let found: Authenticated | undefined;
+      try {
+        found = await authenticator.authenticate(authorization);
+      } catch (error) {
+        logOutage(error, newRequestId());
+        socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials can not be checked now');
+        return false;
+      }
       // Gone meanwhile: nothing would ever hear of its close.
       if (!found || socket.readyState !== socket.OPEN) return false;
       extra.authenticated = found;
@@ -152,17 +166,20 @@ function authorizationOf(
   return typeof inParameters === 'string' ? inParameters : headers.authorization;
 }
 
-function originOf({ authenticated, request }: ConnectionExtra): Origin {
+function originOf({ authenticated, request, socket }: ConnectionExtra): Origin {
   if (!authenticated) throw new Error('The connection has not said who it is');
   return {
     caller: authenticated.caller,
     requestId: newRequestId(),
     remoteAddress: request.socket.remoteAddress ?? '',
+    isAbandoned: () => socket.readyState !== socket.OPEN,
   };
 }
 
-function plainAnswer(status: string): string {
-  return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+/** Answers instead of upgrading. A peer that stays half open would keep the socket: it is destroyed. */
+function refuseUpgrade(socket: Socket, status: string): void {
+  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.destroySoon();
 }
 
 function isErrors<Errors extends readonly unknown[]>(
@@ -197,17 +214,22 @@ function speakProtocol(
           if (socket.readyState !== socket.OPEN) return resolve();
           socket.send(message, (error) => (error ? reject(error) : resolve()));
         }),
-      close: (code, reason) => socket.close(code, reason),
+      close: (code, reason) => socket.close(code, closeReason(reason)),
       onMessage: (handle) => {
         socket.on('message', async (message) => {
           if (unsettled >= UNSETTLED_MAX)
             return socket.close(CLOSE_TOO_MANY, 'Too many operations');
+          const text = textOf(message);
+          if (text === undefined) return socket.close(CloseCode.BadRequest, 'Invalid message');
           unsettled += 1;
           try {
-            await handle(String(message));
+            await handle(text);
           } catch (error) {
             // What was on its way to a client that went away is nobody's mistake.
             if (socket.readyState !== socket.OPEN) return;
+            if (!isFromClient(text)) {
+              return socket.close(CloseCode.BadRequest, 'Only servers send such a message');
+            }
             logger.error({ err: error }, 'A WebSocket message could not be handled');
             socket.close(CloseCode.InternalServerError, 'Internal server error');
           } finally {
@@ -224,6 +246,38 @@ function speakProtocol(
     for (const release of places.values()) release();
     void closed(code, String(reason));
   });
+}
+
+/** Types that a client may send; graphql-ws throws upon the others, which it knows too. */
+const CLIENT_MESSAGE_TYPES: readonly unknown[] = [
+  MessageType.ConnectionInit,
+  MessageType.Ping,
+  MessageType.Pong,
+  MessageType.Subscribe,
+  MessageType.Complete,
+];
+
+/** Whether a message that graphql-ws took for well-formed is one of a client. */
+function isFromClient(text: string): boolean {
+  return CLIENT_MESSAGE_TYPES.includes(JSON.parse(text).type);
+}
+
+/** @returns undefined for nesting that no message of the protocol needs, and that few programs survive */
+function textOf(message: RawData): string | undefined {
+  const bytes = Buffer.isBuffer(message) ? message : Buffer.concat([message].flat().map(toBuffer));
+  return new JsonScan(MESSAGE_LIMITS).feed(bytes) === undefined ? bytes.toString() : undefined;
+}
+
+function toBuffer(part: ArrayBuffer | Buffer): Buffer {
+  return Buffer.isBuffer(part) ? part : Buffer.from(part);
+}
+
+/** RFC 6455, 5.5: what a close frame has room for beside its code. */
+const CLOSE_REASON_BYTES_MAX = 123;
+
+/** A reason may quote what the client sent, such as the id of an operation; ws throws where it does not fit. */
+function closeReason(reason = ''): string {
+  return Buffer.byteLength(reason) <= CLOSE_REASON_BYTES_MAX ? reason : 'See the code';
 }
 
 /** Pings; a client that has not answered by the next ping is gone, whatever its network says. */

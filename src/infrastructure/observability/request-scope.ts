@@ -1,17 +1,36 @@
+/** What belongs to the request that is being served, for code that is far from it: ids for logs and events. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+
+interface RequestScope {
+  readonly requestId: string;
+  /** Trace context as W3C writes it, or null. */
+  readonly traceparent: string | null;
+}
+
+const scope = new AsyncLocalStorage<RequestScope>();
 
 /** W3C Trace Context, version 00, the one that all others contain. */
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-const context = new AsyncLocalStorage<string | null>();
+export interface RequestIds {
+  readonly requestId: string;
+  /** The header of a request, as it came; a malformed one counts as none. */
+  readonly traceparent: unknown;
+}
 
-/** Runs work with the trace context that a request came with; a malformed one counts as none. */
-export function withTraceparent<Result>(header: unknown, work: () => Result): Result {
-  const isValid = typeof header === 'string' && TRACEPARENT.test(header);
-  return context.run(isValid ? header : null, work);
+/** Runs the work of a request in its scope. */
+export function inRequestScope<Result>(ids: RequestIds, work: () => Result): Result {
+  const { requestId, traceparent } = ids;
+  const isValid = typeof traceparent === 'string' && TRACEPARENT.test(traceparent);
+  return scope.run({ requestId, traceparent: isValid ? traceparent : null }, work);
 }
 
 /** The trace context of the request that is being served. */
 export function currentTraceparent(): string | null {
-  return context.getStore() ?? null;
+  return scope.getStore()?.traceparent ?? null;
+}
+
+/** The id of the request that is being served; undefined outside of one. */
+export function currentRequestId(): string | undefined {
+  return scope.getStore()?.requestId;
 }

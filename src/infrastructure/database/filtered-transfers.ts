@@ -1,0 +1,222 @@
+/**
+ * Pages of transfers that match a filter, with a bound on what is read for one.
+ *
+ * An index serves an IBAN or an end-to-end id in the order of the list. No index serves a range of names or
+ * amounts in that order, and a filter that matches little would have the database read all of an account for
+ * one page. Such a page is therefore read in one of two ways:
+ *
+ *   few matches   the range's own index gives their positions, up to MATCHES_FEW: these are read
+ *   many matches  transfers are examined in the order of the list, TRANSFERS_EXAMINED_MAX at most
+ *
+ * A page that ends at the second bound may have fewer nodes than were asked for, or none. It says that there
+ * are more, and its cursor leads on from the last transfer that was examined.
+ */
+import type { EntityManager } from '@mikro-orm/sql';
+import type { TransferFilter } from '../../application/ports.js';
+import { type Page, type PageRange, toPage } from '../../domain/page.js';
+import { Transfer } from '../../entities/transfer.entity.js';
+import { idLiteral } from './id-literal.js';
+
+/** Transfers that are examined for one page: some ten milliseconds of either database. */
+export const TRANSFERS_EXAMINED_MAX = 10_000;
+
+/** Matches of a range that are read one by one instead. */
+const MATCHES_FEW = 1_000;
+
+/** After every text that starts with a prefix, by code point, as both databases compare. */
+const LAST_CHARACTER = '\u{10FFFF}';
+
+/** Positions of an account's list, both inclusive. */
+export interface PositionBounds {
+  readonly first?: bigint;
+  readonly last?: bigint;
+}
+
+/** A condition of SQL and its parameters. */
+interface Condition {
+  readonly sql: string;
+  readonly parameters: readonly (string | Uint8Array)[];
+}
+
+/** Whether a page of a filter has to be examined row by row: no index serves all of it in the list's order. */
+export function needsExamining(filter: TransferFilter): boolean {
+  return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
+}
+
+/** @param bounds of what the filter says about time */
+export async function readFilteredPage(
+  em: EntityManager,
+  accountId: string,
+  filter: TransferFilter,
+  bounds: PositionBounds,
+  range: PageRange<bigint>,
+): Promise<Page<Transfer>> {
+  const search = new TransferSearch(em, accountId, filter, bounds, range);
+  const { positions, examinedTo } = await search.find();
+  const found =
+    positions.length === 0
+      ? []
+      : await em.find(
+          Transfer,
+          { accountId, position: { $in: positions } },
+          { orderBy: { position: range.fromEnd ? 'asc' : 'desc' } },
+        );
+  const page = toPage(found, range);
+  if (examinedTo === undefined || found.length > range.size) return page;
+  return range.fromEnd
+    ? { ...page, hasPreviousPage: true, startPosition: examinedTo }
+    : { ...page, hasNextPage: true, endPosition: examinedTo };
+}
+
+interface Found {
+  /** Of the matches, one more than the page's size at most. */
+  readonly positions: readonly bigint[];
+  /** The last that was examined, where there are others beyond it. */
+  readonly examinedTo?: bigint | undefined;
+}
+
+class TransferSearch {
+  /** Where the page is: in the account, within its cursor and its times. */
+  readonly #within: Condition;
+  readonly #equalities: readonly Condition[];
+  readonly #direction: 'asc' | 'desc';
+  readonly #limit: number;
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly accountId: string,
+    private readonly filter: TransferFilter,
+    bounds: PositionBounds,
+    private readonly range: PageRange<bigint>,
+  ) {
+    const { first, last } = boundsOf(bounds, range);
+    this.#within = plain(
+      `account_id = ${idLiteral(accountId)} and position between ${first} and ${last}`,
+    );
+    this.#equalities = equalitiesOf(filter);
+    this.#direction = range.fromEnd ? 'asc' : 'desc';
+    this.#limit = range.size + 1;
+  }
+
+  async find(): Promise<Found> {
+    const few = await this.#findFew();
+    if (few) return { positions: few };
+    const examinedTo = await this.#lastExamined();
+    const examined =
+      examinedTo === undefined
+        ? []
+        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo}`)];
+    const ranges = rangesOf(this.filter).map(({ unindexed }) => unindexed);
+    const positions = await this.#positions(
+      [this.#within, ...this.#equalities, ...examined, ...ranges],
+      this.#limit,
+    );
+    return { positions, examinedTo };
+  }
+
+  /** @returns undefined where each of the ranges has many matches, or there is none */
+  async #findFew(): Promise<readonly bigint[] | undefined> {
+    for (const { indexed } of rangesOf(this.filter)) {
+      const inAccount = plain(`account_id = ${idLiteral(this.accountId)}`);
+      const matches = await this.#read([inAccount, indexed], `limit ${MATCHES_FEW + 1}`);
+      if (matches.length > MATCHES_FEW) continue;
+      if (matches.length === 0) return [];
+      const amongThem = plain(`position in (${matches.join(',')})`);
+      const ranges = rangesOf(this.filter).map(({ unindexed }) => unindexed);
+      return this.#positions(
+        [this.#within, amongThem, ...this.#equalities, ...ranges],
+        this.#limit,
+      );
+    }
+    return undefined;
+  }
+
+  /** The position at which examining ends; undefined where it comes to the end of the list before. */
+  async #lastExamined(): Promise<bigint | undefined> {
+    const [driving] = this.#equalities;
+    const [position] = await this.#positions(
+      driving ? [this.#within, driving] : [this.#within],
+      1,
+      TRANSFERS_EXAMINED_MAX - 1,
+    );
+    return position;
+  }
+
+  #positions(
+    conditions: readonly Condition[],
+    limit: number,
+    offset = 0,
+  ): Promise<readonly bigint[]> {
+    const order = `order by position ${this.#direction} limit ${limit} offset ${offset}`;
+    return this.#read(conditions, order);
+  }
+
+  async #read(conditions: readonly Condition[], rest: string): Promise<readonly bigint[]> {
+    const rows: { readonly position: number | string }[] = await this.em.getConnection().execute(
+      `select position from transfer where ${conditions.map(({ sql }) => sql).join(' and ')} ${rest}`,
+      conditions.flatMap(({ parameters }) => parameters),
+    );
+    return rows.map(({ position }) => BigInt(position));
+  }
+}
+
+/** A range in two forms: as its index serves it, and as no index does, for rows that are examined anyway. */
+interface Range {
+  readonly indexed: Condition;
+  readonly unindexed: Condition;
+}
+
+/** An expression, unlike a column, is never looked up in an index: either database must go by position. */
+function rangesOf(filter: TransferFilter): Range[] {
+  const { counterpartyNamePrefix: prefix, amountMinorMin, amountMinorMax } = filter;
+  const ranges: Range[] = [];
+  if (prefix !== undefined && prefix !== '') {
+    const parameters = [Buffer.from(prefix), Buffer.from(prefix + LAST_CHARACTER)];
+    const within = (column: string) => ({ sql: `(${column} >= ? and ${column} < ?)`, parameters });
+    ranges.push({
+      indexed: within('counterparty_name_folded'),
+      unindexed: within("coalesce(counterparty_name_folded, '')"),
+    });
+  }
+  if (amountMinorMin !== undefined || amountMinorMax !== undefined) {
+    const within = (column: string) =>
+      plain(`${column} between ${amountMinorMin ?? 0n} and ${amountMinorMax ?? AMOUNT_MAX}`);
+    ranges.push({
+      indexed: within('amount_minor'),
+      unindexed: within('coalesce(amount_minor, 0)'),
+    });
+  }
+  return ranges;
+}
+
+/** More than any amount. */
+const AMOUNT_MAX = 2n ** 53n;
+
+/** The most selective first: its index is read, others are conditions on what it gives. */
+function equalitiesOf({ endToEndId, counterpartyIban }: TransferFilter): Condition[] {
+  const conditions: Condition[] = [];
+  if (endToEndId !== undefined) {
+    conditions.push({ sql: 'end_to_end_id = ?', parameters: [Buffer.from(endToEndId)] });
+  }
+  if (counterpartyIban !== undefined) {
+    const column = conditions.length > 0 ? "coalesce(counterparty_iban, '')" : 'counterparty_iban';
+    conditions.push({ sql: `${column} = ?`, parameters: [counterpartyIban] });
+  }
+  return conditions;
+}
+
+/** The list is newest first: after a cursor come lower positions. */
+function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>) {
+  const firsts = [bounds.first ?? 0n, before === undefined ? 0n : before + 1n];
+  const lasts = [bounds.last ?? POSITION_MAX, after === undefined ? POSITION_MAX : after - 1n];
+  return {
+    first: firsts.reduce((one, other) => (one > other ? one : other)),
+    last: lasts.reduce((one, other) => (one < other ? one : other)),
+  };
+}
+
+const POSITION_MAX = 2n ** 53n - 1n;
+
+function plain(sql: string): Condition {
+  return { sql, parameters: [] };
+}

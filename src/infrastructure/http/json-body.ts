@@ -1,0 +1,195 @@
+/**
+ * Reads the JSON of a request's body, and bounds what that takes:
+ *
+ *   bytes of one body       BODY_LIMIT_BYTES, as they arrive
+ *   its structure           nesting and number of values, as they arrive: see JsonScan
+ *   bodies in progress      in number and in bytes, of one caller and of all
+ *   its price               by its bytes, from the caller's rate limit, before it is parsed
+ *
+ * Large bodies are parsed one in each turn of the event loop, so that small requests come in between.
+ */
+import type { IncomingMessage } from 'node:http';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isGuarded, originOf } from './access.js';
+import { BodyBudget } from './body-budget.js';
+import { callerKeyOf } from './caller-key.js';
+import { cut } from './graphql-errors.js';
+import { type JsonFault, type JsonLimits, JsonScan } from './json-scan.js';
+import type { OperationGate } from './operation-gate.js';
+import { isRefusal, type Refusal, RefusalError } from './refusal.js';
+
+export interface BodySettings {
+  /** Bytes of one request's body. */
+  readonly bodyLimitBytes: number;
+  /** Bytes of all bodies that are being received and parsed. */
+  readonly bodiesBytesMax: number;
+  /** Transfers in one bulk, which say how many values a body may need. */
+  readonly bulkTransfersMax: number;
+}
+
+/** Arrays and objects within each other; a bulk has six. */
+const JSON_DEPTH_MAX = 32;
+
+/** Values of one row of a bulk: seven fields, the row itself, and as many again. */
+const VALUES_PER_TRANSFER = 16;
+
+/** Values of any other request. */
+const VALUES_MIN = 20_000;
+
+/** Bodies from here on are parsed in a turn of the event loop of their own; it takes some milliseconds. */
+const LARGE_BODY_BYTES = 256 * 1_024;
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/** What the bytes of a request's body have cost already. */
+const UNITS_PAID = 'unitsPaid';
+
+/** @returns units of cost that were taken for the body of a request */
+export function unitsPaidBy(request: FastifyRequest): number {
+  return request.getDecorator<number>(UNITS_PAID);
+}
+
+/** Makes this the parser of `application/json`. */
+export function parseJsonBodies(
+  app: FastifyInstance,
+  gate: OperationGate,
+  settings: BodySettings,
+): void {
+  const budget = new BodyBudget(settings.bodiesBytesMax);
+  const limits = {
+    depthMax: JSON_DEPTH_MAX,
+    valuesMax: VALUES_MIN + VALUES_PER_TRANSFER * settings.bulkTransfersMax,
+  };
+  const turns = new LargeBodyTurns();
+  app.decorateRequest(UNITS_PAID, 0);
+  // Fastify's own would read texts of a stranger.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    async (request: FastifyRequest, stream: IncomingMessage) => {
+      if (!isGuarded(request)) return undefined;
+      const caller = callerKeyOf(originOf(request));
+      const reservation = budget.open(caller);
+      if (isRefusal(reservation)) throw new RefusalError(reservation);
+      try {
+        const bytes = await receive(stream, {
+          bytesMax: settings.bodyLimitBytes,
+          limits,
+          reserve: reservation.add,
+        });
+        const units = gate.receive(bytes.length, caller);
+        if (isRefusal(units)) throw new RefusalError(units);
+        request.setDecorator(UNITS_PAID, units);
+        return await turns.parse(bytes);
+      } finally {
+        reservation.release();
+      }
+    },
+  );
+}
+
+interface Receiving {
+  readonly bytesMax: number;
+  readonly limits: JsonLimits;
+  /** Counts bytes that arrived. */
+  readonly reserve: (bytes: number) => Refusal | undefined;
+}
+
+/** @throws RefusalError for a body over a limit, whose rest is not read */
+function receive(
+  stream: IncomingMessage,
+  { bytesMax, limits, reserve }: Receiving,
+): Promise<Buffer> {
+  const announced = Number(stream.headers['content-length'] ?? 0);
+  if (announced > bytesMax) return Promise.reject(new RefusalError(tooLarge(bytesMax)));
+  const scan = new JsonScan(limits);
+  const body = new GrowingBuffer();
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      stream.off('data', take).off('end', finish).off('error', fail).off('close', fail);
+      settle();
+    };
+    const refuse = (refusal: Refusal) => {
+      // What else comes is thrown away as it comes, by Node.
+      end(() => reject(new RefusalError(refusal)));
+    };
+    const take = (chunk: Buffer) => {
+      if (body.length + chunk.length > bytesMax) return refuse(tooLarge(bytesMax));
+      const fault = scan.feed(chunk);
+      if (fault) return refuse(overJsonLimit(fault, limits));
+      const refusal = reserve(chunk.length);
+      if (refusal) return refuse(refusal);
+      body.append(chunk);
+    };
+    const finish = () => end(() => resolve(body.bytes));
+    const fail = () => end(() => reject(new BodyError('The body ended before it was complete.')));
+    stream.on('data', take).once('end', finish).once('error', fail).once('close', fail);
+  });
+}
+
+/** Bytes in one buffer that doubles: a body that comes byte by byte takes no more than one that comes at once. */
+class GrowingBuffer {
+  length = 0;
+  #buffer: Buffer = Buffer.alloc(0);
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.length);
+  }
+
+  append(chunk: Buffer): void {
+    const length = this.length + chunk.length;
+    if (this.length === 0) this.#buffer = chunk;
+    else {
+      if (length > this.#buffer.length) this.#grow(length);
+      this.#buffer.set(chunk, this.length);
+    }
+    this.length = length;
+  }
+
+  #grow(lengthMin: number): void {
+    const grown = Buffer.allocUnsafe(Math.max(lengthMin, 2 * this.#buffer.length));
+    grown.set(this.bytes);
+    this.#buffer = grown;
+  }
+}
+
+/** Large bodies wait for each other. */
+class LargeBodyTurns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  async parse(bytes: Buffer): Promise<unknown> {
+    if (bytes.length < LARGE_BODY_BYTES) return parseJson(bytes);
+    const turn = this.#last.then(() => turnOfTheLoop());
+    this.#last = turn;
+    await turn;
+    const parsed = parseJson(bytes);
+    // What follows is done in another turn.
+    await turnOfTheLoop();
+    return parsed;
+  }
+}
+
+/** @throws BodyError which says where a text stops being JSON; a byte that is not UTF-8 becomes no other letter */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(UTF8.decode(bytes));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BodyError(cut(`The body is not JSON in UTF-8: ${reason}`));
+  }
+}
+
+class BodyError extends Error {
+  readonly statusCode = 400;
+}
+
+function tooLarge(limit: number): Refusal {
+  return { code: 'PAYLOAD_TOO_LARGE', message: `A body has ${limit} bytes at most.`, limit };
+}
+
+function overJsonLimit(code: JsonFault, { depthMax, valuesMax }: JsonLimits): Refusal {
+  return code === 'JSON_TOO_DEEP'
+    ? { code, message: `JSON is nested ${depthMax} levels deep at most.`, limit: depthMax }
+    : { code, message: `A body has ${valuesMax} JSON values at most.`, limit: valuesMax };
+}

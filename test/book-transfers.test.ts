@@ -100,13 +100,15 @@ test('a credit that a balance could not hold exactly is refused, by the dry run 
 async function fill(database: TestServer['database'], iban: string): Promise<void> {
   const unitOfWork = new MikroOrmUnitOfWork(database, 5_000, NO_PUBLISHER);
   const account = await database.orm.em.fork().findOneOrFail(Account, { iban });
-  await unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) =>
-    recordCredit(
-      ledger,
-      ledger.account(account.id),
-      { amountMinor: MINOR_UNITS_MAX - 1n, description: '' },
-      new Date(),
-    ),
+  await unitOfWork.run(
+    { organizationId: account.id, accountIds: [account.id], rowCount: 1 },
+    (ledger) =>
+      recordCredit(
+        ledger,
+        ledger.account(account.id),
+        { amountMinor: MINOR_UNITS_MAX - 1n, description: '' },
+        new Date(),
+      ),
   );
 }
 

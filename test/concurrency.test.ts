@@ -82,22 +82,25 @@ test('what is rolled back is seen by nobody', async () => {
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
   const unitOfWork = new MikroOrmUnitOfWork(database, 5_000, NO_PUBLISHER);
 
-  const attempt = unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) => {
-    const debtor = ledger.account(account.id);
-    const posting = debtor.post(-100n, new Date());
-    // The balance is written before the database refuses the line: its number is taken.
-    const entry = LedgerEntry.of(debtor, { ...posting, sequence: 1n }, ENTRY_FACTS());
-    ledger.record({
-      entries: [entry],
-      message: OutboxMessage.of({
-        id: randomUUID(),
-        type: 'account.credited',
-        accountId: account.id,
-        sequence: posting.sequence,
-        createdAt: posting.at,
-      }),
-    });
-  });
+  const attempt = unitOfWork.run(
+    { organizationId: account.id, accountIds: [account.id], rowCount: 1 },
+    (ledger) => {
+      const debtor = ledger.account(account.id);
+      const posting = debtor.post(-100n, new Date());
+      // The balance is written before the database refuses the line: its number is taken.
+      const entry = LedgerEntry.of(debtor, { ...posting, sequence: 1n }, ENTRY_FACTS());
+      ledger.record({
+        entries: [entry],
+        message: OutboxMessage.of({
+          id: randomUUID(),
+          type: 'account.credited',
+          accountId: account.id,
+          sequence: posting.sequence,
+          createdAt: posting.at,
+        }),
+      });
+    },
+  );
   const reads = Array.from({ length: 20 }, () => client.balance(ACME));
 
   await expect(attempt).rejects.toThrow(/unique|duplicate/i);

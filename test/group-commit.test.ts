@@ -155,22 +155,25 @@ test('a member that the database refuses fails alone', async () => {
   const unitOfWork = new MikroOrmUnitOfWork(database, 30_000, NO_PUBLISHER);
   /** Credits a cent, and records it under its number, or under another. */
   const credit = (number?: bigint) =>
-    unitOfWork.run({ accountIds: [account.id], rowCount: 1 }, (ledger) => {
-      const credited = ledger.account(account.id);
-      const { sequence, ...posting } = credited.post(1n, new Date());
-      const recorded = { ...posting, sequence: number ?? sequence };
-      const facts = { id: newId(), kind: 'INCOMING_TRANSFER', description: '' } as const;
-      ledger.record({
-        entries: [LedgerEntry.of(credited, recorded, facts)],
-        message: OutboxMessage.of({
-          id: newId(),
-          type: 'account.credited',
-          accountId: account.id,
-          sequence,
-          createdAt: posting.at,
-        }),
-      });
-    });
+    unitOfWork.run(
+      { organizationId: account.id, accountIds: [account.id], rowCount: 1 },
+      (ledger) => {
+        const credited = ledger.account(account.id);
+        const { sequence, ...posting } = credited.post(1n, new Date());
+        const recorded = { ...posting, sequence: number ?? sequence };
+        const facts = { id: newId(), kind: 'INCOMING_TRANSFER', description: '' } as const;
+        ledger.record({
+          entries: [LedgerEntry.of(credited, recorded, facts)],
+          message: OutboxMessage.of({
+            id: newId(),
+            type: 'account.credited',
+            accountId: account.id,
+            sequence,
+            createdAt: posting.at,
+          }),
+        });
+      },
+    );
   const commits = countCommits(database);
 
   const outcomes = await Promise.allSettled([credit(), credit(1n), credit()]);

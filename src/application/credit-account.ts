@@ -67,7 +67,13 @@ export function makeCreditAccount({
     const { description, idempotencyKey } = request;
     const fingerprint = idempotencyKey === undefined ? undefined : creditFingerprint(request);
     const credit = { amountMinor, description, idempotencyKey, fingerprint };
-    const locked = { accountIds: [known.id], creditKey: idempotencyKey, rowCount: 1 };
+    const locked = {
+      organizationId: known.organizationId,
+      accountIds: [known.id],
+      creditKey: idempotencyKey,
+      rowCount: 1,
+      isAbandoned: origin.isAbandoned,
+    };
     return unitOfWork.run(locked, (ledger) => {
       const account = ledger.account(known.id);
       const earlier = findEarlier(ledger, account.id, credit);

@@ -13,6 +13,9 @@ import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { recordCredit } from './credit-account.js';
 import type { Clock, LedgerReader, UnitOfWork } from './ports.js';
 
+/** Openings take the turns of no organization: most are for one that does not exist yet. */
+const OPENINGS = 'openings';
+
 export interface OpenAccountRequest {
   /** Of an organization that has accounts already; absent: a new organization. */
   readonly organizationId?: string | null | undefined;
@@ -55,7 +58,9 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
     const existing = await reader.accountByIban(iban);
     if (existing) throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     const at = clock();
-    return unitOfWork.run({ accountIds: [], rowCount: 1 }, (ledger) => {
+    const { isAbandoned } = origin;
+    const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };
+    return unitOfWork.run(turn, (ledger) => {
       const account = Account.open({
         id: newId(),
         organizationId: request.organizationId ?? newId(),

@@ -1,4 +1,5 @@
 import type {
+  AccountFacts,
   BulkTransferRequest,
   BulkTransferRules,
   CreditTransfer,
@@ -15,7 +16,14 @@ import { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
-import type { Clock, LedgerReader, LedgerRecords, LockedLedger, UnitOfWork } from './ports.js';
+import type {
+  Clock,
+  LedgerReader,
+  LedgerRecords,
+  LockedLedger,
+  LockRequest,
+  UnitOfWork,
+} from './ports.js';
 import { assertSameContent, prepareBulkTransfer } from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
@@ -46,7 +54,7 @@ export interface BulkTransferPorts {
 /** A bulk without a fault that can be seen from outside its account's lock. */
 interface BulkTransferOrder {
   readonly origin: Origin;
-  readonly debtorId: string;
+  readonly debtor: AccountFacts;
   readonly idempotencyKey: string | undefined;
   readonly fingerprint: string | undefined;
   readonly transfers: readonly CreditTransfer[];
@@ -79,20 +87,26 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
     if (totalAmountMinor === undefined) throw new Error('A bulk without a problem has no total');
     const order: BulkTransferOrder = {
       origin,
-      debtorId: debtor.id,
+      debtor,
       idempotencyKey: requested.idempotencyKey,
       fingerprint,
       transfers,
       totalAmountMinor,
       bookCredits: bookCreditsOf(transfers, debtor.organizationName),
     };
-    const accountIds = [order.debtorId, ...order.bookCredits.map((credit) => credit.accountId)];
-    const request = {
-      accountIds,
-      bulkTransferKey: order.idempotencyKey,
-      rowCount: order.transfers.length,
-    };
-    return unitOfWork.run(request, (ledger) => performUnderLock(order, ledger, clock()));
+    return unitOfWork.run(lockRequestOf(order), (ledger) =>
+      performUnderLock(order, ledger, clock()),
+    );
+  };
+}
+
+function lockRequestOf({ debtor, bookCredits, ...order }: BulkTransferOrder): LockRequest {
+  return {
+    organizationId: debtor.organizationId,
+    accountIds: [debtor.id, ...bookCredits.map((credit) => credit.accountId)],
+    bulkTransferKey: order.idempotencyKey,
+    rowCount: order.transfers.length,
+    isAbandoned: order.origin.isAbandoned,
   };
 }
 
@@ -102,7 +116,7 @@ function performUnderLock(
   ledger: LockedLedger,
   at: Date,
 ): PerformedBulkTransfer {
-  const account = ledger.account(order.debtorId);
+  const account = ledger.account(order.debtor.id);
   if (order.idempotencyKey !== undefined) {
     const earlier = ledger.bulkTransferByKey(account.id, order.idempotencyKey);
     if (earlier) {
@@ -132,7 +146,7 @@ function postBulkTransfer(
   ledger: LockedLedger,
   at: Date,
 ): LedgerRecords & { readonly bulkTransfer: BulkTransfer } {
-  const account = ledger.account(order.debtorId);
+  const account = ledger.account(order.debtor.id);
   const debit = account.post(-order.totalAmountMinor, at);
   const bulkTransfer = new BulkTransfer({
     id: newId(),

@@ -27,6 +27,8 @@ export interface LedgerRecords {
 
 /** What a unit of work needs before it can be judged. */
 export interface LockRequest {
+  /** Whose turn it takes: the organization of the first account. Organizations share what there is. */
+  readonly organizationId: string;
   /** Accounts that it touches, the debtor first. */
   readonly accountIds: readonly string[];
   /** Keys that it asks the ledger for, both of the first account. */
@@ -34,6 +36,8 @@ export interface LockRequest {
   readonly creditKey?: string | undefined;
   /** Rows that it appends, about. */
   readonly rowCount: number;
+  /** Whether the client has disconnected or its request has timed out: work that has not begun is dropped. */
+  readonly isAbandoned?: (() => boolean) | undefined;
 }
 
 /** The ledger inside a unit of work: accounts as they are under their locks, keys as requested. */
@@ -56,7 +60,8 @@ export interface UnitOfWork {
    * Runs work in one transaction, with that of others who wait: all that it did is committed, or nothing where it throws. The first statement locks the accounts in ascending
    * order of id and reads them afresh. Work only looks at the ledger and decides, so it is synchronous;
    * it may run several times, from the start, where the database gave way to another transaction.
-   * @throws DomainError ACCOUNT_BUSY where the locks were not had in time
+   * @throws DomainError ACCOUNT_BUSY where the locks were not had in time, or too much waits;
+   *   AbandonedError where the client was gone before the work began
    */
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result>;
 }

@@ -27,7 +27,7 @@ export interface Origin {
   readonly requestId: string;
   /** Where it came from. */
   readonly remoteAddress: string;
-  /** Whether nobody waits for the answer any more: the client disconnected, or its request timed out. */
+  /** Whether the client has disconnected or the request has timed out. */
   readonly isAbandoned?: () => boolean;
 }
 

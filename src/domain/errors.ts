@@ -46,6 +46,15 @@ export class DomainError extends Error {
   }
 }
 
+/** The client disconnected or timed out before its work began, so the work was dropped. */
+export class AbandonedError extends Error {
+  override readonly name = 'AbandonedError';
+
+  constructor() {
+    super('The client disconnected or timed out; nothing was done.');
+  }
+}
+
 /** The caller's roles do not include what this takes. Answered as a GraphQL error, FORBIDDEN. */
 export class ForbiddenError extends Error {
   override readonly name = 'ForbiddenError';
@@ -54,13 +63,4 @@ export class ForbiddenError extends Error {
 /** A request that means nothing: a page of 0, a foreign cursor. Answered as a GraphQL error, BAD_USER_INPUT. */
 export class BadUserInputError extends Error {
   override readonly name = 'BadUserInputError';
-}
-
-/** The client disconnected or its request timed out before anything was done. Nobody hears the answer. */
-export class AbandonedError extends Error {
-  override readonly name = 'AbandonedError';
-
-  constructor() {
-    super('The client disconnected or timed out; nothing was done.');
-  }
 }

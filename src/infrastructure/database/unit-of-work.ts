@@ -79,7 +79,6 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   }
 
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result> {
-    if (this.#line.isFull) return Promise.reject(busy());
     return new Promise((resolve, reject) => {
       this.#line.add({
         request,

@@ -83,7 +83,7 @@ export function composeApplication(
   publisher: Publisher,
   onCommit?: (heads: readonly AccountHead[]) => void,
 ): Application {
-  const reader = new MikroOrmLedgerReader(database.orm);
+  const reader = new MikroOrmLedgerReader(database);
   const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, publisher, onCommit);
   const { ibanCheck, bulkTransfersMax: transfersMax } = config;
   const rules = { ibanCheck, transfersMax };
@@ -116,7 +116,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const relay = composeRelay(config, database, outbox, broker, logger);
     relay.start();
     stops.push(() => relay.stop());
-    const feeds = new Hub(new MikroOrmLedgerReader(database.orm), broker, logger);
+    const feeds = new Hub(new MikroOrmLedgerReader(database), broker, logger);
     stops.push(() => feeds.close());
     const application = composeApplication(config, database, relay, (heads) => {
       for (const head of heads) feeds.hear(head);
@@ -173,7 +173,7 @@ function composeRelay(
   broker: Broker,
   logger: Logger,
 ): Relay {
-  const reader = new MikroOrmLedgerReader(database.orm);
+  const reader = new MikroOrmLedgerReader(database);
   const retentionMs = config.outboxRetentionMs;
   return new Relay({ outbox, reader, broker, clock, logger, retentionMs });
 }

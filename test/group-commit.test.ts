@@ -57,7 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function useCasesOf({ database }: TestServer) {
   const unitOfWork = new MikroOrmUnitOfWork(database, 30_000, NO_PUBLISHER);
   const order: object[] = [];
-  const reader = new MikroOrmLedgerReader(database.orm);
+  const reader = new MikroOrmLedgerReader(database);
   const noting = (step: object): UnitOfWork => ({
     run: (request, work) => {
       order.push(step);

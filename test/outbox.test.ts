@@ -144,7 +144,7 @@ test('an outage of the broker is no failure of a message; a refusal is', async (
 const relayOf = ({ database }: TestServer, broker: Broker) =>
   new Relay({
     outbox: new Outbox(database.orm),
-    reader: new MikroOrmLedgerReader(database.orm),
+    reader: new MikroOrmLedgerReader(database),
     broker,
     clock: () => new Date(),
     logger: makeLogger('silent'),
@@ -154,7 +154,7 @@ const relayOf = ({ database }: TestServer, broker: Broker) =>
 /** Credits a cent, by a unit of work whose messages the publisher gets. */
 const creditingFor = ({ database }: TestServer, publisher: Publisher) => {
   const credit = makeCreditAccount({
-    reader: new MikroOrmLedgerReader(database.orm),
+    reader: new MikroOrmLedgerReader(database),
     unitOfWork: new MikroOrmUnitOfWork(database, 30_000, publisher),
     clock: () => new Date(),
   });

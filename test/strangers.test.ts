@@ -361,7 +361,7 @@ test('an account of another company takes the statements that one takes which do
 test('facts of accounts are those of the organizations alone for whom they are read', async () => {
   const { client, database } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
-  const reader = new MikroOrmLedgerReader(database.orm);
+  const reader = new MikroOrmLedgerReader(database);
   const ibansSeenBy = async (organizations: OrganizationScope) => {
     const facts = await reader.seenBy(organizations).accountFactsByIban([ACME, GLOBEX, ibanOf(1)]);
     return [...facts.keys()].sort();

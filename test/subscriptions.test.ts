@@ -257,7 +257,7 @@ test('a page of another origin can not connect', async () => {
 test('what was read before a commit is not told to those who come after it', async () => {
   const { client, database } = await startServer();
   await client.perform(aBulk([aTransfer({ description: 'first' })]));
-  const reader = new LateReader(database.orm);
+  const reader = new LateReader(database);
   const hub = new Hub(reader, new InProcessBroker(), makeLogger('silent'));
   const account = await reader.accountByIban(ACME);
   if (!account) throw new Error('The demo company has no account');

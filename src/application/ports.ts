@@ -168,10 +168,20 @@ export interface AccountHead {
   readonly sequence: bigint;
 }
 
+/** A caller that reads. Waiting reads of different callers take turns. */
+export interface ReadingCaller {
+  readonly key: string;
+  /** Whether nobody waits for the answer any more: reads that have not begun are dropped. */
+  readonly isAbandoned?: (() => boolean) | undefined;
+}
+
 /** Reads what is committed. Lists are newest first unless said otherwise. */
 export interface LedgerReader {
-  /** The same ledger as one sees it who sees these organizations: all else does not exist. */
-  seenBy(organizations: OrganizationScope): LedgerReader;
+  /**
+   * The same ledger as one sees it who sees these organizations: all else does not exist.
+   * @param reading who reads; the server itself where it is absent
+   */
+  seenBy(organizations: OrganizationScope, reading?: ReadingCaller): LedgerReader;
 
   accountByIban(iban: string): Promise<Account | null>;
   /** What never changes of those accounts that exist, by IBAN. */

@@ -1,5 +1,6 @@
 import type { EntityManager, IsolationLevel, MikroORM } from '@mikro-orm/sql';
 import type { AppendBatch } from './append-rows.js';
+import type { FairSlots } from './fair-slots.js';
 import { openMySql } from './mysql-dialect.js';
 import { openSqlite } from './sqlite-dialect.js';
 
@@ -19,6 +20,8 @@ export interface Database {
   readonly orm: MikroORM;
   /** Groups of units of work that may be under way at once. */
   readonly groupsMax: number;
+  /** Slots of the reads that may be under way at once. */
+  readonly readSlots: FairSlots;
   /** Transactions that may wait for a lock beside them. */
   readonly lockWaitersMax: number;
   /** Whether the server brings the schema up to date itself: nobody operates an embedded database. */

@@ -1,11 +1,12 @@
 import { type FilterQuery, raw } from '@mikro-orm/core';
-import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import type { EntityManager } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
 import type {
   AccountHead,
   EntryTotals,
   LedgerReader,
+  ReadingCaller,
   SequenceRange,
   TransferFilter,
 } from '../../application/ports.js';
@@ -19,12 +20,16 @@ import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
+import type { Database } from './dialect.js';
 import { needsExamining, type PositionBounds, readFilteredPage } from './filtered-transfers.js';
 import { idLiteral } from './id-literal.js';
 import { type ListOrder, readPage } from './keyset-page.js';
 
 /** IBANs in one look-up: of many more, databases rather read the whole index. */
 const IBANS_MAX = 5_000;
+
+/** A bulk that names more looks them up by itself: small ones do not wait for what it takes. */
+const IBANS_TOGETHER_MAX = 500;
 
 /** Accounts in one read: they are made in one turn of the event loop. */
 const ACCOUNTS_MAX = 1_000;
@@ -42,6 +47,9 @@ const ACROSS_REQUESTS = {
   maxBatchSize: 500,
   batchScheduleFn: (dispatch: () => void) => void setImmediate(dispatch),
 };
+
+/** The server's own reads: those of its use cases, its relay and its hub. */
+const SERVER: ReadingCaller = { key: 'server' };
 
 interface LedgerPlaces {
   readonly accountId: string;
@@ -93,8 +101,9 @@ export class MikroOrmLedgerReader implements LedgerReader {
   readonly #ofSeenAccounts: object;
 
   constructor(
-    private readonly orm: MikroORM,
+    private readonly database: Pick<Database, 'orm' | 'readSlots'>,
     organizations: OrganizationScope = 'all',
+    private readonly reading: ReadingCaller = SERVER,
   ) {
     const organizationId =
       organizations === 'all' ? undefined : { $in: organizations.filter(isId) };
@@ -107,12 +116,17 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return { ...where, ...this.#ofSeenAccounts } as FilterQuery<Row>;
   }
 
-  seenBy(organizations: OrganizationScope): LedgerReader {
-    return organizations === 'all' ? this : new MikroOrmLedgerReader(this.orm, organizations);
+  seenBy(organizations: OrganizationScope, reading: ReadingCaller = this.reading): LedgerReader {
+    return new MikroOrmLedgerReader(this.database, organizations, reading);
   }
 
-  get #em(): EntityManager {
-    return this.orm.em.fork();
+  /** Runs one statement when it is the caller's turn. */
+  #read<Result>(
+    statement: (em: EntityManager) => Promise<Result>,
+    key = this.reading.key,
+  ): Promise<Result> {
+    const { orm, readSlots } = this.database;
+    return readSlots.run(key, () => statement(orm.em.fork()), this.reading.isAbandoned);
   }
 
   async accountByIban(iban: string): Promise<Account | null> {
@@ -120,11 +134,12 @@ export class MikroOrmLedgerReader implements LedgerReader {
   }
 
   accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>> {
-    return this.#accountFactsByIban.load(ibans);
+    if (ibans.length <= IBANS_TOGETHER_MAX) return this.#accountFactsByIban.load(ibans);
+    return this.#findAccountFacts(ibans, `look-up of ${ibans[0]}`);
   }
 
   accountOfOrganization(organizationId: string): Promise<Account | null> {
-    return this.#em.findOne(Account, { organizationId });
+    return this.#read((em) => em.findOne(Account, { organizationId }));
   }
 
   async bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
@@ -134,32 +149,43 @@ export class MikroOrmLedgerReader implements LedgerReader {
 
   async #readAccountsByIban(ibans: readonly string[]): Promise<(Account | null)[]> {
     const where = { iban: { $in: [...ibans] }, ...this.#seenAccounts };
-    const found = await this.#em.find(Account, where);
+    const found = await this.#read((em) => em.find(Account, where));
     const byIban = new Map(found.map((account) => [account.iban, account]));
     return ibans.map((iban) => byIban.get(iban) ?? null);
   }
 
-  /**
-   * The same answer for everyone who asked: all accounts that any of them named. Most IBANs are of other
-   * banks. In plain SQL, for every bulk begins with it: an ORM's conditions cost a microsecond each, and
-   * an entity more than the whole row. What has the shape of an IBAN or an id needs no escaping.
-   */
+  /** The same answer for everyone who asked: all accounts that any of them named. */
   async #readAccountFactsByIban(
     lists: readonly (readonly string[])[],
   ): Promise<ReadonlyMap<string, AccountFacts>[]> {
-    const ibans = [...new Set(lists.flat())].filter(hasIbanShape);
+    const found = await this.#findAccountFacts([...new Set(lists.flat())], this.reading.key);
+    return lists.map(() => found);
+  }
+
+  /**
+   * Most IBANs are of other banks. In plain SQL, for every bulk begins with it: an ORM's conditions cost
+   * a microsecond each, and an entity more than the whole row. What has the shape of an IBAN or an id
+   * needs no escaping.
+   */
+  async #findAccountFacts(
+    named: readonly string[],
+    key: string,
+  ): Promise<ReadonlyMap<string, AccountFacts>> {
+    const ibans = named.filter(hasIbanShape);
     const ids = this.#seenAccounts.organizationId?.$in.map(idLiteral);
     const ofSeen = ids ? `and organization_id in (${['null', ...ids].join(',')})` : '';
     const found = new Map<string, AccountFacts>();
     for (let start = 0; start < ibans.length; start += IBANS_MAX) {
       const some = ibans.slice(start, start + IBANS_MAX);
-      const rows: AccountFactsRow[] = await this.#em.getConnection().execute(
-        `select id, organization_id, organization_name, iban, bic, currency from account
-          where iban in (${some.map((iban) => `'${iban}'`).join(',')}) ${ofSeen}`,
+      const statement = `select id, organization_id, organization_name, iban, bic, currency from account
+        where iban in (${some.map((iban) => `'${iban}'`).join(',')}) ${ofSeen}`;
+      const rows = await this.#read(
+        (em) => em.getConnection().execute<AccountFactsRow[]>(statement),
+        key,
       );
       for (const row of rows) found.set(row.iban, accountFactsOf(row));
     }
-    return lists.map(() => found);
+    return found;
   }
 
   async #readBulkTransfersByKey(
@@ -170,7 +196,9 @@ export class MikroOrmLedgerReader implements LedgerReader {
       accountId,
       idempotencyKey: { $in: ofAccount.map(({ idempotencyKey }) => idempotencyKey) },
     }));
-    const found = await this.#em.find(BulkTransfer, this.#ofSeen<BulkTransfer>({ $or: anyOf }));
+    const found = await this.#read((em) =>
+      em.find(BulkTransfer, this.#ofSeen<BulkTransfer>({ $or: anyOf })),
+    );
     return keys.map(
       ({ accountId, idempotencyKey }) =>
         found.find(
@@ -183,7 +211,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     const found: Account[] = [];
     for (let start = 0; start < ids.length; start += ACCOUNTS_MAX) {
       const some = ids.slice(start, start + ACCOUNTS_MAX);
-      found.push(...(await this.#em.find(Account, { id: { $in: some }, ...this.#seenAccounts })));
+      found.push(
+        ...(await this.#read((em) =>
+          em.find(Account, { id: { $in: some }, ...this.#seenAccounts }),
+        )),
+      );
     }
     return inOrderOf(ids, found);
   }
@@ -191,38 +223,44 @@ export class MikroOrmLedgerReader implements LedgerReader {
   async bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]> {
     return inOrderOf(
       ids,
-      await this.#em.find(BulkTransfer, this.#ofSeen<BulkTransfer>({ id: { $in: [...ids] } })),
+      await this.#read((em) =>
+        em.find(BulkTransfer, this.#ofSeen<BulkTransfer>({ id: { $in: [...ids] } })),
+      ),
     );
   }
 
   async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
     return inOrderOf(
       ids,
-      await this.#em.find(Transfer, this.#ofSeen<Transfer>({ id: { $in: [...ids] } })),
+      await this.#read((em) =>
+        em.find(Transfer, this.#ofSeen<Transfer>({ id: { $in: [...ids] } })),
+      ),
     );
   }
 
   async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
     return inOrderOf(
       ids,
-      await this.#em.find(LedgerEntry, this.#ofSeen<LedgerEntry>({ id: { $in: [...ids] } })),
+      await this.#read((em) =>
+        em.find(LedgerEntry, this.#ofSeen<LedgerEntry>({ id: { $in: [...ids] } })),
+      ),
     );
   }
 
   accounts(range: PageRange<string>): Promise<Page<Account>> {
-    return readPage(
-      this.#em,
-      { entity: Account, where: this.#seenAccounts, key: 'id', order: 'oldest-first' },
-      range,
+    return this.#read((em) =>
+      readPage(
+        em,
+        { entity: Account, where: this.#seenAccounts, key: 'id', order: 'oldest-first' },
+        range,
+      ),
     );
   }
 
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>> {
     const where = { accountId };
-    return readPage(
-      this.#em,
-      { entity: BulkTransfer, where, key: 'sequence', order: 'newest-first' },
-      range,
+    return this.#read((em) =>
+      readPage(em, { entity: BulkTransfer, where, key: 'sequence', order: 'newest-first' }, range),
     );
   }
 
@@ -233,19 +271,18 @@ export class MikroOrmLedgerReader implements LedgerReader {
   ): Promise<Page<Transfer>> {
     const bounds = await this.#positionBounds(accountId, filter);
     if (needsExamining(filter)) {
-      return readFilteredPage(this.#em, accountId, filter, bounds, range);
+      return this.#read((em) => readFilteredPage(em, accountId, filter, bounds, range));
     }
     const { counterpartyIban, endToEndId } = filter;
     const { first, last } = bounds;
-    const where: FilterQuery<Transfer>[] = [{ accountId }];
-    if (counterpartyIban !== undefined) where.push({ counterpartyIban });
-    if (endToEndId !== undefined) where.push({ endToEndId });
-    if (first !== undefined) where.push({ position: { $gte: first } });
-    if (last !== undefined) where.push({ position: { $lte: last } });
-    return readPage(
-      this.#em,
-      { entity: Transfer, where: { $and: where }, key: 'position', order: 'newest-first' },
-      range,
+    const conditions: FilterQuery<Transfer>[] = [{ accountId }];
+    if (counterpartyIban !== undefined) conditions.push({ counterpartyIban });
+    if (endToEndId !== undefined) conditions.push({ endToEndId });
+    if (first !== undefined) conditions.push({ position: { $gte: first } });
+    if (last !== undefined) conditions.push({ position: { $lte: last } });
+    const where = { $and: conditions };
+    return this.#read((em) =>
+      readPage(em, { entity: Transfer, where, key: 'position', order: 'newest-first' }, range),
     );
   }
 
@@ -255,10 +292,8 @@ export class MikroOrmLedgerReader implements LedgerReader {
   ): Promise<Page<Transfer>> {
     const position = { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };
     const where = { accountId, position };
-    return readPage(
-      this.#em,
-      { entity: Transfer, where, key: 'position', order: 'oldest-first' },
-      range,
+    return this.#read((em) =>
+      readPage(em, { entity: Transfer, where, key: 'position', order: 'oldest-first' }, range),
     );
   }
 
@@ -269,7 +304,9 @@ export class MikroOrmLedgerReader implements LedgerReader {
     range: PageRange<bigint>,
   ): Promise<Page<LedgerEntry>> {
     const where = { accountId, ...sequenceWhere(within) };
-    return readPage(this.#em, { entity: LedgerEntry, where, key: 'sequence', order }, range);
+    return this.#read((em) =>
+      readPage(em, { entity: LedgerEntry, where, key: 'sequence', order }, range),
+    );
   }
 
   async transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]> {
@@ -278,26 +315,24 @@ export class MikroOrmLedgerReader implements LedgerReader {
       accountId,
       position: { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) },
     }));
-    return this.#em.find(Transfer, { $or: ranges }, { orderBy: { position: 'asc' } });
+    return this.#read((em) => em.find(Transfer, { $or: ranges }, { orderBy: { position: 'asc' } }));
   }
 
   async bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]> {
     if (sequences.length === 0) return [];
     const where = { accountId, sequence: { $in: [...sequences] } };
-    return this.#em.find(BulkTransfer, where, { orderBy: { sequence: 'asc' } });
+    return this.#read((em) => em.find(BulkTransfer, where, { orderBy: { sequence: 'asc' } }));
   }
 
   async entriesAt(accountId: string, sequences: readonly bigint[]): Promise<LedgerEntry[]> {
     if (sequences.length === 0) return [];
     const where = { accountId, sequence: { $in: [...sequences] } };
-    return this.#em.find(LedgerEntry, where, { orderBy: { sequence: 'asc' } });
+    return this.#read((em) => em.find(LedgerEntry, where, { orderBy: { sequence: 'asc' } }));
   }
 
   async sequencesOf(accountIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
-    const accounts = await this.#em.find(
-      Account,
-      { id: { $in: [...accountIds] } },
-      { fields: ['sequence'] },
+    const accounts = await this.#read((em) =>
+      em.find(Account, { id: { $in: [...accountIds] } }, { fields: ['sequence'] }),
     );
     return new Map(accounts.map(({ id, sequence }) => [id, sequence]));
   }
@@ -311,12 +346,14 @@ export class MikroOrmLedgerReader implements LedgerReader {
       ({ accountId, sequences }) =>
         `own.account_id = ${idLiteral(accountId)} and own.sequence in (${sequences.join(',')})`,
     );
-    const rows: HeadRow[] = await this.#em.getConnection().execute(
-      `select hex(own.account_id) as owner, account.iban,
+    const rows: HeadRow[] = await this.#read((em) =>
+      em.getConnection().execute(
+        `select hex(own.account_id) as owner, account.iban,
           max(coalesce(entry.sequence, own.sequence)) as head from ledger_entry own
         left join ledger_entry entry on entry.bulk_transfer_id = own.bulk_transfer_id
         join account on account.id = coalesce(entry.account_id, own.account_id)
         where ${ofAny.join(' or ')} group by owner, account.iban`,
+      ),
     );
     const byOwner = Map.groupBy(rows, ({ owner }) => owner.toLowerCase());
     return places.map(({ accountId }) =>
@@ -330,32 +367,36 @@ export class MikroOrmLedgerReader implements LedgerReader {
   async bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]> {
     if (bulkTransferIds.length === 0) return [];
     const where = { bulkTransferId: { $in: [...bulkTransferIds] }, kind: 'BOOK_TRANSFER' } as const;
-    return this.#em.find(LedgerEntry, where, { orderBy: { id: 'asc' } });
+    return this.#read((em) => em.find(LedgerEntry, where, { orderBy: { id: 'asc' } }));
   }
 
   async lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null> {
     if (moment < EARLIEST) return null;
-    return this.#em.findOne(
-      LedgerEntry,
-      { accountId, createdAt: { $lte: moment < LATEST ? moment : LATEST } },
-      { orderBy: { createdAt: 'desc', sequence: 'desc' } },
+    return this.#read((em) =>
+      em.findOne(
+        LedgerEntry,
+        { accountId, createdAt: { $lte: moment < LATEST ? moment : LATEST } },
+        { orderBy: { createdAt: 'desc', sequence: 'desc' } },
+      ),
     );
   }
 
   async entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals> {
     // As text: SQLite's driver would read a large sum as a double.
-    const row: Record<string, unknown> | null = await this.#em
-      .createQueryBuilder(LedgerEntry)
-      .select([
-        raw(
-          'cast(coalesce(sum(case when amount_minor < 0 then -amount_minor end), 0) as char) as debits',
-        ),
-        raw(
-          'cast(coalesce(sum(case when amount_minor > 0 then amount_minor end), 0) as char) as credits',
-        ),
-      ])
-      .where({ accountId, ...sequenceWhere(within) })
-      .execute('get', false);
+    const row: Record<string, unknown> | null = await this.#read((em) =>
+      em
+        .createQueryBuilder(LedgerEntry)
+        .select([
+          raw(
+            'cast(coalesce(sum(case when amount_minor < 0 then -amount_minor end), 0) as char) as debits',
+          ),
+          raw(
+            'cast(coalesce(sum(case when amount_minor > 0 then amount_minor end), 0) as char) as credits',
+          ),
+        ])
+        .where({ accountId, ...sequenceWhere(within) })
+        .execute('get', false),
+    );
     return {
       debitsMinor: BigInt(String(row?.debits ?? 0)),
       creditsMinor: BigInt(String(row?.credits ?? 0)),

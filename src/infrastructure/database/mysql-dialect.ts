@@ -13,6 +13,7 @@ import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseSettings } from './dialect.js';
+import { FairSlots } from './fair-slots.js';
 import { ormOptions } from './orm-options.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
@@ -45,6 +46,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   return {
     orm,
     groupsMax: GROUPS_MAX,
+    readSlots: new FairSlots(databasePoolMax - GROUPS_MAX),
     lockWaitersMax: databasePoolMax - GROUPS_MAX - READ_CONNECTIONS,
     migratesAtStart: false,
     snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },

@@ -12,6 +12,7 @@ import { SqliteDialect } from 'kysely';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
+import { FairSlots } from './fair-slots.js';
 import { ormOptions } from './orm-options.js';
 
 const MEMORY = ':memory:';
@@ -60,6 +61,7 @@ export async function openSqlite(
     return {
       orm,
       groupsMax: 1,
+      readSlots: new FairSlots(1),
       lockWaitersMax: 1,
       migratesAtStart: true,
       // Any transaction: in WAL mode it reads what was committed when it began.

@@ -94,7 +94,10 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   const contextOf: ContextFactory = (origin, ofRequest = {}) =>
     new OperationContext({
       origin,
-      reader: reader.seenBy(visibleOrganizations(origin.caller)),
+      reader: reader.seenBy(visibleOrganizations(origin.caller), {
+        key: callerKeyOf(origin),
+        isAbandoned: origin.isAbandoned,
+      }),
       feeds,
       audit: ports.audit,
       chargeForRows: rowCharger(gate, callerKeyOf(origin)),

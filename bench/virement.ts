@@ -50,7 +50,7 @@ const PAGE = `
   }`;
 
 /** Runs a command of ours to its end. @throws Error with its output where it fails */
-async function runCommand(name: 'migrate' | 'verify', databaseUrl: string): Promise<void> {
+export async function runCommand(name: 'migrate' | 'verify', databaseUrl: string): Promise<void> {
   const env = { PATH: process.env.PATH, TZ: 'UTC', DATABASE_URL: databaseUrl };
   try {
     await promisify(execFile)(process.execPath, [join(DIST, 'commands', `${name}.js`)], {

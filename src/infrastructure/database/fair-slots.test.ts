@@ -16,9 +16,10 @@ function aWorkplace(slotsMax: number) {
       },
       isAbandoned,
     );
-  /** Ends what started first, and lets what follows from it happen. */
+  /** Ends what started first, and lets what follows from it happen, in this turn of the event loop and the next. */
   const endOne = async () => {
     ends.shift()?.();
+    await new Promise(setImmediate);
     await new Promise(setImmediate);
   };
   return { run, started, endOne };

@@ -1,10 +1,11 @@
-import { CURRENCY_DEFAULT, canonicalAmount } from '../domain/bulk-transfer.js';
+import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
+import { type CreditContent, creditFingerprint } from '../domain/credit.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
-import { fingerprintOf, idempotencyKeyProblems } from '../domain/idempotency.js';
+import { idempotencyKeyProblems } from '../domain/idempotency.js';
 import { amountProblem, parseAmount } from '../domain/money.js';
 import { type Problem, valueProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
@@ -14,13 +15,8 @@ import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { Clock, LedgerReader, LockedLedger, UnitOfWork } from './ports.js';
 
-export interface CreditAccountRequest {
+export interface CreditAccountRequest extends CreditContent {
   readonly idempotencyKey?: string | undefined;
-  readonly iban: string;
-  /** In major units: "14.5". */
-  readonly amount: string;
-  readonly currency?: string | null | undefined;
-  readonly description: string;
 }
 
 export interface CreditedAccount {
@@ -138,15 +134,6 @@ function findEarlier(
     throw new DomainError({ code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
   }
   return earlier;
-}
-
-function creditFingerprint(request: CreditAccountRequest): string {
-  return fingerprintOf([
-    normaliseIban(request.iban),
-    canonicalAmount(request.amount),
-    request.currency ?? CURRENCY_DEFAULT,
-    request.description,
-  ]);
 }
 
 function readCredit(

@@ -9,6 +9,7 @@ import {
   canonicalAmount,
   ibansOf,
   readBulkTransfer,
+  recordedBulkFingerprint,
 } from './bulk-transfer.js';
 import { normaliseIban } from './iban.js';
 import { PROBLEM_CODES, type Problem, type ProblemCode } from './problem.js';
@@ -636,6 +637,42 @@ describe('the fingerprint of a bulk', () => {
         },
       ),
       { numRuns: 2_000 },
+    );
+  });
+
+  test('is that of the rows as they are recorded', () => {
+    const withSpaces = (text: string) =>
+      fc.constantFrom(text, text.toLowerCase(), text.replace(/(.{4})/g, '$1 '));
+    const row = fc.record({
+      amount: fc.stringMatching(/^0{0,3}[1-9][0-9]{0,8}(\.[0-9]{1,3})?$/),
+      counterpartyName: fc.constantFrom('Zoë', 'a ', 'Σ"\\'),
+      counterpartyIban: withSpaces('DE89370400440532013000'),
+      counterpartyBic: fc.option(withSpaces('DEUTDEFF500')),
+      description: fc.string({ unit: fc.constantFrom('a', ' ', 'é', '😀'), maxLength: 9 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(row, { minLength: 1 }),
+        fc.constantFrom('EUR', 'JPY', 'KWD'),
+        (rows, currency) => {
+          const debtor = { ...ACME, currency };
+          const request = aBulk(
+            rows.map((sent, index) => ({
+              ...sent,
+              currency,
+              endToEndId: index % 2 ? `${index}` : null,
+            })),
+            { organizationIban: ' fr76 3000 6000 0112 3456 7890 189' },
+          );
+          const { transfers, problemCount } = readBulkTransfer(request, debtor, new Map(), RULES);
+          fc.pre(problemCount === 0);
+          const recorded = transfers.map((transfer) => ({ ...transfer, currency }));
+
+          expect(recordedBulkFingerprint(debtor.iban, recorded)).toBe(
+            bulkTransferFingerprint(request),
+          );
+        },
+      ),
     );
   });
 });

@@ -12,7 +12,7 @@ import {
   normaliseIban,
 } from './iban.js';
 import { fingerprintOf, idempotencyKeyProblems } from './idempotency.js';
-import { amountProblem, parseAmount } from './money.js';
+import { amountProblem, formatAmount, parseAmount } from './money.js';
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
 import { DESCRIPTION, END_TO_END_ID, isSameName, NAME, textProblems } from './text.js';
 
@@ -101,6 +101,28 @@ export function bulkTransferFingerprint(request: BulkTransferRequest): string {
       row.endToEndId ?? null,
     ]),
   ]);
+}
+
+/** The columns of a recorded transfer that its bulk's fingerprint covers. */
+export type RecordedTransfer = Omit<CreditTransfer, 'counterpartyAccountId'> & {
+  readonly currency: string;
+};
+
+/**
+ * Returns the fingerprint that a bulk had when it was performed, from the rows that it recorded: the
+ * canonical form of a stored value is that of the value as it was sent.
+ * @param transfers all of the bulk, in their order
+ * @throws Error for a currency that ISO 4217 does not list
+ */
+export function recordedBulkFingerprint(
+  organizationIban: string,
+  transfers: readonly RecordedTransfer[],
+): string {
+  const creditTransfers = transfers.map(({ amountMinor, ...row }) => ({
+    ...row,
+    amount: formatAmount(amountMinor, row.currency),
+  }));
+  return bulkTransferFingerprint({ organizationIban, creditTransfers });
 }
 
 /** Longer ones, leading zeros aside, are no amounts. */

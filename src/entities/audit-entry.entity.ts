@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { Origin } from '../domain/caller.js';
+import { ERROR_CODES } from '../domain/errors.js';
 import { newId } from '../domain/id.js';
 import { UuidColumn } from './column-types.js';
 
@@ -15,13 +16,29 @@ export const AUDITED_ACTIONS = [
 
 export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
 
+/**
+ * What a mutation came to: DONE; REPLAYED, where its key had been used for the same before; NOT_FOUND;
+ * UNKNOWN, where nobody can say whether it was committed; or what it was refused for.
+ */
+export const AUDITED_OUTCOMES = [
+  'DONE',
+  'REPLAYED',
+  'NOT_FOUND',
+  'FORBIDDEN',
+  'BAD_USER_INPUT',
+  'ABANDONED',
+  'UNKNOWN',
+  ...ERROR_CODES,
+] as const;
+
+export type AuditedOutcomeCode = (typeof AUDITED_OUTCOMES)[number];
+
 const ACTOR_CHARACTERS_MAX = 255;
 
 /** What a mutation came to. */
 export interface AuditedOutcome {
   readonly action: AuditedAction;
-  /** DONE, REPLAYED, or the code of what it was refused for. */
-  readonly outcome: string;
+  readonly outcome: AuditedOutcomeCode;
   readonly accountId?: string | undefined;
   /** What it made or changed: a bulk, a ledger entry, a key, a message. */
   readonly subjectId?: string | undefined;
@@ -32,7 +49,7 @@ export class AuditEntry {
   id!: string;
   at!: Date;
   action!: AuditedAction;
-  outcome!: string;
+  outcome!: AuditedOutcomeCode;
   actor!: string;
   actorKind!: string;
   remoteAddress!: string;
@@ -67,7 +84,7 @@ export const AuditEntrySchema = defineEntity({
     id: p.type(UuidColumn).primary(),
     at: p.datetime().length(3),
     action: p.string().length(40).$type<AuditedAction>(),
-    outcome: p.string().length(40),
+    outcome: p.string().length(40).$type<AuditedOutcomeCode>(),
     actor: p.string().length(ACTOR_CHARACTERS_MAX),
     actorKind: p.string().length(20),
     remoteAddress: p.string().length(45),

@@ -4,7 +4,7 @@ import {
   DomainError,
   ForbiddenError,
 } from '../domain/errors.js';
-import type { AuditedAction } from '../entities/audit-entry.entity.js';
+import type { AuditedAction, AuditedOutcomeCode } from '../entities/audit-entry.entity.js';
 import type { RequestContext } from './context.js';
 import { presentRejection, type RejectionType } from './present-rejection.js';
 
@@ -37,7 +37,7 @@ export async function audited<Answer>(
   }
 }
 
-function outcomeOf(error: unknown): string {
+function outcomeOf(error: unknown): AuditedOutcomeCode {
   if (error instanceof DomainError) return error.rejection.code;
   if (error instanceof ForbiddenError) return 'FORBIDDEN';
   if (error instanceof AbandonedError) return 'ABANDONED';

@@ -23,8 +23,10 @@ export class MikroOrmApiKeys implements ApiKeyStore {
 
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
     return this.#em.transactional(async (em) => {
-      const at = new Date();
       const apiKey = await em.findOne(ApiKey, { prefix });
+      const now = new Date();
+      // The clock that it was created by may be ahead of this one.
+      const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;
       const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
       em.persist(
         AuditEntry.of(origin, { action: 'revokeApiKey', outcome, subjectId: apiKey?.id }, at),

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { makeCreditAccount } from '../src/application/credit-account.js';
 import { PROGRAM } from '../src/domain/caller.js';
+import { Account } from '../src/entities/account.entity.js';
+import { AuditEntry } from '../src/entities/audit-entry.entity.js';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
 import { DUE_AT_ONCE, OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
@@ -58,8 +60,17 @@ test('a message that can never be published is parked after its attempts, and op
     expect.objectContaining({ level: 50, msg: 'Outbox message parked', attempts: 20 }),
   );
   await server.database.orm.em.fork().execute(`update outbox_message set sequence = 1,
-    parked_at = null, published_at = created_at where id = x'${id}'`);
+    parked_at = null, last_error = null, published_at = created_at where id = x'${id}'`);
 });
+
+/** Gives all that happened so far one time. */
+async function moveLedgerTo({ database }: TestServer, at: Date): Promise<void> {
+  const em = database.orm.em.fork();
+  await em.nativeUpdate(Account, {}, { createdAt: at, updatedAt: at });
+  await em.nativeUpdate(LedgerEntry, {}, { createdAt: at });
+  await em.nativeUpdate(OutboxMessage, {}, { createdAt: at });
+  await em.nativeUpdate(AuditEntry, {}, { at });
+}
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
 
@@ -84,7 +95,7 @@ test('what a clock that was ahead has written does not wait for the others to ca
   const server = await startWithoutBroker();
   const outbox = new Outbox(server.database.orm);
   const tomorrow = new Date(Date.now() + 86_400_000);
-  await server.database.orm.em.fork().execute('update account set updated_at = ?', [tomorrow]);
+  await moveLedgerTo(server, tomorrow);
   const { bulkTransfer } = await server.client.perform(aBulk([aTransfer()]));
   expect(bulkTransfer.transferCount).toBe(1);
 
@@ -102,9 +113,9 @@ test('published messages are deleted once they are old enough, and no others', a
   // Before anything that verify expects to be kept.
   const longAgo = new Date(0);
   await em.nativeUpdate(OutboxMessage, {}, { publishedAt: longAgo });
-  await em.nativeUpdate(LedgerEntry, {}, { createdAt: longAgo });
+  await moveLedgerTo(server, longAgo);
   const [first] = await em.find(OutboxMessage, {}, { orderBy: { id: 'asc' }, limit: 1 });
-  const parked = { publishedAt: null, parkedAt: longAgo };
+  const parked = { publishedAt: null, parkedAt: longAgo, attempts: 1, lastError: 'No route' };
   await em.nativeUpdate(OutboxMessage, { id: first?.id ?? '' }, parked);
   await server.client.perform(aBulk([aTransfer()]));
   await untilPublished(server);

@@ -1,0 +1,47 @@
+import type { EntityManager } from '@mikro-orm/sql';
+
+/** A row that breaks an invariant: any columns that help to find it. */
+export type Violation = Readonly<Record<string, unknown>>;
+
+/** An invariant, and the first rows that break it. */
+export interface Finding {
+  readonly statement: string;
+  readonly violations: readonly Violation[];
+}
+
+/** Violations of one invariant that are listed. */
+export const VIOLATIONS_LISTED_MAX = 20;
+
+/** Counts one or more invariants on one state of the database. */
+export interface Check {
+  /** Sentences that are true of every row: one for each invariant. */
+  readonly statements: readonly string[];
+  /**
+   * @param em in the transaction whose state is checked
+   * @param keptSince outbox messages that were published before may be deleted
+   * @returns a finding for each statement, in their order
+   */
+  run(em: EntityManager, keptSince: Date): Promise<Finding[]>;
+}
+
+/**
+ * An invariant that is one query of what breaks it, in the SQL that SQLite, MySQL and MariaDB share.
+ * @param violationsSql may have one parameter, where `isAboutKept`: the moment since which published
+ *   outbox messages are kept
+ */
+export function sqlCheck(
+  statement: string,
+  violationsSql: string,
+  { isAboutKept = false } = {},
+): Check {
+  return {
+    statements: [statement],
+    run: async (em, keptSince) => {
+      const violations: Violation[] = await em.execute(
+        `${violationsSql} limit ${VIOLATIONS_LISTED_MAX}`,
+        isAboutKept ? [keptSince] : [],
+      );
+      return [{ statement, violations }];
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
+import { pagesOf, type StoredRow, type TableScan } from './table-pages.js';
+
+/** Watches the rows of one scan, in their order. */
+export interface RowWatcher {
+  /** @returns the violation that this row completes, if any */
+  see(row: StoredRow): Violation | undefined;
+  /** Called after the last row. */
+  end?(): Violation | undefined;
+}
+
+/** An invariant that needs the domain's own functions, and sees each row once. */
+export interface RowRule {
+  readonly statement: string;
+  watch(): RowWatcher;
+}
+
+/** Checks all rules of a table in one scan, which holds one page of rows in memory. */
+export function rowCheck(scan: TableScan, rules: readonly RowRule[]): Check {
+  return {
+    statements: rules.map(({ statement }) => statement),
+    run: async (em) => {
+      const watched = rules.map(({ statement, watch }) => ({
+        statement,
+        watcher: watch(),
+        violations: [] as Violation[],
+      }));
+      for await (const page of pagesOf(em, scan)) {
+        for (const { watcher, violations } of watched) {
+          for (const row of page) note(violations, watcher.see(row));
+        }
+      }
+      for (const { watcher, violations } of watched) note(violations, watcher.end?.());
+      return watched.map(({ statement, violations }) => ({ statement, violations }));
+    },
+  };
+}
+
+function note(violations: Violation[], violation: Violation | undefined): void {
+  if (violation && violations.length < VIOLATIONS_LISTED_MAX) violations.push(violation);
+}
+
+/** Whether a stored value is one that the server writes. */
+export type Form = (value: unknown) => boolean;
+
+/**
+ * The rule that each column has its form.
+ * @param row the rows' name in a violation, which has the id and the columns that are wrong
+ */
+export function formRule(
+  statement: string,
+  row: string,
+  forms: Readonly<Record<string, Form>>,
+): RowRule {
+  const entries = Object.entries(forms);
+  const see = (stored: StoredRow) => {
+    if (entries.every(([column, isRight]) => isRight(stored[column]))) return undefined;
+    const wrong = entries.filter(([column, isRight]) => !isRight(stored[column]));
+    return { [row]: hexOf(stored.id), columns: wrong.map(([column]) => column).join(', ') };
+  };
+  return { statement, watch: () => ({ see }) };
+}
+
+/** An id as SQL's hex() writes it. */
+export function hexOf(value: unknown): string {
+  return value instanceof Uint8Array ? bytesOf(value).toString('hex').toUpperCase() : String(value);
+}
+
+/** The text of a column that the databases keep as text or as bytes. */
+export function textOf(value: unknown): string {
+  return value instanceof Uint8Array ? bytesOf(value).toString() : String(value);
+}
+
+/** The same bytes: to copy them would take longer than to compare them. */
+function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,274 @@
+/** The invariants that the domain's own functions recount, row by row. */
+import { isIP } from 'node:net';
+import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bulk-transfer.js';
+import { ROLES } from '../../domain/caller.js';
+import { creditFingerprint } from '../../domain/credit.js';
+import { fractionDigitsOf } from '../../domain/currency.js';
+import { hasIbanShape, isBic } from '../../domain/iban.js';
+import { idempotencyKeyProblems } from '../../domain/idempotency.js';
+import { formatAmount } from '../../domain/money.js';
+import { isId } from '../../domain/page.js';
+import {
+  DESCRIPTION,
+  END_TO_END_ID,
+  foldName,
+  NAME,
+  type TextRule,
+  textProblems,
+} from '../../domain/text.js';
+import { AUDITED_ACTIONS, AUDITED_OUTCOMES } from '../../entities/audit-entry.entity.js';
+import { LEDGER_ENTRY_KINDS } from '../../entities/ledger-entry.entity.js';
+import { OUTBOX_MESSAGE_TYPES } from '../../entities/outbox-message.entity.js';
+import type { Check } from './check.js';
+import { type Form, formRule, hexOf, type RowRule, rowCheck, textOf } from './row-check.js';
+import type { StoredRow } from './table-pages.js';
+
+const UUID_BYTES = 16;
+
+/** Ids are UUIDv7: see newId. */
+const isStoredId: Form = (value) =>
+  value instanceof Uint8Array &&
+  value.length === UUID_BYTES &&
+  (value[6] ?? 0) >> 4 === 7 &&
+  (value[8] ?? 0) >> 6 === 2;
+
+const absentOr =
+  (form: Form): Form =>
+  (value) =>
+    value === null || form(value);
+
+const matching =
+  (pattern: RegExp): Form =>
+  (value) =>
+    typeof value === 'string' && pattern.test(value);
+
+const oneOf = (values: readonly string[]): Form => {
+  const known = new Set<unknown>(values);
+  return (value) => known.has(value);
+};
+
+const text =
+  (rule: TextRule): Form =>
+  (value) =>
+    textProblems(textOf(value), '', rule).length === 0;
+
+const isIban: Form = (value) => typeof value === 'string' && hasIbanShape(value);
+const isStoredBic: Form = (value) => typeof value === 'string' && isBic(value, 'format');
+const isCurrency: Form = (value) =>
+  typeof value === 'string' && fractionDigitsOf(value) !== undefined;
+const isKey: Form = (value) => idempotencyKeyProblems(textOf(value)).length === 0;
+const isHash = matching(/^[0-9a-f]{64}$/);
+const isPrefix = matching(/^[0-9a-f]{12}$/);
+const isTraceparent = matching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
+/** Lists are kept with commas between their items. */
+const listOf =
+  (isItem: (item: string) => boolean): Form =>
+  (value) =>
+    typeof value === 'string' && value.split(',').every(isItem);
+/** A program of the server's own has none. */
+const isAddress: Form = (value) => value === '' || isIP(String(value)) > 0;
+const isRequestId: Form = (value) => value === '' || isId(String(value));
+
+const foldedNames: RowRule = {
+  statement: 'the folded name of a transfer is that of its name',
+  watch: () => ({
+    see: ({ id, counterparty_name, counterparty_name_folded }) =>
+      foldName(textOf(counterparty_name)) === textOf(counterparty_name_folded)
+        ? undefined
+        : { transfer: hexOf(id) },
+  }),
+};
+
+const endToEndIds: RowRule = {
+  statement: 'an end-to-end id stands once in its bulk',
+  watch: () => {
+    let bulk: unknown;
+    let seen = new Set<string>();
+    return {
+      see: ({ id, bulk_transfer_id, end_to_end_id }) => {
+        if (end_to_end_id === null) return undefined;
+        if (!isSameId(bulk, bulk_transfer_id)) seen = new Set();
+        bulk = bulk_transfer_id;
+        const endToEndId = textOf(end_to_end_id);
+        if (seen.has(endToEndId)) return { transfer: hexOf(id) };
+        seen.add(endToEndId);
+        return undefined;
+      },
+    };
+  },
+};
+
+/** Every text and amount of a bulk with a key is in its fingerprint. The rows of one bulk are held at once. */
+const bulkFingerprints: RowRule = {
+  statement: 'the fingerprint of a bulk with a key is that of its transfers',
+  watch: () => {
+    let rows: StoredRow[] = [];
+    const judge = () => {
+      const [first] = rows;
+      const isRight = !first || recordedFingerprint(first, rows) === first.fingerprint;
+      rows = [];
+      return isRight ? undefined : { bulk: hexOf(first.bulk_transfer_id) };
+    };
+    return {
+      see: (row) => {
+        const [first] = rows;
+        const isNext = first && !isSameId(first.bulk_transfer_id, row.bulk_transfer_id);
+        const violation = isNext ? judge() : undefined;
+        if (row.fingerprint !== null) rows.push(row);
+        return violation;
+      },
+      end: judge,
+    };
+  },
+};
+
+function isSameId(one: unknown, other: unknown): boolean {
+  return one instanceof Uint8Array && other instanceof Uint8Array
+    ? Buffer.compare(one, other) === 0
+    : one === other;
+}
+
+/** @returns undefined where the rows can't be those of a bulk */
+function recordedFingerprint(first: StoredRow, rows: readonly StoredRow[]): string | undefined {
+  if (!rows.every(({ currency }) => isCurrency(currency))) return undefined;
+  return recordedBulkFingerprint(textOf(first.iban), rows.map(recordedTransferOf));
+}
+
+function recordedTransferOf(row: StoredRow): RecordedTransfer {
+  return {
+    amountMinor: BigInt(String(row.amount_minor)),
+    currency: textOf(row.currency),
+    counterpartyName: textOf(row.counterparty_name),
+    counterpartyIban: textOf(row.counterparty_iban),
+    counterpartyBic: row.counterparty_bic === null ? null : textOf(row.counterparty_bic),
+    description: textOf(row.description),
+    endToEndId: row.end_to_end_id === null ? null : textOf(row.end_to_end_id),
+  };
+}
+
+const creditFingerprints: RowRule = {
+  statement: 'the fingerprint of a credit with a key is that of its values',
+  watch: () => ({
+    see: ({ id, fingerprint, iban, amount_minor, currency, description }) => {
+      if (fingerprint === null) return undefined;
+      const isRight =
+        isCurrency(currency) &&
+        fingerprint ===
+          creditFingerprint({
+            iban: textOf(iban),
+            amount: formatAmount(BigInt(String(amount_minor)), textOf(currency)),
+            currency: textOf(currency),
+            description: textOf(description),
+          });
+      return isRight ? undefined : { entry: hexOf(id) };
+    },
+  }),
+};
+
+export const ROW_CHECKS: readonly Check[] = [
+  rowCheck(
+    {
+      columns: 'id, organization_id, organization_name, iban, bic, currency',
+      source: 'account',
+      key: ['id'],
+    },
+    [
+      formRule("an account's ids, texts and currency have their form", 'account', {
+        id: isStoredId,
+        organization_id: isStoredId,
+        organization_name: text(NAME),
+        iban: isIban,
+        bic: isStoredBic,
+        currency: isCurrency,
+      }),
+    ],
+  ),
+  rowCheck({ columns: 'id, idempotency_key, fingerprint', source: 'bulk_transfer', key: ['id'] }, [
+    formRule("a bulk's id, key and fingerprint have their form", 'bulk', {
+      id: isStoredId,
+      idempotency_key: absentOr(isKey),
+      fingerprint: absentOr(isHash),
+    }),
+  ]),
+  rowCheck(
+    {
+      columns: `t.id, t.bulk_transfer_id, t.account_id, t.position, t.amount_minor, t.currency,
+        t.counterparty_name, t.counterparty_name_folded, t.counterparty_iban, t.counterparty_bic,
+        t.description, t.end_to_end_id, b.fingerprint, a.iban`,
+      source: `transfer t left join bulk_transfer b on b.id = t.bulk_transfer_id
+        left join account a on a.id = t.account_id`,
+      key: ['t.account_id', 't.position'],
+    },
+    [
+      formRule("a transfer's id and texts have their form", 'transfer', {
+        id: isStoredId,
+        counterparty_name: text(NAME),
+        counterparty_iban: isIban,
+        counterparty_bic: absentOr(isStoredBic),
+        description: text(DESCRIPTION),
+        end_to_end_id: absentOr(text(END_TO_END_ID)),
+      }),
+      foldedNames,
+      endToEndIds,
+      bulkFingerprints,
+    ],
+  ),
+  rowCheck(
+    {
+      columns: `e.id, e.account_id, e.sequence, e.kind, e.idempotency_key, e.fingerprint,
+        e.amount_minor, e.currency, e.description, a.iban`,
+      source: 'ledger_entry e left join account a on a.id = e.account_id',
+      key: ['e.account_id', 'e.sequence'],
+    },
+    [
+      formRule("a ledger entry's id, kind, key and texts have their form", 'entry', {
+        id: isStoredId,
+        kind: oneOf(LEDGER_ENTRY_KINDS),
+        idempotency_key: absentOr(isKey),
+        fingerprint: absentOr(isHash),
+        description: text(DESCRIPTION),
+      }),
+      creditFingerprints,
+    ],
+  ),
+  rowCheck({ columns: 'id, type, traceparent', source: 'outbox_message', key: ['id'] }, [
+    formRule("an outbox message's id, type and trace context have their form", 'message', {
+      id: isStoredId,
+      type: oneOf(OUTBOX_MESSAGE_TYPES),
+      traceparent: absentOr(isTraceparent),
+    }),
+  ]),
+  rowCheck(
+    {
+      columns: 'id, prefix, secret_hash, name, organization_ids, roles',
+      source: 'api_key',
+      key: ['id'],
+    },
+    [
+      formRule("an API key's id, prefix, hash, name and access have their form", 'apiKey', {
+        id: isStoredId,
+        prefix: isPrefix,
+        secret_hash: isHash,
+        name: text(NAME),
+        organization_ids: (value) => value === '' || listOf(isId)(value),
+        roles: listOf((role) => (ROLES as readonly string[]).includes(role)),
+      }),
+    ],
+  ),
+  rowCheck(
+    {
+      columns: 'id, action, outcome, remote_address, request_id',
+      source: 'audit_entry',
+      key: ['id'],
+    },
+    [
+      formRule("an audit entry's action, outcome and origin have their form", 'audit', {
+        id: isStoredId,
+        action: oneOf(AUDITED_ACTIONS),
+        outcome: oneOf(AUDITED_OUTCOMES),
+        remote_address: isAddress,
+        request_id: isRequestId,
+      }),
+    ],
+  ),
+];

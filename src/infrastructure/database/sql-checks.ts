@@ -1,0 +1,420 @@
+/** The invariants that the database recounts by itself. */
+import { DEVELOPER, PROGRAM } from '../../domain/caller.js';
+import { MINOR_UNITS_MAX } from '../../domain/money.js';
+import { firstPositionOf } from '../../domain/postings.js';
+import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
+import { type Check, sqlCheck } from './check.js';
+
+/**
+ * The time before which a row of an account can't be, in SQL: that of the ledger entry before it, or of
+ * the account's opening. A row is as late as this only where the clock was behind it.
+ * @param row alias of a table with account_id and sequence
+ */
+function timeBefore(row: string): string {
+  return `coalesce(
+          (select earlier.created_at from ledger_entry earlier
+            where earlier.account_id = ${row}.account_id
+              and earlier.sequence = ${row}.sequence - 1),
+          (select opened.created_at from account opened where opened.id = ${row}.account_id))`;
+}
+
+/**
+ * Whether an audit entry x is wrong about the row that it names. It has the time that the clock told; the
+ * row may be later, with the entry before it.
+ */
+function isNotRecorded(row: string): string {
+  return `(${row}.id is null
+          or (x.outcome = 'REPLAYED' and ${row}.idempotency_key is null)
+          or (x.outcome = 'DONE' and x.at > ${row}.created_at)
+          or (x.outcome = 'DONE' and x.at < ${row}.created_at
+            and ${row}.created_at <> ${timeBefore(row)}))`;
+}
+
+const LEDGER: readonly Check[] = [
+  sqlCheck(
+    'no balance is negative, or wider than can be kept exactly',
+    `
+      select hex(id) as account, balance_minor from account
+      where balance_minor < 0 or balance_minor > ${MINOR_UNITS_MAX}`,
+  ),
+  sqlCheck(
+    "an account's balance is the sum of its ledger entries",
+    `
+      select hex(a.id) as account, a.balance_minor, coalesce(e.total, 0) as entries_total
+      from account a
+      left join (
+        select account_id, sum(amount_minor) as total from ledger_entry group by account_id
+      ) e on e.account_id = a.id
+      where a.balance_minor <> coalesce(e.total, 0)`,
+  ),
+  sqlCheck(
+    "an account's sequence is the number of its ledger entries",
+    `
+      select hex(a.id) as account, a.sequence, coalesce(e.entries, 0) as entries
+      from account a
+      left join (
+        select account_id, count(*) as entries from ledger_entry group by account_id
+      ) e on e.account_id = a.id
+      where a.sequence <> coalesce(e.entries, 0)`,
+  ),
+  sqlCheck(
+    'ledger entries are numbered 1, 2, 3 … without a gap in each account',
+    `
+      select hex(account_id) as account, sequence, place from (
+        select account_id, sequence,
+          row_number() over (partition by account_id order by sequence) as place
+        from ledger_entry
+      ) numbered
+      where sequence <> place`,
+  ),
+  sqlCheck(
+    'replaying the ledger entries from nothing gives every balance on the way',
+    `
+      select hex(account_id) as account, sequence, balance_after_minor, replayed from (
+        select account_id, sequence, balance_after_minor,
+          sum(amount_minor) over (partition by account_id order by sequence) as replayed
+        from ledger_entry
+      ) running
+      where balance_after_minor <> replayed or balance_after_minor < 0`,
+  ),
+  sqlCheck(
+    'a ledger entry is never earlier than the one before it',
+    `
+      select hex(account_id) as account, sequence, created_at, before_it from (
+        select account_id, sequence, created_at,
+          lag(created_at) over (partition by account_id order by sequence) as before_it
+        from ledger_entry
+      ) timed
+      where created_at < before_it`,
+  ),
+  sqlCheck(
+    'a ledger entry and its account have one currency',
+    `
+      select hex(e.id) as entry, e.currency, a.currency as account_currency
+      from ledger_entry e left join account a on a.id = e.account_id
+      where a.id is null or e.currency <> a.currency`,
+  ),
+  sqlCheck(
+    'debits belong to bulks; money from outside to none; book transfers to one',
+    `
+      select hex(id) as entry, kind, amount_minor from ledger_entry
+      where (kind = 'BULK_TRANSFER' and (amount_minor >= 0 or bulk_transfer_id is null))
+        or (kind = 'INCOMING_TRANSFER' and (amount_minor <= 0 or bulk_transfer_id is not null))
+        or (kind = 'BOOK_TRANSFER' and (amount_minor <= 0 or bulk_transfer_id is null))
+        or kind not in ('BULK_TRANSFER', 'INCOMING_TRANSFER', 'BOOK_TRANSFER')`,
+  ),
+  sqlCheck(
+    'a bulk has all of its transfers, and its total is theirs',
+    `
+      select hex(b.id) as bulk, b.transfer_count, coalesce(t.transfers, 0) as transfers,
+        b.total_amount_minor, coalesce(t.total, 0) as transfers_total
+      from bulk_transfer b
+      left join (
+        select bulk_transfer_id, count(*) as transfers, sum(amount_minor) as total
+        from transfer group by bulk_transfer_id
+      ) t on t.bulk_transfer_id = b.id
+      where b.transfer_count <> coalesce(t.transfers, 0)
+        or b.total_amount_minor <> coalesce(t.total, 0)`,
+  ),
+  sqlCheck(
+    'transfers stand in the order of their bulk, 0, 1, 2 … without a gap',
+    `
+      select hex(id) as transfer, position, expected from (
+        select t.id, t.position,
+          b.sequence * ${firstPositionOf(1n)} - 1
+            + row_number() over (partition by t.bulk_transfer_id order by t.position) as expected
+        from transfer t join bulk_transfer b on b.id = t.bulk_transfer_id
+      ) placed
+      where position <> expected`,
+  ),
+  sqlCheck(
+    'a transfer has the account, currency and time of its bulk',
+    `
+      select hex(t.id) as transfer from transfer t
+      left join bulk_transfer b on b.id = t.bulk_transfer_id
+      where b.id is null or t.account_id <> b.account_id or t.currency <> b.currency
+        or t.created_at <> b.created_at`,
+  ),
+  sqlCheck(
+    'each bulk is one debit of its account, with its total, sequence and balance',
+    `
+      select hex(b.id) as bulk, count(e.id) as debits from bulk_transfer b
+      left join ledger_entry e on e.bulk_transfer_id = b.id and e.kind = 'BULK_TRANSFER'
+        and e.account_id = b.account_id and e.sequence = b.sequence
+        and e.amount_minor = -b.total_amount_minor
+        and e.balance_after_minor = b.balance_after_minor and e.created_at = b.created_at
+      group by b.id having count(e.id) <> 1`,
+  ),
+  sqlCheck(
+    'no debit is without its bulk',
+    `
+      select hex(e.id) as entry from ledger_entry e
+      left join bulk_transfer b on b.id = e.bulk_transfer_id and b.account_id = e.account_id
+        and b.sequence = e.sequence
+      where e.kind = 'BULK_TRANSFER' and b.id is null`,
+  ),
+  sqlCheck(
+    'what a bulk sends to an account here is credited to it in one entry',
+    `
+      select hex(t.bulk_transfer_id) as bulk, hex(t.account_id) as account, t.sent, e.credited
+      from (
+        select bulk_transfer_id, counterparty_account_id as account_id, sum(amount_minor) as sent
+        from transfer where counterparty_account_id is not null
+        group by bulk_transfer_id, counterparty_account_id
+      ) t
+      left join (
+        select bulk_transfer_id, account_id, sum(amount_minor) as credited, count(*) as entries
+        from ledger_entry where kind = 'BOOK_TRANSFER' group by bulk_transfer_id, account_id
+      ) e on e.bulk_transfer_id = t.bulk_transfer_id and e.account_id = t.account_id
+      where e.account_id is null or e.entries <> 1 or e.credited <> t.sent`,
+  ),
+  sqlCheck(
+    'no book transfer is credited that no bulk sent',
+    `
+      select hex(e.id) as entry from ledger_entry e
+      where e.kind = 'BOOK_TRANSFER' and not exists (
+        select 1 from transfer t
+        where t.bulk_transfer_id = e.bulk_transfer_id
+          and t.counterparty_account_id = e.account_id
+      )`,
+  ),
+  sqlCheck(
+    'a book transfer goes to the account that has its IBAN, and not to its own',
+    `
+      select hex(t.id) as transfer from transfer t
+      left join account a on a.id = t.counterparty_account_id
+      where t.counterparty_account_id is not null
+        and (a.id is null or a.iban <> t.counterparty_iban or a.id = t.account_id
+          or a.currency <> t.currency)`,
+  ),
+  sqlCheck(
+    'an idempotency key of an account stands for one bulk at most',
+    `
+      select hex(account_id) as account, hex(idempotency_key) as idempotency_key,
+        count(*) as bulks
+      from bulk_transfer where idempotency_key is not null
+      group by account_id, idempotency_key having count(*) > 1`,
+  ),
+  sqlCheck(
+    'an idempotency key of an account stands for one credit at most',
+    `
+      select hex(account_id) as account, hex(idempotency_key) as idempotency_key,
+        count(*) as credits
+      from ledger_entry where idempotency_key is not null
+      group by account_id, idempotency_key having count(*) > 1`,
+  ),
+  sqlCheck(
+    'a bulk and its account have one currency',
+    `
+      select hex(b.id) as bulk, b.currency, a.currency as account_currency
+      from bulk_transfer b left join account a on a.id = b.account_id
+      where a.id is null or b.currency <> a.currency`,
+  ),
+  sqlCheck(
+    'an account was updated with its last ledger entry, or when it was opened',
+    `
+      select hex(a.id) as account, a.updated_at, e.created_at as last_entry_at
+      from account a
+      left join ledger_entry e on e.account_id = a.id and e.sequence = a.sequence
+      where a.updated_at <> coalesce(e.created_at, a.created_at)`,
+  ),
+  sqlCheck(
+    'no ledger entry is earlier than its account',
+    `
+      select hex(e.id) as entry, e.created_at, a.created_at as opened_at
+      from ledger_entry e join account a on a.id = e.account_id
+      where e.sequence = 1 and e.created_at < a.created_at`,
+  ),
+  sqlCheck(
+    'a bulk is debited and credited at one time, or with the entry before in the later account',
+    `
+      select hex(e.id) as entry, e.created_at, b.created_at as debited_at
+      from ledger_entry e join bulk_transfer b on b.id = e.bulk_transfer_id
+      where e.kind = 'BOOK_TRANSFER' and (
+        (e.created_at > b.created_at and e.created_at <> ${timeBefore('e')})
+        or (e.created_at < b.created_at and b.created_at <> ${timeBefore('b')})
+      )`,
+  ),
+  sqlCheck(
+    'all accounts of an organization have one organization name',
+    `
+      select hex(organization_id) as organization, count(*) as accounts from account
+      group by organization_id having min(hex(organization_name)) <> max(hex(organization_name))`,
+  ),
+  sqlCheck(
+    'an idempotency key has a fingerprint, and belongs to a bulk or to a credit from outside',
+    `
+      select 'bulk' as kind, hex(id) as id from bulk_transfer
+      where (idempotency_key is null) <> (fingerprint is null)
+      union all
+      select kind, hex(id) as id from ledger_entry
+      where (idempotency_key is null) <> (fingerprint is null)
+        or (idempotency_key is not null and kind <> 'INCOMING_TRANSFER')`,
+  ),
+  sqlCheck(
+    'the description of a debit is the number of its transfers',
+    `
+      select hex(e.id) as entry, b.transfer_count
+      from ledger_entry e join bulk_transfer b on b.id = e.bulk_transfer_id
+      where e.kind = 'BULK_TRANSFER' and hex(e.description) <> hex(concat('Bulk of ',
+        b.transfer_count, case b.transfer_count when 1 then ' transfer' else ' transfers' end))`,
+  ),
+  sqlCheck(
+    'the description of a book transfer is that of the transfer, or says how many came from whom',
+    `
+      select hex(e.id) as entry, t.transfers
+      from ledger_entry e
+      join (
+        select bulk_transfer_id, counterparty_account_id as account_id, count(*) as transfers,
+          min(hex(description)) as description_hex
+        from transfer where counterparty_account_id is not null
+        group by bulk_transfer_id, counterparty_account_id
+      ) t on t.bulk_transfer_id = e.bulk_transfer_id and t.account_id = e.account_id
+      join bulk_transfer b on b.id = e.bulk_transfer_id
+      join account debtor on debtor.id = b.account_id
+      where e.kind = 'BOOK_TRANSFER' and hex(e.description) <> case t.transfers
+        when 1 then t.description_hex
+        else hex(substr(concat(t.transfers, ' transfers from ', debtor.organization_name),
+          1, ${TEXT_CHARACTERS_MAX})) end`,
+  ),
+];
+
+const OUTBOX: readonly Check[] = [
+  sqlCheck(
+    'every bulk and every credit from outside has its outbox message while it is kept',
+    `
+      select hex(e.id) as entry, e.kind from ledger_entry e
+      left join outbox_message m on m.account_id = e.account_id and m.sequence = e.sequence
+        and m.type = case e.kind
+          when 'BULK_TRANSFER' then 'bulk-transfer.performed' else 'account.credited' end
+      where e.kind in ('BULK_TRANSFER', 'INCOMING_TRANSFER') and m.id is null
+        and e.created_at > ?`,
+    { isAboutKept: true },
+  ),
+  sqlCheck(
+    'an outbox message is due, published or parked, and one of these alone',
+    `
+      select hex(id) as message, due_at, published_at, parked_at from outbox_message
+      where (case when due_at is null then 0 else 1 end)
+        + (case when published_at is null then 0 else 1 end)
+        + (case when parked_at is null then 0 else 1 end) <> 1`,
+  ),
+  sqlCheck(
+    'an outbox message tells of one bulk or credit, with its time',
+    `
+      select hex(m.id) as message, m.type from outbox_message m
+      left join ledger_entry e on e.account_id = m.account_id and e.sequence = m.sequence
+        and e.created_at = m.created_at
+        and e.kind = case m.type when 'bulk-transfer.performed' then 'BULK_TRANSFER'
+          when 'account.credited' then 'INCOMING_TRANSFER' end
+      where e.id is null`,
+  ),
+  sqlCheck(
+    'an outbox message that failed or is parked has the reason, and a published one has none',
+    `
+      select hex(id) as message, attempts, published_at, parked_at from outbox_message
+      where attempts < 0
+        or (published_at is not null and last_error is not null)
+        or (published_at is null and attempts > 0 and last_error is null)
+        or (parked_at is not null and (attempts < 1 or last_error is null))`,
+  ),
+];
+
+/** Who did what, and by which key. Databases are older than their audit log: it need not have everything. */
+const ACCESS: readonly Check[] = [
+  sqlCheck(
+    'an audit entry names the account and the subject that its action and outcome have',
+    `
+      select hex(id) as audit, action, outcome from audit_entry where not (
+        (outcome in ('DONE', 'REPLAYED') and action in ('performBulkTransfer', 'creditAccount')
+          and account_id is not null and subject_id is not null)
+        or (outcome = 'DONE' and action = 'openAccount'
+          and account_id is not null and subject_id is null)
+        or (outcome = 'DONE' and action in ('createApiKey', 'revokeApiKey', 'retryOutboxMessage')
+          and account_id is null and subject_id is not null)
+        or (outcome = 'NOT_FOUND' and action = 'revokeApiKey'
+          and account_id is null and subject_id is null)
+        or (outcome = 'NOT_FOUND' and action = 'retryOutboxMessage'
+          and account_id is null and subject_id is not null)
+        or (outcome not in ('DONE', 'REPLAYED', 'NOT_FOUND')
+          and account_id is null and subject_id is null)
+      )`,
+  ),
+  sqlCheck(
+    'a bulk in the audit log exists, with its account and time; a replayed one has a key',
+    `
+      select hex(x.id) as audit, x.outcome from audit_entry x
+      left join bulk_transfer b on b.id = x.subject_id and b.account_id = x.account_id
+      where x.action = 'performBulkTransfer' and x.outcome in ('DONE', 'REPLAYED')
+        and ${isNotRecorded('b')}`,
+  ),
+  sqlCheck(
+    'a credit in the audit log exists, with its account and time; a replayed one has a key',
+    `
+      select hex(x.id) as audit, x.outcome from audit_entry x
+      left join ledger_entry e on e.id = x.subject_id and e.account_id = x.account_id
+        and e.kind = 'INCOMING_TRANSFER'
+      where x.action = 'creditAccount' and x.outcome in ('DONE', 'REPLAYED')
+        and ${isNotRecorded('e')}`,
+  ),
+  sqlCheck(
+    'an account that was opened in the audit log exists since then',
+    `
+      select hex(x.id) as audit, x.at, a.created_at from audit_entry x
+      left join account a on a.id = x.account_id
+      where x.action = 'openAccount' and x.outcome = 'DONE'
+        and (a.id is null or a.created_at <> x.at)`,
+  ),
+  sqlCheck(
+    'what exists was done once',
+    `
+      select action, hex(subject) as subject_id, count(*) as entries
+      from (
+        select action, coalesce(subject_id, account_id) as subject from audit_entry
+        where outcome = 'DONE'
+          and action in ('performBulkTransfer', 'creditAccount', 'openAccount', 'createApiKey')
+      ) done
+      group by action, subject having count(*) > 1`,
+  ),
+  sqlCheck(
+    'an API key was created as the audit log says',
+    `
+      select hex(k.id) as api_key, null as audit from api_key k
+      left join audit_entry x on x.subject_id = k.id and x.action = 'createApiKey'
+        and x.outcome = 'DONE' and x.at = k.created_at and hex(x.actor) = hex(k.created_by)
+      where x.id is null
+      union all
+      select null as api_key, hex(x.id) as audit from audit_entry x
+      left join api_key k on k.id = x.subject_id
+      where x.action in ('createApiKey', 'revokeApiKey') and x.outcome = 'DONE' and k.id is null`,
+  ),
+  sqlCheck(
+    'an API key was revoked as the audit log says, and not before it was created',
+    `
+      select hex(k.id) as api_key, k.created_at, k.revoked_at from api_key k
+      left join (
+        select subject_id, at from audit_entry where action = 'revokeApiKey' and outcome = 'DONE'
+      ) x on x.subject_id = k.id
+      group by k.id, k.created_at, k.revoked_at
+      having k.revoked_at < k.created_at
+        or (k.revoked_at is null and count(x.subject_id) > 0)
+        or (k.revoked_at is not null
+          and coalesce(sum(case when x.at = k.revoked_at then 1 else 0 end), 0) = 0)`,
+  ),
+  sqlCheck(
+    'who is in the audit log is a token, a key that exists, or the server itself',
+    `
+      select hex(x.id) as audit, x.actor_kind from audit_entry x
+      left join api_key k on k.prefix = x.actor
+      where not (
+        (x.actor_kind = 'token' and x.request_id <> '')
+        or (x.actor_kind = 'api-key' and k.id is not null and x.request_id <> '')
+        or (x.actor_kind = '${DEVELOPER.kind}' and x.actor = '${DEVELOPER.name}'
+          and x.request_id <> '')
+        or (x.actor_kind = '${PROGRAM.caller.kind}' and x.actor = '${PROGRAM.caller.name}'
+          and x.request_id = '' and x.remote_address = '')
+      )`,
+  ),
+];
+
+export const SQL_CHECKS: readonly Check[] = [...LEDGER, ...OUTBOX, ...ACCESS];

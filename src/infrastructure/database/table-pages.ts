@@ -1,0 +1,57 @@
+/**
+ * Reads a whole table in pages of its key. Each page begins where the one before ended, so a table of any
+ * size takes the memory of one page. The pages are one state of the database where the transaction has a
+ * snapshot.
+ */
+import type { EntityManager } from '@mikro-orm/sql';
+
+/** Rows of one page: more are no faster. */
+const PAGE_ROWS = 2_000;
+
+/** A row as the driver gives it. */
+export type StoredRow = Readonly<Record<string, unknown>>;
+
+/** What to read of a table, and in which order. */
+export interface TableScan {
+  /** Select list. It names the key's columns without a prefix. */
+  readonly columns: string;
+  /** From clause, joins included. */
+  readonly source: string;
+  /** The unique key: an id, or an account and a number in it. Each is the name of a column of the source. */
+  readonly key: readonly [id: string] | readonly [account: string, number: string];
+}
+
+/** Reads every row in ascending order of the key. */
+export async function* pagesOf(
+  em: EntityManager,
+  { columns, source, key: [outer, inner] }: TableScan,
+): AsyncGenerator<readonly StoredRow[]> {
+  const order = inner === undefined ? outer : `${outer}, ${inner}`;
+  const read = (where: string): Promise<StoredRow[]> =>
+    em.execute(`select ${columns} from ${source} ${where} order by ${order} limit ${PAGE_ROWS}`);
+  let page = await read('');
+  for (;;) {
+    const last = page.at(-1);
+    if (!last) return;
+    yield page;
+    const outerLast = literal(last[nameOf(outer)]);
+    if (inner !== undefined) {
+      // The rest of the account first: one range of the index, as is what comes after the account.
+      const number = literal(last[nameOf(inner)]);
+      page = await read(`where ${outer} = ${outerLast} and ${inner} > ${number}`);
+      if (page.length > 0) continue;
+    }
+    page = await read(`where ${outer} > ${outerLast}`);
+  }
+}
+
+/** The column's name in a row. */
+function nameOf(column: string): string {
+  return column.slice(column.indexOf('.') + 1);
+}
+
+/** A key's value as SQL has it: ids are bytes, numbers are whole. */
+function literal(value: unknown): string {
+  if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString('hex')}'`;
+  return BigInt(String(value)).toString();
+}

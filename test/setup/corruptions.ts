@@ -1,0 +1,466 @@
+import { ACME, ibanOf } from './builders.js';
+import { DIALECT } from './test-database.js';
+
+/** What is changed in one row, and a condition that finds such a row. */
+export type Corruption = readonly [set: string, where?: string];
+
+/** A column: the faults that verification has to find, and those that nothing else can tell. */
+export interface ColumnCorruptions {
+  readonly found?: readonly Corruption[];
+  readonly free?: string;
+}
+
+const SHIFT = DIALECT === 'mysql' ? 'interval 1000 microsecond' : '1';
+const later = (column: string) => `${column} = ${column} + ${SHIFT}`;
+const earlier = (column: string) => `${column} = ${column} - ${SHIFT}`;
+const copied = (to: string, from: string) => `${to} = ${from}`;
+
+/** Version 7, as every id here, and of nothing. */
+const OTHER_ID = "x'019000000000700080000000000000ff'";
+/** Version 4. */
+const FOREIGN_ID = "x'4c2e0d5b2a174a3c9b1f0d6e5a7c8b90'";
+const OTHER_IBAN = `'${ibanOf(4_711)}'`;
+const HASH = `'${'0123456789abcdef'.repeat(4)}'`;
+
+const keyedBulk =
+  'bulk_transfer_id in (select id from bulk_transfer where idempotency_key is not null)';
+const unkeyedBulk =
+  'bulk_transfer_id in (select id from bulk_transfer where idempotency_key is null)';
+const unkeyedOutside = `${unkeyedBulk} and counterparty_account_id is null`;
+const debit = "kind = 'BULK_TRANSFER'";
+const book = "kind = 'BOOK_TRANSFER'";
+const incoming = "kind = 'INCOMING_TRANSFER'";
+const done = (action: string) => `action = '${action}' and outcome = 'DONE'`;
+const replayed = (action: string) => `action = '${action}' and outcome = 'REPLAYED'`;
+const refused = "outcome = 'INSUFFICIENT_FUNDS'";
+const notFound = (action: string) => `action = '${action}' and outcome = 'NOT_FOUND'`;
+
+const ID_OF_NOTHING = 'nothing in the database refers to it, and any other UUIDv7 would do';
+
+/** Every column of every table. */
+export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
+  'account.id': {
+    found: [
+      [`id = ${OTHER_ID}`, 'sequence > 0'],
+      [`id = ${OTHER_ID}`, 'sequence = 0'],
+    ],
+  },
+  'account.organization_id': {
+    found: [
+      [`organization_id = ${FOREIGN_ID}`],
+      [
+        `organization_id = (select id from (select organization_id as id from account
+          where organization_name = 'ACME Corp' limit 1) other)`,
+        "organization_name <> 'ACME Corp'",
+      ],
+    ],
+    free: 'an organization is the accounts that name it: a new id is a new organization',
+  },
+  'account.organization_name': {
+    found: [
+      ["organization_name = 'ACME Corp '", "organization_name = 'ACME Corp'"],
+      ["organization_name = 'Acme Corp'", `iban = '${ACME}'`],
+      ["organization_name = ' '"],
+    ],
+    free: 'the name of an organization with one account stands there alone',
+  },
+  'account.iban': {
+    found: [
+      [`iban = ${OTHER_IBAN}`, `iban = '${ACME}'`],
+      ["iban = 'fr10474608000002006107XXXXX'", `iban = '${ACME}'`],
+      ["iban = 'NL91 ABNA 0417 1643 00'"],
+    ],
+    free: 'the IBAN of an account that no book transfer and no key names stands there alone',
+  },
+  'account.bic': {
+    found: [["bic = 'ABNANL2AX'"]],
+    free: 'any other BIC would do: nothing repeats it',
+  },
+  'account.currency': {
+    found: [
+      ["currency = 'USD'", 'sequence > 0'],
+      ["currency = 'EUX'", 'sequence = 0'],
+    ],
+    free: 'an account without entries has no other row in its currency',
+  },
+  'account.balance_minor': {
+    found: [['balance_minor = balance_minor + 1'], ['balance_minor = 0', 'balance_minor > 0']],
+  },
+  'account.sequence': { found: [['sequence = sequence + 1'], ['sequence = 0', 'sequence > 0']] },
+  'account.created_at': {
+    found: [
+      [later('created_at'), 'sequence > 0'],
+      [earlier('created_at'), 'sequence > 0'],
+      [later('created_at'), 'sequence = 0'],
+    ],
+  },
+  'account.updated_at': {
+    found: [
+      [later('updated_at'), 'sequence > 0'],
+      [earlier('updated_at'), 'sequence > 0'],
+      [later('updated_at'), 'sequence = 0'],
+    ],
+  },
+  'bulk_transfer.id': { found: [[`id = ${OTHER_ID}`]] },
+  'bulk_transfer.account_id': {
+    found: [
+      [`account_id = ${OTHER_ID}`],
+      ['account_id = (select id from account where sequence = 0 limit 1)'],
+    ],
+  },
+  'bulk_transfer.sequence': { found: [['sequence = sequence + 1000']] },
+  'bulk_transfer.idempotency_key': {
+    found: [
+      ['idempotency_key = null', 'idempotency_key is not null'],
+      ["idempotency_key = x'6b'", 'idempotency_key is null'],
+      ["idempotency_key = x'6bc3a9'", 'idempotency_key is not null'],
+    ],
+    free: 'a key is not in its fingerprint: another one would do',
+  },
+  'bulk_transfer.fingerprint': {
+    found: [
+      ['fingerprint = null', 'fingerprint is not null'],
+      [`fingerprint = ${HASH}`, 'fingerprint is not null'],
+      [`fingerprint = ${HASH}`, 'fingerprint is null'],
+    ],
+  },
+  'bulk_transfer.transfer_count': { found: [['transfer_count = transfer_count + 1']] },
+  'bulk_transfer.currency': { found: [["currency = 'USD'"]] },
+  'bulk_transfer.total_amount_minor': { found: [['total_amount_minor = total_amount_minor + 1']] },
+  'bulk_transfer.balance_after_minor': {
+    found: [['balance_after_minor = balance_after_minor + 1']],
+  },
+  'bulk_transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'transfer.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
+  'transfer.bulk_transfer_id': {
+    found: [
+      [`bulk_transfer_id = ${OTHER_ID}`],
+      ['bulk_transfer_id = (select max(id) from bulk_transfer)', keyedBulk],
+    ],
+  },
+  'transfer.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
+  'transfer.position': { found: [['position = position + 100']] },
+  'transfer.currency': { found: [["currency = 'USD'"]] },
+  'transfer.amount_minor': { found: [['amount_minor = amount_minor + 1']] },
+  'transfer.counterparty_name': {
+    found: [
+      ["counterparty_name = 'Bip'"],
+      ["counterparty_name = 'bip bip'", keyedBulk],
+      ["counterparty_name = ''"],
+    ],
+    free: 'the case of a name without a key: it folds to the same, and nothing else repeats it',
+  },
+  'transfer.counterparty_name_folded': { found: [["counterparty_name_folded = x'626970'"]] },
+  'transfer.counterparty_iban': {
+    found: [
+      [`counterparty_iban = ${OTHER_IBAN}`, keyedBulk],
+      [`counterparty_iban = ${OTHER_IBAN}`, 'counterparty_account_id is not null'],
+      ["counterparty_iban = 'de89370400440532013000'", unkeyedOutside],
+      ["counterparty_iban = ''", unkeyedOutside],
+    ],
+    free: 'the IBAN of another bank in a bulk without a key: nothing repeats it',
+  },
+  'transfer.counterparty_bic': {
+    found: [
+      ['counterparty_bic = null', `${keyedBulk} and counterparty_bic is not null`],
+      ["counterparty_bic = 'DEUTDEFF'", `${keyedBulk} and counterparty_bic is null`],
+      ["counterparty_bic = 'DEUTDEFF50'", unkeyedOutside],
+    ],
+    free: 'a BIC in a bulk without a key: nothing repeats it',
+  },
+  'transfer.counterparty_account_id': {
+    found: [
+      ['counterparty_account_id = null', 'counterparty_account_id is not null'],
+      ['counterparty_account_id = account_id', 'counterparty_account_id is null'],
+      [`counterparty_account_id = ${OTHER_ID}`, 'counterparty_account_id is null'],
+    ],
+  },
+  'transfer.description': {
+    found: [
+      ["description = 'Wonderland/4411'", keyedBulk],
+      ["description = 'Wonderland/4410 '", keyedBulk],
+      ["description = 'Two'", "description = 'One'"],
+      ["description = 'a\tb'", unkeyedOutside],
+    ],
+    free: 'a description in a bulk without a key, but for a single book transfer: nothing repeats it',
+  },
+  'transfer.end_to_end_id': {
+    found: [
+      ['end_to_end_id = null', `${keyedBulk} and end_to_end_id is not null`],
+      ["end_to_end_id = x'33'", keyedBulk],
+      ["end_to_end_id = x'32'", `${unkeyedOutside} and end_to_end_id = x'31'`],
+      ["end_to_end_id = x''", unkeyedOutside],
+    ],
+    free: 'an end-to-end id in a bulk without a key: nothing repeats it',
+  },
+  'transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'ledger_entry.id': {
+    found: [
+      [`id = ${FOREIGN_ID}`],
+      [`id = ${OTHER_ID}`, 'id in (select subject_id from audit_entry)'],
+    ],
+    free: 'the id of an entry without an audit entry: nothing in the database refers to it',
+  },
+  'ledger_entry.account_id': {
+    found: [
+      [`account_id = ${OTHER_ID}`],
+      ['account_id = (select id from account where sequence = 0 limit 1)'],
+    ],
+  },
+  'ledger_entry.sequence': { found: [['sequence = sequence + 1000']] },
+  'ledger_entry.kind': {
+    found: [
+      ["kind = 'INCOMING_TRANSFER'", debit],
+      ["kind = 'INCOMING_TRANSFER'", book],
+      ["kind = 'BOOK_TRANSFER'", incoming],
+      ["kind = 'book_transfer'", book],
+      ["kind = 'BOOK_TRANSFER '", book],
+    ],
+  },
+  'ledger_entry.currency': { found: [["currency = 'USD'"]] },
+  'ledger_entry.amount_minor': { found: [['amount_minor = amount_minor + 1']] },
+  'ledger_entry.balance_after_minor': {
+    found: [['balance_after_minor = balance_after_minor + 1']],
+  },
+  'ledger_entry.bulk_transfer_id': {
+    found: [
+      ['bulk_transfer_id = null', debit],
+      ['bulk_transfer_id = null', book],
+      ['bulk_transfer_id = (select max(id) from bulk_transfer)', incoming],
+      [`bulk_transfer_id = ${OTHER_ID}`, book],
+    ],
+  },
+  'ledger_entry.idempotency_key': {
+    found: [
+      ['idempotency_key = null', 'idempotency_key is not null'],
+      ["idempotency_key = x'6b'", `${incoming} and idempotency_key is null`],
+      [`idempotency_key = x'6b', fingerprint = ${HASH}`, debit],
+      ["idempotency_key = x'6bc3a9'", 'idempotency_key is not null'],
+    ],
+    free: 'a key is not in its fingerprint: another one would do',
+  },
+  'ledger_entry.fingerprint': {
+    found: [
+      ['fingerprint = null', 'fingerprint is not null'],
+      [`fingerprint = ${HASH}`, 'fingerprint is not null'],
+      [`fingerprint = ${HASH}`, 'fingerprint is null'],
+    ],
+  },
+  'ledger_entry.description': {
+    found: [
+      ["description = 'Bulk of 3 transfers'", debit],
+      ["description = 'Another'", book],
+      ["description = '2 transfers from ACME Corp '", "description = '2 transfers from ACME Corp'"],
+      ["description = 'From outside '", 'fingerprint is not null'],
+      ["description = 'a\tb'", `${incoming} and fingerprint is null`],
+    ],
+    free: 'the description of a credit without a key: nothing repeats it',
+  },
+  'ledger_entry.created_at': {
+    found: [
+      [later('created_at'), debit],
+      [earlier('created_at'), debit],
+      [later('created_at'), book],
+      [earlier('created_at'), book],
+      [later('created_at'), incoming],
+      [earlier('created_at'), incoming],
+    ],
+  },
+  'outbox_message.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
+  'outbox_message.type': {
+    found: [
+      ["type = 'account.credited'", "type = 'bulk-transfer.performed'"],
+      ["type = 'bulk-transfer.performed'", "type = 'account.credited'"],
+      ["type = 'account.debited'"],
+    ],
+  },
+  'outbox_message.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
+  'outbox_message.sequence': { found: [['sequence = sequence + 1000']] },
+  'outbox_message.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'outbox_message.due_at': {
+    found: [
+      ['due_at = null', 'due_at is not null'],
+      [copied('due_at', 'created_at'), 'published_at is not null'],
+      [copied('due_at', 'created_at'), 'parked_at is not null'],
+    ],
+    free: 'when a message is due is for the relay that has it to say',
+  },
+  'outbox_message.attempts': {
+    found: [
+      ['attempts = 1', 'attempts = 0 and due_at is not null and last_error is null'],
+      ['attempts = -1'],
+      ['attempts = 0', 'parked_at is not null'],
+    ],
+    free: 'how often publishing failed is counted there alone',
+  },
+  'outbox_message.published_at': {
+    found: [
+      ['published_at = null', 'published_at is not null'],
+      [copied('published_at', 'created_at'), 'due_at is not null'],
+      [copied('published_at', 'created_at'), 'parked_at is not null'],
+    ],
+    free: 'the time of publishing is told there alone, by a clock that may be behind the account',
+  },
+  'outbox_message.parked_at': {
+    found: [
+      ['parked_at = null', 'parked_at is not null'],
+      [copied('parked_at', 'created_at'), 'due_at is not null'],
+    ],
+    free: 'the time of parking is told there alone, by a clock that may be behind the account',
+  },
+  'outbox_message.last_error': {
+    found: [
+      ['last_error = null', 'parked_at is not null'],
+      ['last_error = null', 'attempts = 1 and due_at is not null'],
+      ["last_error = 'No route'", 'published_at is not null'],
+    ],
+    free: 'the text of a reason is told there alone',
+  },
+  'outbox_message.traceparent': {
+    found: [["traceparent = '00-0-0-01'"]],
+    free: 'the trace that a request was part of is told there alone',
+  },
+  'api_key.id': { found: [[`id = ${OTHER_ID}`]] },
+  'api_key.prefix': {
+    found: [["prefix = 'g123456789ab'"], ["prefix = '0123456789ab'", 'revoked_at is null']],
+    free: 'the prefix of a key that did nothing yet stands there alone',
+  },
+  'api_key.secret_hash': {
+    found: [["secret_hash = 'abc'"]],
+    free: 'the hash of a secret that nobody kept: nothing repeats it',
+  },
+  'api_key.name': { found: [["name = ''"]], free: 'what a key is called stands there alone' },
+  'api_key.organization_ids': {
+    found: [["organization_ids = 'ACME'"]],
+    free: 'for which organizations a key is stands there alone',
+  },
+  'api_key.roles': {
+    found: [["roles = 'owner'"], ["roles = ''"]],
+    free: 'which roles a key has stands there alone',
+  },
+  'api_key.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'api_key.created_by': { found: [["created_by = 'somebody'"]] },
+  'api_key.revoked_at': {
+    found: [
+      ['revoked_at = null', 'revoked_at is not null'],
+      [later('revoked_at'), 'revoked_at is not null'],
+      [copied('revoked_at', 'created_at'), 'revoked_at is null'],
+    ],
+  },
+  'audit_entry.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
+  'audit_entry.at': {
+    found: [
+      [later('at'), done('performBulkTransfer')],
+      [earlier('at'), done('performBulkTransfer')],
+      [later('at'), done('creditAccount')],
+      [earlier('at'), done('creditAccount')],
+      [later('at'), done('openAccount')],
+      [earlier('at'), done('createApiKey')],
+      [later('at'), done('revokeApiKey')],
+    ],
+    free: 'when something was refused, replayed or tried again is told there alone',
+  },
+  'audit_entry.action': {
+    found: [
+      ["action = 'creditAccount'", done('performBulkTransfer')],
+      ["action = 'performBulkTransfer'", done('creditAccount')],
+      ["action = 'creditAccount'", done('openAccount')],
+      ["action = 'revokeApiKey'", done('createApiKey')],
+      ["action = 'createApiKey'", done('revokeApiKey')],
+      ["action = 'createApiKey'", done('retryOutboxMessage')],
+      ["action = 'payOut'", refused],
+    ],
+    free: 'which action was refused is told there alone',
+  },
+  'audit_entry.outcome': {
+    found: [
+      ["outcome = 'FORBIDDEN'", done('performBulkTransfer')],
+      ["outcome = 'DONE'", refused],
+      ["outcome = 'DONE'", replayed('performBulkTransfer')],
+      ["outcome = 'DONE'", replayed('creditAccount')],
+      ["outcome = 'REPLAYED'", done('openAccount')],
+      ["outcome = 'REPLAYED'", done('createApiKey')],
+      [
+        "outcome = 'REPLAYED'",
+        `${done('performBulkTransfer')} and subject_id in
+          (select id from bulk_transfer where idempotency_key is null)`,
+      ],
+      ["outcome = 'DONE'", notFound('revokeApiKey')],
+      ["outcome = 'SOMEHOW'", refused],
+    ],
+    free: 'why something was refused, and whether an operator found a message, is told there alone',
+  },
+  'audit_entry.actor': {
+    found: [
+      ["actor = 'somebody'", "actor_kind = 'development'"],
+      ["actor = 'somebody'", "actor_kind = 'program'"],
+      ["actor = '0123456789ab'", "actor_kind = 'api-key'"],
+      ["actor = 'somebody'", done('createApiKey')],
+    ],
+    free: "a token's subject is told there alone",
+  },
+  'audit_entry.actor_kind': {
+    found: [
+      ["actor_kind = 'api-key'", "actor_kind = 'development'"],
+      ["actor_kind = 'program'", "actor_kind = 'development'"],
+      ["actor_kind = 'development'", "actor_kind = 'api-key'"],
+      ["actor_kind = 'token'", "actor_kind = 'program'"],
+      ["actor_kind = 'person'", "actor_kind = 'token'"],
+    ],
+    free: 'a token may have any subject, also one that another kind of caller has as its name',
+  },
+  'audit_entry.remote_address': {
+    found: [
+      ["remote_address = '127.0.0.256'", "actor_kind = 'token'"],
+      ["remote_address = '127.0.0.1'", "actor_kind = 'program'"],
+    ],
+    free: 'where a request came from is told there alone',
+  },
+  'audit_entry.request_id': {
+    found: [
+      ["request_id = 'abc'", "actor_kind = 'token'"],
+      ["request_id = ''", "actor_kind = 'token'"],
+    ],
+    free: "a request's id is told there alone",
+  },
+  'audit_entry.account_id': {
+    found: [
+      ['account_id = null', done('performBulkTransfer')],
+      [`account_id = ${OTHER_ID}`, done('performBulkTransfer')],
+      [`account_id = ${OTHER_ID}`, replayed('creditAccount')],
+      [`account_id = ${OTHER_ID}`, done('openAccount')],
+      [`account_id = ${OTHER_ID}`, done('createApiKey')],
+      [`account_id = ${OTHER_ID}`, refused],
+    ],
+  },
+  'audit_entry.subject_id': {
+    found: [
+      [`subject_id = ${OTHER_ID}`, done('performBulkTransfer')],
+      [`subject_id = ${OTHER_ID}`, done('creditAccount')],
+      [`subject_id = ${OTHER_ID}`, replayed('performBulkTransfer')],
+      [`subject_id = ${OTHER_ID}`, done('openAccount')],
+      [`subject_id = ${OTHER_ID}`, done('createApiKey')],
+      [`subject_id = ${OTHER_ID}`, done('revokeApiKey')],
+      [`subject_id = ${OTHER_ID}`, refused],
+      ['subject_id = null', notFound('retryOutboxMessage')],
+    ],
+    free: 'which message was tried again: it may be published and deleted by now',
+  },
+};
+
+/** Rows that are gone. */
+export const DELETIONS: readonly (readonly [table: string, where: string])[] = [
+  ['account', 'sequence > 0'],
+  ['account', 'sequence = 0'],
+  ['bulk_transfer', '1 = 1'],
+  ['transfer', 'counterparty_account_id is null'],
+  ['transfer', 'counterparty_account_id is not null'],
+  ['ledger_entry', debit],
+  ['ledger_entry', book],
+  ['ledger_entry', incoming],
+  ['outbox_message', "type = 'account.credited'"],
+  ['outbox_message', "type = 'bulk-transfer.performed'"],
+  ['api_key', 'revoked_at is null'],
+  ['audit_entry', done('createApiKey')],
+  ['audit_entry', done('revokeApiKey')],
+];

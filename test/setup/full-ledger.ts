@@ -1,0 +1,126 @@
+import { vi } from 'vitest';
+import { composeApplication } from '../../src/composition-root.js';
+import { loadConfig } from '../../src/config.js';
+import { PROGRAM } from '../../src/domain/caller.js';
+import type { Database } from '../../src/infrastructure/database/dialect.js';
+import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/database/outbox.js';
+import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf, transfersOf } from './builders.js';
+import type { Client } from './client.js';
+import { startIdentityProvider } from './identity-provider.js';
+import { startServerOn, type TestServer } from './server.js';
+import type { TestDatabase } from './test-database.js';
+
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+/** A row that has every value that a row may have. */
+const fullTransfer = (endToEndId: string) =>
+  aTransfer({ amount: '14.5', counterpartyBic: 'DEUTDEFF500', endToEndId });
+
+/** Makes rows of every kind through the front door, but for messages that are not published. */
+export async function fillLedger(database: TestDatabase): Promise<void> {
+  const server = await startServerOn(database);
+  await performBulks(server.client);
+  await creditAccounts(server.client);
+  const secret = await administer(server.client);
+  await untilAllPublished(server);
+  await server.close();
+  const provider = await startIdentityProvider();
+  const guarded = await startServerOn(database, provider.env);
+  await guarded.client.as(secret).perform(aBulk([aTransfer()]));
+  const teller = await provider.token({ sub: 'teller', roles: ['operator'] });
+  await guarded.client.as(teller).data(CREDIT, { input: aCredit() });
+  await untilAllPublished(guarded);
+  await guarded.close();
+}
+
+/** Outside of a test, where nothing can be polled with expect. */
+function untilAllPublished({ database }: TestServer): Promise<boolean> {
+  const outbox = new Outbox(database.orm);
+  return vi.waitUntil(async () => (await outbox.counts()).due === 0, { timeout: 40_000 });
+}
+
+async function performBulks(client: Client): Promise<void> {
+  const keyed = aBulk([fullTransfer('1'), fullTransfer('2'), ...transfersOf(2)], {
+    idempotencyKey: 'a key',
+  });
+  await client.perform(keyed, { traceparent: TRACEPARENT });
+  await client.perform(keyed);
+  await client.perform(aBulk([fullTransfer('1'), fullTransfer('2')]));
+  await client.perform(aBulk([aTransfer({ counterpartyIban: GLOBEX, description: 'One' })]));
+  await client.perform(
+    aBulk([
+      aTransfer({ counterpartyIban: GLOBEX, description: 'One of two' }),
+      aTransfer({ counterpartyIban: GLOBEX, description: 'Two of two' }),
+    ]),
+  );
+  await client.perform(aBulk([aTransfer({ amount: '999999999' })]));
+}
+
+const CREDIT =
+  'mutation ($input: CreditAccountInput!) { creditAccount(input: $input) { __typename } }';
+
+const aCredit = (overrides: object = {}) => ({
+  iban: ACME,
+  amount: '20',
+  description: 'From outside',
+  ...overrides,
+});
+
+async function creditAccounts(client: Client): Promise<void> {
+  const keyed = { input: aCredit({ idempotencyKey: 'a key' }) };
+  await client.data(CREDIT, keyed);
+  await client.data(CREDIT, keyed);
+  await client.data(CREDIT, { input: aCredit() });
+}
+
+/** @returns the secret of a key of ACME's */
+async function administer(client: Client): Promise<string> {
+  const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
+  const { organizationId } = account;
+  const open = 'mutation ($input: OpenAccountInput!) { openAccount(input: $input) { __typename } }';
+  for (const openingBalance of ['0', '10']) {
+    const iban = ibanOf(1_000 + Number(openingBalance));
+    const input = { organizationId, organizationName: 'ACME Corp', iban, bic: 'ABNANL2A' };
+    await client.data(open, { input: { ...input, openingBalance } });
+  }
+  const create = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+    ... on ApiKeyCreated { secret apiKey { prefix } } } }`;
+  const input = { name: 'payroll', organizationIds: [organizationId], roles: ['INITIATOR'] };
+  const { createApiKey: kept } = await client.data(create, { input });
+  const { createApiKey: revoked } = await client.data(create, { input });
+  for (const prefix of [revoked.apiKey.prefix, 'none']) {
+    await client.data(`mutation { revokeApiKey(prefix: "${prefix}") { prefix } }`);
+  }
+  await client.data(`mutation { retryOutboxMessage(id: "${UNKNOWN_ID}") }`);
+  return kept.secret;
+}
+
+const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
+
+const LEASE_MS = 60_000;
+
+/** Makes messages that wait, failed once, were parked, and were put back. */
+export async function fillOutbox(opened: Database): Promise<void> {
+  const config = loadConfig({ DATABASE_URL: 'sqlite::memory:', IBAN_CHECK: 'format' });
+  const { performBulkTransfer } = composeApplication(config, opened, NO_PUBLISHER);
+  for (let count = 0; count < 5; count += 1) {
+    const row = {
+      amount: '1',
+      counterpartyName: 'Bip Bip',
+      counterpartyIban: ACME,
+      description: '',
+    };
+    await performBulkTransfer({ organizationIban: INITECH, creditTransfers: [row] }, PROGRAM);
+  }
+  const outbox = new Outbox(opened.orm);
+  const at = new Date();
+  const lease = new Date(at.getTime() + LEASE_MS);
+  const [postponed, parked, retried, published] = await outbox.claim(at, 4, lease);
+  if (!postponed || !parked || !retried || !published) throw new Error('Too few messages');
+  const failure = { attempts: 1, lease, error: 'No route' };
+  await outbox.postpone(postponed.id, { ...failure, dueAt: lease });
+  await outbox.park(parked.id, { ...failure, at });
+  await outbox.park(retried.id, { ...failure, at });
+  await outbox.retry(retried.id, PROGRAM);
+  await outbox.markPublished([published.id]);
+}

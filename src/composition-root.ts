@@ -213,7 +213,7 @@ function resolverContainer(
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
-    new ApiKeyResolver(makeManageApiKeys({ apiKeys, clock }), apiKeys),
+    new ApiKeyResolver(makeManageApiKeys({ apiKeys, reader: application.reader, clock }), apiKeys),
     new AuditResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));

@@ -224,6 +224,95 @@ test('a key that would be for nothing, or for nobody, is refused', async () => {
   ]);
 });
 
+const CREATE_KEY = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+  ... on ApiKeyCreated { apiKey { roles organizationIds createdBy } }
+  ... on InvalidInput { problems { field code message } } } }`;
+
+test('what a key lists twice is stored once', async () => {
+  const { client, operator, acme } = await startGuarded();
+  const input = {
+    name: 'x',
+    organizationIds: [acme, acme],
+    roles: ['VIEWER', 'INITIATOR', 'VIEWER'],
+  };
+
+  const { createApiKey } = await client.as(operator).data(CREATE_KEY, { input });
+
+  expect(createApiKey.apiKey).toMatchObject({
+    organizationIds: [acme],
+    roles: ['VIEWER', 'INITIATOR'],
+  });
+});
+
+test('a key that lists too much is refused', async () => {
+  const { client, operator, acme } = await startGuarded();
+  const input = {
+    name: 'x',
+    organizationIds: Array.from({ length: 101 }, () => acme),
+    roles: Array.from({ length: 20_000 }, () => 'VIEWER'),
+  };
+
+  const { createApiKey } = await client.as(operator).data(CREATE_KEY, { input });
+
+  expect(createApiKey.problems).toMatchObject([
+    { field: 'roles', code: 'TOO_MANY' },
+    { field: 'organizationIds', code: 'TOO_MANY' },
+  ]);
+});
+
+test('a key for an organization that does not exist is refused', async () => {
+  const { client, operator, acme } = await startGuarded();
+  const unknown = '01900000-0000-7000-8000-000000000001';
+  const other = '01900000-0000-7000-8000-000000000002';
+  const input = { name: 'x', organizationIds: [acme, unknown, other], roles: ['VIEWER'] };
+
+  const { createApiKey } = await client.as(operator).data(CREATE_KEY, { input });
+
+  expect(createApiKey.problems).toEqual([
+    { field: 'organizationIds', code: 'MISMATCH', message: expect.stringContaining(unknown) },
+  ]);
+});
+
+test('the longest subject that a token may have is stored whole', async () => {
+  const { client, provider, acme } = await startGuarded();
+  const sub = `${'s'.repeat(254)}😀`;
+  const bank = client.as(await provider.token({ sub, roles: ['operator'] }));
+  const input = { name: 'n'.repeat(140), organizationIds: [acme], roles: ['VIEWER'] };
+
+  const { createApiKey } = await bank.data(CREATE_KEY, { input });
+  const { auditLog } = await bank.data('{ auditLog(first: 1) { nodes { actor } } }');
+
+  expect(createApiKey.apiKey.createdBy).toBe(sub);
+  expect(auditLog.nodes).toEqual([{ actor: sub }]);
+});
+
+test.each([
+  ['is longer than 255 characters', 's'.repeat(256)],
+  ['is empty', ''],
+  ['is a number', 7],
+  ['is half a character', 'a\ud83d'],
+])('a token whose subject %s is none', async (_, sub) => {
+  const { client, provider } = await startGuarded();
+  const token = await provider.token({ sub: sub as string, roles: ['operator'] });
+
+  expect(await codesOf(client.as(token), ACCOUNTS)).toEqual([401, 'UNAUTHENTICATED']);
+});
+
+test('no prefix that is none revokes a key', async () => {
+  const { client, operator, acme } = await startGuarded();
+  const bank = client.as(operator);
+  const { createApiKey } = await bank.data(
+    `mutation { createApiKey(input: { name: "x", organizationIds: ["${acme}"], roles: [VIEWER] }) {
+      ... on ApiKeyCreated { apiKey { prefix } } } }`,
+  );
+  const { prefix } = createApiKey.apiKey;
+
+  for (const other of [`${prefix} `, prefix.toUpperCase().padEnd(10_000, 'A'), '\ud83d']) {
+    const revoke = 'mutation ($prefix: String!) { revokeApiKey(prefix: $prefix) { prefix } }';
+    expect(await bank.data(revoke, { prefix: other })).toEqual({ revokeApiKey: null });
+  }
+});
+
 test('every mutation is in the audit log, refused ones too', async () => {
   const { client, provider, operator, acme } = await startGuarded();
   const initiator = client.as(

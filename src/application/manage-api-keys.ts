@@ -8,12 +8,14 @@ import type { Problem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { ApiKey } from '../entities/api-key.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
-import type { ApiKeyStore, Clock } from './ports.js';
+import type { ApiKeyStore, Clock, LedgerReader } from './ports.js';
 
 const PREFIX_BYTES = 6;
 const SECRET_BYTES = 32;
 
+/** Items of each list, as they are sent. */
 const ORGANIZATIONS_MAX = 100;
+const ROLES_MAX = 100;
 
 export interface CreateApiKeyRequest {
   readonly name: string;
@@ -36,13 +38,15 @@ export interface ManageApiKeys {
 
 export interface ApiKeyPorts {
   readonly apiKeys: ApiKeyStore;
+  /** Of all accounts. */
+  readonly reader: LedgerReader;
   readonly clock: Clock;
 }
 
-export function makeManageApiKeys({ apiKeys, clock }: ApiKeyPorts): ManageApiKeys {
+export function makeManageApiKeys({ apiKeys, reader, clock }: ApiKeyPorts): ManageApiKeys {
   return {
     create: async (request, origin) => {
-      const problems = problemsOf(request);
+      const problems = [...problemsOf(request), ...(await unknownOrganizations(request, reader))];
       if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
       const prefix = randomBytes(PREFIX_BYTES).toString('hex');
       const secret = randomBytes(SECRET_BYTES).toString('base64url');
@@ -51,8 +55,8 @@ export function makeManageApiKeys({ apiKeys, clock }: ApiKeyPorts): ManageApiKey
         prefix,
         secretHash: hashOf(secret).toString('hex'),
         name: request.name,
-        organizationIds: [...request.organizationIds],
-        roles: [...request.roles],
+        organizationIds: [...new Set(request.organizationIds)],
+        roles: [...new Set(request.roles)],
         createdAt: clock(),
         createdBy: origin.caller.name,
         revokedAt: null,
@@ -70,6 +74,10 @@ function problemsOf({ name, organizationIds, roles }: CreateApiKeyRequest): Prob
   if (roles.length === 0) {
     problems.push({ field: 'roles', code: 'TOO_FEW', message: 'A key has at least one role.' });
   }
+  if (roles.length > ROLES_MAX) {
+    const message = `A key lists ${ROLES_MAX} roles at most.`;
+    problems.push({ field: 'roles', code: 'TOO_MANY', message });
+  }
   if (organizationIds.length > ORGANIZATIONS_MAX) {
     const message = `A key is for ${ORGANIZATIONS_MAX} organizations at most.`;
     problems.push({ field: 'organizationIds', code: 'TOO_MANY', message });
@@ -79,6 +87,19 @@ function problemsOf({ name, organizationIds, roles }: CreateApiKeyRequest): Prob
     problems.push({ field: 'organizationIds', code: 'MISMATCH', message });
   }
   return problems;
+}
+
+/** An organization is the accounts that it has. Ids that are wrong in their form or number are not looked up. */
+async function unknownOrganizations(
+  { organizationIds }: CreateApiKeyRequest,
+  reader: LedgerReader,
+): Promise<Problem[]> {
+  if (organizationIds.length > ORGANIZATIONS_MAX || !organizationIds.every(isId)) return [];
+  const known = await reader.knownOrganizations(organizationIds);
+  const unknown = organizationIds.find((id) => !known.has(id));
+  if (unknown === undefined) return [];
+  const message = `No account belongs to an organization with the id ${unknown}.`;
+  return [{ field: 'organizationIds', code: 'MISMATCH', message }];
 }
 
 /** @returns whose key it is; undefined for one that does not exist, is wrong, or was revoked */

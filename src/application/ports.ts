@@ -188,6 +188,8 @@ export interface LedgerReader {
   accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>>;
   /** Any account of an organization; null where it has none. */
   accountOfOrganization(organizationId: string): Promise<Account | null>;
+  /** Which of these organizations have an account: one statement, however many they are. */
+  knownOrganizations(organizationIds: readonly string[]): Promise<ReadonlySet<string>>;
   bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;
 
   /** One answer for each id, in their order; null where there is none. */

@@ -10,6 +10,13 @@ export interface ApiKeyParts {
   readonly secret: string;
 }
 
+const PREFIX = /^[0-9a-f]{12}$/;
+
+/** Whether a text has the form of a key's prefix: no other text names a key. */
+export function isApiKeyPrefix(text: string): boolean {
+  return PREFIX.test(text);
+}
+
 /** Whether a text says that it is a key. */
 export function isApiKey(text: string): boolean {
   return text.startsWith(MARK);

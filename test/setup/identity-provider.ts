@@ -18,9 +18,8 @@ export interface IdentityProvider {
 async function makeSigner(algorithm: string, kid?: string) {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
   const token = (claims: JWTPayload = {}, expiresIn = '5m') =>
-    new SignJWT({ roles: ['viewer'], ...claims })
+    new SignJWT({ roles: ['viewer'], sub: 'someone', ...claims })
       .setProtectedHeader({ alg: algorithm, ...(kid !== undefined && { kid }) })
-      .setSubject(claims.sub ?? 'someone')
       .setIssuer(claims.iss ?? ISSUER)
       .setAudience(claims.aud ?? AUDIENCE)
       .setExpirationTime(expiresIn)

@@ -1,5 +1,6 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import type { ApiKeyStore } from '../../application/ports.js';
+import { isApiKeyPrefix } from '../../domain/api-key.js';
 import type { Origin } from '../../domain/caller.js';
 import type { Page, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
@@ -23,7 +24,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
 
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
     return this.#em.transactional(async (em) => {
-      const apiKey = await em.findOne(ApiKey, { prefix });
+      const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;
       const now = new Date();
       // The clock that it was created by may be ahead of this one.
       const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;

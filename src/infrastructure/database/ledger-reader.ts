@@ -116,6 +116,12 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return { ...where, ...this.#ofSeenAccounts } as FilterQuery<Row>;
   }
 
+  /** A condition for plain SQL on accounts; what has the shape of an id needs no escaping. */
+  get #ofSeenOrganizations(): string {
+    const ids = this.#seenAccounts.organizationId?.$in.map(idLiteral);
+    return ids ? `and organization_id in (${['null', ...ids].join(',')})` : '';
+  }
+
   seenBy(organizations: OrganizationScope, reading: ReadingCaller = this.reading): LedgerReader {
     return new MikroOrmLedgerReader(this.database, organizations, reading);
   }
@@ -140,6 +146,18 @@ export class MikroOrmLedgerReader implements LedgerReader {
 
   accountOfOrganization(organizationId: string): Promise<Account | null> {
     return this.#read((em) => em.findOne(Account, { organizationId }));
+  }
+
+  async knownOrganizations(organizationIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const ids = organizationIds.filter(isId);
+    if (ids.length === 0) return new Set();
+    const rows = await this.#read((em) =>
+      em.execute<Pick<AccountFactsRow, 'organization_id'>[]>(
+        `select distinct organization_id from account
+          where organization_id in (${ids.map(idLiteral).join(',')}) ${this.#ofSeenOrganizations}`,
+      ),
+    );
+    return new Set(rows.map((row) => stringify(row.organization_id)));
   }
 
   async bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
@@ -172,13 +190,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     key: string,
   ): Promise<ReadonlyMap<string, AccountFacts>> {
     const ibans = named.filter(hasIbanShape);
-    const ids = this.#seenAccounts.organizationId?.$in.map(idLiteral);
-    const ofSeen = ids ? `and organization_id in (${['null', ...ids].join(',')})` : '';
     const found = new Map<string, AccountFacts>();
     for (let start = 0; start < ibans.length; start += IBANS_MAX) {
       const some = ibans.slice(start, start + IBANS_MAX);
       const statement = `select id, organization_id, organization_name, iban, bic, currency from account
-        where iban in (${some.map((iban) => `'${iban}'`).join(',')}) ${ofSeen}`;
+        where iban in (${some.map((iban) => `'${iban}'`).join(',')}) ${this.#ofSeenOrganizations}`;
       const rows = await this.#read(
         (em) => em.getConnection().execute<AccountFactsRow[]>(statement),
         key,

@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Origin } from '../../domain/caller.js';
 import type { Logger } from '../observability/logger.js';
 import type { Authenticated, Authenticator } from './authentication.js';
+import { remoteAddressOf } from './remote-address.js';
 
 /** What is for callers alone; a WebSocket says who it is in its first message. */
 const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
@@ -99,7 +100,7 @@ export function originOf(request: FastifyRequest): Origin {
   return {
     caller,
     requestId: request.id,
-    remoteAddress: request.ip,
+    remoteAddress: remoteAddressOf(request.ip),
     isAbandoned: () => socket.destroyed || response.destroyed || response.writableEnded,
   };
 }

@@ -15,6 +15,7 @@ import {
 import { isApiKey } from '../../domain/api-key.js';
 import { type Caller, DEVELOPER, ROLES, type Role } from '../../domain/caller.js';
 import { isId } from '../../domain/page.js';
+import { characterCount } from '../../domain/text.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { AuthenticationSettings } from './authentication-settings.js';
 
@@ -130,17 +131,27 @@ async function importPublicKey(pem: string) {
   throw new ExplainedError('AUTH_PUBLIC_KEY is no public key in PEM: RSA, P-256 or Ed25519.');
 }
 
+/** OpenID Connect Core 1.0, section 2: `sub` must not exceed 255 characters. */
+const SUBJECT_CHARACTERS_MAX = 255;
+
+function isSubject(claim: unknown): claim is string {
+  if (typeof claim !== 'string' || claim === '' || !claim.isWellFormed()) return false;
+  return characterCount(claim) <= SUBJECT_CHARACTERS_MAX;
+}
+
+/** @returns undefined where the token does not say who has it */
 function readClaims(
   payload: JWTPayload,
   { organizationClaim, rolesClaim }: TokenSettings,
-): Authenticated {
+): Authenticated | undefined {
+  if (!isSubject(payload.sub)) return undefined;
   const roles = textsOf(payload[rolesClaim]).filter((role): role is Role =>
     (ROLES as readonly string[]).includes(role),
   );
   return {
     caller: {
       kind: 'token',
-      name: payload.sub ?? '',
+      name: payload.sub,
       organizationIds: textsOf(payload[organizationClaim]).filter(isId),
       roles,
     },

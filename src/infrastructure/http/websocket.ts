@@ -18,6 +18,7 @@ import { resolveOperation } from './operation-gate.js';
 import { isFromForeignPage } from './origins.js';
 import type { Release } from './places.js';
 import { graphQLErrorOf, isRefusal } from './refusal.js';
+import { remoteAddressOf } from './remote-address.js';
 import {
   KEEP_ALIVE_MS,
   prepareSubscription,
@@ -171,7 +172,7 @@ function originOf({ authenticated, request, socket }: ConnectionExtra): Origin {
   return {
     caller: authenticated.caller,
     requestId: newRequestId(),
-    remoteAddress: request.socket.remoteAddress ?? '',
+    remoteAddress: remoteAddressOf(request.socket.remoteAddress),
     isAbandoned: () => socket.readyState !== socket.OPEN,
   };
 }

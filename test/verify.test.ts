@@ -28,7 +28,7 @@ test('npm run verify prints each invariant, and exits with 1 on a violation', as
 
   expect(code).toBe(1);
   expect(output).toContain("VIOLATED  an account's balance is the sum of its ledger entries");
-  expect(output).toContain('49 invariants checked, 1 violated');
+  expect(output).toContain('50 invariants checked, 1 violated');
 });
 
 test('npm run verify holds beside a server that performs bulks', async () => {

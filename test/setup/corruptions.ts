@@ -53,8 +53,9 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
           where organization_name = 'ACME Corp' limit 1) other)`,
         "organization_name <> 'ACME Corp'",
       ],
+      [`organization_id = ${OTHER_ID}`, "organization_name = 'Globex GmbH'"],
     ],
-    free: 'an organization is the accounts that name it: a new id is a new organization',
+    free: 'an account may be alone in its organization: another id is another organization',
   },
   'account.organization_name': {
     found: [
@@ -331,8 +332,11 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
   'api_key.name': { found: [["name = ''"]], free: 'what a key is called stands there alone' },
   'api_key.organization_ids': {
-    found: [["organization_ids = 'ACME'"]],
-    free: 'for which organizations a key is stands there alone',
+    found: [
+      ["organization_ids = 'ACME'"],
+      ["organization_ids = '01900000-0000-7000-8000-0000000000ff'", 'revoked_at is null'],
+    ],
+    free: 'for which organizations that exist a key is stands there alone',
   },
   'api_key.roles': {
     found: [["roles = 'owner'"], ["roles = ''"]],

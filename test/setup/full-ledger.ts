@@ -73,10 +73,14 @@ async function creditAccounts(client: Client): Promise<void> {
   await client.data(CREDIT, { input: aCredit() });
 }
 
+async function organizationOf(client: Client, iban: string): Promise<string> {
+  const { account } = await client.data(`{ account(iban: "${iban}") { organizationId } }`);
+  return account.organizationId;
+}
+
 /** @returns the secret of a key of ACME's */
 async function administer(client: Client): Promise<string> {
-  const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
-  const { organizationId } = account;
+  const organizationId = await organizationOf(client, ACME);
   const open = 'mutation ($input: OpenAccountInput!) { openAccount(input: $input) { __typename } }';
   for (const openingBalance of ['0', '10']) {
     const iban = ibanOf(1_000 + Number(openingBalance));
@@ -88,6 +92,8 @@ async function administer(client: Client): Promise<string> {
   const input = { name: 'payroll', organizationIds: [organizationId], roles: ['INITIATOR'] };
   const { createApiKey: kept } = await client.data(create, { input });
   const { createApiKey: revoked } = await client.data(create, { input });
+  const ofGlobex = { ...input, organizationIds: [await organizationOf(client, GLOBEX)] };
+  await client.data(create, { input: ofGlobex });
   for (const prefix of [revoked.apiKey.prefix, 'none']) {
     await client.data(`mutation { revokeApiKey(prefix: "${prefix}") { prefix } }`);
   }

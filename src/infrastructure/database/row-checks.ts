@@ -1,5 +1,7 @@
 /** The invariants that the domain's own functions recount, row by row. */
 import { isIP } from 'node:net';
+import type { EntityManager } from '@mikro-orm/sql';
+import { isApiKeyPrefix } from '../../domain/api-key.js';
 import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bulk-transfer.js';
 import { ROLES } from '../../domain/caller.js';
 import { creditFingerprint } from '../../domain/credit.js';
@@ -19,9 +21,9 @@ import {
 import { AUDITED_ACTIONS, AUDITED_OUTCOMES } from '../../entities/audit-entry.entity.js';
 import { LEDGER_ENTRY_KINDS } from '../../entities/ledger-entry.entity.js';
 import { OUTBOX_MESSAGE_TYPES } from '../../entities/outbox-message.entity.js';
-import type { Check } from './check.js';
+import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
 import { type Form, formRule, hexOf, type RowRule, rowCheck, textOf } from './row-check.js';
-import type { StoredRow } from './table-pages.js';
+import { pagesOf, type StoredRow } from './table-pages.js';
 
 const UUID_BYTES = 16;
 
@@ -58,7 +60,7 @@ const isCurrency: Form = (value) =>
   typeof value === 'string' && fractionDigitsOf(value) !== undefined;
 const isKey: Form = (value) => idempotencyKeyProblems(textOf(value)).length === 0;
 const isHash = matching(/^[0-9a-f]{64}$/);
-const isPrefix = matching(/^[0-9a-f]{12}$/);
+const isPrefix: Form = (value) => typeof value === 'string' && isApiKeyPrefix(value);
 const isTraceparent = matching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
 /** Lists are kept with commas between their items. */
 const listOf =
@@ -165,6 +167,61 @@ const creditFingerprints: RowRule = {
   }),
 };
 
+const KEYS = {
+  columns: 'id, organization_ids, revoked_at',
+  source: 'api_key',
+  key: ['id'],
+} as const;
+
+/** A key is created for organizations that exist, and an account never ends. */
+const organizationsOfKeys: Check = {
+  statements: ['an API key that was not revoked is for organizations that have accounts'],
+  run: async (em) => {
+    const violations: Violation[] = [];
+    for await (const page of pagesOf(em, KEYS)) {
+      const keys = page
+        .filter(({ revoked_at }) => revoked_at === null)
+        .map(({ id, organization_ids }) => ({ id, ids: organizationsIn(organization_ids) }));
+      const known = await organizationsWithAccounts(em, new Set(keys.flatMap(({ ids }) => ids)));
+      for (const { id, ids } of keys) {
+        if (!ids.every((organization) => known.has(organization))) {
+          violations.push({ apiKey: hexOf(id) });
+        }
+      }
+    }
+    const [statement = ''] = organizationsOfKeys.statements;
+    return [{ statement, violations: violations.slice(0, VIOLATIONS_LISTED_MAX) }];
+  },
+};
+
+/** Organizations of a stored list as SQL's hex() writes them; what is no id is another invariant's to find. */
+function organizationsIn(list: unknown): string[] {
+  return textOf(list)
+    .split(',')
+    .filter(isId)
+    .map((id) => id.replaceAll('-', '').toUpperCase());
+}
+
+/** In one look-up. */
+const ORGANIZATIONS_MAX = 1_000;
+
+async function organizationsWithAccounts(
+  em: EntityManager,
+  asked: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const known = new Set<string>();
+  const ids = [...asked];
+  for (let start = 0; start < ids.length; start += ORGANIZATIONS_MAX) {
+    const some = ids.slice(start, start + ORGANIZATIONS_MAX).map((id) => `x'${id}'`);
+    const rows: { id: string }[] = await em.execute(
+      `select distinct hex(organization_id) as id from account
+        where organization_id in (${some.join(',')})`,
+    );
+    for (const { id } of rows) known.add(id);
+  }
+  return known;
+}
+
 export const ROW_CHECKS: readonly Check[] = [
   rowCheck(
     {
@@ -255,6 +312,7 @@ export const ROW_CHECKS: readonly Check[] = [
       }),
     ],
   ),
+  organizationsOfKeys,
   rowCheck(
     {
       columns: 'id, action, outcome, remote_address, request_id',

@@ -4,7 +4,7 @@
  *   bytes of one body       BODY_LIMIT_BYTES, as they arrive
  *   its structure           nesting and number of values, as they arrive: see JsonScan
  *   bodies in progress      in number and in bytes, of one caller and of all
- *   its price               by its bytes, from the caller's rate limit, before it is parsed
+ *   its price               by its bytes and values, from the caller's rate limit, before it is parsed
  *
  * Large bodies are parsed one in each turn of the event loop, so that small requests come in between.
  */
@@ -31,11 +31,11 @@ export interface BodySettings {
 /** Arrays and objects within each other; a bulk has six. */
 const JSON_DEPTH_MAX = 32;
 
-/** Values of one row of a bulk: seven fields, the row itself, and as many again. */
-const VALUES_PER_TRANSFER = 16;
+/** Values of one row of a bulk: seven fields, the row itself, and two more. */
+const VALUES_PER_TRANSFER = 10;
 
 /** Values of any other request. */
-const VALUES_MIN = 20_000;
+const VALUES_MIN = 5_000;
 
 /** Bodies from here on are parsed in a turn of the event loop of their own; it takes some milliseconds. */
 const LARGE_BODY_BYTES = 256 * 1_024;
@@ -73,12 +73,12 @@ export function parseJsonBodies(
       const reservation = budget.open(caller);
       if (isRefusal(reservation)) throw new RefusalError(reservation);
       try {
-        const bytes = await receive(stream, {
+        const { bytes, values } = await receive(stream, {
           bytesMax: settings.bodyLimitBytes,
           limits,
           reserve: reservation.add,
         });
-        const units = gate.receive(bytes.length, caller);
+        const units = gate.receive({ bytes: bytes.length, values }, caller);
         if (isRefusal(units)) throw new RefusalError(units);
         request.setDecorator(UNITS_PAID, units);
         return await turns.parse(bytes);
@@ -96,11 +96,17 @@ interface Receiving {
   readonly reserve: (bytes: number) => Refusal | undefined;
 }
 
+interface ReceivedBody {
+  readonly bytes: Buffer;
+  /** JSON values, as JsonScan counts them. */
+  readonly values: number;
+}
+
 /** @throws RefusalError for a body over a limit, whose rest is not read */
 function receive(
   stream: IncomingMessage,
   { bytesMax, limits, reserve }: Receiving,
-): Promise<Buffer> {
+): Promise<ReceivedBody> {
   const announced = Number(stream.headers['content-length'] ?? 0);
   if (announced > bytesMax) return Promise.reject(new RefusalError(tooLarge(bytesMax)));
   const scan = new JsonScan(limits);
@@ -122,7 +128,7 @@ function receive(
       if (refusal) return refuse(refusal);
       body.append(chunk);
     };
-    const finish = () => end(() => resolve(body.bytes));
+    const finish = () => end(() => resolve({ bytes: body.bytes, values: scan.values }));
     const fail = () => end(() => reject(new BodyError('The body ended before it was complete.')));
     stream.on('data', take).once('end', finish).once('error', fail).once('close', fail);
   });

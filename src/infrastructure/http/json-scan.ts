@@ -34,6 +34,11 @@ export class JsonScan {
 
   constructor(private readonly limits: JsonLimits) {}
 
+  /** Values so far. */
+  get values(): number {
+    return this.#values;
+  }
+
   /** @returns the limit that the text is over by now; undefined where it is within */
   feed(chunk: Uint8Array): JsonFault | undefined {
     const start = this.#isEscaped && chunk.length > 0 ? 1 : 0;

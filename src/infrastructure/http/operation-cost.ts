@@ -39,6 +39,8 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Query.node': 4,
   // It finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
+  // It counts what is due and what is parked.
+  'Query.outbox': 10,
   'Mutation.performBulkTransfer': 10,
   'Mutation.openAccount': 10,
   'Mutation.creditAccount': 10,

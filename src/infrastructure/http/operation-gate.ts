@@ -1,7 +1,7 @@
 /**
  * What every operation passes before it runs, over HTTP, WebSocket and server-sent events alike:
  *
- *   receive units from the caller's bucket for the bytes of a body: before it is parsed
+ *   receive units from the caller's bucket for the size of a body: before it is parsed
  *   open    one unit at least, the trusted text, tokens and shape: before validation
  *   charge  cost, the rest of it from the bucket, and the length of the answer: before execution
  *   begin   for a subscription, charge and a place among its caller's
@@ -27,6 +27,12 @@ export interface GateSettings extends ShapeLimits, RateLimit {
   readonly subscriptionsPerCallerMax: number;
 }
 
+export interface BodySize {
+  readonly bytes: number;
+  /** JSON values, as JsonScan counts them. */
+  readonly values: number;
+}
+
 /** extensions.cost of an HTTP response. */
 export interface Cost {
   readonly requested: number;
@@ -37,8 +43,9 @@ export interface Cost {
 /** What any request takes from the bucket, refused ones too. */
 const REQUEST_COST = 1;
 
-/** Bytes of a body that cost a unit: parsing them takes as long as reading a row. */
+/** Bytes and JSON values of a body that cost a unit each: parsing them takes as long as reading some rows. */
 const BODY_BYTES_PER_UNIT = 10_240;
+const BODY_VALUES_PER_UNIT = 500;
 
 /** Documents whose shape is remembered to be within the limits: clients send the same ones. */
 const REMEMBERED_MAX = 1_000;
@@ -83,9 +90,10 @@ export class OperationGate {
     this.#subscriptions = new Places(settings.subscriptionsPerCallerMax);
   }
 
-  /** @returns units that were taken for the bytes of a body; 0 for a small one */
-  receive(bytes: number, caller: string): number | Refusal {
-    const units = Math.floor(bytes / BODY_BYTES_PER_UNIT);
+  /** @returns units that were taken for a body; 0 for a small one */
+  receive({ bytes, values }: BodySize, caller: string): number | Refusal {
+    const units =
+      Math.floor(bytes / BODY_BYTES_PER_UNIT) + Math.floor(values / BODY_VALUES_PER_UNIT);
     const left = units > 0 ? this.#take(caller, units) : null;
     return isRefusal(left) ? left : units;
   }

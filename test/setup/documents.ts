@@ -39,15 +39,19 @@ const oddities = fc.oneof(
  * @param schema to ask of
  * @param plausible texts that mean something to the server: IBANs, ids, cursors
  * @param kinds operations to ask for
+ * @param pageSizes what most pages are asked for by; small ones, or they multiply
  */
 export function documents(
   schema: GraphQLSchema,
   plausible: readonly string[],
   kinds: readonly ('query' | 'mutation' | 'subscription')[],
+  pageSizes: readonly string[] = ['1', '2', '3', 'null'],
 ): fc.Arbitrary<RandomDocument> {
   return fc
     .gen()
-    .map((gen) => new Writer(schema, plausible, gen).write(gen(fc.constantFrom, ...kinds)));
+    .map((gen) =>
+      new Writer(schema, plausible, pageSizes, gen).write(gen(fc.constantFrom, ...kinds)),
+    );
 }
 
 /** fast-check likes small numbers, which here would mean that everything rare is frequent. */
@@ -62,6 +66,7 @@ class Writer {
   constructor(
     private readonly schema: GraphQLSchema,
     private readonly plausible: readonly string[],
+    private readonly pageSizes: readonly string[],
     private readonly gen: fc.GeneratorValue,
   ) {}
 
@@ -134,10 +139,10 @@ class Writer {
       this.#fieldsLeft -= 1;
       const given = field.args.flatMap((argument) => {
         const isLeftOut = !isNonNullType(argument.type) && this.#oneIn(3);
-        // Pages are small, or they multiply; and there is always a page that is too large.
+        // There is always a page that is too large.
         const value =
           /^(first|last)$/.test(argument.name) && !this.#oneIn(10)
-            ? this.#pick(['1', '2', '3', 'null'])
+            ? this.#pick(this.pageSizes)
             : isLeftOut
               ? undefined
               : this.#value(argument.type);

@@ -5,6 +5,8 @@ import { type ServerProcess, startProcess } from './process.js';
 export interface Fleet {
   /** Of those that run. */
   readonly urls: readonly string[];
+  /** Their process ids. */
+  readonly pids: readonly number[];
   /** Servers that ended though nobody killed them, with what they said. */
   readonly crashes: readonly string[];
   /** What they wrote to standard error. */
@@ -75,6 +77,9 @@ export async function startFleet(count: number, env: NodeJS.ProcessEnv): Promise
   return {
     get urls() {
       return running.flatMap((server) => server?.url ?? []);
+    },
+    get pids() {
+      return running.flatMap((server) => server?.process.pid ?? []);
     },
     crashes,
     complaints,

@@ -1,0 +1,210 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { buildSchema } from 'graphql';
+import { expect, onTestFinished, test } from 'vitest';
+import { ATTACKS, type Target } from '../setup/attacks.js';
+import { ACME, aBulk, ibanOf, transfersOf } from '../setup/builders.js';
+import { Client } from '../setup/client.js';
+import { documents } from '../setup/documents.js';
+import { type Fleet, startFleet } from '../setup/fleet.js';
+import { startIdentityProvider } from '../setup/identity-provider.js';
+import { post } from '../setup/noise.js';
+import { runScript } from '../setup/process.js';
+import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS, Random } from '../setup/schedule.js';
+import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+
+/** The short form's. */
+const SECONDS = DIALECT === 'mysql' ? 6 : 10;
+
+/** Attackers at once, and those of them who ask what the schema allows. */
+const ATTACKERS = 6;
+const ASKING = 2;
+
+/** On the account that is attacked: at length, and in the short form. */
+const TRANSFERS = CHAOS_SECONDS > 0 ? 100_000 : 20_000;
+const BULK_TRANSFERS = 10_000;
+
+/** How long a probe may take while the attack goes on, and how many of a hundred may take longer. */
+const PROBE_MAX_MS = 250;
+const PROBES_LATE_PERCENT_MAX = CHAOS_SECONDS > 0 ? 5 : 50;
+const PROBE_INTERVAL_MS = 50;
+
+/** More than a server with its bounds on bodies, answers and waiting rows comes to. */
+const RESIDENT_MAX_BYTES = 1_024 * 1_024 * 1_024;
+
+const schema = buildSchema(await readFile('src/schema/schema.graphql', 'utf8'));
+
+interface Probes {
+  readonly latenciesMs: number[];
+  stop(): Promise<void>;
+}
+
+/** Asks for /healthz again and again, as a load balancer does. */
+function startProbes(url: string): Probes {
+  const latenciesMs: number[] = [];
+  let isStopped = false;
+  const probing = (async () => {
+    while (!isStopped) {
+      const start = performance.now();
+      const { status } = await fetch(`${url}/healthz`);
+      latenciesMs.push(performance.now() - start);
+      if (status !== 200) throw new Error(`/healthz is ${status}`);
+      await sleep(PROBE_INTERVAL_MS);
+    }
+  })();
+  // Its failure is that of the test, when it stops.
+  probing.catch(() => {});
+  return {
+    latenciesMs,
+    stop: () => {
+      isStopped = true;
+      return probing;
+    },
+  };
+}
+
+async function residentBytes([pid]: readonly number[]): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1_024;
+}
+
+async function fileDescriptors([pid]: readonly number[]): Promise<number> {
+  return (await readdir(`/proc/${pid}/fd`)).length;
+}
+
+async function fill(client: Client): Promise<string[]> {
+  const ids: string[] = [];
+  for (let first = 0; first < TRANSFERS; first += BULK_TRANSFERS) {
+    const rows = transfersOf(BULK_TRANSFERS, '0.01').map((row, index) => ({
+      ...row,
+      counterpartyIban: ibanOf(index % 1_000),
+    }));
+    const { bulkTransfer } = await client.perform(aBulk(rows));
+    ids.push(bulkTransfer.id, bulkTransfer.transfers.nodes[0].id);
+  }
+  return ids;
+}
+
+/** Attacks in turn until a moment. @returns how many of each kind there were */
+async function attackUntil(
+  end: number,
+  target: Target,
+  name: string,
+): Promise<Record<string, number>> {
+  const random = new Random(name);
+  const counts: Record<string, number> = {};
+  const kinds = Object.entries(ATTACKS);
+  while (Date.now() < end) {
+    const [kind, attack] = random.pick([...kinds, ...kinds.slice(0, 2)]);
+    await attack(target, random);
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Asks what the schema allows, as dearly as it comes. @returns how often */
+async function askUntil(end: number, target: Target, plausible: readonly string[]) {
+  const asked = documents(
+    schema,
+    plausible,
+    ['query', 'query', 'query', 'mutation'],
+    ['100', '50', '20', '3', 'null'],
+  );
+  const headers = {
+    'content-type': 'application/json',
+    authorization: `Bearer ${target.token}`,
+  };
+  let count = 0;
+  await fc.assert(
+    fc.asyncProperty(asked, async (document) => {
+      const fault = await post(target.url, '/graphql', JSON.stringify(document), headers);
+      expect(fault).toBeUndefined();
+      count += 1;
+    }),
+    {
+      seed: CHAOS_SEED,
+      numRuns: 1e9,
+      interruptAfterTimeLimit: Math.max(end - Date.now(), 1),
+      endOnFailure: true,
+    },
+  );
+  return count;
+}
+
+async function startTarget(): Promise<{ fleet: Fleet; databaseUrl: string; target: Target }> {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const provider = await startIdentityProvider();
+  const fleet = await startFleet(1, {
+    ...provider.env,
+    DATABASE_URL: database.url,
+    INTROSPECTION: 'false',
+    RATE_LIMIT_COST_PER_SECOND: '10000',
+    HEADERS_TIMEOUT_MS: '2000',
+    RECEIVE_TIMEOUT_MS: '5000',
+    SEND_TIMEOUT_MS: '5000',
+  });
+  const [url = ''] = fleet.urls;
+  const operator = await provider.token({ sub: 'bank', roles: ['operator'] }, '2h');
+  const { account } = await new Client(url, operator).data(
+    `{ account(iban: "${ACME}") { organizationId } }`,
+  );
+  const claims = { sub: 'attacker', roles: ['initiator', 'operator'], org: account.organizationId };
+  const token = await provider.token(claims, '2h');
+  return { fleet, databaseUrl: database.url, target: { url, token } };
+}
+
+test(
+  'an attack in every way ends no server, makes no error of its own, and holds up no probe',
+  async () => {
+    const { fleet, databaseUrl, target } = await startTarget();
+    const ids = await fill(new Client(target.url, target.token));
+    const descriptors = await fileDescriptors(fleet.pids);
+    const probes = startProbes(target.url);
+
+    const end = Date.now() + Math.max(SECONDS, CHAOS_SECONDS) * 1_000;
+    const [asked, ...counts] = await Promise.all([
+      Promise.all(
+        Array.from({ length: ASKING }, () =>
+          askUntil(end, target, [ACME, ibanOf(1), ibanOf(2), ...ids]),
+        ),
+      ),
+      ...Array.from({ length: ATTACKERS }, (_, index) =>
+        attackUntil(end, target, `attacker ${index}`),
+      ),
+    ]);
+    await probes.stop();
+
+    const total: Record<string, number> = {};
+    for (const each of counts)
+      for (const [kind, count] of Object.entries(each)) total[kind] = (total[kind] ?? 0) + count;
+    const sorted = probes.latenciesMs.toSorted((one, other) => one - other);
+    const late = sorted.filter((ms) => ms > PROBE_MAX_MS).length;
+    const resident = await residentBytes(fleet.pids);
+    console.log(
+      `attack: seed ${CHAOS_SEED}, ${asked.join(' + ')} documents, ${JSON.stringify(total)}; ` +
+        `${sorted.length} probes, median ${sorted[sorted.length >> 1]?.toFixed(0)} ms, ` +
+        `longest ${sorted.at(-1)?.toFixed(0)} ms, ${late} later than ${PROBE_MAX_MS} ms; ` +
+        `${Math.round(resident / 2 ** 20)} MB resident`,
+    );
+    expect(Object.keys(total).sort()).toEqual(Object.keys(ATTACKS).sort());
+    expect(fleet.crashes).toEqual([]);
+    expect(fleet.errors).toEqual([]);
+    expect((100 * late) / sorted.length).toBeLessThanOrEqual(PROBES_LATE_PERCENT_MAX);
+    expect(resident).toBeLessThan(RESIDENT_MAX_BYTES);
+    // Nothing is left of the attackers' connections; the database's pool may have grown.
+    await expect
+      .poll(() => fileDescriptors(fleet.pids), { timeout: 60_000 })
+      .toBeLessThanOrEqual(descriptors + POOL_MAX);
+
+    expect(await fleet.stop()).toEqual([0]);
+    expect(fleet.complaints).toEqual([]);
+    const verified = await runScript('dist/commands/verify.js', { DATABASE_URL: databaseUrl });
+    expect(verified).toMatchObject({ code: 0 });
+  },
+  CHAOS_TIMEOUT_MS,
+);
+
+/** Connections to a database that is a server. */
+const POOL_MAX = 10;

@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { ACME, aBulk, aTransfer, ibanOf } from './setup/builders.js';
+import type { Client } from './setup/client.js';
+import { startServer } from './setup/server.js';
+
+const PAGE = `query ($filter: TransferFilter, $first: Int, $after: Cursor, $last: Int, $before: Cursor) {
+  account(iban: "${ACME}") {
+    transfers(filter: $filter, first: $first, after: $after, last: $last, before: $before) {
+      nodes { description }
+      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    }
+  }
+}`;
+
+interface Walk {
+  readonly texts: readonly string[];
+  readonly pages: number;
+}
+
+/** More pages than any walk here has: one that goes on for ever ends with a failure. */
+const PAGES_MAX = 100;
+
+/** All matches of a filter, newest first, page by page. */
+async function walk(client: Client, filter: object, size: number, fromEnd: boolean): Promise<Walk> {
+  const texts: string[] = [];
+  let cursor: string | null = null;
+  for (let pages = 1; pages <= PAGES_MAX; pages += 1) {
+    const page = fromEnd ? { last: size, before: cursor } : { first: size, after: cursor };
+    const { account } = await client.data(PAGE, { filter, ...page });
+    const { nodes, pageInfo } = account.transfers;
+    const found = nodes.map(({ description }: { description: string }) => description);
+    expect(found.length).toBeLessThanOrEqual(size);
+    if (fromEnd) texts.unshift(...found);
+    else texts.push(...found);
+    if (!(fromEnd ? pageInfo.hasPreviousPage : pageInfo.hasNextPage)) return { texts, pages };
+    cursor = fromEnd ? pageInfo.startCursor : pageInfo.endCursor;
+    expect(cursor).not.toBeNull();
+  }
+  throw new Error('The walk does not end');
+}
+
+test('a filter that matches rarely and far away is found page by page, none of which reads all', async () => {
+  const { client } = await startServer({ BULK_TRANSFERS_MAX: '13000' });
+  // Too many to be read one by one, beyond more transfers than one page examines.
+  const old = Array.from({ length: 1_100 }, (_, index) =>
+    aTransfer({ amount: '0.02', counterpartyName: `Old ${index}`, description: `old ${index}` }),
+  );
+  const others = Array.from({ length: 11_500 }, (_, index) =>
+    aTransfer({ amount: '0.01', counterpartyName: 'New', description: `new ${index}` }),
+  );
+  await client.perform(aBulk([...old, ...others]));
+  const expected = old.map(({ description }) => description).reverse();
+
+  for (const filter of [{ counterpartyName: 'old' }, { minAmount: '0.02' }]) {
+    const { account } = await client.data(PAGE, { filter, first: 50 });
+    // The page ends where examining did: with nothing, and a cursor that leads on.
+    expect(account.transfers.nodes).toEqual([]);
+    expect(account.transfers.pageInfo).toMatchObject({
+      hasNextPage: true,
+      endCursor: expect.any(String),
+    });
+    const forward = await walk(client, filter, 50, false);
+    expect(forward.texts).toEqual(expected);
+    expect((await walk(client, filter, 50, true)).texts).toEqual(expected);
+  }
+});
+
+const NAMES = ['Zoë', 'Zoé', 'zebra', 'Anna', 'anna b'];
+
+test('any filter gives exactly what matches, in order, by pages of any size from either end', async () => {
+  const { client } = await startServer();
+  const rows = Array.from({ length: 2_500 }, (_, index) =>
+    aTransfer({
+      amount: `0.${String(1 + (index % 7)).padStart(2, '0')}`,
+      counterpartyName: NAMES[index % NAMES.length],
+      counterpartyIban: ibanOf(index % 3),
+      description: `${index}`,
+      ...(index % 2 === 0 && { endToEndId: `E${index}` }),
+    }),
+  );
+  await client.perform(aBulk(rows));
+  const filters = fc.record(
+    {
+      counterpartyName: fc.constantFrom('', 'z', 'zoe', 'ZOË', 'anna', 'anna b', 'x'),
+      counterpartyIban: fc.constantFrom(ibanOf(0), ibanOf(1), ibanOf(9)),
+      minAmount: fc.constantFrom('0', '0.02', '0.05', '0.08'),
+      maxAmount: fc.constantFrom('0.01', '0.04', '9'),
+      endToEndId: fc.constantFrom('E0', 'E10', 'none'),
+    },
+    { requiredKeys: [] },
+  );
+  const matches = (row: Record<string, unknown>, filter: Record<string, string | undefined>) =>
+    String(row.counterpartyName)
+      .toLowerCase()
+      .startsWith((filter.counterpartyName ?? '').toLowerCase()) &&
+    [undefined, row.counterpartyIban].includes(filter.counterpartyIban) &&
+    [undefined, row.endToEndId].includes(filter.endToEndId) &&
+    Number(row.amount) >= Number(filter.minAmount ?? 0) &&
+    Number(row.amount) <= Number(filter.maxAmount ?? 9);
+
+  await fc.assert(
+    fc.asyncProperty(
+      filters,
+      fc.integer({ min: 60, max: 100 }),
+      fc.boolean(),
+      async (filter, size, fromEnd) => {
+        const expected = rows
+          .filter((row) => matches(row, filter))
+          .map(({ description }) => description)
+          .reverse();
+        expect((await walk(client, filter, size, fromEnd)).texts).toEqual(expected);
+      },
+    ),
+    { numRuns: 25 },
+  );
+});

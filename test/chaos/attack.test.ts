@@ -21,6 +21,10 @@ const SECONDS = DIALECT === 'mysql' ? 6 : 10;
 const ATTACKERS = 6;
 const ASKING = 2;
 
+/** Connections that the server has to its database, and that HTTP clients of this process keep for their next request. */
+const POOL_MAX = 10;
+const CLIENTS_KEPT_MAX = 2 * (ATTACKERS + ASKING + 1);
+
 /** On the account that is attacked: at length, and in the short form. */
 const TRANSFERS = CHAOS_SECONDS > 0 ? 100_000 : 20_000;
 const BULK_TRANSFERS = 10_000;
@@ -193,10 +197,10 @@ test(
     expect(fleet.errors).toEqual([]);
     expect((100 * late) / sorted.length).toBeLessThanOrEqual(PROBES_LATE_PERCENT_MAX);
     expect(resident).toBeLessThan(RESIDENT_MAX_BYTES);
-    // Nothing is left of the attackers' connections; the database's pool may have grown.
+    // Of the hundreds of connections that were left in some odd way, none is there any more.
     await expect
       .poll(() => fileDescriptors(fleet.pids), { timeout: 60_000 })
-      .toBeLessThanOrEqual(descriptors + POOL_MAX);
+      .toBeLessThanOrEqual(descriptors + POOL_MAX + CLIENTS_KEPT_MAX);
 
     expect(await fleet.stop()).toEqual([0]);
     expect(fleet.complaints).toEqual([]);
@@ -205,6 +209,3 @@ test(
   },
   CHAOS_TIMEOUT_MS,
 );
-
-/** Connections to a database that is a server. */
-const POOL_MAX = 10;

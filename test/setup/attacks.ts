@@ -172,16 +172,17 @@ const unreadAnswers: Attack = ({ url, token }) => {
   return sendRaw(url, [Buffer.from(request.repeat(20))], 'stop reading');
 };
 
-/** Posts, and may leave before the answer. */
-async function post({ url, token }: Target, body: string, leaveAfterMs?: number): Promise<void> {
-  const signal = AbortSignal.timeout(leaveAfterMs ?? ANSWER_MAX_MS);
+/** Posts, and may leave before the answer. The server may hang up first: on a body that takes too long, say. */
+async function post(
+  { url, token }: Target,
+  body: string,
+  leaveAfterMs = ANSWER_MAX_MS,
+): Promise<void> {
+  const signal = AbortSignal.timeout(leaveAfterMs);
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-  try {
-    const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body, signal });
-    await response.arrayBuffer();
-  } catch (error) {
-    if (leaveAfterMs === undefined) throw error;
-  }
+  await fetch(`${url}/graphql`, { method: 'POST', headers, body, signal })
+    .then((response) => response.arrayBuffer())
+    .catch(() => {});
 }
 
 const hostileJson: Attack = (target, random) => {

@@ -4,6 +4,7 @@ import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { openConnection } from './setup/raw-connection.js';
 import { startServer, type TestServer } from './setup/server.js';
+import { subscribe } from './setup/subscriber.js';
 
 const TYPENAME = '{ __typename }';
 
@@ -180,6 +181,32 @@ describe('an answer', () => {
       for (const { message } of errors ?? []) expect(message.length).toBeLessThanOrEqual(200);
     }
   });
+});
+
+test('events pay for what they read, and wait where their caller has no units left', async () => {
+  const { client, url } = await startServer({
+    RATE_LIMIT_COST_PER_SECOND: '1',
+    RATE_LIMIT_BURST: '5000',
+  });
+  const pages = Array.from(
+    { length: 20 },
+    (_, index) => `a${index}: transfers(first: 100) { pageInfo { endCursor } }`,
+  ).join(' ');
+  const balance = (inner: string) =>
+    `subscription { balanceUpdated(accountIban: "${ACME}") { sequence ${inner} } }`;
+  // 2,031 units to begin, and 2,018 for each event: there is no second one in half an hour.
+  const heavy = subscribe(url, balance(`account { ${pages} }`));
+  await expect.poll(() => heavy.events.length).toBe(1);
+  const light = subscribe(url, balance(''));
+  await expect.poll(() => light.events.length).toBe(1);
+
+  for (let count = 2; count <= 4; count += 1) {
+    await client.perform(aBulk(transfersOf(1)));
+    await expect.poll(() => light.events.length).toBe(count);
+  }
+
+  expect(heavy.events).toHaveLength(1);
+  expect(heavy.errors).toEqual([]);
 });
 
 test('a name of millions of combining marks is judged by its length', async () => {

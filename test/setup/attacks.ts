@@ -257,7 +257,7 @@ const hostileWebSocket: Attack = async ({ url, token }, random) => {
     '{"type":"ping"}',
     JSON.stringify({ id, type: 'subscribe', payload }),
     JSON.stringify({ id, type: 'subscribe', payload: { query: '{'.repeat(10_000) } }),
-    `{"type":"ping","payload":{"x":${'['.repeat(30_000)}${']'.repeat(30_000)}}}`,
+    `{"type":"ping","payload":{"x":${'['.repeat(10_000)}${']'.repeat(10_000)}}}`,
     'x'.repeat(200_000),
   ];
   socket.send(messages[0] ?? '');

@@ -4,11 +4,12 @@
  *   receive units from the caller's bucket for the size of a body: before it is parsed
  *   open    one unit at least, the trusted text, tokens and shape: before validation
  *   charge  cost, the rest of it from the bucket, and the length of the answer: before execution
- *   begin   for a subscription, charge and a place among its caller's
+ *   begin   for a subscription, charge and a place among its caller's; its events pay for what they read
  *   spend   units for reads whose number is known only when it runs
  *
  * and a WebSocket connection before it is one: connect.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 import { estimateOf } from './operation-cost.js';
@@ -51,6 +52,36 @@ const BODY_VALUES_PER_UNIT = 500;
 const REMEMBERED_MAX = 1_000;
 const REMEMBERED_CHARACTERS_MAX = 10_000;
 
+/**
+ * Bytes of the texts and variables of subscriptions, which are kept, parsed, for as long as these last: some
+ * thirty times as many bytes of memory.
+ */
+const SUBSCRIPTION_BYTES_PER_CALLER_MAX = 8 * 1_024 * 1_024;
+const SUBSCRIPTION_BYTES_MAX = 32 * 1_024 * 1_024;
+
+/** Cost of a subscription that none of its events has: for its beginning, and for objects that an event comes with. */
+const COST_WITHOUT_EVENTS = 13;
+
+/** Time until an event whose caller has no units left is tried again. */
+const EVENT_RETRY_MS = 250;
+
+/** What an event reads beside what it comes with: its transfer, bulk and account. */
+function unitsPerEventOf(cost: number): number {
+  return Math.max(cost - COST_WITHOUT_EVENTS, 0);
+}
+
+export interface StreamSize {
+  /** Of the subscription's text and variables. */
+  readonly bytes: number;
+  readonly unitsPaid?: number;
+}
+
+export interface StreamPlace {
+  readonly release: Release;
+  /** To be awaited before each event; it takes as long as the caller has no units for what the event reads. */
+  readonly payForEvent: () => Promise<void>;
+}
+
 /** Before a place is likely to be free again. */
 const PLACE_RETRY_S = 10;
 
@@ -75,6 +106,10 @@ export class OperationGate {
   readonly #buckets: TokenBuckets | undefined;
   readonly #connections: Places;
   readonly #subscriptions: Places;
+  readonly #subscriptionBytes = new Places(
+    SUBSCRIPTION_BYTES_PER_CALLER_MAX,
+    SUBSCRIPTION_BYTES_MAX,
+  );
   readonly #withinLimits = new Set<string>();
 
   constructor(
@@ -135,19 +170,43 @@ export class OperationGate {
     return isRefusal(left) ? left : undefined;
   }
 
-  /** @returns ends the subscription's place */
-  begin(operation: ResolvedOperation, caller: string, unitsPaid = 0): Release | Refusal {
-    const cost = this.charge(operation, caller, unitsPaid);
+  /** @returns the place of a subscription, with what each of its events costs */
+  begin(operation: ResolvedOperation, caller: string, request: StreamSize): StreamPlace | Refusal {
+    const cost = this.charge(operation, caller, request.unitsPaid);
     if (isRefusal(cost)) return cost;
+    const place = this.#subscriptions.take(caller);
+    const memory = place && this.#subscriptionBytes.take(caller, request.bytes);
+    if (!memory) {
+      place?.();
+      return this.#tooManySubscriptions();
+    }
+    const unitsPerEvent = unitsPerEventOf(estimateOf(this.schema, operation).cost);
+    return {
+      release: () => {
+        place();
+        memory();
+      },
+      payForEvent: () => this.#pay(unitsPerEvent, caller),
+    };
+  }
+
+  #tooManySubscriptions(): Refusal {
     const limit = this.settings.subscriptionsPerCallerMax;
-    return (
-      this.#subscriptions.take(caller) ?? {
-        code: 'TOO_MANY_SUBSCRIPTIONS',
-        message: `A caller has ${limit} subscriptions at most.`,
-        limit,
-        retryAfterSeconds: PLACE_RETRY_S,
-      }
-    );
+    return {
+      code: 'TOO_MANY_SUBSCRIPTIONS',
+      message: `A caller has ${limit} subscriptions at most, and ${SUBSCRIPTION_BYTES_PER_CALLER_MAX} bytes of their texts and variables.`,
+      limit,
+      retryAfterSeconds: PLACE_RETRY_S,
+    };
+  }
+
+  /** Waits until a caller has as many units. */
+  async #pay(units: number, caller: string): Promise<void> {
+    while (units > 0) {
+      const left = this.#take(caller, units);
+      if (!isRefusal(left)) return;
+      await sleep(EVENT_RETRY_MS);
+    }
   }
 
   /** @returns ends the connection's place */

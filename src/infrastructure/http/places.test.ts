@@ -27,3 +27,17 @@ test('a place that is given back twice is one place', () => {
   expect(places.take('a')).toBeDefined();
   expect(places.take('a')).toBeUndefined();
 });
+
+test('several places are taken and given back together', () => {
+  const places = new Places(10, 15);
+  const release = places.take('one', 8);
+
+  expect(places.take('one', 3)).toBeUndefined();
+  expect(places.take('other', 8)).toBeUndefined();
+  expect(places.take('other', 7)).toBeDefined();
+
+  release?.();
+  release?.();
+  expect(places.take('one', 8)).toBeDefined();
+  expect(places.take('one', 1)).toBeUndefined();
+});

@@ -1,7 +1,7 @@
 /** Gives a place back; more than once does nothing more. */
 export type Release = () => void;
 
-/** A number of places, in all and for each caller: connections, subscriptions. */
+/** A number of places, in all and for each caller: connections, subscriptions, bytes that these keep. */
 export class Places {
   readonly #taken = new Map<string, number>();
   #total = 0;
@@ -11,23 +11,23 @@ export class Places {
     readonly totalMax = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** @returns gives the place back; undefined where none is free */
-  take(caller: string): Release | undefined {
+  /** @returns gives the places back; undefined where there are not as many */
+  take(caller: string, count = 1): Release | undefined {
     const taken = this.#taken.get(caller) ?? 0;
-    if (taken >= this.perCallerMax || this.#total >= this.totalMax) return undefined;
-    this.#taken.set(caller, taken + 1);
-    this.#total += 1;
+    if (taken + count > this.perCallerMax || this.#total + count > this.totalMax) return undefined;
+    this.#taken.set(caller, taken + count);
+    this.#total += count;
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
-      this.#give(caller);
+      this.#give(caller, count);
     };
   }
 
-  #give(caller: string): void {
-    const left = (this.#taken.get(caller) ?? 1) - 1;
-    this.#total -= 1;
+  #give(caller: string, count: number): void {
+    const left = (this.#taken.get(caller) ?? count) - count;
+    this.#total -= count;
     if (left === 0) this.#taken.delete(caller);
     else this.#taken.set(caller, left);
   }

@@ -18,7 +18,13 @@ import { presentResult } from './graphql-errors.js';
 import { unitsPaidBy } from './json-body.js';
 import { resolveOperation } from './operation-gate.js';
 import { answerRefusal, isRefusal } from './refusal.js';
-import { KEEP_ALIVE_MS, prepareSubscription, type StreamPorts, whenStuck } from './streams.js';
+import {
+  bytesOf,
+  KEEP_ALIVE_MS,
+  prepareSubscription,
+  type StreamPorts,
+  whenStuck,
+} from './streams.js';
 
 /** A request as POST has it in its body; GET, which EventSource knows alone, has it in its address. */
 const streamRequest = z.object({
@@ -34,6 +40,7 @@ type Prepared = DocumentNode | readonly GraphQLError[];
 
 interface PreparedRequest extends StreamRequest {
   readonly prepared: Prepared;
+  readonly payForEvent: () => Promise<void>;
 }
 
 export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts): void {
@@ -53,16 +60,18 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       const prepared = prepareSubscription(ports, asked);
       const operation =
         isDocument(prepared) && resolveOperation(prepared, operationName, variables);
+      const size = { bytes: bytesOf(asked), unitsPaid: unitsPaidBy(request) };
       const place = operation
-        ? ports.gate.begin(operation, callerKeyOf(originOf(request)), unitsPaidBy(request))
+        ? ports.gate.begin(operation, callerKeyOf(originOf(request)), size)
         : undefined;
       if (isRefusal(place)) return answerRefusal(reply, place);
       open.add(reply.raw);
       reply.raw.once('close', () => {
         open.delete(reply.raw);
-        place?.();
+        place?.release();
       });
-      await stream({ ...asked, prepared }, request, reply, ports);
+      const payForEvent = place?.payForEvent ?? (async () => {});
+      await stream({ ...asked, prepared, payForEvent }, request, reply, ports);
     },
   });
   app.addHook('preClose', async () => {
@@ -131,7 +140,7 @@ async function* refused(errors: readonly GraphQLError[]): AsyncGenerator<Executi
 
 /** Refusals are results, too: so the protocol has it. */
 async function resultsOf(
-  { prepared, operationName, variables }: PreparedRequest,
+  { prepared, operationName, variables, payForEvent }: PreparedRequest,
   request: FastifyRequest,
   { schema, logger, contextOf }: StreamPorts,
 ): Promise<AsyncIterator<ExecutionResult>> {
@@ -147,6 +156,7 @@ async function resultsOf(
   const iterator = 'next' in results ? results : refused(results.errors ?? []);
   return {
     next: async () => {
+      await payForEvent();
       const { done, value } = await iterator.next();
       return done ? { done, value } : { value: presentResult(value, request.id, logger) };
     },

@@ -111,6 +111,28 @@ export function refusal(message: string, code: string, cause?: GraphQLError): Gr
   });
 }
 
+/** The bytes that a subscription keeps for as long as it lasts, about. */
+export function bytesOf({ query, variables }: { query: string; variables?: unknown }): number {
+  return query.length + (variables == null ? 0 : JSON.stringify(variables).length);
+}
+
+/** Results of a subscription, each of which is paid for before it is made. */
+export function payingFor<Result>(
+  results: AsyncIterableIterator<Result>,
+  payForEvent: () => Promise<void>,
+): AsyncIterableIterator<Result> {
+  return {
+    next: async () => {
+      await payForEvent();
+      return results.next();
+    },
+    return: async () => (await results.return?.()) ?? { done: true, value: undefined },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
 /** How long a client may leave all that it was sent unread. */
 const STUCK_MS = 10_000;
 const STUCK_LOOK_MS = 2_000;

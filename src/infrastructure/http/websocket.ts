@@ -14,21 +14,22 @@ import { type Authenticated, watchAccess } from './authentication.js';
 import { addressKeyOf, callerKeyOf } from './caller-key.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
 import { JsonScan } from './json-scan.js';
-import { resolveOperation } from './operation-gate.js';
+import { resolveOperation, type StreamPlace } from './operation-gate.js';
 import { isFromForeignPage } from './origins.js';
-import type { Release } from './places.js';
 import { graphQLErrorOf, isRefusal } from './refusal.js';
 import { remoteAddressOf } from './remote-address.js';
 import {
+  bytesOf,
   KEEP_ALIVE_MS,
+  payingFor,
   prepareSubscription,
   refusal,
   type StreamPorts,
   whenStuck,
 } from './streams.js';
 
-/** Of one message: bulks go over HTTP, which bounds them by itself. */
-const MESSAGE_BYTES_MAX = 128 * 1_024;
+/** Of one message, which a subscription keeps: bulks go over HTTP, which bounds them by itself. */
+const MESSAGE_BYTES_MAX = 32 * 1_024;
 
 /** Of the JSON of one message. */
 const MESSAGE_LIMITS = { depthMax: 32, valuesMax: 10_000 };
@@ -64,7 +65,7 @@ interface ConnectionExtra extends Record<string, unknown> {
   /** Set once it has said who it is. */
   authenticated?: Authenticated;
   /** Places of its operations, each by its payload: an id is free again before its operation has ended. */
-  readonly places: Map<object, Release>;
+  readonly places: Map<object, StreamPlace>;
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
@@ -123,14 +124,19 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
       if (isErrors(prepared)) return prepared;
       const operation = resolveOperation(prepared, operationName, variables);
-      const place = operation && gate.begin(operation, caller);
+      const size = { bytes: bytesOf({ query: query ?? '', variables }) };
+      const place = operation && gate.begin(operation, caller, size);
       if (isRefusal(place)) return [graphQLErrorOf(place)];
       if (place) extra.places.set(payload, place);
       const contextValue = contextOf(origin);
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
+    onOperation: ({ extra: { places } }, _id, payload, _args, result) => {
+      const place = places.get(payload);
+      return place && isAsyncIterator(result) ? payingFor(result, place.payForEvent) : undefined;
+    },
     onComplete: ({ extra: { places } }, _id, payload) => {
-      places.get(payload)?.();
+      places.get(payload)?.release();
       places.delete(payload);
     },
     onError: (_context, _id, _payload, errors) =>
@@ -189,6 +195,10 @@ function isErrors<Errors extends readonly unknown[]>(
   return Array.isArray(prepared);
 }
 
+function isAsyncIterator(result: unknown): result is AsyncIterableIterator<ExecutionResult> {
+  return typeof result === 'object' && result !== null && 'next' in result;
+}
+
 function asJson({ errors, ...rest }: ExecutionResult): FormattedExecutionResult {
   return errors ? { ...rest, errors: errors.map((error) => error.toJSON()) } : rest;
 }
@@ -206,7 +216,7 @@ function speakProtocol(
   logger: Logger,
 ): void {
   let unsettled = 0;
-  const places = new Map<object, Release>();
+  const places = new Map<object, StreamPlace>();
   const closed = server.opened(
     {
       protocol: socket.protocol,
@@ -244,7 +254,7 @@ function speakProtocol(
   // A frame that is malformed or too large: ws has closed the connection with the code for it.
   socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));
   socket.once('close', (code, reason) => {
-    for (const release of places.values()) release();
+    for (const { release } of places.values()) release();
     void closed(code, String(reason));
   });
 }

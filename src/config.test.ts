@@ -307,8 +307,17 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'sqlite:'],
     ['DATABASE_URL', 'mysql://host'],
     ['DATABASE_URL', 'mysql2://user:pass@host/db'],
+    ['DATABASE_URL', 'mysql://user:pass@host:65536/db'],
+    ['DATABASE_URL', 'mysql://user:pass@host:0/db'],
+    ['DATABASE_URL', 'mysql://user:100%@host/db'],
+    ['AMQP_URL', 'http://user:pass@host'],
+    ['AMQP_URL', 'amqp://user:pass@host:65536'],
+    ['AMQP_URL', 'amqp://user:pass@host:0'],
+    ['AMQP_URL', 'amqp://user:pass@host:port'],
+    ['AMQP_URL', 'amqp://user:100%@host'],
   ])('refuses %s=%s', (name, value) => {
     expect(faultOf({ [name]: value })).toContain(name);
+    expect(faultOf({ [name]: value })).not.toContain('pass@');
   });
 });
 

@@ -64,15 +64,29 @@ const flag = z
 /** What one caller gets back each second where others than this machine are served: 1,000 small bulks. */
 const RATE_LIMIT_COST_PER_SECOND = 10_000;
 
+/** Whether a URL can be read, has a port to connect to, and has nothing with a wrong percent-encoding. */
+function isServerUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { port, username, password, pathname } = new URL(text);
+  try {
+    for (const part of [username, password, pathname]) decodeURIComponent(part);
+  } catch {
+    return false;
+  }
+  return port !== '0';
+}
+
+const NO_SERVER_URL =
+  'is not a URL: check the port, 1 to 65535, and percent-encode what is special in the password';
+
 const databaseUrl = z
   .string()
   .regex(/^(sqlite:.+|(mysql|mariadb):\/\/.+\/.+)$/, {
+    abort: true,
     message:
       'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…',
   })
-  .refine((text) => text.startsWith('sqlite:') || URL.canParse(text), {
-    message: 'is not a URL: check the port, and percent-encode what is special in the password',
-  })
+  .refine((text) => text.startsWith('sqlite:') || isServerUrl(text), { message: NO_SERVER_URL })
   .default('sqlite:data/virement.db');
 
 const environment = z
@@ -89,7 +103,8 @@ const environment = z
     BODIES_BYTES_MAX: integer(256 * MIB, 1_024, 64 * 1_024 * MIB),
     AMQP_URL: z
       .string()
-      .regex(/^amqps?:\/\/.+$/, 'must be amqp://… or amqps://…')
+      .regex(/^amqps?:\/\/.+$/, { message: 'must be amqp://… or amqps://…', abort: true })
+      .refine(isServerUrl, { message: NO_SERVER_URL })
       .optional(),
     OUTBOX_RETENTION: duration('7d'),
     AUTH: z.enum(['on', 'off']).optional(),

@@ -11,6 +11,7 @@ import { type AbstractSqlDriver, type EntityManager, MikroORM } from '@mikro-orm
 import { CompiledQuery, type DatabaseConnection, type Transaction } from 'kysely';
 import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
+import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
@@ -104,10 +105,7 @@ async function requireAnswer(orm: MikroORM, { host, pathname }: URL): Promise<vo
     await orm.em.execute('select 1');
   } catch (error) {
     await orm.close(true);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reason}`, {
-      cause: error,
-    });
+    throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reasonOf(error)}`);
   }
 }
 

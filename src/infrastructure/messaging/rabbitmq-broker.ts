@@ -12,7 +12,9 @@ import {
   type Options,
   type RecoveringChannelModel,
 } from 'amqplib';
+import { ExplainedError } from '../observability/explained-error.js';
 import type { Logger } from '../observability/logger.js';
+import { reasonOf } from '../observability/secrets.js';
 import type { AccountListener, Broker, EventMessage, Publication } from './broker.js';
 import { CLOUD_EVENTS_JSON } from './events.js';
 import {
@@ -50,7 +52,10 @@ export class RabbitMqBroker implements Broker {
 
   private constructor(private readonly logger: Logger) {}
 
-  /** Begins to connect, and goes on trying: a server starts while its broker is down. */
+  /**
+   * Begins to connect, and goes on trying: a server starts while its broker is down.
+   * @throws ExplainedError where nothing can be tried with this URL
+   */
   static async start(url: string, logger: Logger): Promise<RabbitMqBroker> {
     const broker = new RabbitMqBroker(logger);
     const connection = await connect(withHeartbeat(url), {
@@ -66,6 +71,8 @@ export class RabbitMqBroker implements Broker {
           return broker.#openChannel(model);
         },
       },
+    }).catch((error: unknown) => {
+      throw new ExplainedError(`AMQP_URL can't be used: ${reasonOf(error)}`);
     });
     connection.on('error', () => {});
     connection.on('connect-failed', (error) => {

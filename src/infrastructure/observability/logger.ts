@@ -1,5 +1,7 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 
+import { withoutPasswords } from './secrets.js';
+
 export type { Logger };
 
 /** A line of a stack: a place in the code, never a value. */
@@ -15,16 +17,28 @@ export function makeLogger(level: string, destination?: DestinationStream): Logg
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    serializers: { err: describeError },
+    serializers: { err: describeError, reason: withoutPasswordsIn },
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+/** Reasons come from drivers and brokers, which may quote the URL that they connect to. */
+function withoutPasswordsIn(reason: unknown): unknown {
+  return typeof reason === 'string' ? withoutPasswords(reason) : reason;
 }
 
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
   const { name, message, stack = '' } = error;
   const codes = pick(error, ['code', 'errno', 'errcode', 'sqlState']);
-  if (!isFromDatabase(error)) return { type: name, message, ...codes, stack };
+  if (!isFromDatabase(error)) {
+    return {
+      type: name,
+      message: withoutPasswords(message),
+      ...codes,
+      stack: withoutPasswords(stack),
+    };
+  }
   const frames = stack.split('\n').filter((line) => STACK_FRAME.test(line));
   return { type: error.constructor.name, ...codes, stack: frames.join('\n') };
 }

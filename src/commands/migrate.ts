@@ -1,6 +1,7 @@
 /** npm run migrate [-- up | down | pending] */
 import { loadConfig } from '../config.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
+import { explained } from '../infrastructure/database/migrations.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { runProgram } from '../program.js';
 
@@ -9,10 +10,12 @@ await runProgram(async () => {
   const database = await openDatabase(loadConfig());
   try {
     const { migrator } = database.orm;
-    if (command === 'up') report('applied', await migrator.up());
-    else if (command === 'down') report('reverted', await migrator.down());
-    else if (command === 'pending') report('pending', await migrator.getPending());
-    else throw new ExplainedError(`Unknown: ${command}. Use up, down (the last one) or pending.`);
+    await explained(database, async () => {
+      if (command === 'up') report('applied', await migrator.up());
+      else if (command === 'down') report('reverted', await migrator.down());
+      else if (command === 'pending') report('pending', await migrator.getPending());
+      else throw new ExplainedError(`Unknown: ${command}. Use up, down (the last one) or pending.`);
+    });
   } finally {
     await database.close();
   }

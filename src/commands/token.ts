@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8, SignJWT } from 'jose';
 import { ROLES } from '../domain/caller.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { reasonOf } from '../infrastructure/observability/secrets.js';
 import { runProgram } from '../program.js';
 
 const FOLDER = 'data';
@@ -34,9 +35,11 @@ await runProgram(async () => {
   if (!/^[1-9][0-9]{0,3}$/.test(values.hours)) {
     throw new ExplainedError('--hours must be a whole number from 1 to 9999');
   }
-  if (!existsSync(PRIVATE_KEY)) await makeKeys();
-  if (values.env) return printEnvironment();
-  const key = await importPKCS8(await readFile(PRIVATE_KEY, 'utf8'), ALGORITHM);
+  if (!existsSync(PRIVATE_KEY)) await explained(makeKeys);
+  if (values.env) return explained(printEnvironment);
+  const key = await explained(async () =>
+    importPKCS8(await readFile(PRIVATE_KEY, 'utf8'), ALGORITHM),
+  );
   const token = await new SignJWT({ org: values.org, roles: values.role })
     .setProtectedHeader({ alg: ALGORITHM })
     .setSubject(values.subject)
@@ -52,6 +55,18 @@ await runProgram(async () => {
   console.error('Authorization: Bearer');
   console.log(token);
 });
+
+/** @throws ExplainedError where the keys can't be read or made */
+async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const files = `${PRIVATE_KEY} and ${PUBLIC_KEY}`;
+    throw new ExplainedError(`The keys ${files} can't be used: ${reasonOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
 
 /** For a .env file. */
 async function printEnvironment(): Promise<void> {

@@ -1,8 +1,9 @@
 /** npm run verify: recounts the ledger's invariants, beside a running server if need be. */
 import { loadConfig } from '../config.js';
+import type { Finding } from '../infrastructure/database/check.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
 import { checkInvariants } from '../infrastructure/database/invariants.js';
-import { assertMigrated } from '../infrastructure/database/migrations.js';
+import { assertMigrated, explained } from '../infrastructure/database/migrations.js';
 import { runProgram } from '../program.js';
 
 await runProgram(async () => {
@@ -11,10 +12,9 @@ await runProgram(async () => {
   const database = await openDatabase(config, 'read-only');
   try {
     await assertMigrated(database);
-    const findings = await checkInvariants(database, keptSince, ({ statement, violations }) => {
-      console.log(`${violations.length === 0 ? 'ok      ' : 'VIOLATED'}  ${statement}`);
-      for (const violation of violations) console.log(`          ${JSON.stringify(violation)}`);
-    });
+    const findings = await explained(database, () =>
+      checkInvariants(database, keptSince, printFinding),
+    );
     const violated = findings.filter(({ violations }) => violations.length > 0).length;
     console.log(`${findings.length} invariants checked, ${violated} violated`);
     if (violated > 0) process.exitCode = 1;
@@ -22,3 +22,8 @@ await runProgram(async () => {
     await database.close();
   }
 });
+
+function printFinding({ statement, violations }: Finding): void {
+  console.log(`${violations.length === 0 ? 'ok      ' : 'VIOLATED'}  ${statement}`);
+  for (const violation of violations) console.log(`          ${JSON.stringify(violation)}`);
+}

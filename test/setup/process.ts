@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { Client } from './client.js';
 
@@ -20,8 +21,17 @@ export interface ProgramResult {
   readonly output: string;
 }
 
-function start(script: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const child = spawn(process.execPath, [script, ...args], {
+/** Where and as whom a program runs, if not as the tests do. */
+export type RunOptions = Pick<SpawnOptions, 'cwd' | 'uid'>;
+
+function start(
+  script: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  options: RunOptions = {},
+): ChildProcess {
+  const child = spawn(process.execPath, [resolve(script), ...args], {
+    ...options,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -40,11 +50,11 @@ export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProces
     ...env,
   });
   let output = '';
-  const url = await new Promise<string>((resolve, reject) => {
+  const url = await new Promise<string>((found, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk;
       const address = /(?:GraphiQL|Listening): (http:\/\/[^/]+)\//.exec(output)?.[1];
-      if (address) resolve(address);
+      if (address) found(address);
     };
     child.stdout?.on('data', read);
     child.stderr?.on('data', read);
@@ -72,8 +82,9 @@ export async function runScript(
   script: string,
   env: NodeJS.ProcessEnv,
   args: readonly string[] = [],
+  options: RunOptions = {},
 ): Promise<ProgramResult> {
-  const child = start(script, args, env);
+  const child = start(script, args, env, options);
   let output = '';
   const read = (chunk: Buffer) => {
     output += chunk;

@@ -1,5 +1,6 @@
-import { TableNotFoundException } from '@mikro-orm/core';
+import { DriverException, TableNotFoundException } from '@mikro-orm/core';
 import { ExplainedError } from '../observability/explained-error.js';
+import { reasonOf } from '../observability/secrets.js';
 import type { Database } from './dialect.js';
 
 /** The database's schema is not the one that this server works with. */
@@ -13,7 +14,7 @@ export class NotMigratedError extends ExplainedError {
  * @throws NotMigratedError
  */
 export async function requireMigrated(database: Database): Promise<void> {
-  if (database.migratesAtStart) await database.orm.migrator.up();
+  if (database.migratesAtStart) await explained(database, () => database.orm.migrator.up());
   else await assertMigrated(database);
 }
 
@@ -21,7 +22,28 @@ export async function requireMigrated(database: Database): Promise<void> {
  * Looks whether every migration has run, and changes nothing.
  * @throws NotMigratedError
  */
-export async function assertMigrated({ orm }: Database): Promise<void> {
+export function assertMigrated(database: Database): Promise<void> {
+  return explained(database, () => lookForMigrations(database));
+}
+
+/**
+ * Runs an operator's work on a database.
+ * @throws ExplainedError with the database's name and its reason, where it refuses
+ */
+export async function explained<Result>(
+  { orm }: Pick<Database, 'orm'>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof DriverException)) throw error;
+    const name = orm.config.get('dbName');
+    throw new ExplainedError(`The database ${name} failed: ${reasonOf(error)}.`, { cause: error });
+  }
+}
+
+async function lookForMigrations({ orm }: Database): Promise<void> {
   try {
     await orm.em.execute('select 1 from virement_migration');
   } catch (error) {

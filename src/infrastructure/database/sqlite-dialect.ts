@@ -10,6 +10,7 @@ import { LockWaitTimeoutException } from '@mikro-orm/core';
 import { type AbstractSqlDriver, MikroORM, SqliteDriver } from '@mikro-orm/sql';
 import { SqliteDialect } from 'kysely';
 import { ExplainedError } from '../observability/explained-error.js';
+import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
@@ -42,21 +43,29 @@ export class DatabaseInUseError extends ExplainedError {
   override readonly name = 'DatabaseInUseError';
 }
 
+/** @throws ExplainedError where the file can't be opened, is no database, or can't be written */
 export async function openSqlite(
   { databaseUrl }: DatabaseSettings,
   access: DatabaseAccess,
 ): Promise<Database> {
   const file = databaseUrl.slice('sqlite:'.length);
   const releaseFile = access === 'read-only' ? requireFile(file) : claimFile(file);
+  let connection: DatabaseSync;
   try {
-    const connection = new DatabaseSync(file);
+    connection = openFile(file, access);
+  } catch (error) {
+    releaseFile();
+    throw new ExplainedError(`The database ${file} can't be opened: ${reasonOf(error)}.`, {
+      cause: error,
+    });
+  }
+  try {
     const orm = await MikroORM.init<AbstractSqlDriver>({
       ...ormOptions('sqlite'),
       driver: SqliteDriver,
       dbName: file,
       driverOptions: new SqliteDialect({ database: driverOf(connection) }),
     });
-    for (const setting of SETTINGS) await orm.em.execute(setting);
     const stopCheckpoints = access === 'read-only' ? async () => {} : startCheckpoints(file);
     return {
       orm,
@@ -76,6 +85,26 @@ export async function openSqlite(
     };
   } catch (error) {
     releaseFile();
+    throw error;
+  }
+}
+
+/**
+ * Fails where the file can't be written: a server finds that out when it starts, not at its first bulk. A
+ * transaction alone does not fail, for SQLite makes it one that reads.
+ */
+const WRITE_NOTHING = 'begin immediate; pragma user_version = 1; rollback';
+
+/** SQLite opens a file when it first reads it: settings and schema tell whether it is a database. */
+function openFile(file: string, access: DatabaseAccess): DatabaseSync {
+  const connection = new DatabaseSync(file);
+  try {
+    for (const setting of SETTINGS) connection.exec(setting);
+    connection.exec('select count(*) from sqlite_schema');
+    if (access === 'read-write') connection.exec(WRITE_NOTHING);
+    return connection;
+  } catch (error) {
+    connection.close();
     throw error;
   }
 }
@@ -175,18 +204,43 @@ function requireFile(file: string): () => void {
  */
 function claimFile(file: string): () => void {
   if (file === MEMORY) return () => {};
-  mkdirSync(dirname(file), { recursive: true });
-  // By its real name, whatever links lead to it.
-  const name = existsSync(file) ? realpathSync(file) : file;
-  const claim = new DatabaseSync(`${name}-lock`);
+  const claim = openLock(file);
   try {
     claim.exec('pragma journal_mode = memory; begin exclusive');
   } catch (error) {
     claim.close();
+    if (!isBusy(error)) throw noLock(file, error);
     throw new DatabaseInUseError(
       `Another process has ${file} open. An embedded database serves one process: stop that one, or set DATABASE_URL to a MySQL or MariaDB server.`,
       { cause: error },
     );
   }
   return () => claim.close();
+}
+
+function openLock(file: string): DatabaseSync {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    // By its real name, whatever links lead to it.
+    return new DatabaseSync(`${existsSync(file) ? realpathSync(file) : file}-lock`);
+  } catch (error) {
+    throw noLock(file, error);
+  }
+}
+
+function noLock(file: string, cause: unknown): ExplainedError {
+  const reason = reasonOf(cause);
+  return new ExplainedError(
+    `The database ${file} can't be locked, by a file beside it that ends in -lock: ${reason}.`,
+    { cause },
+  );
+}
+
+/** https://sqlite.org/rescode.html: the primary code is the lowest byte. */
+const SQLITE_BUSY = 5;
+
+function isBusy(error: unknown): boolean {
+  return (
+    error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY
+  );
 }

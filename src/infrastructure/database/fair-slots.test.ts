@@ -16,10 +16,9 @@ function aWorkplace(slotsMax: number) {
       },
       isAbandoned,
     );
-  /** Ends what started first, and lets what follows from it happen, in this turn of the event loop and the next. */
+  /** Ends what started first, and lets what follows from it happen. */
   const endOne = async () => {
     ends.shift()?.();
-    await new Promise(setImmediate);
     await new Promise(setImmediate);
   };
   return { run, started, endOne };

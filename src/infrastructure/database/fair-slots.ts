@@ -1,9 +1,15 @@
 import { AbandonedError } from '../../domain/errors.js';
 
+/**
+ * Work is started for so long in one turn of the event loop. SQLite's reads end within the turn that
+ * they begin in, with all that follows from them, so hundreds at once would let nobody in before their end.
+ */
+const TURN_BUDGET_MS = 4;
+
 interface WaitingWork {
   readonly isAbandoned: (() => boolean) | undefined;
-  start(): void;
-  fail(error: Error): void;
+  readonly start: () => void;
+  readonly fail: (error: Error) => void;
 }
 
 /**
@@ -18,12 +24,15 @@ export class FairSlots {
   /** Waiting work by key; the first key is served next. */
   readonly #queues = new Map<string, WaitingWork[]>();
   #underWay = 0;
+  #isPutOff = false;
+  /** When the first work was started in this turn of the event loop. */
+  #turnStartedAt: number | undefined;
 
   /** @param slotsMax pieces of work under way at once, at least 1 */
   constructor(private readonly slotsMax: number) {}
 
   /**
-   * Runs work as soon as it has a slot: at once where one is free.
+   * Runs work as soon as it has a slot: at once where one is free, and the event loop has time.
    * @param isAbandoned whether nobody waits for the result any more
    * @throws AbandonedError for work that was abandoned before it had a slot; whatever the work throws
    */
@@ -32,12 +41,13 @@ export class FairSlots {
     work: () => Promise<Result>,
     isAbandoned?: () => boolean,
   ): Promise<Result> {
-    if (this.#underWay < this.slotsMax) this.#underWay += 1;
+    if (this.#underWay < this.slotsMax && this.#hasTimeLeft()) this.#underWay += 1;
     else await this.#wait(key, isAbandoned);
     try {
       return await work();
     } finally {
-      this.#passOn();
+      this.#underWay -= 1;
+      this.#startWaiting();
     }
   }
 
@@ -47,22 +57,45 @@ export class FairSlots {
       const queue = this.#queues.get(key);
       if (queue) queue.push(waiting);
       else this.#queues.set(key, [waiting]);
+      this.#startWaiting();
     });
   }
 
-  /**
-   * Gives a slot to the work that is next, or frees it. The next begins in another turn of the event loop: an
-   * embedded database does each piece within one turn, and requests shall come in between.
-   */
-  #passOn(): void {
-    for (let next = this.#next(); next; next = this.#next()) {
-      if (!next.isAbandoned?.()) {
-        setImmediate(next.start);
+  /** Starts what has a slot, as long as this turn of the event loop has time for it. */
+  readonly #startWaiting = (): void => {
+    while (this.#underWay < this.slotsMax && this.#queues.size > 0) {
+      if (!this.#hasTimeLeft()) {
+        this.#startInNextTurn();
         return;
       }
-      next.fail(new AbandonedError());
+      const next = this.#next();
+      if (next?.isAbandoned?.()) next.fail(new AbandonedError());
+      else if (next) {
+        this.#underWay += 1;
+        next.start();
+      }
     }
-    this.#underWay -= 1;
+  };
+
+  #startInNextTurn(): void {
+    if (this.#isPutOff) return;
+    this.#isPutOff = true;
+    setImmediate(() => {
+      this.#isPutOff = false;
+      this.#startWaiting();
+    });
+  }
+
+  #hasTimeLeft(): boolean {
+    const now = performance.now();
+    if (this.#turnStartedAt === undefined) {
+      this.#turnStartedAt = now;
+      // Before the work that is put off to the next turn, for it is asked for earlier.
+      setImmediate(() => {
+        this.#turnStartedAt = undefined;
+      });
+    }
+    return now - this.#turnStartedAt <= TURN_BUDGET_MS;
   }
 
   #next(): WaitingWork | undefined {

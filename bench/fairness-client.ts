@@ -23,13 +23,19 @@ export interface CompanyRun {
 }
 
 const CONNECTIONS_MAX = 1_000;
+const KEEP_ALIVE_MS = 60_000;
 
 /** Connections are kept from job to job: the server takes a turn of its event loop for each new one. */
 let pool: Pool | undefined;
 
 async function runCompany(job: CompanyJob): Promise<CompanyRun> {
   const { origin, inFlight, durationMs, pauseMs } = job;
-  pool ??= new Pool(origin, { connections: CONNECTIONS_MAX, headersTimeout: 0, bodyTimeout: 0 });
+  pool ??= new Pool(origin, {
+    connections: CONNECTIONS_MAX,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
   const to = pool;
   const bodies = job.bodies.map((body) => Buffer.from(body));
   const answers: Record<string, number> = {};

@@ -26,6 +26,7 @@ import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js
 import { requireMigrated } from './infrastructure/database/migrations.js';
 import { Outbox, type Publisher } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
+import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
 import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
@@ -76,6 +77,9 @@ const clock = () => new Date();
 /** By how much a statement has less time than its request: the database says better what took too long. */
 const STATEMENT_MARGIN_MS = 500;
 
+/** One process has one event loop. */
+const turns = new EventLoopTurns();
+
 /** The use cases over a database. */
 export function composeApplication(
   config: Config,
@@ -86,11 +90,11 @@ export function composeApplication(
   const reader = new MikroOrmLedgerReader(database);
   const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, publisher, onCommit);
   const { ibanCheck, bulkTransfersMax: transfersMax } = config;
-  const rules = { ibanCheck, transfersMax };
+  const preparation = { reader, turns, rules: { ibanCheck, transfersMax } };
   return {
     reader,
-    performBulkTransfer: makePerformBulkTransfer({ reader, unitOfWork, clock, rules }),
-    validateBulkTransfer: makeValidateBulkTransfer({ reader, rules }),
+    performBulkTransfer: makePerformBulkTransfer({ ...preparation, unitOfWork, clock }),
+    validateBulkTransfer: makeValidateBulkTransfer(preparation),
     openAccount: makeOpenAccount({ reader, unitOfWork, clock, ibanCheck }),
     creditAccount: makeCreditAccount({ reader, unitOfWork, clock }),
   };
@@ -135,6 +139,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       logger,
       settings: config,
       trustedDocuments,
+      turns,
       isHealthy: () => database.orm.isConnected(),
       isBrokerReady: () => broker.isReady,
       metrics: () => metrics.metrics(),

@@ -12,6 +12,7 @@ import { OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
 import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
+import { EventLoopTurns } from '../src/infrastructure/fair-turns.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from './setup/builders.js';
 import { startServer, type TestServer, untilPublished } from './setup/server.js';
 
@@ -75,6 +76,7 @@ function useCasesOf({ database }: TestServer) {
       const { account, bulkTransfer, replayed } = await makePerformBulkTransfer({
         ...ports,
         rules,
+        turns: new EventLoopTurns(),
       })(step.perform, PROGRAM);
       return { balance: account.balanceMinor, sequence: bulkTransfer.sequence, replayed };
     } catch (error) {

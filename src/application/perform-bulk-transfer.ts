@@ -1,9 +1,4 @@
-import type {
-  AccountFacts,
-  BulkTransferRequest,
-  BulkTransferRules,
-  CreditTransfer,
-} from '../domain/bulk-transfer.js';
+import type { AccountFacts, BulkTransferRequest, CreditTransfer } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -16,15 +11,12 @@ import { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
-import type {
-  Clock,
-  LedgerReader,
-  LedgerRecords,
-  LockedLedger,
-  LockRequest,
-  UnitOfWork,
-} from './ports.js';
-import { assertSameContent, prepareBulkTransfer } from './prepare-bulk-transfer.js';
+import type { Clock, LedgerRecords, LockedLedger, LockRequest, UnitOfWork } from './ports.js';
+import {
+  assertSameContent,
+  type PreparationPorts,
+  prepareBulkTransfer,
+} from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 export interface PerformedBulkTransfer {
@@ -44,11 +36,9 @@ export type PerformBulkTransfer = (
   origin: Origin,
 ) => Promise<PerformedBulkTransfer>;
 
-export interface BulkTransferPorts {
-  readonly reader: LedgerReader;
+export interface BulkTransferPorts extends PreparationPorts {
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
-  readonly rules: BulkTransferRules;
 }
 
 /** A bulk without a fault that can be seen from outside its account's lock. */
@@ -63,13 +53,12 @@ interface BulkTransferOrder {
 }
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
-  const { reader, unitOfWork, clock, rules } = ports;
+  const { reader, unitOfWork, clock } = ports;
   return async (requested, origin) => {
     const { debtor, performed, reading, fingerprint } = await prepareBulkTransfer(
       requested,
       origin.caller,
-      reader,
-      rules,
+      ports,
     );
     if (performed) {
       const [account] = await reader.accountsById([performed.accountId]);

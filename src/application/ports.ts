@@ -14,6 +14,12 @@ import type { Transfer, TransferRecord } from '../entities/transfer.entity.js';
 /** @returns the time, to the millisecond */
 export type Clock = () => Date;
 
+/** Turns of the event loop for work that would hold it up, cut into slices of some milliseconds. */
+export interface FairTurns {
+  /** Waits until one slice of the key's work may run; slices of different keys take turns. */
+  take(key: string): Promise<void>;
+}
+
 /** Rows that one unit of work appends. */
 export interface LedgerRecords {
   readonly bulkTransfer?: BulkTransfer;

@@ -3,15 +3,23 @@ import {
   type BulkTransferReading,
   type BulkTransferRequest,
   type BulkTransferRules,
-  bulkTransferFingerprint,
   ibansOf,
-  readBulkTransfer,
 } from '../domain/bulk-transfer.js';
 import { type Caller, mayDebit } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
-import type { LedgerReader } from './ports.js';
+import { fingerprintInSlices, readInSlices } from './bulk-slices.js';
+import type { FairTurns, LedgerReader } from './ports.js';
+
+export interface PreparationPorts {
+  readonly reader: LedgerReader;
+  readonly rules: BulkTransferRules;
+  readonly turns: FairTurns;
+}
+
+/** Whose turns a bulk takes where its account is unknown. */
+const UNKNOWN = 'unknown';
 
 /** A bulk as far as it can be judged without its account's lock. */
 export interface PreparedBulkTransfer {
@@ -32,21 +40,23 @@ export interface PreparedBulkTransfer {
 export async function prepareBulkTransfer(
   request: BulkTransferRequest,
   caller: Caller,
-  reader: LedgerReader,
-  rules: BulkTransferRules,
+  { reader, rules, turns }: PreparationPorts,
 ): Promise<PreparedBulkTransfer> {
   const accounts = await reader.accountFactsByIban(ibansOf(request));
   const named = accounts.get(normaliseIban(request.organizationIban));
   // That of a stranger is as good as none.
   const debtor = named && mayDebit(caller, named.organizationId) ? named : undefined;
   const { idempotencyKey } = request;
-  const fingerprint = idempotencyKey === undefined ? undefined : bulkTransferFingerprint(request);
+  // Of an account that is nobody's here, all bulks are one organization's.
+  const slices = { turns, key: debtor?.organizationId ?? UNKNOWN };
+  const fingerprint =
+    idempotencyKey === undefined ? undefined : await fingerprintInSlices(request, slices);
   const earlier =
     debtor && idempotencyKey !== undefined
       ? await reader.bulkTransferByKey(debtor.id, idempotencyKey)
       : null;
   if (earlier) assertSameContent(earlier, fingerprint);
-  const reading = readBulkTransfer(request, debtor, accounts, rules);
+  const reading = await readInSlices(request, debtor, accounts, rules, slices);
   return { debtor, performed: earlier ?? undefined, reading, fingerprint };
 }
 

@@ -9,9 +9,8 @@ import { DomainError, type Rejection } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
-import type { BulkTransferPorts } from './perform-bulk-transfer.js';
 import type { LedgerReader } from './ports.js';
-import { prepareBulkTransfer } from './prepare-bulk-transfer.js';
+import { type PreparationPorts, prepareBulkTransfer } from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 /** What performing a request would come to, were nothing to change meanwhile. Money is in minor units. */
@@ -31,9 +30,7 @@ export type ValidateBulkTransfer = (
   caller: Caller,
 ) => Promise<BulkTransferValidation>;
 
-export function makeValidateBulkTransfer(
-  ports: Pick<BulkTransferPorts, 'reader' | 'rules'>,
-): ValidateBulkTransfer {
+export function makeValidateBulkTransfer(ports: PreparationPorts): ValidateBulkTransfer {
   return async (request, caller) => {
     const transferCount = request.creditTransfers.length;
     try {
@@ -55,9 +52,10 @@ export function makeValidateBulkTransfer(
 async function judge(
   request: BulkTransferRequest,
   caller: Caller,
-  { reader, rules }: Pick<BulkTransferPorts, 'reader' | 'rules'>,
+  ports: PreparationPorts,
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
-  const { debtor, performed, reading } = await prepareBulkTransfer(request, caller, reader, rules);
+  const { reader } = ports;
+  const { debtor, performed, reading } = await prepareBulkTransfer(request, caller, ports);
   if (performed) {
     return {
       currency: performed.currency,

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   type AccountFacts,
+  BulkTransferFingerprint,
+  BulkTransferReader,
   type BulkTransferRequest,
   type BulkTransferRules,
   bulkTransferFingerprint,
@@ -675,4 +677,63 @@ describe('the fingerprint of a bulk', () => {
       ),
     );
   });
+
+  /** Rows of every kind, whose text has what JSON escapes. */
+  const rowsOfHash = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      amount: `${index}.50`,
+      counterpartyName: `Söhne "${index}" \ud83d`,
+      counterpartyIban: 'de89 3704 0044 0532 0130 00',
+      description: `Row\n${index}`,
+      ...(index % 2 === 1 && {
+        endToEndId: `E${index}`,
+        currency: 'USD',
+        counterpartyBic: 'crlyfrpptou',
+      }),
+    }));
+
+  // Made by the first release. A fingerprint is kept for good, so it must never change.
+  test.each([
+    [0, '890abe9e30cc23fcb81a352c42c279d7ca553e2d6bdb21f20eecace80d3605dd'],
+    [1, 'ebb17f26ed2b582bd958323cc6056397dcedfcaeaf98c32d71265e0b8f4b921d'],
+    [2, '543a137bc6db29499511f0d0cbf5d8816fd673235d1b6dc18786fefa53f19c7a'],
+    [5_000, '2f7b8fa160d878278ff01214e25eeebb9b572230f1c5ecd0ee646f1787b0cf78'],
+  ])('is the one that was always made: %i rows', (count, expected) => {
+    expect(bulkTransferFingerprint(aBulk(rowsOfHash(count)))).toBe(expected);
+  });
+
+  test('does not depend on the ranges in which the rows are added', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(7), { maxLength: 8 }), (sizes) => {
+        const request = aBulk(rowsOfHash(sizes.reduce((sum, size) => sum + size, 0)));
+        const inParts = new BulkTransferFingerprint(request);
+        let start = 0;
+        for (const size of sizes) {
+          inParts.add(start, start + size);
+          start += size;
+        }
+        expect(inParts.digest()).toBe(bulkTransferFingerprint(request));
+      }),
+    );
+  });
+});
+
+test('a bulk that is read in ranges reads as one that is read at once', () => {
+  const rows = rowsOf(30).map((row, index) => ({
+    ...row,
+    amount: index % 7 === 3 ? 'none' : `${index}.25`,
+    endToEndId: `E2E-${index % 20}`,
+  }));
+  const request = aBulk(rows);
+  const reader = new BulkTransferReader(request, debtorOf(request), ACCOUNTS, RULES);
+  for (const [start, end] of [
+    [0, 1],
+    [1, 17],
+    [17, 30],
+  ] as const) {
+    reader.read(start, end);
+  }
+
+  expect(read(request).problemCount).toBeGreaterThan(10);
+  expect(reader.reading()).toEqual(read(request));
 });

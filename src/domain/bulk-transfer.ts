@@ -11,7 +11,7 @@ import {
   normaliseBic,
   normaliseIban,
 } from './iban.js';
-import { fingerprintOf, idempotencyKeyProblems } from './idempotency.js';
+import { ContentHash, idempotencyKeyProblems } from './idempotency.js';
 import { amountProblem, formatAmount, parseAmount } from './money.js';
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
 import { DESCRIPTION, END_TO_END_ID, isSameName, NAME, textProblems } from './text.js';
@@ -89,18 +89,45 @@ export function ibansOf(request: BulkTransferRequest): string[] {
  * spelt. "14.5" and "14.50", or an IBAN with and without spaces, are the same content.
  */
 export function bulkTransferFingerprint(request: BulkTransferRequest): string {
-  return fingerprintOf([
-    normaliseIban(request.organizationIban),
-    request.creditTransfers.map((row) => [
-      canonicalAmount(row.amount),
-      row.currency ?? CURRENCY_DEFAULT,
-      row.counterpartyName,
-      normaliseIban(row.counterpartyIban),
-      row.counterpartyBic == null ? null : normaliseBic(row.counterpartyBic),
-      row.description,
-      row.endToEndId ?? null,
-    ]),
-  ]);
+  const fingerprint = new BulkTransferFingerprint(request);
+  fingerprint.add(0, request.creditTransfers.length);
+  return fingerprint.digest();
+}
+
+/** A bulk's fingerprint, made from ranges of its rows: fingerprintOf [account, [row, row, …]]. */
+export class BulkTransferFingerprint {
+  readonly #hash: ContentHash;
+
+  constructor(private readonly request: BulkTransferRequest) {
+    const account = JSON.stringify(normaliseIban(request.organizationIban));
+    this.#hash = new ContentHash(`[${account},[`);
+  }
+
+  /** Adds the rows from start up to end, exclusive; ranges follow each other from 0. */
+  add(start: number, end: number): void {
+    const rows = this.request.creditTransfers.slice(start, end).map(contentOf);
+    if (rows.length === 0) return;
+    const separator = start === 0 ? '' : ',';
+    this.#hash.add(`${separator}${JSON.stringify(rows).slice(1, -1)}`);
+  }
+
+  /** @returns SHA-256, 64 hexadecimal digits; to be called once, after the last row */
+  digest(): string {
+    return this.#hash.digest(']]');
+  }
+}
+
+/** What of a row belongs to the bulk's content, normalised. */
+function contentOf(row: CreditTransferRequest): (string | null)[] {
+  return [
+    canonicalAmount(row.amount),
+    row.currency ?? CURRENCY_DEFAULT,
+    row.counterpartyName,
+    normaliseIban(row.counterpartyIban),
+    row.counterpartyBic == null ? null : normaliseBic(row.counterpartyBic),
+    row.description,
+    row.endToEndId ?? null,
+  ];
 }
 
 /** The columns of a recorded transfer that its bulk's fingerprint covers. */
@@ -150,28 +177,51 @@ export function readBulkTransfer(
   accounts: ReadonlyMap<string, AccountFacts>,
   rules: BulkTransferRules,
 ): BulkTransferReading {
-  const problems = new ProblemList();
-  problems.addAll(headProblems(request, debtor, rules));
-  const rows = new RowReader(debtor, accounts, rules, problems);
-  const transfers: CreditTransfer[] = [];
-  let totalAmountMinor: bigint | undefined = 0n;
-  request.creditTransfers.forEach((row, index) => {
-    const transfer = rows.read(row, index);
-    if (transfer.amountMinor === undefined) totalAmountMinor = undefined;
-    else if (totalAmountMinor !== undefined) totalAmountMinor += transfer.amountMinor;
-    transfers.push({ ...transfer, amountMinor: transfer.amountMinor ?? 0n });
-  });
-  return {
-    transfers,
-    totalAmountMinor: hasOneCurrency(request) ? totalAmountMinor : undefined,
-    problems: problems.listed,
-    problemCount: problems.count,
-  };
+  const reader = new BulkTransferReader(request, debtor, accounts, rules);
+  reader.read(0, request.creditTransfers.length);
+  return reader.reading();
 }
 
-/** Where the account is unknown, so is the currency that all rows should have. */
-function hasOneCurrency({ creditTransfers }: BulkTransferRequest): boolean {
-  return new Set(creditTransfers.map((row) => row.currency ?? CURRENCY_DEFAULT)).size <= 1;
+/** Reads a bulk in ranges of its rows; its parameters are those of readBulkTransfer. */
+export class BulkTransferReader {
+  readonly #problems = new ProblemList();
+  readonly #rows: RowReader;
+  readonly #transfers: CreditTransfer[] = [];
+  /** Where the account is unknown, so is the currency that all rows should have. */
+  readonly #currencies = new Set<string>();
+  #totalAmountMinor: bigint | undefined = 0n;
+
+  constructor(
+    private readonly request: BulkTransferRequest,
+    debtor: AccountFacts | undefined,
+    accounts: ReadonlyMap<string, AccountFacts>,
+    rules: BulkTransferRules,
+  ) {
+    this.#problems.addAll(headProblems(request, debtor, rules));
+    this.#rows = new RowReader(debtor, accounts, rules, this.#problems);
+  }
+
+  /** Reads the rows from start up to end, exclusive; ranges follow each other from 0. */
+  read(start: number, end: number): void {
+    for (const [offset, row] of this.request.creditTransfers.slice(start, end).entries()) {
+      const transfer = this.#rows.read(row, start + offset);
+      const { amountMinor } = transfer;
+      if (amountMinor === undefined) this.#totalAmountMinor = undefined;
+      else if (this.#totalAmountMinor !== undefined) this.#totalAmountMinor += amountMinor;
+      this.#currencies.add(row.currency ?? CURRENCY_DEFAULT);
+      this.#transfers.push({ ...transfer, amountMinor: amountMinor ?? 0n });
+    }
+  }
+
+  /** What was read, once all rows were. */
+  reading(): BulkTransferReading {
+    return {
+      transfers: this.#transfers,
+      totalAmountMinor: this.#currencies.size <= 1 ? this.#totalAmountMinor : undefined,
+      problems: this.#problems.listed,
+      problemCount: this.#problems.count,
+    };
+  }
 }
 
 /** What is wrong with the bulk itself. */

@@ -20,6 +20,24 @@ export function idempotencyKeyProblems(key: string | undefined): Problem[] {
   return problems;
 }
 
+/** The SHA-256 of a text that is added in parts, which end between characters. */
+export class ContentHash {
+  readonly #hash = createHash('sha256');
+
+  constructor(start: string) {
+    this.#hash.update(start);
+  }
+
+  add(text: string): void {
+    this.#hash.update(text);
+  }
+
+  /** @returns 64 hexadecimal digits; to be called once */
+  digest(end: string): string {
+    return this.#hash.update(end).digest('hex');
+  }
+}
+
 /**
  * What tells two requests with one idempotency key apart.
  * @param content of the request, normalised: strings, bigints, nulls and arrays in a fixed order

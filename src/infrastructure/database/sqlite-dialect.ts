@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
 import { type AbstractSqlDriver, MikroORM, SqliteDriver } from '@mikro-orm/sql';
@@ -166,17 +167,27 @@ const NOTHING_TO_DO = {
   iterate: () => [].values(),
 };
 
+/** Rows that are inserted in one turn of the event loop: some ten milliseconds. */
+const ROWS_PER_TURN = 400;
+
 /**
  * Rows go in one by one through a statement that is prepared once: nothing is faster where no network
- * lies between. It is the connection of the transaction, for there is no other.
+ * lies between. It is the connection of the transaction, for there is no other. Nobody's statement comes
+ * in between when the event loop has its turns: Kysely gives the one connection to a transaction until it
+ * ends, and makes all others wait (SqliteAdapter.supportsMultipleConnections is false, RuntimeDriver).
  */
 function appenderOf(connection: DatabaseSync): Database['appendRows'] {
   const statements = new Map<string, StatementSync>();
   return async (_em, batches) => {
+    let rowCount = 0;
     for (const batch of batches) {
       const statement = statements.get(batch.table) ?? connection.prepare(insertInto(batch));
       statements.set(batch.table, statement);
-      for (const tuple of batch.tuples) statement.run(...tuple.map(stored));
+      for (const tuple of batch.tuples) {
+        statement.run(...tuple.map(stored));
+        rowCount += 1;
+        if (rowCount % ROWS_PER_TURN === 0) await turnOfTheLoop();
+      }
     }
   };
 }

@@ -6,16 +6,18 @@
  *   bodies in progress      in number and in bytes, of one caller and of all
  *   its price               by its bytes and values, from the caller's rate limit, before it is parsed
  *
- * Large bodies are parsed one in each turn of the event loop, so that small requests come in between.
+ * Large bodies are parsed one in each turn of the event loop, callers in turn, so that small requests come in
+ * between.
  */
 import type { IncomingMessage } from 'node:http';
-import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { EventLoopTurns } from '../fair-turns.js';
 import { isGuarded, originOf } from './access.js';
 import { BodyBudget } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
 import { cut } from './graphql-errors.js';
 import { type JsonFault, type JsonLimits, JsonScan } from './json-scan.js';
+import { SMALL_BODY_BYTES_MAX } from './large-requests.js';
 import type { OperationGate } from './operation-gate.js';
 import { isRefusal, type Refusal, RefusalError } from './refusal.js';
 
@@ -37,9 +39,6 @@ const VALUES_PER_TRANSFER = 10;
 /** Values of any other request. */
 const VALUES_MIN = 5_000;
 
-/** Bodies from here on are parsed in a turn of the event loop of their own; it takes some milliseconds. */
-const LARGE_BODY_BYTES = 256 * 1_024;
-
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** What the bytes of a request's body have cost already. */
@@ -50,18 +49,19 @@ export function unitsPaidBy(request: FastifyRequest): number {
   return request.getDecorator<number>(UNITS_PAID);
 }
 
+export interface BodyPorts {
+  readonly gate: OperationGate;
+  readonly turns: EventLoopTurns;
+  readonly settings: BodySettings;
+}
+
 /** Makes this the parser of `application/json`. */
-export function parseJsonBodies(
-  app: FastifyInstance,
-  gate: OperationGate,
-  settings: BodySettings,
-): void {
+export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }: BodyPorts): void {
   const budget = new BodyBudget(settings.bodiesBytesMax);
   const limits = {
     depthMax: JSON_DEPTH_MAX,
     valuesMax: VALUES_MIN + VALUES_PER_TRANSFER * settings.bulkTransfersMax,
   };
-  const turns = new LargeBodyTurns();
   app.decorateRequest(UNITS_PAID, 0);
   // Fastify's own would read texts of a stranger.
   app.removeAllContentTypeParsers();
@@ -81,7 +81,7 @@ export function parseJsonBodies(
         const units = gate.receive({ bytes: bytes.length, values }, caller);
         if (isRefusal(units)) throw new RefusalError(units);
         request.setDecorator(UNITS_PAID, units);
-        return await turns.parse(bytes);
+        return await parseInTurn(bytes, caller, turns);
       } finally {
         reservation.release();
       }
@@ -160,20 +160,16 @@ class GrowingBuffer {
   }
 }
 
-/** Large bodies wait for each other. */
-class LargeBodyTurns {
-  #last: Promise<unknown> = Promise.resolve();
-
-  async parse(bytes: Buffer): Promise<unknown> {
-    if (bytes.length < LARGE_BODY_BYTES) return parseJson(bytes);
-    const turn = this.#last.then(() => turnOfTheLoop());
-    this.#last = turn;
-    await turn;
-    const parsed = parseJson(bytes);
-    // What follows is done in another turn.
-    await turnOfTheLoop();
-    return parsed;
-  }
+/**
+ * Parses a body. A large one waits for its caller's turn of the event loop, and what follows for another: were
+ * many to begin in one turn, everybody else would wait for all of them.
+ */
+async function parseInTurn(bytes: Buffer, caller: string, turns: EventLoopTurns): Promise<unknown> {
+  if (bytes.length <= SMALL_BODY_BYTES_MAX) return parseJson(bytes);
+  await turns.take(caller);
+  const parsed = parseJson(bytes);
+  await turns.take(caller);
+  return parsed;
 }
 
 /** @throws BodyError which says where a text stops being JSON; a byte that is not UTF-8 becomes no other letter */

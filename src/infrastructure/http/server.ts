@@ -21,6 +21,7 @@ import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/por
 import { visibleOrganizations } from '../../domain/caller.js';
 import { ForbiddenError } from '../../domain/errors.js';
 import { requireRole } from '../../resolvers/context.js';
+import type { EventLoopTurns } from '../fair-turns.js';
 import type { Logger } from '../observability/logger.js';
 import { inRequestScope } from '../observability/request-scope.js';
 import { guardAccess, originOf } from './access.js';
@@ -36,6 +37,7 @@ import { type ConnectionSettings, Connections } from './connections.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import { type BodySettings, parseJsonBodies, unitsPaidBy } from './json-body.js';
 import { landingPage, type PageSettings } from './landing-page.js';
+import { noteSmallRequests } from './large-requests.js';
 import { admitOperations, costPlugin } from './operation-admission.js';
 import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
 import { type GateSettings, OperationGate } from './operation-gate.js';
@@ -69,6 +71,7 @@ export interface HttpServerPorts {
   readonly logger: Logger;
   readonly settings: HttpSettings;
   readonly trustedDocuments: TrustedDocuments;
+  readonly turns: EventLoopTurns;
   /** Whether the database answers. */
   readonly isHealthy: () => Promise<boolean>;
   /** What Prometheus is answered, in its text format. */
@@ -113,7 +116,8 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     requestIdHeader: false,
   });
   answerErrorsAsGraphQL(app, logger);
-  parseJsonBodies(app, gate, settings);
+  parseJsonBodies(app, { gate, turns: ports.turns, settings });
+  noteSmallRequests(app, ports.turns);
   const connections = new Connections(app, settings, logger);
   boundHandling(app, settings.requestTimeoutMs);
   boundHeaders(app);

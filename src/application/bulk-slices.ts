@@ -1,0 +1,65 @@
+/**
+ * Reading and hashing a large bulk takes the event loop for tens of milliseconds. It is done in slices,
+ * and slices of different organizations take turns. A small bulk is read at once.
+ */
+import {
+  type AccountFacts,
+  BulkTransferFingerprint,
+  BulkTransferReader,
+  type BulkTransferReading,
+  type BulkTransferRequest,
+  type BulkTransferRules,
+} from '../domain/bulk-transfer.js';
+import type { FairTurns } from './ports.js';
+
+/** Rows that are read without a turn of the event loop: one millisecond. */
+const ROWS_AT_ONCE_MAX = 500;
+
+/** Rows of a slice: some five milliseconds. */
+const SLICE_ROWS = 2_000;
+
+/** Whose turns the slices of a bulk take. */
+export interface SliceTurns {
+  readonly turns: FairTurns;
+  readonly key: string;
+}
+
+/** Reads a bulk: see readBulkTransfer. */
+export async function readInSlices(
+  request: BulkTransferRequest,
+  debtor: AccountFacts | undefined,
+  accounts: ReadonlyMap<string, AccountFacts>,
+  rules: BulkTransferRules,
+  turns: SliceTurns,
+): Promise<BulkTransferReading> {
+  const reader = new BulkTransferReader(request, debtor, accounts, rules);
+  await inSlices(request.creditTransfers.length, turns, (start, end) => reader.read(start, end));
+  return reader.reading();
+}
+
+/** Hashes a bulk's content: see bulkTransferFingerprint. */
+export async function fingerprintInSlices(
+  request: BulkTransferRequest,
+  turns: SliceTurns,
+): Promise<string> {
+  const fingerprint = new BulkTransferFingerprint(request);
+  await inSlices(request.creditTransfers.length, turns, (start, end) =>
+    fingerprint.add(start, end),
+  );
+  return fingerprint.digest();
+}
+
+async function inSlices(
+  rowCount: number,
+  { turns, key }: SliceTurns,
+  work: (start: number, end: number) => void,
+): Promise<void> {
+  if (rowCount <= ROWS_AT_ONCE_MAX) {
+    work(0, rowCount);
+    return;
+  }
+  for (let start = 0; start < rowCount; start += SLICE_ROWS) {
+    await turns.take(key);
+    work(start, Math.min(start + SLICE_ROWS, rowCount));
+  }
+}

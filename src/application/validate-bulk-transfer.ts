@@ -9,8 +9,13 @@ import { DomainError, type Rejection } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { LedgerReader } from './ports.js';
-import { type PreparationPorts, prepareBulkTransfer } from './prepare-bulk-transfer.js';
+import {
+  assertSameContent,
+  type PreparationPorts,
+  prepareBulkTransfer,
+} from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 /** What performing a request would come to, were nothing to change meanwhile. Money is in minor units. */
@@ -55,16 +60,9 @@ async function judge(
   ports: PreparationPorts,
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
   const { reader } = ports;
-  const { debtor, performed, reading } = await prepareBulkTransfer(request, caller, ports);
-  if (performed) {
-    return {
-      currency: performed.currency,
-      totalAmountMinor: performed.totalAmountMinor,
-      balanceAfterMinor: performed.balanceAfterMinor,
-      problems: [],
-      rejection: undefined,
-    };
-  }
+  const prepared = await prepareBulkTransfer(request, caller, ports);
+  const { debtor, performed, reading, fingerprint } = prepared;
+  if (performed) return outcomeOf(performed);
   const { problems, problemCount, totalAmountMinor } = reading;
   const currency = debtor?.currency ?? request.creditTransfers[0]?.currency ?? CURRENCY_DEFAULT;
   const outcome = { currency, totalAmountMinor, problems };
@@ -80,6 +78,11 @@ async function judge(
   }
   const [account] = await reader.accountsById([debtor.id]);
   if (!account) throw new Error('The account to be debited does not exist');
+  const since = await performedSince(request.idempotencyKey, debtor.id, reader);
+  if (since) {
+    assertSameContent(since, fingerprint);
+    return outcomeOf(since);
+  }
   const judged = { ...outcome, balanceAfterMinor: account.balanceMinor - totalAmountMinor };
   if (invalid) return { ...judged, rejection: invalid };
   if (!account.covers(totalAmountMinor)) {
@@ -96,6 +99,29 @@ async function judge(
   return full.length > 0
     ? { ...judged, problems: full, rejection: invalidBulkTransfer(full) }
     : { ...judged, rejection: undefined };
+}
+
+/**
+ * The bulk that a key stands for once the balance is read. A key that stands for none now stood for none when
+ * the balance was read, so both are of one moment.
+ */
+async function performedSince(
+  idempotencyKey: string | undefined,
+  debtorId: string,
+  reader: LedgerReader,
+): Promise<BulkTransfer | null> {
+  return idempotencyKey === undefined ? null : reader.bulkTransferByKey(debtorId, idempotencyKey);
+}
+
+/** What was performed already. */
+function outcomeOf(performed: BulkTransfer): Omit<BulkTransferValidation, 'transferCount'> {
+  return {
+    currency: performed.currency,
+    totalAmountMinor: performed.totalAmountMinor,
+    balanceAfterMinor: performed.balanceAfterMinor,
+    problems: [],
+    rejection: undefined,
+  };
 }
 
 /** The transfers to accounts of this server that could not hold them. */

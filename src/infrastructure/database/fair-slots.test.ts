@@ -4,7 +4,8 @@ import { FairSlots } from './fair-slots.js';
 
 /** Work that notes its name when it starts, and ends when it is told to. */
 function aWorkplace(slotsMax: number) {
-  const slots = new FairSlots(slotsMax);
+  // Without a budget no clock decides what starts when.
+  const slots = new FairSlots(slotsMax, Number.POSITIVE_INFINITY);
   const started: string[] = [];
   const ends: (() => void)[] = [];
   const run = (name: string, isAbandoned?: () => boolean) =>

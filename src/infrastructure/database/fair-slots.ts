@@ -28,8 +28,14 @@ export class FairSlots {
   /** When the first work was started in this turn of the event loop. */
   #turnStartedAt: number | undefined;
 
-  /** @param slotsMax pieces of work under way at once, at least 1 */
-  constructor(private readonly slotsMax: number) {}
+  /**
+   * @param slotsMax pieces of work under way at once, at least 1
+   * @param turnBudgetMs time for which work is started in one turn of the event loop
+   */
+  constructor(
+    private readonly slotsMax: number,
+    private readonly turnBudgetMs = TURN_BUDGET_MS,
+  ) {}
 
   /**
    * Runs work as soon as it has a slot: at once where one is free, and the event loop has time.
@@ -95,7 +101,7 @@ export class FairSlots {
         this.#turnStartedAt = undefined;
       });
     }
-    return now - this.#turnStartedAt <= TURN_BUDGET_MS;
+    return now - this.#turnStartedAt <= this.turnBudgetMs;
   }
 
   #next(): WaitingWork | undefined {

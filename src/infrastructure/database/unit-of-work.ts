@@ -3,9 +3,9 @@
  *
  * 1. Each waits in line, until a few turns of the event loop have brought nobody else: less than a
  *    millisecond where nothing else is going on.
- * 2. A group takes all who wait and whose accounts no other group of this process has, up to a number
- *    of members and of rows. Two groups are under way at once, so that one is judged while the other
- *    is written.
+ * 2. A group takes those who wait and whose accounts no other group of this process has, up to a number
+ *    of members and of rows; organizations take turns: see WaitingLine. Two groups are under way at once,
+ *    so that one is judged while the other is written.
  * 3. One transaction locks every account that any of them touches, ascending, and reads what their
  *    idempotency keys stand for. It waits for nobody: those whose accounts another server has locked
  *    are set aside, and wait for their lock in a transaction of their own. So a busy account holds up

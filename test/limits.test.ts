@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getIntrospectionQuery } from 'graphql';
@@ -10,6 +9,7 @@ import { WebSocket } from 'ws';
 import { ACME, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
+import { openConnection } from './setup/raw-connection.js';
 import { startServer } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
 
@@ -70,19 +70,10 @@ function openSocket(url: string, origin?: string) {
 
 /** All that a server sends on a raw connection until it closes it. */
 async function talk(url: string, ...chunks: string[]): Promise<string> {
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
-  onTestFinished(() => {
-    socket.destroy();
-  });
-  let text = '';
-  socket.on('data', (chunk) => {
-    text += chunk;
-  });
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  for (const chunk of chunks) socket.write(chunk);
-  await once(socket, 'close');
-  return text;
+  const connection = await openConnection(url);
+  for (const chunk of chunks) connection.socket.write(chunk);
+  await connection.closed;
+  return connection.text;
 }
 
 describe('an operation over a limit', () => {

@@ -1,5 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { FairTurns } from '../application/ports.js';
+import { RoundRobin } from './round-robin.js';
 
 /** Small requests under way get this many times a slice's time after it, so large ones slow them down little. */
 const REST_FACTOR = 2;
@@ -10,8 +11,8 @@ const REST_FACTOR = 2;
  * otherwise by one turn of the loop, so large requests lose nothing where they are alone.
  */
 export class EventLoopTurns implements FairTurns {
-  /** Waiting slices by key; the first key is served next. */
-  readonly #queues = new Map<string, (() => void)[]>();
+  /** Waiting slices: each is begun by its function. */
+  readonly #waiting = new RoundRobin<() => void>();
   #smallRequestsUnderWay = 0;
   #isServing = false;
 
@@ -25,16 +26,14 @@ export class EventLoopTurns implements FairTurns {
 
   take(key: string): Promise<void> {
     return new Promise((resolve) => {
-      const queue = this.#queues.get(key);
-      if (queue) queue.push(resolve);
-      else this.#queues.set(key, [resolve]);
+      this.#waiting.add(key, resolve);
       if (!this.#isServing) void this.#serve();
     });
   }
 
   async #serve(): Promise<void> {
     this.#isServing = true;
-    for (let next = this.#next(); next; next = this.#next()) {
+    for (let next = this.#waiting.next(); next; next = this.#waiting.next()) {
       const startedAt = performance.now();
       next();
       // The slice, and whatever follows from it at once, is done before the loop's next turn.
@@ -47,15 +46,5 @@ export class EventLoopTurns implements FairTurns {
   async #rest(restMs: number): Promise<void> {
     const until = performance.now() + restMs;
     while (this.#smallRequestsUnderWay > 0 && performance.now() < until) await turnOfTheLoop();
-  }
-
-  #next(): (() => void) | undefined {
-    const [first] = this.#queues;
-    if (!first) return undefined;
-    const [key, queue] = first;
-    const next = queue.shift();
-    this.#queues.delete(key);
-    if (queue.length > 0) this.#queues.set(key, queue);
-    return next;
   }
 }

@@ -1,4 +1,5 @@
 import { AbandonedError } from '../../domain/errors.js';
+import { RoundRobin } from '../round-robin.js';
 
 /**
  * Work is started for so long in one turn of the event loop. SQLite's reads end within the turn that
@@ -21,8 +22,7 @@ interface WaitingWork {
  * has just admitted.
  */
 export class FairSlots {
-  /** Waiting work by key; the first key is served next. */
-  readonly #queues = new Map<string, WaitingWork[]>();
+  readonly #waiting = new RoundRobin<WaitingWork>();
   #underWay = 0;
   #isPutOff = false;
   /** When the first work was started in this turn of the event loop. */
@@ -59,22 +59,19 @@ export class FairSlots {
 
   #wait(key: string, isAbandoned: (() => boolean) | undefined): Promise<void> {
     return new Promise((start, fail) => {
-      const waiting = { isAbandoned, start, fail };
-      const queue = this.#queues.get(key);
-      if (queue) queue.push(waiting);
-      else this.#queues.set(key, [waiting]);
+      this.#waiting.add(key, { isAbandoned, start, fail });
       this.#startWaiting();
     });
   }
 
   /** Starts what has a slot, as long as this turn of the event loop has time for it. */
   readonly #startWaiting = (): void => {
-    while (this.#underWay < this.slotsMax && this.#queues.size > 0) {
+    while (this.#underWay < this.slotsMax && !this.#waiting.isEmpty) {
       if (!this.#hasTimeLeft()) {
         this.#startInNextTurn();
         return;
       }
-      const next = this.#next();
+      const next = this.#waiting.next();
       if (next?.isAbandoned?.()) next.fail(new AbandonedError());
       else if (next) {
         this.#underWay += 1;
@@ -102,15 +99,5 @@ export class FairSlots {
       });
     }
     return now - this.#turnStartedAt <= this.turnBudgetMs;
-  }
-
-  #next(): WaitingWork | undefined {
-    const [first] = this.#queues;
-    if (!first) return undefined;
-    const [key, queue] = first;
-    const next = queue.shift();
-    this.#queues.delete(key);
-    if (queue.length > 0) this.#queues.set(key, queue);
-    return next;
   }
 }

@@ -1,4 +1,15 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import {
+  Arg,
+  Args,
+  Ctx,
+  FieldResolver,
+  ID,
+  Mutation,
+  Query,
+  Resolver,
+  Root,
+  UseMiddleware,
+} from 'type-graphql';
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -18,6 +29,7 @@ import { audited } from './audited.js';
 import { type RequestContext, requireRole } from './context.js';
 import { transfersOfBulk } from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
+import { yieldForLargeBulk } from './large-bulk.js';
 import { loadReferenced } from './loaders.js';
 import {
   make,
@@ -39,6 +51,7 @@ export class BulkTransferResolver {
   @Mutation(() => PerformBulkTransferResult, {
     description: "All of the bulk's transfers and the balance update in one commit, or nothing.",
   })
+  @UseMiddleware(yieldForLargeBulk)
   performBulkTransfer(
     @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
@@ -64,6 +77,7 @@ export class BulkTransferResolver {
     description:
       'The dry run of performBulkTransfer: the same checks by the same code, nothing kept.',
   })
+  @UseMiddleware(yieldForLargeBulk)
   async validateBulkTransfer(
     @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,

@@ -94,6 +94,7 @@ test('there is a number of connections', async () => {
 
   const third = await openConnection(url);
   await third.closed;
+  expect(first.socket.destroyed).toBe(false);
 
   first.socket.destroy();
   await expect
@@ -110,7 +111,11 @@ test('there is a number of connections', async () => {
 const PIPELINED = 'GET /schema.graphql HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3_000);
 
 test('a client that reads no answer is disconnected', async () => {
-  const { url, http, client, log } = await startServer({ SEND_TIMEOUT_MS: '1000' });
+  const { url, http, client, log } = await startServer({
+    SEND_TIMEOUT_MS: '1000',
+    HEADERS_TIMEOUT_MS: '600000',
+    RECEIVE_TIMEOUT_MS: '3600000',
+  });
   const { socket } = await openConnection(url);
   socket.pause();
   socket.write(PIPELINED);
@@ -124,6 +129,8 @@ test('a client that reads no answer is disconnected', async () => {
 test('clients that leave too much unread together are disconnected before their time', async () => {
   const { url, http, client } = await startServer({
     SEND_TIMEOUT_MS: '3600000',
+    HEADERS_TIMEOUT_MS: '600000',
+    RECEIVE_TIMEOUT_MS: '3600000',
     UNREAD_ANSWERS_BYTES_MAX: '65536',
   });
   for (let index = 0; index < 3; index += 1) {

@@ -118,10 +118,22 @@ async function post(connection: PoolConnection, order: BulkOrder, form: FloorFor
     at,
   ]);
   await insertTransfers(connection, rows, form);
+  const description = `Bulk of ${count} ${count === 1 ? 'transfer' : 'transfers'}`;
   await connection.execute(
     `insert into ledger_entry (id, account_id, sequence, kind, currency, amount_minor,
       balance_after_minor, bulk_transfer_id, description, created_at) values (?,?,?,?,?,?,?,?,?,?)`,
-    [newId(), account.id, sequence, 'BULK_TRANSFER', 'EUR', -total, balance, bulkId, 'Bulk', at],
+    [
+      newId(),
+      account.id,
+      sequence,
+      'BULK_TRANSFER',
+      'EUR',
+      -total,
+      balance,
+      bulkId,
+      description,
+      at,
+    ],
   );
   await connection.execute(
     `insert into outbox_message (id, type, account_id, sequence, created_at, due_at)

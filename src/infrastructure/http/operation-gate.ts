@@ -181,12 +181,14 @@ export class OperationGate {
       return this.#tooManySubscriptions();
     }
     const unitsPerEvent = unitsPerEventOf(estimateOf(this.schema, operation).cost);
+    let isOver = false;
     return {
       release: () => {
+        isOver = true;
         place();
         memory();
       },
-      payForEvent: () => this.#pay(unitsPerEvent, caller),
+      payForEvent: () => this.#pay(unitsPerEvent, caller, () => isOver),
     };
   }
 
@@ -200,9 +202,9 @@ export class OperationGate {
     };
   }
 
-  /** Waits until a caller has as many units. */
-  async #pay(units: number, caller: string): Promise<void> {
-    while (units > 0) {
+  /** Waits until a caller has as many units, or its subscription is over. */
+  async #pay(units: number, caller: string, isOver: () => boolean): Promise<void> {
+    while (units > 0 && !isOver()) {
       const left = this.#take(caller, units);
       if (!isRefusal(left)) return;
       await sleep(EVENT_RETRY_MS);

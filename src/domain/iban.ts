@@ -17,13 +17,16 @@ const BIC_SHAPE = /^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/;
 
 const ELECTRONIC = /^[A-Z0-9]*$/;
 
+/** Characters of an IBAN or a BIC as people write it, spaces included. */
+const WRITTEN_CHARACTERS_MAX = 1_024;
+
 /**
  * The electronic form: no spaces, ASCII letters in upper case. Everything else stays, to be judged by
  * the checks below: full upper-casing would make ASCII letters of some that are none.
  */
 export function normaliseIban(text: string): string {
-  // Most come in that form.
-  if (ELECTRONIC.test(text)) return text;
+  // Most come in that form; what is this long is none, however it is written.
+  if (text.length > WRITTEN_CHARACTERS_MAX || ELECTRONIC.test(text)) return text;
   return text.replaceAll(' ', '').replace(/[a-z]+/g, (letters) => letters.toUpperCase());
 }
 

@@ -38,7 +38,8 @@ export function textProblems(
   const problems: Problem[] = [];
   if (rule.charactersMin > 0 && text.trim() === '') return [requiredProblem(field, index)];
   // A character has one or two UTF-16 units, so most texts are judged by their length alone.
-  if (text.length > rule.charactersMax && characterCount(text) > rule.charactersMax) {
+  const isLong = text.length > 2 * rule.charactersMax;
+  if (isLong || (text.length > rule.charactersMax && characterCount(text) > rule.charactersMax)) {
     problems.push({
       index,
       field,

@@ -46,6 +46,7 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Mutation.creditAccount': 10,
   'Mutation.createApiKey': 10,
   'Mutation.revokeApiKey': 10,
+  'Mutation.retryOutboxMessage': 10,
   'Query.validateBulkTransfer': 10,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
@@ -254,7 +255,8 @@ class Estimator {
     const place = `${parent.name}.${name}`;
     const keyBytes = (field.alias ?? field.name).value.length + FIELD_OVERHEAD_BYTES;
     if (!isCompositeType(type) || !field.selectionSet) {
-      return { cost: 0, answerBytes: keyBytes + leafBytesOf(place, type) };
+      const answerBytes = keyBytes + leafBytesOf(place, type);
+      return { cost: FIELD_COSTS[place] ?? 0, answerBytes };
     }
     const inner = this.ofSet(field.selectionSet, type);
     const objectBytes = inner.answerBytes + OBJECT_OVERHEAD_BYTES;

@@ -72,3 +72,19 @@ describe('the shape of an operation', () => {
     expect(judgeShape(`{${nested(13)}}`, LIMITS)).toMatchObject({ limit: 12, requested: 13 });
   });
 });
+
+test.each([
+  ['in one set', (count: number) => `{ ${'a { b } '.repeat(count)} }`],
+  ['by an alias', (count: number) => `{ a ${'a: b '.repeat(count - 1)} }`],
+  [
+    'by fragments',
+    (count: number) =>
+      `{ ...F ...G } fragment F on Q { ${'a '.repeat(count - 1)} } fragment G on Q { a }`,
+  ],
+  ['by spreads', (count: number) => `{ x { ${'...F '.repeat(count)} } } fragment F on Q { a }`],
+  ['within another', (count: number) => `{ x { y { ${'a '.repeat(count)} } } }`],
+])('one name is selected 50 times at most: %s', (_, write) => {
+  const roomy = { ...LIMITS, operationRootFieldsMax: 1_000, operationAliasesMax: 1_000 };
+  expect(judgeShape(write(50), roomy)).toBeUndefined();
+  expect(judgeShape(write(51), roomy)?.code).toBe('TOO_MANY_SELECTIONS');
+});

@@ -33,6 +33,12 @@ export interface ShapeLimits {
 /** Validation compares selections with each other, so there may be fewer of them: one in so many tokens. */
 const TOKENS_PER_SELECTION = 5;
 
+/**
+ * Selections of one set that answer under one name, fragments spread out. Validation compares each pair of
+ * them, before anything is paid for.
+ */
+const SAME_NAME_MAX = 50;
+
 /** The schema has @skip and @include alone, one of each on a field. */
 const DIRECTIVES_MAX = 100;
 
@@ -51,9 +57,23 @@ interface Shape {
   readonly selections: number;
   readonly aliases: number;
   readonly directives: number;
+  /** The most selections that answer under one name, of this set and of those within it. */
+  readonly sameName: number;
+  /** How many selections of the set itself answer under each name. */
+  readonly names: ReadonlyMap<string, number>;
 }
 
-const NOTHING: Shape = { depth: 0, fields: 0, selections: 0, aliases: 0, directives: 0 };
+const NO_NAMES: ReadonlyMap<string, number> = new Map();
+
+const NOTHING: Shape = {
+  depth: 0,
+  fields: 0,
+  selections: 0,
+  aliases: 0,
+  directives: 0,
+  sameName: 0,
+  names: NO_NAMES,
+};
 
 /** The fragments of a document, by name. */
 export function fragmentsOf(document: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> {
@@ -122,6 +142,7 @@ function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined 
     ['TOO_MANY_ALIASES', 'aliases', limits.operationAliasesMax, shape.aliases],
     ['TOO_MANY_ROOT_FIELDS', 'fields at its root', limits.operationRootFieldsMax, shape.fields],
     ['TOO_MANY_DIRECTIVES', 'directives', DIRECTIVES_MAX, shape.directives],
+    ['TOO_MANY_SELECTIONS', 'selections of one name', SAME_NAME_MAX, shape.sameName],
     [
       'TOO_MANY_SELECTIONS',
       'selections',
@@ -155,9 +176,13 @@ class Shapes {
     if (known) return known;
     // A fragment within itself finds this; validation refuses it.
     this.#known.set(set, NOTHING);
-    const shape = set.selections
-      .map((selection) => this.#ofSelection(selection))
-      .reduce(sum, NOTHING);
+    const parts = set.selections.map((selection) => this.#ofSelection(selection));
+    const names = new Map<string, number>();
+    for (const part of parts) {
+      for (const [name, count] of part.names) names.set(name, (names.get(name) ?? 0) + count);
+    }
+    const total = parts.reduce(sum, NOTHING);
+    const shape = { ...total, names, sameName: Math.max(total.sameName, 0, ...names.values()) };
     this.#known.set(set, shape);
     return shape;
   }
@@ -184,6 +209,7 @@ class Shapes {
       depth: innerDepth + 1,
       fields: 1,
       aliases: inner.aliases + (alias ? 1 : 0),
+      names: new Map([[(alias ?? name).value, 1]]),
     };
   }
 }
@@ -195,5 +221,7 @@ function sum(one: Shape, other: Shape): Shape {
     selections: one.selections + other.selections,
     aliases: one.aliases + other.aliases,
     directives: one.directives + other.directives,
+    sameName: Math.max(one.sameName, other.sameName),
+    names: NO_NAMES,
   };
 }

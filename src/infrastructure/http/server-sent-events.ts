@@ -13,6 +13,7 @@ import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe }
 import { z } from 'zod';
 import { authenticatedBy, originOf } from './access.js';
 import { watchAccess } from './authentication.js';
+import { OVERLOADED } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
 import { presentResult } from './graphql-errors.js';
 import { unitsPaidBy } from './json-body.js';
@@ -45,12 +46,15 @@ interface PreparedRequest extends StreamRequest {
 
 export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts): void {
   const open = new Set<ServerResponse>();
+  let isStopping = false;
   app.route({
     method: ['GET', 'POST'],
     url: '/graphql/stream',
     handler: async (request, reply) => {
       // Gone while it was looked at who it is: nothing would ever hear of its close.
       if (request.raw.socket.destroyed) return reply.hijack();
+      // On a connection that was open: a stream that begins now would hold up the stop.
+      if (isStopping) return answerRefusal(reply, OVERLOADED);
       const asked = readRequest(request);
       if (!asked) {
         const message = 'Send query, and operationName and variables if there are any, as JSON.';
@@ -75,6 +79,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
     },
   });
   app.addHook('preClose', async () => {
+    isStopping = true;
     // Not the protocol's complete: there is more, elsewhere.
     for (const response of open) response.destroy();
   });

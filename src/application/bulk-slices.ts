@@ -1,6 +1,7 @@
 /**
  * Reading and hashing a large bulk takes the event loop for tens of milliseconds. It is done in slices,
- * and slices of different organizations take turns. A small bulk is read at once.
+ * and slices of different organizations take turns. A small bulk is read at once. A slice of a bulk that nobody
+ * waits for throws AbandonedError.
  */
 import {
   type AccountFacts,
@@ -10,6 +11,7 @@ import {
   type BulkTransferRequest,
   type BulkTransferRules,
 } from '../domain/bulk-transfer.js';
+import { AbandonedError } from '../domain/errors.js';
 import type { FairTurns } from './ports.js';
 
 /** Rows that are read without a turn of the event loop: one millisecond. */
@@ -22,6 +24,8 @@ const SLICE_ROWS = 2_000;
 export interface SliceTurns {
   readonly turns: FairTurns;
   readonly key: string;
+  /** Whether nobody waits for the bulk any more. */
+  readonly isAbandoned?: (() => boolean) | undefined;
 }
 
 /** Reads a bulk: see readBulkTransfer. */
@@ -51,7 +55,7 @@ export async function fingerprintInSlices(
 
 async function inSlices(
   rowCount: number,
-  { turns, key }: SliceTurns,
+  { turns, key, isAbandoned }: SliceTurns,
   work: (start: number, end: number) => void,
 ): Promise<void> {
   if (rowCount <= ROWS_AT_ONCE_MAX) {
@@ -60,6 +64,7 @@ async function inSlices(
   }
   for (let start = 0; start < rowCount; start += SLICE_ROWS) {
     await turns.take(key);
+    if (isAbandoned?.()) throw new AbandonedError();
     work(start, Math.min(start + SLICE_ROWS, rowCount));
   }
 }

@@ -57,7 +57,7 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
   return async (requested, origin) => {
     const { debtor, performed, reading, fingerprint } = await prepareBulkTransfer(
       requested,
-      origin.caller,
+      origin,
       ports,
     );
     if (performed) {

@@ -5,7 +5,7 @@ import {
   type BulkTransferRules,
   ibansOf,
 } from '../domain/bulk-transfer.js';
-import { type Caller, mayDebit } from '../domain/caller.js';
+import { mayDebit, type Origin } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
@@ -17,6 +17,9 @@ export interface PreparationPorts {
   readonly rules: BulkTransferRules;
   readonly turns: FairTurns;
 }
+
+/** Who sends a bulk, and whether anybody still waits for the answer. */
+export type Requester = Pick<Origin, 'caller' | 'isAbandoned'>;
 
 /** Whose turns a bulk takes where its account is unknown. */
 const UNKNOWN = 'unknown';
@@ -39,7 +42,7 @@ export interface PreparedBulkTransfer {
  */
 export async function prepareBulkTransfer(
   request: BulkTransferRequest,
-  caller: Caller,
+  { caller, isAbandoned }: Requester,
   { reader, rules, turns }: PreparationPorts,
 ): Promise<PreparedBulkTransfer> {
   const accounts = await reader.accountFactsByIban(ibansOf(request));
@@ -48,7 +51,7 @@ export async function prepareBulkTransfer(
   const debtor = named && mayDebit(caller, named.organizationId) ? named : undefined;
   const { idempotencyKey } = request;
   // Of an account that is nobody's here, all bulks are one organization's.
-  const slices = { turns, key: debtor?.organizationId ?? UNKNOWN };
+  const slices = { turns, key: debtor?.organizationId ?? UNKNOWN, isAbandoned };
   const fingerprint =
     idempotencyKey === undefined ? undefined : await fingerprintInSlices(request, slices);
   const earlier =

@@ -4,7 +4,6 @@ import {
   type CreditTransfer,
   CURRENCY_DEFAULT,
 } from '../domain/bulk-transfer.js';
-import type { Caller } from '../domain/caller.js';
 import { DomainError, type Rejection } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
@@ -15,6 +14,7 @@ import {
   assertSameContent,
   type PreparationPorts,
   prepareBulkTransfer,
+  type Requester,
 } from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
@@ -32,14 +32,14 @@ export interface BulkTransferValidation {
 /** The dry run of performBulkTransfer: the same checks by the same code, nothing kept. */
 export type ValidateBulkTransfer = (
   request: BulkTransferRequest,
-  caller: Caller,
+  requester: Requester,
 ) => Promise<BulkTransferValidation>;
 
 export function makeValidateBulkTransfer(ports: PreparationPorts): ValidateBulkTransfer {
-  return async (request, caller) => {
+  return async (request, requester) => {
     const transferCount = request.creditTransfers.length;
     try {
-      return { transferCount, ...(await judge(request, caller, ports)) };
+      return { transferCount, ...(await judge(request, requester, ports)) };
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       return {
@@ -56,11 +56,11 @@ export function makeValidateBulkTransfer(ports: PreparationPorts): ValidateBulkT
 
 async function judge(
   request: BulkTransferRequest,
-  caller: Caller,
+  requester: Requester,
   ports: PreparationPorts,
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
   const { reader } = ports;
-  const prepared = await prepareBulkTransfer(request, caller, ports);
+  const prepared = await prepareBulkTransfer(request, requester, ports);
   const { debtor, performed, reading, fingerprint } = prepared;
   if (performed) return outcomeOf(performed);
   const { problems, problemCount, totalAmountMinor } = reading;

@@ -85,7 +85,7 @@ export class BulkTransferResolver {
     requireRole(context, 'viewer', 'initiator');
     const validation = await this.validateUseCase(
       { ...input, idempotencyKey: idempotencyKeyOf(input, context) },
-      context.origin.caller,
+      context.origin,
     );
     const { totalAmountMinor, balanceAfterMinor, rejection } = validation;
     const money = (minorUnits: bigint | undefined) =>

@@ -3,7 +3,7 @@ import { ACME, aBulk, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { openConnection } from './setup/raw-connection.js';
-import { startServer, type TestServer } from './setup/server.js';
+import { startServer, type TestServer, untilPublished } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
 
 const TYPENAME = '{ __typename }';
@@ -223,6 +223,9 @@ describe('a client that does not wait for its answer', () => {
   const NESTED = `{ accounts(first: 2) { nodes { transfers(first: 5) { nodes { bulkTransfer {
     transfers(first: 3) { nodes { account { entries(first: 3) { nodes { id } } } } } } } } } } }`;
 
+  /** Fewer than the query takes in all, which has a page, pages in it, and look-ups and pages in these. */
+  const STATEMENTS_OF_ALL = 7;
+
   /** Counts statements, and lets none begin until told. */
   function holdStatements({ database }: TestServer) {
     const connection = database.orm.em.getConnection();
@@ -253,6 +256,8 @@ describe('a client that does not wait for its answer', () => {
   test('has nothing more read for it', async () => {
     const server = await startServer();
     await server.client.perform(aBulk(transfersOf(5)));
+    // The relay reads nothing more of it.
+    await untilPublished(server);
     const held = holdStatements(server);
     const { socket } = await openConnection(server.url);
     const closed = new Promise<void>((resolve) => {
@@ -271,13 +276,15 @@ describe('a client that does not wait for its answer', () => {
     // Another client's reads come after all that the first would have had.
     await server.client.balance(ACME);
     await server.client.balance(ACME);
-    expect(held.count).toBe(3);
+    expect(held.count).toBeLessThan(STATEMENTS_OF_ALL);
     expect(server.log).toEqual([]);
   });
 
   test('and none whose time is up', async () => {
     const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '1000' });
     await server.client.perform(aBulk(transfersOf(5)));
+    // The relay reads nothing more of it.
+    await untilPublished(server);
     const held = holdStatements(server);
 
     const answer = await server.client.send(NESTED);
@@ -286,6 +293,6 @@ describe('a client that does not wait for its answer', () => {
 
     await server.client.balance(ACME);
     await server.client.balance(ACME);
-    expect(held.count).toBe(3);
+    expect(held.count).toBeLessThan(STATEMENTS_OF_ALL);
   });
 });

@@ -1,7 +1,7 @@
 /**
- * How long a unit of cost takes: each field of the schema is asked for as dearly as its cost allows, on an
- * account with many transfers, and its milliseconds are divided by what the server says that it cost. The
- * dearest come first, and with them how long each held the server's event loop.
+ * Measures how long a unit of cost takes. The bench selects each field of the schema with the largest pages, on an
+ * account with many transfers, and divides the milliseconds by the cost that the server reports. The most
+ * expensive operations come first, each with the time for which it held the server's event loop.
  *
  *   npm run bench:costs [-- --database sqlite|mariadb] [--transfers 100000] [--rounds 5]
  *
@@ -140,7 +140,7 @@ const schema = buildClientSchema(
   (await send(getIntrospectionQuery())).data as unknown as IntrospectionQuery,
 );
 
-/** What stands for an argument, wherever it is asked for. */
+/** Returns the value that the bench gives to each argument. */
 async function knownValues(): Promise<Readonly<Record<string, string>>> {
   const { data } = await send(`{ account(iban: "${IBAN}") {
     transfers(first: 1) { nodes { id bulkTransfer { id } } } } }`);

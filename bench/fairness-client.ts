@@ -15,10 +15,10 @@ export interface CompanyJob {
 }
 
 export interface CompanyRun {
-  /** Of every request, whatever was answered. */
+  /** Latency of each request, whatever its answer was. */
   readonly latenciesMs: readonly number[];
   readonly elapsedMs: number;
-  /** How often each type was answered: a member of a union, or an error's code. */
+  /** Number of answers of each type: a member of a union, or an error's code. */
   readonly answers: Readonly<Record<string, number>>;
 }
 

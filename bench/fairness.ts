@@ -1,5 +1,5 @@
 /**
- * What one company's load costs another: B performs bulks of one transfer, one after the other, while A
+ * Measures what one company's load costs another. B performs bulks of one transfer, one after the other, while A
  * is silent, and while A does its worst in several ways. The server and both companies are processes of
  * their own on one machine; run it on a quiet one.
  *
@@ -64,7 +64,7 @@ const [accountOfB = ''] = ACCOUNTS.slice(ACCOUNTS_OF_A);
 const performing = (iban: string, transfers: number) =>
   JSON.stringify({ query: PERFORM, variables: { input: bulkOrder(iban, transfers) } });
 
-/** What a company sends: how large, and how many requests are under way at once. */
+/** The load of a company: its request bodies, and the number of requests in flight. */
 interface Load {
   readonly bodies: readonly string[];
   readonly inFlight: number;

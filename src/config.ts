@@ -64,7 +64,7 @@ const flag = z
 /** What one caller gets back each second where others than this machine are served: 1,000 small bulks. */
 const RATE_LIMIT_COST_PER_SECOND = 10_000;
 
-/** Whether a URL can be read, has a port to connect to, and has nothing with a wrong percent-encoding. */
+/** Tells whether a URL can be read, has a port to connect to, and has nothing with a wrong percent-encoding. */
 function isServerUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { port, username, password, pathname } = new URL(text);

@@ -26,7 +26,7 @@ async function aProcess(env: NodeJS.ProcessEnv = {}) {
   return startProcess({ DATABASE_URL: database.url, ...env });
 }
 
-/** How many connections a server has. */
+/** Returns the number of a server's connections. */
 function connectionCount(server: Server): Promise<number> {
   return new Promise((resolve, reject) => {
     server.getConnections((error, count) => (error ? reject(error) : resolve(count)));

@@ -20,11 +20,11 @@ const ROWS_AT_ONCE_MAX = 500;
 /** Rows of a slice: some five milliseconds. */
 const SLICE_ROWS = 2_000;
 
-/** Whose turns the slices of a bulk take. */
+/** The turns that the slices of a bulk take, and the key under which they take them. */
 export interface SliceTurns {
   readonly turns: FairTurns;
   readonly key: string;
-  /** Whether nobody waits for the bulk any more. */
+  /** Tells whether the client has disconnected or the request has timed out. */
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 

@@ -33,7 +33,7 @@ export interface LedgerRecords {
 
 /** What a unit of work needs before it can be judged. */
 export interface LockRequest {
-  /** Whose turn it takes: the organization of the first account. Organizations share what there is. */
+  /** The organization whose turn it takes: that of the first account. Organizations share the line and its groups. */
   readonly organizationId: string;
   /** Accounts that it touches, the debtor first. */
   readonly accountIds: readonly string[];
@@ -42,7 +42,7 @@ export interface LockRequest {
   readonly creditKey?: string | undefined;
   /** Rows that it appends, about. */
   readonly rowCount: number;
-  /** Whether the client has disconnected or its request has timed out: work that has not begun is dropped. */
+  /** Tells whether the client has disconnected or its request has timed out. Work that has not begun is dropped. */
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 
@@ -177,7 +177,7 @@ export interface AccountHead {
 /** A caller that reads. Waiting reads of different callers take turns. */
 export interface ReadingCaller {
   readonly key: string;
-  /** Whether nobody waits for the answer any more: reads that have not begun are dropped. */
+  /** Tells whether the client has disconnected or its request has timed out. Reads that have not begun are dropped. */
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 

@@ -18,10 +18,10 @@ export interface PreparationPorts {
   readonly turns: FairTurns;
 }
 
-/** Who sends a bulk, and whether anybody still waits for the answer. */
+/** The caller of a bulk, and whether the client is still connected. */
 export type Requester = Pick<Origin, 'caller' | 'isAbandoned'>;
 
-/** Whose turns a bulk takes where its account is unknown. */
+/** The key under which a bulk takes turns where its account is unknown. */
 const UNKNOWN = 'unknown';
 
 /** A bulk as far as it can be judged without its account's lock. */

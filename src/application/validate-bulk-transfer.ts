@@ -113,7 +113,7 @@ async function performedSince(
   return idempotencyKey === undefined ? null : reader.bulkTransferByKey(debtorId, idempotencyKey);
 }
 
-/** What was performed already. */
+/** Returns the outcome of a bulk that was performed before. */
 function outcomeOf(performed: BulkTransfer): Omit<BulkTransferValidation, 'transferCount'> {
   return {
     currency: performed.currency,

@@ -12,7 +12,7 @@ export interface ApiKeyParts {
 
 const PREFIX = /^[0-9a-f]{12}$/;
 
-/** Whether a text has the form of a key's prefix: no other text names a key. */
+/** Tells whether a text has the form of a key's prefix: no other text names a key. */
 export function isApiKeyPrefix(text: string): boolean {
   return PREFIX.test(text);
 }

@@ -117,7 +117,7 @@ export class BulkTransferFingerprint {
   }
 }
 
-/** What of a row belongs to the bulk's content, normalised. */
+/** Returns the fields of a row that belong to the bulk's content, normalised. */
 function contentOf(row: CreditTransferRequest): (string | null)[] {
   return [
     canonicalAmount(row.amount),
@@ -213,7 +213,7 @@ export class BulkTransferReader {
     }
   }
 
-  /** What was read, once all rows were. */
+  /** Returns the result, once all rows are read. */
   reading(): BulkTransferReading {
     return {
       transfers: this.#transfers,

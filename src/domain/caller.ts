@@ -27,7 +27,7 @@ export interface Origin {
   readonly requestId: string;
   /** Where it came from. */
   readonly remoteAddress: string;
-  /** Whether the client has disconnected or the request has timed out. */
+  /** Tells whether the client has disconnected or the request has timed out. */
   readonly isAbandoned?: () => boolean;
 }
 

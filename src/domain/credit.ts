@@ -2,7 +2,7 @@ import { CURRENCY_DEFAULT, canonicalAmount } from './bulk-transfer.js';
 import { normaliseIban } from './iban.js';
 import { fingerprintOf } from './idempotency.js';
 
-/** What a credit from outside says, as the client sent it. */
+/** A credit from outside, as the client sent it. */
 export interface CreditContent {
   readonly iban: string;
   /** In major units: "14.5". */

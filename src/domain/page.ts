@@ -34,7 +34,7 @@ export interface Page<Node> {
   readonly nodes: readonly Node[];
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
-  /** Where the page begins and ends, if it was looked through further than its nodes reach. */
+  /** The positions at which the page begins and ends, where more was examined than its nodes. */
   readonly startPosition?: Position;
   readonly endPosition?: Position;
 }

@@ -54,7 +54,7 @@ export function textProblems(
 /** UTF-16 units of a text that is within TEXT_CHARACTERS_MAX. */
 const TEXT_UNITS_MAX = 2 * TEXT_CHARACTERS_MAX;
 
-/** Whether a text that a client sent, of whatever length, is a name that is kept here. */
+/** Tells whether a text that a client sent, of any length, is the stored name. */
 export function isSameName(sent: string, kept: string): boolean {
   const trimmed = sent.trim();
   return trimmed.length <= TEXT_UNITS_MAX && foldName(trimmed) === foldName(kept.trim());

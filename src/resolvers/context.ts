@@ -4,7 +4,7 @@ import { ForbiddenError } from '../domain/errors.js';
 import type { Loaders } from './loaders.js';
 
 /**
- * What one GraphQL operation carries. Resolvers take `reader` and `loaders` from it right before they read: it
+ * The context of one GraphQL operation. Resolvers take `reader` and `loaders` from it right before they read: it
  * throws AbandonedError where nobody waits for the answer any more, so that the work of an operation stops
  * with its client.
  */

@@ -10,7 +10,7 @@ import { CalendarDate } from './scalars.js';
 export class StatementType {
   /** What its entries are read by. */
   within!: { readonly first: bigint; readonly last: bigint };
-  /** What they sum up to, once somebody has asked. */
+  /** Totals of the entries, once a field has asked for them. */
   totals?: Promise<{ readonly debitsMinor: bigint; readonly creditsMinor: bigint }>;
 
   @Field(() => AccountType)

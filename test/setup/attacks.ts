@@ -17,10 +17,10 @@ export interface Target {
 
 export type Attack = (target: Target, random: Random) => Promise<void>;
 
-/** How long an attack listens to what comes. */
+/** Time for which an attack listens. */
 const LISTEN_MS = 400;
 
-/** How long it waits for an answer that it wants. */
+/** Time for which an attack waits for an answer. */
 const ANSWER_MAX_MS = 60_000;
 
 type Ending = 'end' | 'reset' | 'wait' | 'stop reading';

@@ -23,7 +23,7 @@ export const TRANSFERS_EXAMINED_MAX = 10_000;
 /** Matches of a range that are read one by one instead. */
 const MATCHES_FEW = 1_000;
 
-/** After every text that starts with a prefix, by code point, as both databases compare. */
+/** The last code point: a prefix with it comes after every text with the prefix, as both databases compare. */
 const LAST_CHARACTER = '\u{10FFFF}';
 
 /** Positions of an account's list, both inclusive. */
@@ -38,7 +38,7 @@ interface Condition {
   readonly parameters: readonly (string | Uint8Array)[];
 }
 
-/** Whether a page of a filter has to be examined row by row: no index serves all of it in the list's order. */
+/** Tells whether a page of a filter has to be examined row by row: no index serves all of it in the list's order. */
 export function needsExamining(filter: TransferFilter): boolean {
   return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
 }
@@ -69,14 +69,14 @@ export async function readFilteredPage(
 }
 
 interface Found {
-  /** Of the matches, one more than the page's size at most. */
+  /** Positions of the matches, at most one more than the page's size. */
   readonly positions: readonly bigint[];
   /** The last that was examined, where there are others beyond it. */
   readonly examinedTo?: bigint | undefined;
 }
 
 class TransferSearch {
-  /** Where the page is: in the account, within its cursor and its times. */
+  /** Condition of the page: its account, its cursors and its times. */
   readonly #within: Condition;
   readonly #equalities: readonly Condition[];
   readonly #direction: 'asc' | 'desc';

@@ -40,7 +40,7 @@ function note(violations: Violation[], violation: Violation | undefined): void {
   if (violation && violations.length < VIOLATIONS_LISTED_MAX) violations.push(violation);
 }
 
-/** Whether a stored value is one that the server writes. */
+/** Tells whether a stored value is one that the server writes. */
 export type Form = (value: unknown) => boolean;
 
 /**

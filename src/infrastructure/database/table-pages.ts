@@ -11,7 +11,7 @@ const PAGE_ROWS = 2_000;
 /** A row as the driver gives it. */
 export type StoredRow = Readonly<Record<string, unknown>>;
 
-/** What to read of a table, and in which order. */
+/** The rows to read of a table, and their order. */
 export interface TableScan {
   /** Select list. It names the key's columns without a prefix. */
   readonly columns: string;

@@ -51,7 +51,7 @@ export function busy(): DomainError {
 
 /** The line of units of work that wait to be taken into a group; the file's head says who comes when. */
 export class WaitingLine {
-  /** Of the organizations that have members waiting. */
+  /** Queues of the organizations that have members waiting. */
   readonly #queues = new Map<string, OrganizationQueue>();
   /** Numbers of last turns, in their order. */
   readonly #servedAt = new Map<string, number>();
@@ -205,7 +205,7 @@ export class WaitingLine {
   }
 }
 
-/** What one organization contributes to one group. */
+/** The share that one organization contributes to one group. */
 class Turn {
   memberCount = 0;
   rowCount = 0;

@@ -61,7 +61,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
   });
 }
 
-/** Between two error lines about one outage: a stranger decides how many requests come meanwhile. */
+/** Interval between two error lines about one outage: strangers decide how many requests come meanwhile. */
 const OUTAGE_LOG_INTERVAL_MS = 10_000;
 
 /** Logs that credentials can't be checked: at level error now and then, else at debug. */
@@ -81,7 +81,7 @@ function refuse(reply: FastifyReply, status: number, code: string, message: stri
   return reply.code(status).send({ errors: [{ message, extensions: { code } }] });
 }
 
-/** Whether a request is to a path for callers alone. The route counts: one path can be written in several ways. */
+/** Tells whether a request is to a path for callers alone. The route counts: one path can be written in several ways. */
 export function isGuarded({ routeOptions }: FastifyRequest): boolean {
   return GUARDED.includes(routeOptions.url ?? '');
 }

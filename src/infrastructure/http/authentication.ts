@@ -93,7 +93,7 @@ async function makeTokenJudge(settings: TokenSettings): Promise<Judge> {
 /** The identity provider does not answer, or answers nonsense: no fault of a token. */
 class ProviderError extends Error {}
 
-/** What jose throws where the provider answered and has no key for a token. */
+/** Errors of jose where the provider answered and has no key for a token. */
 const WITHOUT_KEY = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys] as const;
 
 type Options = NonNullable<Parameters<typeof jwtVerify>[2]>;

@@ -42,7 +42,7 @@ export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: Receiv
 }
 
 /**
- * Whether a request is for a WebSocket of ours. Any other offer to change the protocol, such as the `h2c` of
+ * Tells whether a request is for a WebSocket of ours. Any other offer to change the protocol, such as the `h2c` of
  * Java's HttpClient and of `curl --http2`, counts for nothing: a server may ignore it and answers over
  * HTTP/1.1. Source: RFC 9110, 7.8.
  */

@@ -36,7 +36,7 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Time for requests in progress to finish after the listener is closed. */
 const DRAIN_TIMEOUT_MS = 10_000;
 
-/** What a connection had read when it was last checked. */
+/** Progress of a client in reading, as of the last check. */
 interface ReadProgress {
   readonly unreadSince: number;
   readonly takenBytes: number;
@@ -50,7 +50,7 @@ export class Connections {
   /** Bytes of answers that were handed to Node and are not with the operating system yet. */
   readonly #pending = new Map<Socket, number>();
   readonly #server: Server;
-  /** Of all connections; as of the last check, and of what was answered since. */
+  /** Unread bytes of all connections: those of the last check, and of answers since. */
   #unreadBytes = 0;
   #isStopping = false;
 
@@ -74,7 +74,7 @@ export class Connections {
     });
   }
 
-  /** Whether so much is unread, in all or on the connection of a request, that it gets no further answer. */
+  /** Tells whether too many bytes are unread, in all or on the connection of a request, to answer it. */
   isOverloaded({ raw: { socket } }: FastifyRequest): boolean {
     return (
       this.#isUnderPressure || unreadBytesOf(socket, this.#pending) > this.settings.answerBytesMax
@@ -173,7 +173,7 @@ const LINGER_CHECK_MS = 10;
 /** Smaller answers are counted by the check alone, in what their sockets hold. */
 const COUNTED_CHARACTERS_MIN = 16_384;
 
-/** What Node still holds of what was answered. */
+/** Returns the bytes of answers that Node still holds for a connection. */
 function unreadBytesOf(socket: Socket, pending: ReadonlyMap<Socket, number>): number {
   return Math.max(socket.writableLength, pending.get(socket) ?? 0);
 }

@@ -147,7 +147,7 @@ export function withoutSuggestion(message: string): string {
 }
 
 export interface ErrorFormat {
-  /** Whether GraphQL may name what the schema has. */
+  /** Tells whether messages may suggest names of the schema. */
   readonly hasSuggestions: boolean;
   readonly logger: Logger;
 }
@@ -166,7 +166,7 @@ export function makeFormatError({ hasSuggestions, logger }: ErrorFormat) {
   };
 }
 
-/** What failed beside the execution of an operation, such as an answer that can't be serialised. */
+/** Logs a failure outside the execution of an operation, such as an answer that can't be serialised. */
 function logUnclassified(code: unknown, error: unknown, logger: Logger): string | undefined {
   const requestId = currentRequestId();
   if (code === INTERNAL_SERVER_ERROR) {

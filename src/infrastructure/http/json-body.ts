@@ -41,7 +41,7 @@ const VALUES_MIN = 5_000;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** What the bytes of a request's body have cost already. */
+/** The decorator of a request for the units that its body has cost. */
 const UNITS_PAID = 'unitsPaid';
 
 /** @returns units of cost that were taken for the body of a request */

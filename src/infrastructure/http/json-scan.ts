@@ -29,7 +29,7 @@ export class JsonScan {
   #deepest = 0;
   #values = 0;
   #isInString = false;
-  /** Whether the last chunk ended with the backslash of an escape. */
+  /** Tells whether the last chunk ended with the backslash of an escape. */
   #isEscaped = false;
 
   constructor(private readonly limits: JsonLimits) {}

@@ -18,7 +18,7 @@ export interface OperationContextParts {
   readonly chargeForRows: (rows: number) => void;
 }
 
-/** What a request has beside its origin, over HTTP. */
+/** The parts of a context that come with an HTTP request. */
 type RequestParts = Pick<OperationContextParts, 'idempotencyKeyHeaders' | 'unitsPaid'>;
 
 export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => OperationContext;

@@ -124,7 +124,7 @@ export interface Estimate {
 
 const NOTHING: Estimate = { cost: 0, answerBytes: 0 };
 
-/** What an operation comes to beside the rows of its bulks, where no variable of its decides on that. */
+/** Estimates of operations without the rows of their bulks, where no variable changes them. */
 const known = new WeakMap<OperationDefinitionNode, Estimate>();
 
 export function estimateOf(schema: GraphQLSchema, resolved: ResolvedOperation): Estimate {
@@ -187,7 +187,7 @@ function rowCountOf(
 }
 
 class Estimator {
-  /** Whether a variable says how large a page is, or what a filter has. */
+  /** Tells whether a variable decides the size of a page or the fields of a filter. */
   dependsOnVariables = false;
   readonly #known = new Map<SelectionSetNode, Map<GraphQLObjectType, Estimate>>();
   readonly #defaults: ReadonlyMap<string, ValueNode | undefined>;
@@ -335,7 +335,7 @@ function larger(one: Estimate, other: Estimate): Estimate {
   };
 }
 
-/** Whether no index serves all of a filter in the order of the list: a range, or two equalities. */
+/** Tells whether no index serves all of a filter in the order of the list: a range, or two equalities. */
 function isExamined(fields: readonly string[]): boolean {
   const equalities = fields.filter((field) => EQUALITY_FILTERS.includes(field));
   const others = fields.filter((field) => !EQUALITY_FILTERS.includes(field));

@@ -65,13 +65,13 @@ const COST_WITHOUT_EVENTS = 13;
 /** Time until an event whose caller has no units left is tried again. */
 const EVENT_RETRY_MS = 250;
 
-/** What an event reads beside what it comes with: its transfer, bulk and account. */
+/** Returns the cost of an event without its transfer, bulk and account, which come with it. */
 function unitsPerEventOf(cost: number): number {
   return Math.max(cost - COST_WITHOUT_EVENTS, 0);
 }
 
 export interface StreamSize {
-  /** Of the subscription's text and variables. */
+  /** Bytes of the subscription's text and variables. */
   readonly bytes: number;
   readonly unitsPaid?: number;
 }

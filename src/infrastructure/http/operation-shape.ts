@@ -59,7 +59,7 @@ interface Shape {
   readonly directives: number;
   /** The most selections that answer under one name, of this set and of those within it. */
   readonly sameName: number;
-  /** How many selections of the set itself answer under each name. */
+  /** Number of selections of the set itself that answer under each name. */
   readonly names: ReadonlyMap<string, number>;
 }
 

@@ -28,10 +28,10 @@ import {
   whenStuck,
 } from './streams.js';
 
-/** Of one message, which a subscription keeps: bulks go over HTTP, which bounds them by itself. */
+/** Size of one message, which a subscription keeps. Bulks go over HTTP, which bounds them by itself. */
 const MESSAGE_BYTES_MAX = 32 * 1_024;
 
-/** Of the JSON of one message. */
+/** Limits on the JSON of one message. */
 const MESSAGE_LIMITS = { depthMax: 32, valuesMax: 10_000 };
 
 /** What a client may let pile up of answers to its own messages, pings among them. */
@@ -268,7 +268,7 @@ const CLIENT_MESSAGE_TYPES: readonly unknown[] = [
   MessageType.Complete,
 ];
 
-/** Whether a message that graphql-ws took for well-formed is one of a client. */
+/** Tells whether a message that graphql-ws took for well-formed is one of a client. */
 function isFromClient(text: string): boolean {
   return CLIENT_MESSAGE_TYPES.includes(JSON.parse(text).type);
 }

@@ -1,4 +1,4 @@
-/** What belongs to the request that is being served, for code that is far from it: ids for logs and events. */
+/** The ids of the request that is being served, for logs and events. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 interface RequestScope {

@@ -23,7 +23,7 @@ await runProgram(async () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info(`${signal}: stopping`);
-      void runProgram(server.close).finally(leave);
+      stop(server);
     });
   }
   stopOnUncaughtErrors(server, logger);
@@ -45,8 +45,13 @@ function stopOnUncaughtErrors(server: Server, logger: Logger): void {
     if (isStopping) return;
     isStopping = true;
     setTimeout(() => process.exit(), CRASH_TIMEOUT_MS).unref();
-    void runProgram(server.close).finally(leave);
+    stop(server);
   });
+}
+
+/** Closes a server, then leaves the process. */
+function stop({ close }: Server): void {
+  void runProgram(close).finally(leave);
 }
 
 /** For what is on its way to be written. */

@@ -38,7 +38,7 @@ export interface ManageApiKeys {
 
 export interface ApiKeyPorts {
   readonly apiKeys: ApiKeyStore;
-  /** Of all accounts. */
+  /** The reader that sees all accounts. */
   readonly reader: LedgerReader;
   readonly clock: Clock;
 }

@@ -55,7 +55,7 @@ export class Connections {
   #isStopping = false;
 
   constructor(
-    private readonly app: FastifyInstance,
+    app: FastifyInstance,
     private readonly settings: ConnectionSettings,
     private readonly logger: Logger,
   ) {
@@ -65,8 +65,9 @@ export class Connections {
     const checks = setInterval(() => this.#disconnectSlowReaders(Date.now()), CHECK_INTERVAL_MS);
     checks.unref();
     app.addHook('onClose', async () => clearInterval(checks));
-    this.#closeWithTheAnswerWhenStopping();
+    this.#closeListenerWhenStopping(app);
     app.addHook('onSend', (request, reply, payload, next) => {
+      if (this.#isStopping) reply.header('connection', 'close');
       if (typeof payload === 'string' && payload.length >= COUNTED_CHARACTERS_MIN) {
         this.#count(request.raw.socket, Buffer.byteLength(payload), reply.raw);
       }
@@ -142,17 +143,13 @@ export class Connections {
     }
   }
 
-  /** Closes the listener first, then each connection with its next answer. */
-  #closeWithTheAnswerWhenStopping(): void {
-    this.app.addHook('preClose', async () => {
+  /** Closes the listener first; from then on each answer closes its connection. */
+  #closeListenerWhenStopping(app: FastifyInstance): void {
+    app.addHook('preClose', async () => {
       this.#isStopping = true;
       // http.Server.close() would reset idle connections on which a request may be on its way.
       if (this.#server.listening) TcpServer.prototype.close.call(this.#server);
       setTimeout(() => this.#server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
-    });
-    this.app.addHook('onSend', (_, reply, payload, next) => {
-      if (this.#isStopping) reply.header('connection', 'close');
-      next(null, payload);
     });
   }
 

@@ -18,7 +18,7 @@ import { Transfer } from '../../entities/transfer.entity.js';
 import { idLiteral } from './id-literal.js';
 
 /** Transfers that are examined for one page: some ten milliseconds of either database. */
-export const TRANSFERS_EXAMINED_MAX = 10_000;
+const TRANSFERS_EXAMINED_MAX = 10_000;
 
 /** Matches of a range that are read one by one instead. */
 const MATCHES_FEW = 1_000;

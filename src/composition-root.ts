@@ -49,6 +49,7 @@ import {
   BulkTransferResolver,
   IdempotencyKeyReusedResolver,
 } from './resolvers/bulk-transfer.resolver.js';
+import { IncomingTransferResolver } from './resolvers/incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
@@ -213,6 +214,7 @@ function resolverContainer(
     new BulkTransferResolver(application.performBulkTransfer, application.validateBulkTransfer),
     new IdempotencyKeyReusedResolver(),
     new TransferResolver(),
+    new IncomingTransferResolver(),
     new LedgerEntryResolver(),
     new NodeResolver(),
     new SubscriptionResolver(),

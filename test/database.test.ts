@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, type MockInstance, onTestFinished, test, vi } from 'vitest';
 import { type Database, openDatabase } from '../src/infrastructure/database/dialect.js';
-import { ACME, aBulk, aTransfer, transfersOf } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, INITECH, transfersOf } from './setup/builders.js';
 import { MYSQL_URL } from './setup/mysql-url.js';
 import { runScript, startProcess } from './setup/process.js';
 import { startServer } from './setup/server.js';
@@ -43,6 +43,36 @@ test('every migration can be taken back', async () => {
   expect(tables).toEqual([{ name: 'virement_migration' }]);
   await orm.migrator.up();
   expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
+});
+
+test('transfers that payees received before there were rows for it get them by migrating', async () => {
+  const { client, database } = await startServer();
+  for (const payer of [ACME, INITECH]) {
+    const rows = ['one', 'two'].map((description) =>
+      aTransfer({ counterpartyIban: GLOBEX, description, endToEndId: description }),
+    );
+    await client.perform({ organizationIban: payer, creditTransfers: [aTransfer(), ...rows] });
+  }
+  const received = async () => {
+    const { account } = await client.data(`{ account(iban: "${GLOBEX}") {
+      incomingTransfers(filter: { counterpartyName: "" }) {
+        nodes { payerName payerIban description endToEndId sequence amount { amount } createdAt }
+      }
+      fromAcme: incomingTransfers(filter: { counterpartyName: "acme" }) { nodes { description } }
+    } }`);
+    return account;
+  };
+  const before = await received();
+  expect(before.incomingTransfers.nodes).toHaveLength(4);
+  expect(before.fromAcme.nodes).toHaveLength(2);
+  const { migrator } = database.orm;
+  const isThere = async () =>
+    (await migrator.getExecuted()).some(({ name }) => name.endsWith('add_incoming_transfers'));
+
+  while (await isThere()) await migrator.down();
+  await migrator.up();
+
+  expect(await received()).toEqual(before);
 });
 
 test('both dialects have the same migrations', async () => {

@@ -18,7 +18,7 @@ import {
 import { expect, test } from 'vitest';
 import type { OrganizationScope } from '../src/domain/caller.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
-import { ACME, aBulk, aTransfer, GLOBEX, ibanOf } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
@@ -63,7 +63,9 @@ interface Names {
   readonly bulkId: string;
   readonly transferId: string;
   readonly entryId: string;
+  readonly incomingId: string;
   readonly cursor: string;
+  readonly incomingCursor: string;
 }
 
 const text = (value: string) => JSON.stringify(value);
@@ -77,8 +79,8 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
     `accountIban: ${text(iban)}, idempotencyKey: ${text(KEY)}`,
   ],
   transfer: ({ transferId }) => [`id: ${text(transferId)}`],
-  node: ({ accountId, bulkId, transferId, entryId }) =>
-    [accountId, bulkId, transferId, entryId].map((id) => `id: ${text(id)}`),
+  node: ({ accountId, bulkId, transferId, entryId, incomingId }) =>
+    [accountId, bulkId, transferId, entryId, incomingId].map((id) => `id: ${text(id)}`),
   validateBulkTransfer: ({ iban }) => [
     `input: { organizationIban: ${text(iban)}, idempotencyKey: ${text(KEY)}, creditTransfers: [${ROW}] }`,
     `input: { organizationIban: ${text(iban)}, organizationName: "Wrong", organizationBic: "WRONGFRP", creditTransfers: [] }`,
@@ -91,6 +93,10 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   transferPerformed: ({ iban, cursor }) => [
     `accountIban: ${text(iban)}`,
     `accountIban: ${text(iban)}, after: ${text(cursor)}`,
+  ],
+  transferReceived: ({ iban, incomingCursor }) => [
+    `accountIban: ${text(iban)}`,
+    `accountIban: ${text(iban)}, after: ${text(incomingCursor)}`,
   ],
   bulkTransferPerformed: ({ iban }) => [`accountIban: ${text(iban)}`],
   balanceUpdated: ({ iban }) => [`accountIban: ${text(iban)}`],
@@ -187,15 +193,25 @@ async function startWorld() {
       { idempotencyKey: KEY },
     ),
   );
+  const payer = client.as(
+    await provider.token({ org: await organizationOf(INITECH), roles: ['initiator'] }),
+  );
+  await payer.perform({
+    organizationIban: INITECH,
+    creditTransfers: [aTransfer({ description: SECRET, counterpartyIban: ACME })],
+  });
   const { account } = await owner.data(`{ account(iban: "${ACME}") { id
-    bulkTransfers { nodes { id } } transfers { edges { cursor node { id } } } entries { nodes { id } } } }`);
+    bulkTransfers { nodes { id } } transfers { edges { cursor node { id } } }
+    incomingTransfers { edges { cursor node { id } } } entries(last: 1) { nodes { id } } } }`);
   const theirs: Names = {
     iban: ACME,
     accountId: account.id,
     bulkId: account.bulkTransfers.nodes[0].id,
     transferId: account.transfers.edges[0].node.id,
     entryId: account.entries.nodes[0].id,
+    incomingId: account.incomingTransfers.edges[0].node.id,
     cursor: account.transfers.edges[0].cursor,
+    incomingCursor: account.incomingTransfers.edges[0].cursor,
   };
   const nobody = '01a2078e-0000-7000-8000-000000000000';
   const absent: Names = {
@@ -204,7 +220,9 @@ async function startWorld() {
     bulkId: nobody,
     transferId: nobody,
     entryId: nobody,
+    incomingId: nobody,
     cursor: theirs.cursor,
+    incomingCursor: theirs.incomingCursor,
   };
   const secrets = [ACME, acme, SECRET, KEY, ibanOf(1), ...Object.values(theirs)];
   const sdl = await (await fetch(`${url}/schema.graphql`)).text();
@@ -270,9 +288,12 @@ test('all that a company sees of its own has nothing of another', async () => {
 
   const answer = await stranger.data(`{ accounts ${selections.of(getNamedType(accounts.type))} }`);
 
-  const seen = JSON.stringify(answer);
-  // It did receive the money, and is told so.
-  expect(seen).toContain('"LedgerEntry_description":"Invoice"');
+  // It received money, and learns of its payer the name, the IBAN and what the payer wrote.
+  const payerIban = `"IncomingTransfer_payerIban":"${ACME}"`;
+  const told = JSON.stringify(answer);
+  expect(told).toContain('"LedgerEntry_description":"Invoice"');
+  expect(told).toContain(payerIban);
+  const seen = told.replaceAll(payerIban, '');
   for (const secret of secrets) expect(seen).not.toContain(secret);
 });
 

@@ -28,7 +28,7 @@ test('npm run verify prints each invariant, and exits with 1 on a violation', as
 
   expect(code).toBe(1);
   expect(output).toContain("VIOLATED  an account's balance is the sum of its ledger entries");
-  expect(output).toContain('50 invariants checked, 1 violated');
+  expect(output).toMatch(/^[0-9]+ invariants checked, 1 violated$/m);
 });
 
 test('npm run verify holds beside a server that performs bulks', async () => {

@@ -7,7 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { firstPositionOf } from '../domain/postings.js';
 import type { Account } from '../entities/account.entity.js';
 import { sharedTurn } from './event-loop-turn.js';
-import type { AccountFeed, AccountFeeds, FollowedBulkTransfer, FollowedTransfer } from './ports.js';
+import type {
+  AccountFeed,
+  AccountFeeds,
+  FollowedBulkTransfer,
+  FollowedIncomingTransfer,
+  FollowedTransfer,
+} from './ports.js';
 
 /** Before what could not be read is read again: a database that fails over ends no subscription. */
 const RETRY_MS = 1_000;
@@ -35,6 +41,19 @@ export function followBulkTransfers(
     from: after ?? account.sequence,
     read: (feed, sequence) => feed.bulkTransfersAfter(sequence),
     placeOf: ({ bulkTransfer }) => bulkTransfer.sequence,
+  });
+}
+
+/** @param after a position; undefined for from now on */
+export function followIncomingTransfers(
+  feeds: AccountFeeds,
+  account: Account,
+  after: bigint | undefined,
+): AsyncIterableIterator<FollowedIncomingTransfer> {
+  return follow(feeds.open(account), {
+    from: after ?? firstPositionOf(account.sequence + 1n) - 1n,
+    read: (feed, position) => feed.incomingTransfersAfter(position),
+    placeOf: ({ transfer }) => transfer.position,
   });
 }
 

@@ -8,6 +8,7 @@ import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { IncomingTransferRecord } from '../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
@@ -94,7 +95,10 @@ function lockRequestOf({ debtor, bookCredits, ...order }: BulkTransferOrder): Lo
     organizationId: debtor.organizationId,
     accountIds: [debtor.id, ...bookCredits.map((credit) => credit.accountId)],
     bulkTransferKey: order.idempotencyKey,
-    rowCount: order.transfers.length,
+    rowCount: bookCredits.reduce(
+      (count, { bookTransfers }) => count + bookTransfers.length,
+      order.transfers.length,
+    ),
     isAbandoned: order.origin.isAbandoned,
   };
 }
@@ -168,6 +172,7 @@ function postBulkTransfer(
   return {
     bulkTransfer,
     transfers: transferRecords(bulkTransfer, order.transfers),
+    incomingTransfers: incomingTransferRecords(bulkTransfer, order, creditEntries),
     entries: [debitEntry, ...creditEntries],
     message: OutboxMessage.of({
       id: newId(),
@@ -205,5 +210,37 @@ function* transferRecords(
       createdAt: bulkTransfer.createdAt,
       ...transfer,
     };
+  }
+}
+
+/** The rows by which payees of this server see the transfers to them, made like those of the transfers. */
+function* incomingTransferRecords(
+  bulkTransfer: BulkTransfer,
+  { debtor, bookCredits }: BulkTransferOrder,
+  creditEntries: readonly LedgerEntry[],
+): Iterable<IncomingTransferRecord> {
+  const payer = {
+    payerAccountId: debtor.id,
+    counterpartyName: debtor.organizationName,
+    counterpartyNameFolded: foldName(debtor.organizationName),
+    counterpartyIban: debtor.iban,
+  };
+  for (const [number, { bookTransfers }] of bookCredits.entries()) {
+    const entry = creditEntries[number];
+    if (!entry) throw new Error('A book credit has no ledger entry');
+    for (const [place, { transfer, index }] of bookTransfers.entries()) {
+      yield {
+        id: newId(),
+        accountId: entry.accountId,
+        position: transferPosition(entry.sequence, place),
+        payerPosition: transferPosition(bulkTransfer.sequence, index),
+        currency: bulkTransfer.currency,
+        amountMinor: transfer.amountMinor,
+        description: transfer.description,
+        endToEndId: transfer.endToEndId,
+        createdAt: entry.createdAt,
+        ...payer,
+      };
+    }
   }
 }

@@ -7,6 +7,10 @@ import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry, AuditedOutcome } from '../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type {
+  IncomingTransfer,
+  IncomingTransferRecord,
+} from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { Transfer, TransferRecord } from '../entities/transfer.entity.js';
@@ -25,6 +29,8 @@ export interface LedgerRecords {
   readonly bulkTransfer?: BulkTransfer;
   /** Made one by one as they are written, which may be more than once. */
   readonly transfers?: Iterable<TransferRecord>;
+  /** The same for the payees of transfers to accounts of this server. */
+  readonly incomingTransfers?: Iterable<IncomingTransferRecord>;
   readonly entries: readonly LedgerEntry[];
   readonly message: OutboxMessage;
   /** Absent where what it belongs to is audited. */
@@ -78,6 +84,12 @@ export interface FollowedBulkTransfer {
   readonly account: Account;
 }
 
+/** An incoming transfer and the account that it credited, read together for all who follow. */
+export interface FollowedIncomingTransfer {
+  readonly transfer: IncomingTransfer;
+  readonly account: Account;
+}
+
 /** Likewise a transfer, and what it belongs to. */
 export interface FollowedTransfer extends FollowedBulkTransfer {
   readonly transfer: Transfer;
@@ -95,6 +107,8 @@ export interface AccountFeed {
   transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]>;
   /** The next bulks after a sequence, in order of sequence; some, or none if there are none. */
   bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]>;
+  /** The next incoming transfers after a position, in order of position; some, or none if there are none. */
+  incomingTransfersAfter(position: bigint): Promise<readonly FollowedIncomingTransfer[]>;
   /** The account as it is. */
   account(): Promise<Account>;
   /** Waits until the version is another, or the feed is closed. */
@@ -107,7 +121,7 @@ export interface AccountFeeds {
   open(account: Account): AccountFeed;
 }
 
-/** Bounds of a list of transfers. Amounts are minor units, both inclusive. */
+/** Bounds of a list of transfers; the counterparty of an incoming transfer is its payer. Amounts are minor units, both inclusive. */
 export interface TransferFilter {
   readonly counterpartyIban?: string;
   /** Folded: see foldName. */
@@ -203,6 +217,7 @@ export interface LedgerReader {
   bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]>;
   transfersById(ids: readonly string[]): Promise<(Transfer | null)[]>;
   entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]>;
+  incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]>;
 
   /** Oldest first, by id. */
   accounts(range: PageRange<string>): Promise<Page<Account>>;
@@ -214,11 +229,22 @@ export interface LedgerReader {
     filter: TransferFilter,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>>;
+  /** Transfers from other accounts of this server, by position in the history of the account credited. */
+  incomingTransfers(
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<Page<IncomingTransfer>>;
   /** In the order given, by position. */
   transfersOfBulk(
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>>;
+  /** What the payees of a bulk see of it, in the order of the bulk, by the payer's position. */
+  incomingTransfersOfBulk(
+    bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
+    range: PageRange<bigint>,
+  ): Promise<Page<IncomingTransfer>>;
   /** By sequence, newest first or oldest first. */
   entries(
     accountId: string,
@@ -229,6 +255,7 @@ export interface LedgerReader {
 
   /** In the order given, all of them: for bulks of one account that are small. */
   transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]>;
+  incomingTransfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<IncomingTransfer[]>;
 
   /** Those that exist of what has these sequences in an account, in order of sequence. */
   bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]>;

@@ -41,7 +41,14 @@ export interface Page<Node> {
 
 /** A list that has cursors: what it lists, of whom, and how its positions are read. */
 export interface CursorScope<P extends Position> {
-  readonly kind: 'account' | 'bulk-transfer' | 'transfer' | 'api-key' | 'audit' | 'ledger-entry';
+  readonly kind:
+    | 'account'
+    | 'bulk-transfer'
+    | 'transfer'
+    | 'incoming-transfer'
+    | 'api-key'
+    | 'audit'
+    | 'ledger-entry';
   /** Id of the account or bulk whose list it is; empty for a list of all. */
   readonly ownerId: string;
   readonly parse: (text: string) => P | undefined;

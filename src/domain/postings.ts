@@ -1,11 +1,20 @@
 import type { CreditTransfer } from './bulk-transfer.js';
 import { TEXT_CHARACTERS_MAX } from './text.js';
 
-/** What one account of this server receives from a bulk: one ledger entry, however many transfers. */
+/** A transfer of a bulk to an account of this server. */
+export interface BookTransfer {
+  readonly transfer: CreditTransfer;
+  /** 0-based index in the bulk. */
+  readonly index: number;
+}
+
+/** The credit of a bulk to one account of this server: one ledger entry, however many transfers. */
 export interface BookCredit {
   readonly accountId: string;
   readonly amountMinor: bigint;
   readonly description: string;
+  /** In the order of the bulk. */
+  readonly bookTransfers: readonly BookTransfer[];
 }
 
 /**
@@ -17,23 +26,24 @@ export function bookCreditsOf(
   transfers: readonly CreditTransfer[],
   debtorName: string,
 ): BookCredit[] {
-  const byAccount = new Map<string, CreditTransfer[]>();
-  for (const transfer of transfers) {
+  const byAccount = new Map<string, BookTransfer[]>();
+  for (const [index, transfer] of transfers.entries()) {
     const accountId = transfer.counterpartyAccountId;
     if (accountId === null) continue;
     const received = byAccount.get(accountId);
-    if (received) received.push(transfer);
-    else byAccount.set(accountId, [transfer]);
+    if (received) received.push({ transfer, index });
+    else byAccount.set(accountId, [{ transfer, index }]);
   }
   return [...byAccount]
     .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([accountId, received]) => ({
+    .map(([accountId, bookTransfers]) => ({
       accountId,
-      amountMinor: received.reduce((sum, transfer) => sum + transfer.amountMinor, 0n),
+      amountMinor: bookTransfers.reduce((sum, { transfer }) => sum + transfer.amountMinor, 0n),
       description:
-        received.length === 1
-          ? (received[0]?.description ?? '')
-          : cut(`${received.length} transfers from ${debtorName}`),
+        bookTransfers.length === 1
+          ? (bookTransfers[0]?.transfer.description ?? '')
+          : cut(`${bookTransfers.length} transfers from ${debtorName}`),
+      bookTransfers,
     }));
 }
 
@@ -43,9 +53,9 @@ function cut(text: string): string {
 }
 
 /**
- * Where a transfer stands in the history of the account it debits: the ledger sequence of its bulk,
- * then its index in the bulk, in one number that the database orders, pages and resumes by.
- * 2^33 ledger entries of 2^20 transfers each stay within 2^53.
+ * The place of a transfer in the history of an account: the sequence of the ledger entry that debits or credits
+ * the account, then the transfer's index among those of the entry, in one number that the database orders, pages
+ * and resumes by. 2^33 ledger entries of 2^20 transfers each stay within 2^53.
  */
 const INDEX_BITS = 20n;
 
@@ -56,17 +66,17 @@ export function transferPosition(sequence: bigint, index: number): bigint {
   return (sequence << INDEX_BITS) | BigInt(index);
 }
 
-/** The position that all transfers of this and later bulks have at least. */
+/** The lowest position of a transfer of this ledger entry or a later one. */
 export function firstPositionOf(sequence: bigint): bigint {
   return sequence << INDEX_BITS;
 }
 
-/** The ledger sequence of the bulk that a position is in. */
+/** The sequence of the ledger entry that a position belongs to. */
 export function sequenceOf(position: bigint): bigint {
   return position >> INDEX_BITS;
 }
 
-/** The transfer's 0-based index in its bulk. */
+/** The transfer's 0-based index among those of its ledger entry. */
 export function indexOf(position: bigint): number {
   return Number(position & ((1n << INDEX_BITS) - 1n));
 }

@@ -3,6 +3,7 @@ import { AccountSchema } from './account.entity.js';
 import { ApiKeySchema } from './api-key.entity.js';
 import { AuditEntrySchema } from './audit-entry.entity.js';
 import { BulkTransferSchema } from './bulk-transfer.entity.js';
+import { IncomingTransferSchema } from './incoming-transfer.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
 import { TransferSchema } from './transfer.entity.js';
@@ -12,6 +13,7 @@ export const ENTITIES: EntitySchema[] = [
   AccountSchema,
   BulkTransferSchema,
   TransferSchema,
+  IncomingTransferSchema,
   LedgerEntrySchema,
   OutboxMessageSchema,
   ApiKeySchema,

@@ -6,10 +6,10 @@ import { BulkTransfer } from './bulk-transfer.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
 /** 140 characters of four bytes, and folding makes three of one at most. */
-const FOLDED_NAME_BYTES_MAX = 1_680;
+export const FOLDED_NAME_BYTES_MAX = 1_680;
 
 /** 35 characters of four bytes. */
-const END_TO_END_ID_BYTES_MAX = 140;
+export const END_TO_END_ID_BYTES_MAX = 140;
 
 /** The columns of a transfer. */
 export interface TransferRecord {

@@ -12,6 +12,10 @@ import {
   CreditAccountInput,
   CreditAccountResult,
 } from '../schema/credit-account.js';
+import {
+  IncomingTransferConnection,
+  type IncomingTransferType,
+} from '../schema/incoming-transfer.js';
 import { LedgerEntryConnection, type LedgerEntryType } from '../schema/ledger-entry.js';
 import { MoneyType } from '../schema/money.js';
 import { AccountOpenedType, OpenAccountInput, OpenAccountResult } from '../schema/open-account.js';
@@ -22,13 +26,20 @@ import { TransferConnection, TransferFilterInput, type TransferType } from '../s
 import { AccountExistsType } from '../schema/user-errors.js';
 import { audited } from './audited.js';
 import { type RequestContext, requireRole } from './context.js';
-import { ACCOUNTS, bulkTransfersOf, ledgerEntriesOf, transfersOf } from './cursor-scopes.js';
+import {
+  ACCOUNTS,
+  bulkTransfersOf,
+  incomingTransfersOf,
+  ledgerEntriesOf,
+  transfersOf,
+} from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
 import { loadReferenced } from './loaders.js';
 import {
   make,
   presentAccount,
   presentBulkTransfer,
+  presentIncomingTransfer,
   presentLedgerEntry,
   presentMoney,
   presentPage,
@@ -119,6 +130,23 @@ export class AccountResolver {
     const bounds = readTransferFilter(filter ?? {}, currency);
     const transfers = await reader.transfers(id, bounds, pageRange(page, scope));
     return presentPage(transfers, scope, (transfer) => transfer.position, presentTransfer);
+  }
+
+  @FieldResolver(() => IncomingTransferConnection, {
+    description:
+      'Transfers from other accounts of this server, each by itself, as its payer wrote it. Newest first. The counterparty of the filter is the payer.',
+  })
+  async incomingTransfers(
+    @Root() { id, currency }: AccountType,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => TransferFilterInput, { nullable: true })
+    filter: TransferFilterInput | null,
+    @Ctx() { reader }: RequestContext,
+  ): Promise<Connection<IncomingTransferType>> {
+    const scope = incomingTransfersOf(id);
+    const bounds = readTransferFilter(filter ?? {}, currency);
+    const transfers = await reader.incomingTransfers(id, bounds, pageRange(page, scope));
+    return presentPage(transfers, scope, (transfer) => transfer.position, presentIncomingTransfer);
   }
 
   @FieldResolver(() => LedgerEntryConnection, { description: 'Newest first.' })

@@ -20,6 +20,11 @@ export function transfersOfBulk(bulkTransferId: string): CursorScope<bigint> {
   return { kind: 'transfer', ownerId: bulkTransferId, parse: parseNumber };
 }
 
+/** Of the account credited, filtered or not. */
+export function incomingTransfersOf(accountId: string): CursorScope<bigint> {
+  return { kind: 'incoming-transfer', ownerId: accountId, parse: parseNumber };
+}
+
 /** Of an account, and of its statements. */
 export function ledgerEntriesOf(accountId: string): CursorScope<bigint> {
   return { kind: 'ledger-entry', ownerId: accountId, parse: parseNumber };

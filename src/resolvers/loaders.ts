@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import type { LedgerReader } from '../application/ports.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 
@@ -11,6 +12,7 @@ export interface Loaders {
   readonly bulkTransfer: DataLoader<string, BulkTransfer | null>;
   readonly transfer: DataLoader<string, Transfer | null>;
   readonly ledgerEntry: DataLoader<string, LedgerEntry | null>;
+  readonly incomingTransfer: DataLoader<string, IncomingTransfer | null>;
 }
 
 /** Ids in one statement; pages have 100 nodes at most. */
@@ -23,6 +25,7 @@ export function makeLoaders(reader: LedgerReader): Loaders {
     bulkTransfer: new DataLoader((ids) => reader.bulkTransfersById(ids), options),
     transfer: new DataLoader((ids) => reader.transfersById(ids), options),
     ledgerEntry: new DataLoader((ids) => reader.entriesById(ids), options),
+    incomingTransfer: new DataLoader((ids) => reader.incomingTransfersById(ids), options),
   };
 }
 

@@ -5,6 +5,7 @@ import type { RequestContext } from './context.js';
 import {
   presentAccount,
   presentBulkTransfer,
+  presentIncomingTransfer,
   presentLedgerEntry,
   presentTransfer,
 } from './present.js';
@@ -17,15 +18,17 @@ export class NodeResolver {
     @Ctx() { loaders }: RequestContext,
   ): Promise<NodeType | null> {
     if (!isId(id)) return null;
-    const [account, bulkTransfer, transfer, entry] = await Promise.all([
+    const [account, bulkTransfer, transfer, entry, incoming] = await Promise.all([
       loaders.account.load(id),
       loaders.bulkTransfer.load(id),
       loaders.transfer.load(id),
       loaders.ledgerEntry.load(id),
+      loaders.incomingTransfer.load(id),
     ]);
     if (account) return presentAccount(account);
     if (bulkTransfer) return presentBulkTransfer(bulkTransfer);
     if (transfer) return presentTransfer(transfer);
-    return entry && presentLedgerEntry(entry);
+    if (entry) return presentLedgerEntry(entry);
+    return incoming && presentIncomingTransfer(incoming);
   }
 }

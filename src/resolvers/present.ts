@@ -5,10 +5,12 @@ import { formatAmount } from '../domain/money.js';
 import { type CursorScope, encodeCursor, type Page, type Position } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
+import { IncomingTransferType } from '../schema/incoming-transfer.js';
 import { LedgerEntryType } from '../schema/ledger-entry.js';
 import { MoneyType } from '../schema/money.js';
 import type { Connection } from '../schema/page.js';
@@ -65,6 +67,20 @@ export function presentTransfer(transfer: Transfer): TransferType {
     counterpartyBic: transfer.counterpartyBic,
     description: transfer.description,
     endToEndId: transfer.endToEndId,
+    createdAt: transfer.createdAt,
+  });
+}
+
+export function presentIncomingTransfer(transfer: IncomingTransfer): IncomingTransferType {
+  return make(IncomingTransferType, {
+    id: transfer.id,
+    accountId: transfer.accountId,
+    amount: presentMoney(transfer.amountMinor, transfer.currency),
+    payerName: transfer.counterpartyName,
+    payerIban: transfer.counterpartyIban,
+    description: transfer.description,
+    endToEndId: transfer.endToEndId,
+    sequence: transfer.sequence,
     createdAt: transfer.createdAt,
   });
 }

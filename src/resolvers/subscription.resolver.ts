@@ -3,12 +3,18 @@ import { Arg, Ctx, Resolver, Root, Subscription } from 'type-graphql';
 import {
   followBalance,
   followBulkTransfers,
+  followIncomingTransfers,
   followTransfers,
 } from '../application/follow-account.js';
-import type { FollowedBulkTransfer, FollowedTransfer } from '../application/ports.js';
+import type {
+  FollowedBulkTransfer,
+  FollowedIncomingTransfer,
+  FollowedTransfer,
+} from '../application/ports.js';
 import { normaliseIban } from '../domain/iban.js';
 import { type CursorScope, decodeCursor, encodeCursor } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
+import { TransferReceivedType } from '../schema/incoming-transfer.js';
 import { Cursor } from '../schema/scalars.js';
 import {
   BalanceUpdatedType,
@@ -16,8 +22,14 @@ import {
   TransferPerformedType,
 } from '../schema/subscriptions.js';
 import type { RequestContext } from './context.js';
-import { bulkTransfersOf, transfersOf } from './cursor-scopes.js';
-import { make, presentAccount, presentBulkTransfer, presentTransfer } from './present.js';
+import { bulkTransfersOf, incomingTransfersOf, transfersOf } from './cursor-scopes.js';
+import {
+  make,
+  presentAccount,
+  presentBulkTransfer,
+  presentIncomingTransfer,
+  presentTransfer,
+} from './present.js';
 
 /** What a subscription is asked for; type-graphql does not know its type. */
 interface Request {
@@ -68,6 +80,28 @@ export class SubscriptionResolver {
     return make(BulkTransferPerformedEventType, {
       cursor: encodeCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer.sequence),
       bulkTransfer: presentBulkTransfer(bulkTransfer),
+    });
+  }
+
+  @Subscription(() => TransferReceivedType, {
+    description:
+      'Transfers from other accounts of this server, one event each, in the order of commit. Like transferPerformed, for the payee: it resumes after a cursor of its own or of incomingTransfers.',
+    subscribe: async (request: Request) => {
+      const { account, after } = await readRequest(request, incomingTransfersOf);
+      return followIncomingTransfers(request.context.feeds, account, after);
+    },
+  })
+  transferReceived(
+    @Root() { transfer, account }: FollowedIncomingTransfer,
+    @Arg('accountIban', () => String) _accountIban: string,
+    @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
+    @Ctx() context: RequestContext,
+  ): TransferReceivedType {
+    forgetEarlierEvents(context);
+    context.loaders.account.prime(account.id, account);
+    return make(TransferReceivedType, {
+      cursor: encodeCursor(incomingTransfersOf(transfer.accountId), transfer.position),
+      transfer: presentIncomingTransfer(transfer),
     });
   }
 

@@ -19,6 +19,7 @@ const idsOf = ({ received }: Consumer, type: string) =>
 const BULK = 'virement.bulk-transfer.performed.v1';
 const TRANSFER = 'virement.transfer.performed.v1';
 const CREDIT = 'virement.account.credited.v1';
+const RECEIVED = 'virement.transfer.received.v1';
 
 test('a bulk is published once as a whole, and once for each transfer, in order', async () => {
   const consumer = await startConsumer();
@@ -30,24 +31,28 @@ test('a bulk is published once as a whole, and once for each transfer, in order'
     aBulk(
       [
         aTransfer({ amount: '14.5', endToEndId: 'E1' }),
-        aTransfer({ amount: '7', counterpartyIban: GLOBEX, counterpartyName: 'Zoë Müller' }),
+        aTransfer({ amount: '7', counterpartyIban: GLOBEX, endToEndId: 'E2', description: 'Zoë' }),
+        aTransfer({ amount: '5', counterpartyIban: GLOBEX }),
       ],
       { idempotencyKey: 'k' },
     ),
     { traceparent },
   );
   await untilPublished(server);
-  await expect.poll(() => consumer.received.length).toBe(7);
+  await expect.poll(() => consumer.received.length).toBe(10);
 
-  const ours = consumer.received.slice(-4);
+  const ours = consumer.received.slice(-7);
   expect(ours.map(({ routingKey }) => routingKey)).toEqual([
     `bulk-transfer.performed.${ACME}`,
     `transfer.performed.${ACME}`,
     `transfer.performed.${ACME}`,
+    `transfer.performed.${ACME}`,
     `account.credited.${GLOBEX}`,
+    `transfer.received.${GLOBEX}`,
+    `transfer.received.${GLOBEX}`,
   ]);
   expect(ours.map(({ contentType }) => contentType)).toEqual(
-    Array(4).fill('application/cloudevents+json'),
+    Array(7).fill('application/cloudevents+json'),
   );
   for (const { event, messageId, headers } of ours) {
     expect(event).toMatchObject({ specversion: '1.0', id: messageId, traceparent });
@@ -62,9 +67,9 @@ test('a bulk is published once as a whole, and once for each transfer, in order'
       accountIban: ACME,
       organizationName: 'ACME Corp',
       idempotencyKey: 'k',
-      transferCount: 2,
-      total: { amount: '21.50', minorUnits: '2150', currency: 'EUR' },
-      balanceAfter: { amount: '99978.50' },
+      transferCount: 3,
+      total: { amount: '26.50', minorUnits: '2650', currency: 'EUR' },
+      balanceAfter: { amount: '99973.50' },
     },
   });
   expect(ours[1]?.event.data).toMatchObject({
@@ -73,11 +78,23 @@ test('a bulk is published once as a whole, and once for each transfer, in order'
     money: { amount: '14.50', minorUnits: '1450', currency: 'EUR' },
     endToEndId: 'E1',
   });
-  expect(ours[3]?.event).toMatchObject({
+  expect(ours[4]?.event).toMatchObject({
     type: CREDIT,
     subject: GLOBEX,
-    data: { kind: 'BOOK_TRANSFER', money: { amount: '7.00' }, bulkTransferId: bulkTransfer.id },
+    data: { kind: 'BOOK_TRANSFER', money: { amount: '12.00' }, bulkTransferId: bulkTransfer.id },
   });
+  expect(ours[5]?.event).toMatchObject({
+    type: RECEIVED,
+    subject: GLOBEX,
+    data: {
+      payerName: 'ACME Corp',
+      payerIban: ACME,
+      money: { amount: '7.00' },
+      description: 'Zoë',
+      endToEndId: 'E2',
+    },
+  });
+  expect(ours[6]?.event.data).toMatchObject({ money: { amount: '5.00' }, endToEndId: null });
 });
 
 test('every kind of message is as its JSON Schema says', async () => {
@@ -88,7 +105,7 @@ test('every kind of message is as its JSON Schema says', async () => {
     aBulk([aTransfer(), aTransfer({ counterpartyIban: GLOBEX, counterpartyBic: 'SOGEDEFF' })]),
   );
   await untilPublished(server);
-  await expect.poll(() => idsOf(consumer, CREDIT).length).toBe(4);
+  await expect.poll(() => idsOf(consumer, RECEIVED).length).toBe(1);
 
   const seen = new Set<string>();
   for (const { event } of consumer.received) {
@@ -98,7 +115,7 @@ test('every kind of message is as its JSON Schema says', async () => {
     expect(validate({ ...event, data: { ...event.data, accountIban: 5 } })).toBe(false);
     seen.add(event.type);
   }
-  expect(seen).toEqual(new Set([BULK, TRANSFER, CREDIT]));
+  expect(seen).toEqual(new Set([BULK, TRANSFER, CREDIT, RECEIVED]));
 });
 
 test('a bulk of 10,000 is published in the order given', async () => {

@@ -195,6 +195,35 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     free: 'an end-to-end id in a bulk without a key: nothing repeats it',
   },
   'transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'incoming_transfer.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
+  'incoming_transfer.account_id': {
+    found: [
+      [`account_id = ${OTHER_ID}`],
+      ['account_id = (select id from account where sequence = 0 limit 1)'],
+    ],
+  },
+  'incoming_transfer.position': { found: [['position = position + 1'], ['position = 0']] },
+  'incoming_transfer.payer_account_id': { found: [['payer_account_id = account_id']] },
+  'incoming_transfer.payer_position': { found: [['payer_position = payer_position + 100']] },
+  'incoming_transfer.currency': { found: [["currency = 'USD'"]] },
+  'incoming_transfer.amount_minor': { found: [['amount_minor = amount_minor + 1']] },
+  'incoming_transfer.counterparty_name': {
+    found: [["counterparty_name = 'acme corp'", "counterparty_name = 'ACME Corp'"]],
+  },
+  'incoming_transfer.counterparty_name_folded': {
+    found: [["counterparty_name_folded = x'626970'"]],
+  },
+  'incoming_transfer.counterparty_iban': { found: [[`counterparty_iban = ${OTHER_IBAN}`]] },
+  'incoming_transfer.description': {
+    found: [["description = 'One '", "description = 'One'"], ["description = ''"]],
+  },
+  'incoming_transfer.end_to_end_id': {
+    found: [
+      ["end_to_end_id = x'33'", 'end_to_end_id is null'],
+      ['end_to_end_id = null', 'end_to_end_id is not null'],
+    ],
+  },
+  'incoming_transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
   'ledger_entry.id': {
     found: [
       [`id = ${FOREIGN_ID}`],

@@ -50,7 +50,7 @@ async function performBulks(client: Client): Promise<void> {
   await client.perform(
     aBulk([
       aTransfer({ counterpartyIban: GLOBEX, description: 'One of two' }),
-      aTransfer({ counterpartyIban: GLOBEX, description: 'Two of two' }),
+      aTransfer({ counterpartyIban: GLOBEX, description: 'Two of two', endToEndId: 'PAY-2' }),
     ]),
   );
   await client.perform(aBulk([aTransfer({ amount: '999999999' })]));

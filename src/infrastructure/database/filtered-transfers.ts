@@ -11,11 +11,25 @@
  * A page that ends at the second bound may have fewer nodes than were asked for, or none. It says that there
  * are more, and its cursor leads on from the last transfer that was examined.
  */
+import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import type { TransferFilter } from '../../application/ports.js';
 import { type Page, type PageRange, toPage } from '../../domain/page.js';
+import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import { idLiteral } from './id-literal.js';
+
+/** A table of transfers that is searched: both have the same columns and indexes for it. */
+export interface SearchedTable<Row> {
+  readonly entity: EntityClass<Row>;
+  readonly name: 'transfer' | 'incoming_transfer';
+}
+
+export const TRANSFERS: SearchedTable<Transfer> = { entity: Transfer, name: 'transfer' };
+export const INCOMING_TRANSFERS: SearchedTable<IncomingTransfer> = {
+  entity: IncomingTransfer,
+  name: 'incoming_transfer',
+};
 
 /** Transfers that are examined for one page: some ten milliseconds of either database. */
 const TRANSFERS_EXAMINED_MAX = 10_000;
@@ -44,22 +58,23 @@ export function needsExamining(filter: TransferFilter): boolean {
 }
 
 /** @param bounds of what the filter says about time */
-export async function readFilteredPage(
+export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
   em: EntityManager,
+  table: SearchedTable<Row>,
   accountId: string,
   filter: TransferFilter,
   bounds: PositionBounds,
   range: PageRange<bigint>,
-): Promise<Page<Transfer>> {
-  const search = new TransferSearch(em, accountId, filter, bounds, range);
+): Promise<Page<Row>> {
+  const search = new TransferSearch(em, table.name, accountId, filter, bounds, range);
   const { positions, examinedTo } = await search.find();
   const found =
     positions.length === 0
       ? []
-      : await em.find(
-          Transfer,
-          { accountId, position: { $in: positions } },
-          { orderBy: { position: range.fromEnd ? 'asc' : 'desc' } },
+      : await em.find<Row>(
+          table.entity,
+          { accountId, position: { $in: positions } } as FilterQuery<NoInfer<Row>>,
+          { orderBy: { position: range.fromEnd ? 'asc' : 'desc' } as QueryOrderMap<Row> },
         );
   const page = toPage(found, range);
   if (examinedTo === undefined || found.length > range.size) return page;
@@ -84,6 +99,7 @@ class TransferSearch {
 
   constructor(
     private readonly em: EntityManager,
+    private readonly table: string,
     private readonly accountId: string,
     private readonly filter: TransferFilter,
     bounds: PositionBounds,
@@ -153,7 +169,7 @@ class TransferSearch {
 
   async #read(conditions: readonly Condition[], rest: string): Promise<readonly bigint[]> {
     const rows: { readonly position: number | string }[] = await this.em.getConnection().execute(
-      `select position from transfer where ${conditions.map(({ sql }) => sql).join(' and ')} ${rest}`,
+      `select position from ${this.table} where ${conditions.map(({ sql }) => sql).join(' and ')} ${rest}`,
       conditions.flatMap(({ parameters }) => parameters),
     );
     return rows.map(({ position }) => BigInt(position));

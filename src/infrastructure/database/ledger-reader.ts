@@ -18,10 +18,18 @@ import { isId, type Page, type PageRange } from '../../domain/page.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from './dialect.js';
-import { needsExamining, type PositionBounds, readFilteredPage } from './filtered-transfers.js';
+import {
+  INCOMING_TRANSFERS,
+  needsExamining,
+  type PositionBounds,
+  readFilteredPage,
+  type SearchedTable,
+  TRANSFERS,
+} from './filtered-transfers.js';
 import { idLiteral } from './id-literal.js';
 import { type ListOrder, readPage } from './keyset-page.js';
 
@@ -263,6 +271,15 @@ export class MikroOrmLedgerReader implements LedgerReader {
     );
   }
 
+  async incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]> {
+    return inOrderOf(
+      ids,
+      await this.#read((em) =>
+        em.find(IncomingTransfer, this.#ofSeen<IncomingTransfer>({ id: { $in: [...ids] } })),
+      ),
+    );
+  }
+
   accounts(range: PageRange<string>): Promise<Page<Account>> {
     return this.#read((em) =>
       readPage(
@@ -280,37 +297,66 @@ export class MikroOrmLedgerReader implements LedgerReader {
     );
   }
 
-  async transfers(
+  transfers(
     accountId: string,
     filter: TransferFilter,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>> {
+    return this.#search(TRANSFERS, accountId, filter, range);
+  }
+
+  incomingTransfers(
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<Page<IncomingTransfer>> {
+    return this.#search(INCOMING_TRANSFERS, accountId, filter, range);
+  }
+
+  async #search<Row extends Transfer | IncomingTransfer>(
+    table: SearchedTable<Row>,
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<Page<Row>> {
     const bounds = await this.#positionBounds(accountId, filter);
     if (needsExamining(filter)) {
-      return this.#read((em) => readFilteredPage(em, accountId, filter, bounds, range));
+      return this.#read((em) => readFilteredPage(em, table, accountId, filter, bounds, range));
     }
     const { counterpartyIban, endToEndId } = filter;
     const { first, last } = bounds;
-    const conditions: FilterQuery<Transfer>[] = [{ accountId }];
+    const conditions: object[] = [{ accountId }];
     if (counterpartyIban !== undefined) conditions.push({ counterpartyIban });
     if (endToEndId !== undefined) conditions.push({ endToEndId });
     if (first !== undefined) conditions.push({ position: { $gte: first } });
     if (last !== undefined) conditions.push({ position: { $lte: last } });
-    const where = { $and: conditions };
-    return this.#read((em) =>
-      readPage(em, { entity: Transfer, where, key: 'position', order: 'newest-first' }, range),
-    );
+    const where = { $and: conditions } as FilterQuery<Row>;
+    const list = { entity: table.entity, where, key: 'position', order: 'newest-first' } as const;
+    return this.#read((em) => readPage<Row, 'position'>(em, list, range));
   }
 
   transfersOfBulk(
     { accountId, sequence }: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>> {
-    const position = { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };
-    const where = { accountId, position };
+    const where = { accountId, position: positionsOf(sequence) };
     return this.#read((em) =>
       readPage(em, { entity: Transfer, where, key: 'position', order: 'oldest-first' }, range),
     );
+  }
+
+  incomingTransfersOfBulk(
+    { accountId, sequence }: Pick<BulkTransfer, 'accountId' | 'sequence'>,
+    range: PageRange<bigint>,
+  ): Promise<Page<IncomingTransfer>> {
+    const where = { payerAccountId: accountId, payerPosition: positionsOf(sequence) };
+    const list = {
+      entity: IncomingTransfer,
+      where,
+      key: 'payerPosition',
+      order: 'oldest-first',
+    } as const;
+    return this.#read((em) => readPage(em, list, range));
   }
 
   entries(
@@ -329,9 +375,21 @@ export class MikroOrmLedgerReader implements LedgerReader {
     if (bulkTransfers.length === 0) return [];
     const ranges = bulkTransfers.map(({ accountId, sequence }) => ({
       accountId,
-      position: { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) },
+      position: positionsOf(sequence),
     }));
     return this.#read((em) => em.find(Transfer, { $or: ranges }, { orderBy: { position: 'asc' } }));
+  }
+
+  async incomingTransfersOfBulks(
+    bulkTransfers: readonly BulkTransfer[],
+  ): Promise<IncomingTransfer[]> {
+    if (bulkTransfers.length === 0) return [];
+    const ranges = bulkTransfers.map(({ accountId, sequence }) => ({
+      payerAccountId: accountId,
+      payerPosition: positionsOf(sequence),
+    }));
+    const orderBy = { payerPosition: 'asc' } as const;
+    return this.#read((em) => em.find(IncomingTransfer, { $or: ranges }, { orderBy }));
   }
 
   async bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]> {
@@ -443,6 +501,11 @@ function accountFactsOf(row: AccountFactsRow): AccountFacts {
     bic,
     currency,
   };
+}
+
+/** The positions of the transfers of one ledger entry. */
+function positionsOf(sequence: bigint): { readonly $gte: bigint; readonly $lt: bigint } {
+  return { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };
 }
 
 /** Times are kept to the millisecond. */

@@ -2,6 +2,10 @@ import type { EntityManager } from '@mikro-orm/sql';
 import type { LedgerRecords } from '../../application/ports.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import {
+  IncomingTransfer,
+  type IncomingTransferRecord,
+} from '../../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import { Transfer, type TransferRecord } from '../../entities/transfer.entity.js';
@@ -16,6 +20,7 @@ export class LedgerTables {
   readonly #messages: AppendTable<OutboxMessage>;
   readonly #audit: AppendTable<AuditEntry>;
   readonly #transfers: AppendTable<TransferRecord>;
+  readonly #incomingTransfers: AppendTable<IncomingTransferRecord>;
 
   constructor(private readonly database: Database) {
     const { orm } = database;
@@ -24,6 +29,7 @@ export class LedgerTables {
     this.#messages = appendTableOf(orm, OutboxMessage);
     this.#audit = appendTableOf(orm, AuditEntry);
     this.#transfers = appendTableOf<TransferRecord>(orm, Transfer);
+    this.#incomingTransfers = appendTableOf<IncomingTransferRecord>(orm, IncomingTransfer);
   }
 
   /** Writes the rows of a transaction, those of many units of work together; bulks before what refers to them. */
@@ -33,11 +39,15 @@ export class LedgerTables {
       this.#entries(records.flatMap(({ entries }) => entries)),
       this.#messages(records.map(({ message }) => message)),
       this.#audit([...openings, ...records].flatMap(({ audit }) => audit ?? [])),
-      this.#transfers(transfersOf(records)),
+      this.#transfers(rowsOf(records, ({ transfers }) => transfers)),
+      this.#incomingTransfers(rowsOf(records, ({ incomingTransfers }) => incomingTransfers)),
     ]);
   }
 }
 
-function* transfersOf(records: readonly LedgerRecords[]): Iterable<TransferRecord> {
-  for (const { transfers } of records) if (transfers) yield* transfers;
+function* rowsOf<Row>(
+  records: readonly LedgerRecords[],
+  rowsOfOne: (records: LedgerRecords) => Iterable<Row> | undefined,
+): Iterable<Row> {
+  for (const one of records) yield* rowsOfOne(one) ?? [];
 }

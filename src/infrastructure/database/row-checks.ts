@@ -71,15 +71,17 @@ const listOf =
 const isAddress: Form = (value) => value === '' || isIP(String(value)) > 0;
 const isRequestId: Form = (value) => value === '' || isId(String(value));
 
-const foldedNames: RowRule = {
-  statement: 'the folded name of a transfer is that of its name',
-  watch: () => ({
-    see: ({ id, counterparty_name, counterparty_name_folded }) =>
-      foldName(textOf(counterparty_name)) === textOf(counterparty_name_folded)
-        ? undefined
-        : { transfer: hexOf(id) },
-  }),
-};
+function foldedNames(statement: string, row: string): RowRule {
+  return {
+    statement,
+    watch: () => ({
+      see: ({ id, counterparty_name, counterparty_name_folded }) =>
+        foldName(textOf(counterparty_name)) === textOf(counterparty_name_folded)
+          ? undefined
+          : { [row]: hexOf(id) },
+    }),
+  };
+}
 
 const endToEndIds: RowRule = {
   statement: 'an end-to-end id stands once in its bulk',
@@ -265,9 +267,20 @@ export const ROW_CHECKS: readonly Check[] = [
         description: text(DESCRIPTION),
         end_to_end_id: absentOr(text(END_TO_END_ID)),
       }),
-      foldedNames,
+      foldedNames('the folded name of a transfer is that of its name', 'transfer'),
       endToEndIds,
       bulkFingerprints,
+    ],
+  ),
+  rowCheck(
+    {
+      columns: 'id, counterparty_name, counterparty_name_folded',
+      source: 'incoming_transfer',
+      key: ['id'],
+    },
+    [
+      formRule("an incoming transfer's id has its form", 'incomingTransfer', { id: isStoredId }),
+      foldedNames("the folded name of a payer is that of the payer's name", 'incomingTransfer'),
     ],
   ),
   rowCheck(

@@ -279,6 +279,51 @@ const LEDGER: readonly Check[] = [
   ),
 ];
 
+/** A transfer to an account here, and the same transfer as its payee sees it. */
+const SAME_TRANSFER =
+  't.account_id = i.payer_account_id and t.position = i.payer_position and t.counterparty_account_id = i.account_id';
+
+const INCOMING: readonly Check[] = [
+  sqlCheck(
+    'each transfer to an account here is an incoming transfer of its payee',
+    `
+      select hex(t.id) as transfer from transfer t
+      left join incoming_transfer i on ${SAME_TRANSFER}
+      where t.counterparty_account_id is not null and i.id is null`,
+  ),
+  sqlCheck(
+    'an incoming transfer has the amount, currency, description and end-to-end id that its payer sent',
+    `
+      select hex(i.id) as incoming_transfer from incoming_transfer i
+      left join transfer t on ${SAME_TRANSFER}
+      where t.id is null or t.amount_minor <> i.amount_minor or t.currency <> i.currency
+        or hex(t.description) <> hex(i.description)
+        or coalesce(hex(t.end_to_end_id), '-') <> coalesce(hex(i.end_to_end_id), '-')`,
+  ),
+  sqlCheck(
+    "an incoming transfer has its payer's name and IBAN",
+    `
+      select hex(i.id) as incoming_transfer from incoming_transfer i
+      left join account payer on payer.id = i.payer_account_id
+      where payer.id is null or hex(payer.organization_name) <> hex(i.counterparty_name)
+        or hex(payer.iban) <> hex(i.counterparty_iban)`,
+  ),
+  sqlCheck(
+    'incoming transfers follow the ledger entry that credited them, with its time, in the order of the bulk',
+    `
+      select hex(id) as incoming_transfer, position, expected from (
+        select i.id, i.position, i.created_at, e.created_at as credited_at,
+          e.sequence * ${firstPositionOf(1n)} - 1 + row_number()
+            over (partition by i.account_id, t.bulk_transfer_id order by i.payer_position) as expected
+        from incoming_transfer i
+        left join transfer t on ${SAME_TRANSFER}
+        left join ledger_entry e on e.bulk_transfer_id = t.bulk_transfer_id
+          and e.account_id = i.account_id and e.kind = 'BOOK_TRANSFER'
+      ) placed
+      where expected is null or position <> expected or created_at <> credited_at`,
+  ),
+];
+
 const OUTBOX: readonly Check[] = [
   sqlCheck(
     'every bulk and every credit from outside has its outbox message while it is kept',
@@ -417,4 +462,4 @@ const ACCESS: readonly Check[] = [
   ),
 ];
 
-export const SQL_CHECKS: readonly Check[] = [...LEDGER, ...OUTBOX, ...ACCESS];
+export const SQL_CHECKS: readonly Check[] = [...LEDGER, ...INCOMING, ...OUTBOX, ...ACCESS];

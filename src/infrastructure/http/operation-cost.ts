@@ -35,8 +35,8 @@ const OBJECT_COST = 1;
 
 /** Fields that cost something else, beside what their arguments add. */
 export const FIELD_COSTS: Readonly<Record<string, number>> = {
-  // It looks an id up in four tables.
-  'Query.node': 4,
+  // It looks an id up in five tables.
+  'Query.node': 5,
   // It finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
   // It counts what is due and what is parked.
@@ -51,6 +51,7 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
   'Subscription.bulkTransferPerformed': 10,
+  'Subscription.transferReceived': 10,
   'Subscription.balanceUpdated': 10,
   'Query.__schema': 50,
   'Query.__type': 10,

@@ -6,6 +6,7 @@
 import { formatAmount } from '../../domain/money.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 import type { EventMessage } from './broker.js';
@@ -145,6 +146,30 @@ export function accountCredited(
       money: moneyData(entry.amountMinor, entry.currency),
       balanceAfter: moneyData(entry.balanceAfterMinor, entry.currency),
       description: entry.description,
+    },
+  });
+}
+
+/** @param account of the payee */
+export function transferReceived(
+  transfer: IncomingTransfer,
+  account: Account,
+  traceparent: string | null,
+): EventMessage {
+  return messageOf({
+    kind: 'transfer.received',
+    id: transfer.id,
+    account,
+    at: transfer.createdAt,
+    traceparent,
+    data: {
+      incomingTransferId: transfer.id,
+      sequence: transfer.sequence.toString(),
+      money: moneyData(transfer.amountMinor, transfer.currency),
+      payerName: transfer.counterpartyName,
+      payerIban: transfer.counterpartyIban,
+      description: transfer.description,
+      endToEndId: transfer.endToEndId,
     },
   });
 }

@@ -3,6 +3,7 @@ import type {
   AccountFeeds,
   AccountHead,
   FollowedBulkTransfer,
+  FollowedIncomingTransfer,
   FollowedTransfer,
   LedgerReader,
 } from '../../application/ports.js';
@@ -112,6 +113,7 @@ class FollowedAccount {
   readonly #pages = new Map<string, readonly unknown[]>();
   readonly #transfers: SharedTail<FollowedTransfer>;
   readonly #bulkTransfers: SharedTail<FollowedBulkTransfer>;
+  readonly #incomingTransfers: SharedTail<FollowedIncomingTransfer>;
   /** When it was last looked at. */
   #versionSeen = 0;
 
@@ -122,8 +124,9 @@ class FollowedAccount {
   ) {
     this.id = id;
     this.#sequence = sequence;
+    const lastPosition = firstPositionOf(sequence + 1n) - 1n;
     this.#transfers = new SharedTail(
-      firstPositionOf(sequence + 1n) - 1n,
+      lastPosition,
       READ_MAX,
       (position) => this.#told(this.#readTransfers(position)),
       ({ transfer }) => transfer.position,
@@ -134,6 +137,12 @@ class FollowedAccount {
       (after) => this.#told(this.#readBulkTransfers(after)),
       ({ bulkTransfer }) => bulkTransfer.sequence,
     );
+    this.#incomingTransfers = new SharedTail(
+      lastPosition,
+      READ_MAX,
+      (position) => this.#told(this.#readIncomingTransfers(position)),
+      ({ transfer }) => transfer.position,
+    );
   }
 
   /** Where nothing happened since the last look, nothing is kept for its followers. */
@@ -141,6 +150,7 @@ class FollowedAccount {
     if (this.version === this.#versionSeen) {
       this.#transfers.rest();
       this.#bulkTransfers.rest();
+      this.#incomingTransfers.rest();
       this.#reads.clear();
       this.#pages.clear();
     }
@@ -167,6 +177,13 @@ class FollowedAccount {
     return (
       (await this.#bulkTransfers.after(sequence, this.version)) ??
       this.#pageOnce(`bulks ${sequence}`, () => this.#readBulkTransfers(sequence))
+    );
+  }
+
+  async incomingTransfersAfter(position: bigint): Promise<readonly FollowedIncomingTransfer[]> {
+    return (
+      (await this.#incomingTransfers.after(position, this.version)) ??
+      this.#pageOnce(`incoming ${position}`, () => this.#readIncomingTransfers(position))
     );
   }
 
@@ -199,6 +216,13 @@ class FollowedAccount {
     const page = await this.reader.bulkTransfers(this.id, range);
     const account = await this.account();
     return page.nodes.toReversed().map((bulkTransfer) => ({ bulkTransfer, account }));
+  }
+
+  async #readIncomingTransfers(position: bigint): Promise<readonly FollowedIncomingTransfer[]> {
+    const range = { size: READ_MAX, fromEnd: true, before: position };
+    const page = await this.reader.incomingTransfers(this.id, {}, range);
+    const account = await this.account();
+    return page.nodes.toReversed().map((transfer) => ({ transfer, account }));
   }
 
   async #pageOnce<Item>(
@@ -261,6 +285,10 @@ class Feed implements AccountFeed {
 
   bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
     return this.followed.bulkTransfersAfter(sequence);
+  }
+
+  incomingTransfersAfter(position: bigint): Promise<readonly FollowedIncomingTransfer[]> {
+    return this.followed.incomingTransfersAfter(position);
   }
 
   account(): Promise<Account> {

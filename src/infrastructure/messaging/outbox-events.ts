@@ -3,24 +3,32 @@
  * of is read together, and a large bulk page by page: memory is bounded whatever its size.
  */
 import type { AccountHead, LedgerReader } from '../../application/ports.js';
+import type { Page, PageRange } from '../../domain/page.js';
+import { sequenceOf } from '../../domain/postings.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 import { type LeasedMessage, lastHeads } from '../database/outbox.js';
 import type { EventMessage } from './broker.js';
-import { accountCredited, bulkTransferPerformed, transferPerformed } from './events.js';
+import {
+  accountCredited,
+  bulkTransferPerformed,
+  transferPerformed,
+  transferReceived,
+} from './events.js';
 
-/** Transfers read at once: of one bulk, or of several small ones. */
+/** Transfers in one read: of one bulk, or of several small ones. */
 const TRANSFERS_PAGE = 500;
 
 /** What of a message says what it tells of. */
 type Told = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
 
 /**
- * The events of messages of one account, in their order: a bulk, its transfers, and what accounts of
- * this server received by it; or a credit.
+ * The events of messages of one account, in their order: a bulk, its transfers, the credits to accounts of this
+ * server, and each transfer as its payee sees it; or a credit.
  * @throws Error where a message tells of what is not in the ledger
  */
 export async function* eventsOf(
@@ -28,7 +36,20 @@ export async function* eventsOf(
   reader: LedgerReader,
 ): AsyncIterable<EventMessage> {
   const happened = await readHappenings(messages, reader);
-  const transfers = new TransferPages(reader, [...happened.bulkTransfers.values()]);
+  const bulks = [...happened.bulkTransfers.values()];
+  const transfers = new RowPages(bulks, {
+    ofBulks: (some) => reader.transfersOfBulks(some),
+    ofBulk: (bulk, range) => reader.transfersOfBulk(bulk, range),
+    positionOf: ({ position }: Transfer) => position,
+  });
+  const incomingTransfers = new RowPages(
+    bulks.filter(({ id }) => happened.receipts.has(id)),
+    {
+      ofBulks: (some) => reader.incomingTransfersOfBulks(some),
+      ofBulk: (bulk, range) => reader.incomingTransfersOfBulk(bulk, range),
+      positionOf: ({ payerPosition }: IncomingTransfer) => payerPosition,
+    },
+  );
   for (const { type, sequence, traceparent } of messages) {
     if (type === 'account.credited') {
       const entry = required(happened.credits.get(sequence), 'The ledger entry does not exist');
@@ -40,8 +61,13 @@ export async function* eventsOf(
     for await (const transfer of transfers.of(bulk)) {
       yield transferPerformed(transfer, happened.account, traceparent);
     }
-    for (const { entry, receiver } of happened.receipts.get(bulk.id) ?? []) {
-      yield accountCredited(entry, receiver, traceparent);
+    const receipts = happened.receipts.get(bulk.id);
+    if (!receipts) continue;
+    const receivers = new Map(receipts.map(({ receiver }) => [receiver.id, receiver]));
+    for (const { entry, receiver } of receipts) yield accountCredited(entry, receiver, traceparent);
+    for await (const transfer of incomingTransfers.of(bulk)) {
+      const receiver = required(receivers.get(transfer.accountId), 'The payee was not credited');
+      yield transferReceived(transfer, receiver, traceparent);
     }
   }
 }
@@ -111,22 +137,30 @@ async function readReceipts(
   return Map.groupBy(receipts, ({ entry }) => entry.bulkTransferId ?? '');
 }
 
-/** The transfers of bulks that are asked for in turn. Small neighbours are read in one go. */
-class TransferPages {
-  #readAhead = new Map<string, Transfer[]>();
+/** How the rows of bulks of one account are read, and the position that orders them in the payer's history. */
+interface RowSource<Row> {
+  ofBulks(bulkTransfers: readonly BulkTransfer[]): Promise<readonly Row[]>;
+  ofBulk(bulkTransfer: BulkTransfer, range: PageRange<bigint>): Promise<Page<Row>>;
+  positionOf(row: Row): bigint;
+}
+
+/** Rows of bulks that are asked for in turn. Small bulks are read together, large ones page by page. */
+class RowPages<Row> {
+  /** By the sequence of their bulk. */
+  #readAhead = new Map<bigint, Row[]>();
 
   constructor(
-    private readonly reader: LedgerReader,
     private readonly bulkTransfers: readonly BulkTransfer[],
+    private readonly source: RowSource<Row>,
   ) {}
 
-  async *of(bulk: BulkTransfer): AsyncIterable<Transfer> {
+  async *of(bulk: BulkTransfer): AsyncIterable<Row> {
     if (bulk.transferCount > TRANSFERS_PAGE) {
       yield* this.#pagesOf(bulk);
       return;
     }
-    if (!this.#readAhead.has(bulk.id)) await this.#readFrom(bulk);
-    yield* this.#readAhead.get(bulk.id) ?? [];
+    if (!this.#readAhead.has(bulk.sequence)) await this.#readFrom(bulk);
+    yield* this.#readAhead.get(bulk.sequence) ?? [];
   }
 
   async #readFrom(bulk: BulkTransfer): Promise<void> {
@@ -137,17 +171,18 @@ class TransferPages {
       if (count > TRANSFERS_PAGE) break;
       together.push(next);
     }
-    const transfers = await this.reader.transfersOfBulks(together);
-    this.#readAhead = Map.groupBy(transfers, ({ bulkTransferId }) => bulkTransferId);
+    const rows = await this.source.ofBulks(together);
+    this.#readAhead = Map.groupBy(rows, (row) => sequenceOf(this.source.positionOf(row)));
   }
 
-  async *#pagesOf(bulk: BulkTransfer): AsyncIterable<Transfer> {
+  async *#pagesOf(bulk: BulkTransfer): AsyncIterable<Row> {
     let after: bigint | undefined;
     for (let hasNextPage = true; hasNextPage; ) {
       const range = { size: TRANSFERS_PAGE, fromEnd: false, ...(after !== undefined && { after }) };
-      const page = await this.reader.transfersOfBulk(bulk, range);
+      const page = await this.source.ofBulk(bulk, range);
       yield* page.nodes;
-      after = page.nodes.at(-1)?.position;
+      const last = page.nodes.at(-1);
+      after = last && this.source.positionOf(last);
       hasNextPage = page.hasNextPage;
     }
   }

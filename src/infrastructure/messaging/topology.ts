@@ -30,6 +30,7 @@ export const EVENT_KINDS = [
   'bulk-transfer.performed',
   'transfer.performed',
   'account.credited',
+  'transfer.received',
 ] as const;
 
 export type EventKind = (typeof EVENT_KINDS)[number];

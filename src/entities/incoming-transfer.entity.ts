@@ -1,0 +1,107 @@
+import { defineEntity, OptionalProps, p } from '@mikro-orm/core';
+import { MINOR_UNITS_MAX } from '../domain/money.js';
+import { sequenceOf } from '../domain/postings.js';
+import { Account } from './account.entity.js';
+import { ExactTextColumn, UuidColumn } from './column-types.js';
+import { END_TO_END_ID_BYTES_MAX, FOLDED_NAME_BYTES_MAX } from './transfer.entity.js';
+
+/** The columns of an incoming transfer. The counterparty is the payer. */
+export interface IncomingTransferRecord {
+  id: string;
+  /** The account credited. */
+  accountId: string;
+  /** Its place in the history of the account credited: see transferPosition. */
+  position: bigint;
+  /** The account debited, and the position of the transfer in its history: together they name the transfer. */
+  payerAccountId: string;
+  payerPosition: bigint;
+  currency: string;
+  amountMinor: bigint;
+  counterpartyName: string;
+  /** The name as filters compare it: see foldName. */
+  counterpartyNameFolded: string;
+  counterpartyIban: string;
+  description: string;
+  endToEndId: string | null;
+  createdAt: Date;
+}
+
+/**
+ * A transfer between two accounts of this server, as its payee sees it: the payer's name and IBAN, and the
+ * text and end-to-end id as the payer wrote them. It has the columns that a payer's transfers are filtered by, so
+ * that one search serves both.
+ */
+export class IncomingTransfer implements IncomingTransferRecord {
+  /** Derived, so no column. */
+  declare [OptionalProps]?: 'sequence';
+  id!: string;
+  accountId!: string;
+  position!: bigint;
+  payerAccountId!: string;
+  payerPosition!: bigint;
+  currency!: string;
+  amountMinor!: bigint;
+  counterpartyName!: string;
+  counterpartyNameFolded!: string;
+  counterpartyIban!: string;
+  description!: string;
+  endToEndId!: string | null;
+  createdAt!: Date;
+
+  /** Number of the ledger entry that credited it. */
+  get sequence(): bigint {
+    return sequenceOf(this.position);
+  }
+}
+
+export const IncomingTransferSchema = defineEntity({
+  class: IncomingTransfer,
+  tableName: 'incoming_transfer',
+  properties: {
+    id: p.type(UuidColumn).primary(),
+    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').index(false),
+    position: p.bigint(),
+    payerAccountId: () =>
+      p.manyToOne(Account).mapToPk().joinColumn('payer_account_id').index(false),
+    payerPosition: p.bigint(),
+    currency: p.string().length(3),
+    amountMinor: p.bigint(),
+    counterpartyName: p.string().length(140),
+    counterpartyNameFolded: p.type(new ExactTextColumn(FOLDED_NAME_BYTES_MAX)),
+    counterpartyIban: p.string().length(34),
+    description: p.string().length(140),
+    endToEndId: p.type(new ExactTextColumn(END_TO_END_ID_BYTES_MAX)).nullable(),
+    createdAt: p.datetime().length(3),
+  },
+  uniques: [
+    { name: 'incoming_transfer_position_unique', properties: ['accountId', 'position'] },
+    {
+      name: 'incoming_transfer_payer_position_unique',
+      properties: ['payerAccountId', 'payerPosition'],
+    },
+  ],
+  indexes: [
+    {
+      name: 'incoming_transfer_counterparty_iban_index',
+      properties: ['accountId', 'counterpartyIban', 'position'],
+    },
+    {
+      name: 'incoming_transfer_counterparty_name_index',
+      properties: ['accountId', 'counterpartyNameFolded', 'position'],
+    },
+    {
+      name: 'incoming_transfer_amount_index',
+      properties: ['accountId', 'amountMinor', 'position'],
+    },
+    {
+      name: 'incoming_transfer_end_to_end_id_index',
+      properties: ['accountId', 'endToEndId', 'position'],
+    },
+  ],
+  checks: [
+    {
+      name: 'incoming_transfer_amount_minor_check',
+      expression: `amount_minor between 1 and ${MINOR_UNITS_MAX}`,
+    },
+  ],
+});

@@ -2,7 +2,7 @@
 
 import type { AccountFacts } from '../domain/bulk-transfer.js';
 import type { OrganizationScope, Origin } from '../domain/caller.js';
-import type { Page, PageRange } from '../domain/page.js';
+import type { CursorScope, Page, PageRange, Place, Position } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry, AuditedOutcome } from '../entities/audit-entry.entity.js';
@@ -218,6 +218,12 @@ export interface LedgerReader {
   transfersById(ids: readonly string[]): Promise<(Transfer | null)[]>;
   entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]>;
   incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]>;
+
+  /** Tells whether the row that a cursor names is at its place. */
+  hasPlace(
+    list: Pick<CursorScope<Position>, 'kind' | 'ownerId'>,
+    place: Place<Position>,
+  ): Promise<boolean>;
 
   /** Oldest first, by id. */
   accounts(range: PageRange<string>): Promise<Page<Account>>;

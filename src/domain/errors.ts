@@ -64,3 +64,17 @@ export class ForbiddenError extends Error {
 export class BadUserInputError extends Error {
   override readonly name = 'BadUserInputError';
 }
+
+/**
+ * A cursor of a place that the ledger does not have: the ledger was restored from a backup since. Answered as a
+ * GraphQL error, UNKNOWN_CURSOR.
+ */
+export class UnknownCursorError extends Error {
+  override readonly name = 'UnknownCursorError';
+
+  constructor() {
+    super(
+      'The ledger does not have the place of this cursor; it may have been restored from a backup. Start again without a cursor.',
+    );
+  }
+}

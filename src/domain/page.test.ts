@@ -14,21 +14,39 @@ import {
 } from './page.js';
 
 const OWNER = '01900000-0000-7000-8000-00000000000a';
-const TRANSFERS: CursorScope<bigint> = { kind: 'transfer', ownerId: OWNER, parse: parseNumber };
-const ACCOUNTS: CursorScope<string> = { kind: 'account', ownerId: '', parse: parseId };
+const TRANSFERS: CursorScope<bigint> = {
+  kind: 'transfer',
+  ownerId: OWNER,
+  parse: parseNumber,
+  isVerified: true,
+};
+const ACCOUNTS: CursorScope<string> = {
+  kind: 'account',
+  ownerId: '',
+  parse: parseId,
+  isVerified: true,
+};
 
 const kind = fc.constantFrom('bulk-transfer', 'transfer', 'ledger-entry');
-const numberScope = fc.record({ kind, ownerId: fc.uuid(), parse: fc.constant(parseNumber) });
+const numberScope = fc.record({
+  kind,
+  ownerId: fc.uuid(),
+  parse: fc.constant(parseNumber),
+  isVerified: fc.constant(true),
+});
 /** As large as a position gets: 2^33 ledger entries of 2^20 transfers. */
-const position = fc.bigInt(0n, 2n ** 53n - 1n);
+const place = fc.record({
+  position: fc.bigInt(0n, 2n ** 53n - 1n),
+  rowId: fc.option(fc.uuid(), { nil: undefined }),
+});
 
 const base64url = (text: string) => Buffer.from(text).toString('base64url');
 
 describe('a cursor', () => {
-  test('stands for the position that it was made of', () => {
+  test('stands for the place that it was made of', () => {
     fc.assert(
-      fc.property(numberScope, position, (scope, at) => {
-        expect(decodeCursor(scope, encodeCursor(scope, at))).toBe(at);
+      fc.property(numberScope, place, (scope, at) => {
+        expect(decodeCursor(scope, encodeCursor(scope, at))).toEqual(at);
       }),
     );
   });
@@ -36,14 +54,16 @@ describe('a cursor', () => {
   test('stands for the id that it was made of', () => {
     fc.assert(
       fc.property(fc.uuid(), (id) => {
-        expect(decodeCursor(ACCOUNTS, encodeCursor(ACCOUNTS, id))).toBe(id);
+        expect(decodeCursor(ACCOUNTS, encodeCursor(ACCOUNTS, { position: id }))).toEqual({
+          position: id,
+        });
       }),
     );
   });
 
   test('needs no escaping in a URL', () => {
     fc.assert(
-      fc.property(numberScope, position, (scope, at) => {
+      fc.property(numberScope, place, (scope, at) => {
         const cursor = encodeCursor(scope, at);
         expect(encodeURIComponent(cursor)).toBe(cursor);
       }),
@@ -52,7 +72,7 @@ describe('a cursor', () => {
 
   test('is refused by a list of another kind or another account', () => {
     fc.assert(
-      fc.property(numberScope, numberScope, position, fc.boolean(), (one, other, at, sameKind) => {
+      fc.property(numberScope, numberScope, place, fc.boolean(), (one, other, at, sameKind) => {
         const scope = sameKind ? { ...other, kind: one.kind } : { ...other, ownerId: one.ownerId };
         fc.pre(scope.kind !== one.kind || scope.ownerId !== one.ownerId);
         expect(() => decodeCursor(scope, encodeCursor(one, at))).toThrow(BadUserInputError);
@@ -61,7 +81,9 @@ describe('a cursor', () => {
   });
 
   test('is refused by the list of all accounts where it is of one account', () => {
-    expect(() => decodeCursor(ACCOUNTS, encodeCursor(TRANSFERS, 1n))).toThrow(BadUserInputError);
+    expect(() => decodeCursor(ACCOUNTS, encodeCursor(TRANSFERS, { position: 1n }))).toThrow(
+      BadUserInputError,
+    );
   });
 
   test('is refused where it is any other text', () => {
@@ -82,7 +104,10 @@ describe('a cursor', () => {
     ['a position with a leading zero', base64url(`transfer~${OWNER}~01`)],
     ['a position that is no number', base64url(`transfer~${OWNER}~1e3`)],
     ['a position of 17 digits', base64url(`transfer~${OWNER}~${'1'.repeat(17)}`)],
-    ['a position and more', base64url(`transfer~${OWNER}~1~2`)],
+    ['a row that is no id', base64url(`transfer~${OWNER}~1~2`)],
+    ['an empty row', base64url(`transfer~${OWNER}~1~`)],
+    ['a row in capitals', base64url(`transfer~${OWNER}~1~${OWNER.toUpperCase()}`)],
+    ['a row and more', base64url(`transfer~${OWNER}~1~${OWNER}~2`)],
     ['an id in the place of a number', base64url(`transfer~${OWNER}~${OWNER}`)],
     ['padding', `${base64url(`transfer~${OWNER}~1`)}=`],
     ['a space', ` ${base64url(`transfer~${OWNER}~1`)}`],
@@ -91,7 +116,21 @@ describe('a cursor', () => {
   });
 
   test('of those refusals differs from one that is accepted in that alone', () => {
-    expect(decodeCursor(TRANSFERS, base64url(`transfer~${OWNER}~1`))).toBe(1n);
+    expect(decodeCursor(TRANSFERS, base64url(`transfer~${OWNER}~1~${OWNER}`))).toEqual({
+      position: 1n,
+      rowId: OWNER,
+    });
+  });
+
+  test('of an earlier version, without a row, is read', () => {
+    expect(decodeCursor(TRANSFERS, base64url(`transfer~${OWNER}~1`))).toEqual({ position: 1n });
+  });
+
+  test('with a row is refused by a list whose cursors have none', () => {
+    const cursor = encodeCursor(TRANSFERS, { position: 1n, rowId: OWNER });
+    const scope = { ...TRANSFERS, isVerified: false };
+
+    expect(() => decodeCursor(scope, cursor)).toThrow(BadUserInputError);
   });
 
   test('is refused with an id in capitals', () => {
@@ -156,7 +195,10 @@ describe('the arguments of a connection', () => {
   });
 
   test('give the positions of both cursors', () => {
-    const request = { after: encodeCursor(TRANSFERS, 3n), before: encodeCursor(TRANSFERS, 9n) };
+    const request = {
+      after: encodeCursor(TRANSFERS, { position: 3n }),
+      before: encodeCursor(TRANSFERS, { position: 9n }),
+    };
 
     expect(pageRange(request, TRANSFERS)).toEqual({
       size: 20,
@@ -167,7 +209,7 @@ describe('the arguments of a connection', () => {
   });
 
   test.each(['after', 'before'])('are refused with a cursor of another account as %s', (name) => {
-    const cursor = encodeCursor({ ...TRANSFERS, ownerId: crypto.randomUUID() }, 3n);
+    const cursor = encodeCursor({ ...TRANSFERS, ownerId: crypto.randomUUID() }, { position: 3n });
 
     expect(() => pageRange({ [name]: cursor }, TRANSFERS)).toThrow(BadUserInputError);
   });

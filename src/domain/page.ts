@@ -1,7 +1,11 @@
 /**
  * Keyset pages. Every list is ordered by one key that never changes and is unique in the list, its
- * position; a cursor is the position of a node. A page is a range of positions, so that its cost
- * does not grow with its depth, and rows inserted meanwhile neither shift nor repeat anything.
+ * position. A page is a range of positions, so that its cost does not grow with its depth, and rows inserted
+ * meanwhile neither shift nor repeat anything.
+ *
+ * A cursor is the position of a node. Where positions are numbers it also has the id of a row at the
+ * position: a ledger that was restored from a backup gives the same numbers to other rows, and a client that went on
+ * from its old cursor would miss them.
  */
 import { BadUserInputError } from './errors.js';
 
@@ -34,9 +38,15 @@ export interface Page<Node> {
   readonly nodes: readonly Node[];
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
-  /** The positions at which the page begins and ends, where more was examined than its nodes. */
-  readonly startPosition?: Position;
-  readonly endPosition?: Position;
+  /** The places at which the page begins and ends, where more was examined than its nodes. */
+  readonly startPlace?: Place<Position>;
+  readonly endPlace?: Place<Position>;
+}
+
+/** A position in a list, and the id of the row that proves it; absent in cursors of earlier versions. */
+export interface Place<P extends Position> {
+  readonly position: P;
+  readonly rowId?: string | undefined;
 }
 
 /** A list that has cursors: what it lists, of whom, and how its positions are read. */
@@ -52,6 +62,11 @@ export interface CursorScope<P extends Position> {
   /** Id of the account or bulk whose list it is; empty for a list of all. */
   readonly ownerId: string;
   readonly parse: (text: string) => P | undefined;
+  /**
+   * Whether the ledger is asked if it has a cursor's place. It is not where the owner's id proves the place, or
+   * where positions are ids that grow with time, so that nothing is skipped.
+   */
+  readonly isVerified: boolean;
 }
 
 const SEPARATOR = '~';
@@ -71,25 +86,38 @@ export function isId(text: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
 }
 
-/** The opaque cursor of a position in a list. */
-export function encodeCursor<P extends Position>(scope: CursorScope<P>, position: P): string {
-  return Buffer.from([scope.kind, scope.ownerId, position].join(SEPARATOR)).toString('base64url');
+/** The opaque cursor of a place in a list. */
+export function encodeCursor<P extends Position>(
+  { kind, ownerId }: CursorScope<P>,
+  { position, rowId }: Place<P>,
+): string {
+  const parts = [kind, ownerId, position, ...(rowId === undefined ? [] : [rowId])];
+  return Buffer.from(parts.join(SEPARATOR)).toString('base64url');
 }
 
 /**
- * The position that a cursor stands for.
+ * The place that a cursor stands for.
  * @throws BadUserInputError for a cursor of another list, or no cursor at all
  */
-export function decodeCursor<P extends Position>(scope: CursorScope<P>, cursor: string): P {
-  const [kind, ownerId, text, ...rest] = Buffer.from(cursor, 'base64url')
+export function decodeCursor<P extends Position>(scope: CursorScope<P>, cursor: string): Place<P> {
+  const [kind, ownerId, text, rowId, ...rest] = Buffer.from(cursor, 'base64url')
     .toString()
     .split(SEPARATOR);
   const isOurs = kind === scope.kind && ownerId === scope.ownerId && rest.length === 0;
-  const position = isOurs && text !== undefined ? scope.parse(text) : undefined;
-  if (position === undefined || encodeCursor(scope, position) !== cursor) {
+  const hasRow = rowId === undefined || (scope.isVerified && isId(rowId));
+  const position = isOurs && hasRow && text !== undefined ? scope.parse(text) : undefined;
+  if (position === undefined || encodeCursor(scope, { position, rowId }) !== cursor) {
     throw new BadUserInputError('The cursor is not one of this list.');
   }
-  return position;
+  return { position, rowId };
+}
+
+/** The places that the arguments of a connection name. */
+export function placesIn<P extends Position>(
+  { after, before }: PageRequest,
+  scope: CursorScope<P>,
+): Place<P>[] {
+  return [after, before].flatMap((cursor) => (cursor == null ? [] : decodeCursor(scope, cursor)));
 }
 
 /**
@@ -112,8 +140,8 @@ export function pageRange<P extends Position>(
   return {
     size: first ?? last ?? PAGE_SIZE_DEFAULT,
     fromEnd: last != null,
-    ...(after != null && { after: decodeCursor(scope, after) }),
-    ...(before != null && { before: decodeCursor(scope, before) }),
+    ...(after != null && { after: decodeCursor(scope, after).position }),
+    ...(before != null && { before: decodeCursor(scope, before).position }),
   };
 }
 

@@ -4,7 +4,6 @@ import type { OpenAccount } from '../application/open-account.js';
 import type { EntryTotals } from '../application/ports.js';
 import { readStatement, sumEntries } from '../application/read-statement.js';
 import { normaliseIban } from '../domain/iban.js';
-import { pageRange } from '../domain/page.js';
 import { AccountConnection, AccountType } from '../schema/account.js';
 import { BulkTransferConnection, type BulkTransferType } from '../schema/bulk-transfer.js';
 import {
@@ -46,6 +45,7 @@ import {
   presentStatement,
   presentTransfer,
 } from './present.js';
+import { readPageRange } from './read-page-range.js';
 import { readTransferFilter } from './transfer-filter.js';
 
 @Resolver(() => AccountType)
@@ -69,8 +69,8 @@ export class AccountResolver {
     @Args(() => PageArgs) page: PageArgs,
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<AccountType>> {
-    const accounts = await reader.accounts(pageRange(page, ACCOUNTS));
-    return presentPage(accounts, ACCOUNTS, (account) => account.id, presentAccount);
+    const accounts = await reader.accounts(await readPageRange(page, ACCOUNTS, reader));
+    return presentPage(accounts, ACCOUNTS, presentAccount);
   }
 
   @Mutation(() => OpenAccountResult, { description: "For the bank's own staff." })
@@ -114,8 +114,8 @@ export class AccountResolver {
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<BulkTransferType>> {
     const scope = bulkTransfersOf(id);
-    const bulkTransfers = await reader.bulkTransfers(id, pageRange(page, scope));
-    return presentPage(bulkTransfers, scope, (bulk) => bulk.sequence, presentBulkTransfer);
+    const bulkTransfers = await reader.bulkTransfers(id, await readPageRange(page, scope, reader));
+    return presentPage(bulkTransfers, scope, presentBulkTransfer);
   }
 
   @FieldResolver(() => TransferConnection, { description: 'Newest first.' })
@@ -128,8 +128,8 @@ export class AccountResolver {
   ): Promise<Connection<TransferType>> {
     const scope = transfersOf(id);
     const bounds = readTransferFilter(filter ?? {}, currency);
-    const transfers = await reader.transfers(id, bounds, pageRange(page, scope));
-    return presentPage(transfers, scope, (transfer) => transfer.position, presentTransfer);
+    const transfers = await reader.transfers(id, bounds, await readPageRange(page, scope, reader));
+    return presentPage(transfers, scope, presentTransfer);
   }
 
   @FieldResolver(() => IncomingTransferConnection, {
@@ -145,8 +145,12 @@ export class AccountResolver {
   ): Promise<Connection<IncomingTransferType>> {
     const scope = incomingTransfersOf(id);
     const bounds = readTransferFilter(filter ?? {}, currency);
-    const transfers = await reader.incomingTransfers(id, bounds, pageRange(page, scope));
-    return presentPage(transfers, scope, (transfer) => transfer.position, presentIncomingTransfer);
+    const transfers = await reader.incomingTransfers(
+      id,
+      bounds,
+      await readPageRange(page, scope, reader),
+    );
+    return presentPage(transfers, scope, presentIncomingTransfer);
   }
 
   @FieldResolver(() => LedgerEntryConnection, { description: 'Newest first.' })
@@ -156,8 +160,13 @@ export class AccountResolver {
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<LedgerEntryType>> {
     const scope = ledgerEntriesOf(id);
-    const entries = await reader.entries(id, {}, 'newest-first', pageRange(page, scope));
-    return presentPage(entries, scope, (entry) => entry.sequence, presentLedgerEntry);
+    const entries = await reader.entries(
+      id,
+      {},
+      'newest-first',
+      await readPageRange(page, scope, reader),
+    );
+    return presentPage(entries, scope, presentLedgerEntry);
   }
 
   @FieldResolver(() => StatementType, { description: 'Both days included, UTC.' })
@@ -181,9 +190,9 @@ export class StatementResolver {
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<LedgerEntryType>> {
     const scope = ledgerEntriesOf(account.id);
-    const range = pageRange(page, scope);
+    const range = await readPageRange(page, scope, reader);
     const entries = await reader.entries(account.id, within, 'oldest-first', range);
-    return presentPage(entries, scope, (entry) => entry.sequence, presentLedgerEntry);
+    return presentPage(entries, scope, presentLedgerEntry);
   }
 
   @FieldResolver(() => MoneyType)

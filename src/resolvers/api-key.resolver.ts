@@ -30,7 +30,7 @@ export class ApiKeyResolver {
   ): Promise<Connection<ApiKeyType>> {
     requireRole(context, 'operator');
     const keys = await this.store.list(pageRange(page, API_KEYS));
-    return presentPage(keys, API_KEYS, (key) => key.id, presentApiKey);
+    return presentPage(keys, API_KEYS, presentApiKey);
   }
 
   @Mutation(() => CreateApiKeyResult, { description: "For the bank's own staff." })

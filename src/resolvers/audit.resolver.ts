@@ -27,7 +27,7 @@ export class AuditResolver {
     const entries = isUnknown
       ? nobody
       : await audit.entries(account ? account.id : undefined, range);
-    return presentPage(entries, AUDIT_ENTRIES, (entry) => entry.id, presentAuditEntry);
+    return presentPage(entries, AUDIT_ENTRIES, presentAuditEntry);
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
-import { isId, pageRange } from '../domain/page.js';
+import { isId } from '../domain/page.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { type Connection, PageArgs } from '../schema/page.js';
@@ -40,6 +40,7 @@ import {
   presentTransfer,
 } from './present.js';
 import { presentProblem, presentRejection } from './present-rejection.js';
+import { readPageRange } from './read-page-range.js';
 
 @Resolver(() => BulkTransferType)
 export class BulkTransferResolver {
@@ -140,8 +141,11 @@ export class BulkTransferResolver {
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<TransferType>> {
     const scope = transfersOfBulk(bulkTransfer.id);
-    const transfers = await reader.transfersOfBulk(bulkTransfer, pageRange(page, scope));
-    return presentPage(transfers, scope, (transfer) => transfer.position, presentTransfer);
+    const transfers = await reader.transfersOfBulk(
+      bulkTransfer,
+      await readPageRange(page, scope, reader),
+    );
+    return presentPage(transfers, scope, presentTransfer);
   }
 }
 

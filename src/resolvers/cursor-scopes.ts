@@ -1,31 +1,96 @@
-import { type CursorScope, parseId, parseNumber } from '../domain/page.js';
+import {
+  type CursorScope,
+  type Place,
+  type Position,
+  parseId,
+  parseNumber,
+} from '../domain/page.js';
+import type { Account } from '../entities/account.entity.js';
+import type { ApiKey } from '../entities/api-key.entity.js';
+import type { AuditEntry } from '../entities/audit-entry.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
+import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { Transfer } from '../entities/transfer.entity.js';
 
-/** The lists that cursors belong to. A cursor of one is refused by all others. */
-export const ACCOUNTS: CursorScope<string> = { kind: 'account', ownerId: '', parse: parseId };
-
-export const API_KEYS: CursorScope<string> = { kind: 'api-key', ownerId: '', parse: parseId };
-
-export const AUDIT_ENTRIES: CursorScope<string> = { kind: 'audit', ownerId: '', parse: parseId };
-
-export function bulkTransfersOf(accountId: string): CursorScope<bigint> {
-  return { kind: 'bulk-transfer', ownerId: accountId, parse: parseNumber };
+/** The scope of a list's cursors, and the place of each of its rows. A cursor of one list is refused by all others. */
+export interface ListScope<Row, P extends Position> extends CursorScope<P> {
+  readonly placeOf: (row: Row) => Place<P>;
 }
 
-/** Of an account, filtered or not. */
-export function transfersOf(accountId: string): CursorScope<bigint> {
-  return { kind: 'transfer', ownerId: accountId, parse: parseNumber };
+export const ACCOUNTS: ListScope<Account, string> = {
+  kind: 'account',
+  ownerId: '',
+  parse: parseId,
+  isVerified: true,
+  placeOf: ({ id }) => ({ position: id }),
+};
+
+export const API_KEYS: ListScope<ApiKey, string> = {
+  kind: 'api-key',
+  ownerId: '',
+  parse: parseId,
+  isVerified: false,
+  placeOf: ({ id }) => ({ position: id }),
+};
+
+export const AUDIT_ENTRIES: ListScope<AuditEntry, string> = {
+  kind: 'audit',
+  ownerId: '',
+  parse: parseId,
+  isVerified: false,
+  placeOf: ({ id }) => ({ position: id }),
+};
+
+export function bulkTransfersOf(accountId: string): ListScope<BulkTransfer, bigint> {
+  return {
+    kind: 'bulk-transfer',
+    ownerId: accountId,
+    parse: parseNumber,
+    isVerified: true,
+    placeOf: ({ sequence, id }) => ({ position: sequence, rowId: id }),
+  };
 }
 
-export function transfersOfBulk(bulkTransferId: string): CursorScope<bigint> {
-  return { kind: 'transfer', ownerId: bulkTransferId, parse: parseNumber };
+/** The transfers of an account, filtered or not. Their bulk proves their place. */
+export function transfersOf(accountId: string): ListScope<Transfer, bigint> {
+  return {
+    kind: 'transfer',
+    ownerId: accountId,
+    parse: parseNumber,
+    isVerified: true,
+    placeOf: ({ position, bulkTransferId }) => ({ position, rowId: bulkTransferId }),
+  };
 }
 
-/** Of the account credited, filtered or not. */
-export function incomingTransfersOf(accountId: string): CursorScope<bigint> {
-  return { kind: 'incoming-transfer', ownerId: accountId, parse: parseNumber };
+export function transfersOfBulk(bulkTransferId: string): ListScope<Transfer, bigint> {
+  return {
+    kind: 'transfer',
+    ownerId: bulkTransferId,
+    parse: parseNumber,
+    isVerified: false,
+    placeOf: ({ position }) => ({ position }),
+  };
 }
 
-/** Of an account, and of its statements. */
-export function ledgerEntriesOf(accountId: string): CursorScope<bigint> {
-  return { kind: 'ledger-entry', ownerId: accountId, parse: parseNumber };
+/** The transfers that an account received, filtered or not. */
+export function incomingTransfersOf(accountId: string): ListScope<IncomingTransfer, bigint> {
+  return {
+    kind: 'incoming-transfer',
+    ownerId: accountId,
+    parse: parseNumber,
+    isVerified: true,
+    placeOf: ({ position, id }) => ({ position, rowId: id }),
+  };
+}
+
+/** The ledger entries of an account, and of its statements. */
+export function ledgerEntriesOf(accountId: string): ListScope<LedgerEntry, bigint> {
+  return {
+    kind: 'ledger-entry',
+    ownerId: accountId,
+    parse: parseNumber,
+    isVerified: true,
+    placeOf: ({ sequence, id }) => ({ position: sequence, rowId: id }),
+  };
 }

@@ -2,7 +2,7 @@
 import type { ClassType } from 'type-graphql';
 import type { AccountStatement } from '../application/read-statement.js';
 import { formatAmount } from '../domain/money.js';
-import { type CursorScope, encodeCursor, type Page, type Position } from '../domain/page.js';
+import { encodeCursor, type Page, type Place, type Position } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
@@ -16,6 +16,7 @@ import { MoneyType } from '../schema/money.js';
 import type { Connection } from '../schema/page.js';
 import { StatementType } from '../schema/statement.js';
 import { TransferType } from '../schema/transfer.js';
+import type { ListScope } from './cursor-scopes.js';
 
 /** An object of a schema class, which tells GraphQL its type. */
 export function make<T extends object>(type: ClassType<T>, fields: T): T {
@@ -113,21 +114,16 @@ export function presentStatement(statement: AccountStatement): StatementType {
   });
 }
 
-/**
- * A page as a connection.
- * @param positionOf the node's place in the list, which its cursor stands for
- */
-export function presentPage<Entity, Node, P extends Position>(
-  page: Page<Entity>,
-  scope: CursorScope<P>,
-  positionOf: (entity: Entity) => P,
-  present: (entity: Entity) => Node,
+/** A page as a connection. */
+export function presentPage<Row, Node, P extends Position>(
+  page: Page<Row>,
+  scope: ListScope<Row, P>,
+  present: (row: Row) => Node,
 ): Connection<Node> {
-  const cursorOf = (position: Position | undefined) =>
-    position === undefined ? undefined : encodeCursor<Position>(scope, position);
-  const edges = page.nodes.map((entity) => ({
-    cursor: encodeCursor(scope, positionOf(entity)),
-    node: present(entity),
+  const cursorOf = (place: Place<Position> | undefined) => place && encodeCursor(scope, place);
+  const edges = page.nodes.map((row) => ({
+    cursor: encodeCursor(scope, scope.placeOf(row)),
+    node: present(row),
   }));
   return {
     edges,
@@ -135,8 +131,8 @@ export function presentPage<Entity, Node, P extends Position>(
     pageInfo: {
       hasNextPage: page.hasNextPage,
       hasPreviousPage: page.hasPreviousPage,
-      startCursor: cursorOf(page.startPosition) ?? edges[0]?.cursor ?? null,
-      endCursor: cursorOf(page.endPosition) ?? edges.at(-1)?.cursor ?? null,
+      startCursor: cursorOf(page.startPlace) ?? edges[0]?.cursor ?? null,
+      endCursor: cursorOf(page.endPlace) ?? edges.at(-1)?.cursor ?? null,
     },
   };
 }

@@ -22,7 +22,12 @@ import {
   TransferPerformedType,
 } from '../schema/subscriptions.js';
 import type { RequestContext } from './context.js';
-import { bulkTransfersOf, incomingTransfersOf, transfersOf } from './cursor-scopes.js';
+import {
+  bulkTransfersOf,
+  incomingTransfersOf,
+  type ListScope,
+  transfersOf,
+} from './cursor-scopes.js';
 import {
   make,
   presentAccount,
@@ -30,6 +35,7 @@ import {
   presentIncomingTransfer,
   presentTransfer,
 } from './present.js';
+import { requirePlace } from './read-page-range.js';
 
 /** What a subscription is asked for; type-graphql does not know its type. */
 interface Request {
@@ -57,7 +63,7 @@ export class SubscriptionResolver {
     context.loaders.bulkTransfer.prime(bulkTransfer.id, bulkTransfer);
     context.loaders.account.prime(account.id, account);
     return make(TransferPerformedType, {
-      cursor: encodeCursor(transfersOf(transfer.accountId), transfer.position),
+      cursor: cursorOf(transfersOf(transfer.accountId), transfer),
       transfer: presentTransfer(transfer),
     });
   }
@@ -78,7 +84,7 @@ export class SubscriptionResolver {
     forgetEarlierEvents(context);
     context.loaders.account.prime(account.id, account);
     return make(BulkTransferPerformedEventType, {
-      cursor: encodeCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer.sequence),
+      cursor: cursorOf(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer),
       bulkTransfer: presentBulkTransfer(bulkTransfer),
     });
   }
@@ -100,7 +106,7 @@ export class SubscriptionResolver {
     forgetEarlierEvents(context);
     context.loaders.account.prime(account.id, account);
     return make(TransferReceivedType, {
-      cursor: encodeCursor(incomingTransfersOf(transfer.accountId), transfer.position),
+      cursor: cursorOf(incomingTransfersOf(transfer.accountId), transfer),
       transfer: presentIncomingTransfer(transfer),
     });
   }
@@ -129,7 +135,14 @@ export class SubscriptionResolver {
   }
 }
 
-/** @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor */
+function cursorOf<Row>(scope: ListScope<Row, bigint>, row: Row): string {
+  return encodeCursor(scope, scope.placeOf(row));
+}
+
+/**
+ * @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor; UnknownCursorError for one of a
+ *   place that the ledger does not have
+ */
 async function readRequest(
   { args, context }: Request,
   scopeOf: (accountId: string) => CursorScope<bigint>,
@@ -139,8 +152,10 @@ async function readRequest(
     const extensions = { code: 'ACCOUNT_NOT_FOUND' };
     throw new GraphQLError('No account here has this IBAN.', { extensions });
   }
-  const after = args.after == null ? undefined : decodeCursor(scopeOf(account.id), args.after);
-  return { account, after };
+  const scope = scopeOf(account.id);
+  const place = args.after == null ? undefined : decodeCursor(scope, args.after);
+  if (place) await requirePlace(scope, place, context.reader);
+  return { account, after: place?.position };
 }
 
 /** A subscription is one operation for as long as it lasts; what its last event loaded is not news. */

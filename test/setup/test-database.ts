@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
@@ -67,6 +67,29 @@ async function mysqlTemplate(): Promise<Template> {
       await connection.query(statements);
       await connection.query('insert into virement_migration (name) values ?', [migrations]);
     });
+}
+
+/** A database with the rows that another one has now, as a backup that is restored. Nothing may have the other one open. */
+export async function copyOf(database: TestDatabase): Promise<TestDatabase> {
+  const copy = await createMigratedDatabase();
+  if (DIALECT === 'sqlite') {
+    await copyFile(fileOf(database.url), fileOf(copy.url));
+    return copy;
+  }
+  await onServer(copy.url, async (connection) => {
+    await connection.query('set foreign_key_checks = 0');
+    const [tables] = await connection.query<RowDataPacket[]>(
+      'select table_name as name from information_schema.tables where table_schema = database()',
+    );
+    for (const { name } of tables) {
+      await connection.query('delete from ??', [name]);
+      await connection.query('insert into ?? select * from ??', [
+        name,
+        `${database.url.split('/').at(-1)}.${name}`,
+      ]);
+    }
+  });
+  return copy;
 }
 
 function fileOf(databaseUrl: string): string {

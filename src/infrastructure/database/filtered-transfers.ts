@@ -14,21 +14,28 @@
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import type { TransferFilter } from '../../application/ports.js';
-import { type Page, type PageRange, toPage } from '../../domain/page.js';
+import { type Page, type PageRange, type Place, toPage } from '../../domain/page.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
-import { idLiteral } from './id-literal.js';
+import { idLiteral, idOfHex } from './id-literal.js';
 
 /** A table of transfers that is searched: both have the same columns and indexes for it. */
 export interface SearchedTable<Row> {
   readonly entity: EntityClass<Row>;
   readonly name: 'transfer' | 'incoming_transfer';
+  /** The column with the id that cursors name beside a position. */
+  readonly rowIdColumn: 'bulk_transfer_id' | 'id';
 }
 
-export const TRANSFERS: SearchedTable<Transfer> = { entity: Transfer, name: 'transfer' };
+export const TRANSFERS: SearchedTable<Transfer> = {
+  entity: Transfer,
+  name: 'transfer',
+  rowIdColumn: 'bulk_transfer_id',
+};
 export const INCOMING_TRANSFERS: SearchedTable<IncomingTransfer> = {
   entity: IncomingTransfer,
   name: 'incoming_transfer',
+  rowIdColumn: 'id',
 };
 
 /** Transfers that are examined for one page: some ten milliseconds of either database. */
@@ -66,7 +73,7 @@ export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
   bounds: PositionBounds,
   range: PageRange<bigint>,
 ): Promise<Page<Row>> {
-  const search = new TransferSearch(em, table.name, accountId, filter, bounds, range);
+  const search = new TransferSearch(em, table, accountId, filter, bounds, range);
   const { positions, examinedTo } = await search.find();
   const found =
     positions.length === 0
@@ -79,15 +86,21 @@ export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
   const page = toPage(found, range);
   if (examinedTo === undefined || found.length > range.size) return page;
   return range.fromEnd
-    ? { ...page, hasPreviousPage: true, startPosition: examinedTo }
-    : { ...page, hasNextPage: true, endPosition: examinedTo };
+    ? { ...page, hasPreviousPage: true, startPlace: examinedTo }
+    : { ...page, hasNextPage: true, endPlace: examinedTo };
 }
 
 interface Found {
   /** Positions of the matches, at most one more than the page's size. */
   readonly positions: readonly bigint[];
   /** The last that was examined, where there are others beyond it. */
-  readonly examinedTo?: bigint | undefined;
+  readonly examinedTo?: Place<bigint> | undefined;
+}
+
+/** As the driver gives it. */
+interface FoundRow {
+  readonly position: number | string;
+  readonly row_id?: string;
 }
 
 class TransferSearch {
@@ -99,7 +112,7 @@ class TransferSearch {
 
   constructor(
     private readonly em: EntityManager,
-    private readonly table: string,
+    private readonly table: Pick<SearchedTable<never>, 'name' | 'rowIdColumn'>,
     private readonly accountId: string,
     private readonly filter: TransferFilter,
     bounds: PositionBounds,
@@ -121,7 +134,7 @@ class TransferSearch {
     const examined =
       examinedTo === undefined
         ? []
-        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo}`)];
+        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo.position}`)];
     const ranges = rangesOf(this.filter).map(({ unindexed }) => unindexed);
     const positions = await this.#positions(
       [this.#within, ...this.#equalities, ...examined, ...ranges],
@@ -134,7 +147,7 @@ class TransferSearch {
   async #findFew(): Promise<readonly bigint[] | undefined> {
     for (const { indexed } of rangesOf(this.filter)) {
       const inAccount = plain(`account_id = ${idLiteral(this.accountId)}`);
-      const matches = await this.#read([inAccount, indexed], `limit ${MATCHES_FEW + 1}`);
+      const matches = await this.#readPositions([inAccount, indexed], `limit ${MATCHES_FEW + 1}`);
       if (matches.length > MATCHES_FEW) continue;
       if (matches.length === 0) return [];
       const amongThem = plain(`position in (${matches.join(',')})`);
@@ -148,31 +161,40 @@ class TransferSearch {
   }
 
   /** The position at which examining ends; undefined where it comes to the end of the list before. */
-  async #lastExamined(): Promise<bigint | undefined> {
+  async #lastExamined(): Promise<Place<bigint> | undefined> {
     const [driving] = this.#equalities;
-    const [position] = await this.#positions(
+    const rows = await this.#read(
+      `position, hex(${this.table.rowIdColumn}) as row_id`,
       driving ? [this.#within, driving] : [this.#within],
-      1,
-      TRANSFERS_EXAMINED_MAX - 1,
+      this.#ordered(1, TRANSFERS_EXAMINED_MAX - 1),
     );
-    return position;
+    const [row] = rows;
+    return row && { position: BigInt(row.position), rowId: idOfHex(row.row_id ?? '') };
   }
 
-  #positions(
+  #positions(conditions: readonly Condition[], limit: number): Promise<readonly bigint[]> {
+    return this.#readPositions(conditions, this.#ordered(limit));
+  }
+
+  #ordered(limit: number, offset = 0): string {
+    return `order by position ${this.#direction} limit ${limit} offset ${offset}`;
+  }
+
+  async #readPositions(conditions: readonly Condition[], rest: string): Promise<readonly bigint[]> {
+    const rows = await this.#read('position', conditions, rest);
+    return rows.map(({ position }) => BigInt(position));
+  }
+
+  #read(
+    columns: string,
     conditions: readonly Condition[],
-    limit: number,
-    offset = 0,
-  ): Promise<readonly bigint[]> {
-    const order = `order by position ${this.#direction} limit ${limit} offset ${offset}`;
-    return this.#read(conditions, order);
-  }
-
-  async #read(conditions: readonly Condition[], rest: string): Promise<readonly bigint[]> {
-    const rows: { readonly position: number | string }[] = await this.em.getConnection().execute(
-      `select position from ${this.table} where ${conditions.map(({ sql }) => sql).join(' and ')} ${rest}`,
+    rest: string,
+  ): Promise<readonly FoundRow[]> {
+    const where = conditions.map(({ sql }) => sql).join(' and ');
+    return this.em.getConnection().execute(
+      `select ${columns} from ${this.table.name} where ${where} ${rest}`,
       conditions.flatMap(({ parameters }) => parameters),
     );
-    return rows.map(({ position }) => BigInt(position));
   }
 }
 

@@ -14,8 +14,15 @@ import type { AccountFacts } from '../../domain/bulk-transfer.js';
 import type { OrganizationScope } from '../../domain/caller.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { idempotencyKeyProblems } from '../../domain/idempotency.js';
-import { isId, type Page, type PageRange } from '../../domain/page.js';
-import { firstPositionOf } from '../../domain/postings.js';
+import {
+  type CursorScope,
+  isId,
+  type Page,
+  type PageRange,
+  type Place,
+  type Position,
+} from '../../domain/page.js';
+import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
@@ -278,6 +285,27 @@ export class MikroOrmLedgerReader implements LedgerReader {
         em.find(IncomingTransfer, this.#ofSeen<IncomingTransfer>({ id: { $in: [...ids] } })),
       ),
     );
+  }
+
+  async hasPlace(
+    { kind, ownerId }: Pick<CursorScope<Position>, 'kind' | 'ownerId'>,
+    { position, rowId }: Place<Position>,
+  ): Promise<boolean> {
+    if (typeof position === 'string') {
+      const [account] = kind === 'account' ? await this.accountsById([position]) : [];
+      return account != null;
+    }
+    const ofOwner = { accountId: ownerId, ...(rowId !== undefined && { id: rowId }) };
+    const sequence = kind === 'transfer' ? sequenceOf(position) : position;
+    const row = await this.#read<object | null>((em) => {
+      if (kind === 'incoming-transfer')
+        return em.findOne(IncomingTransfer, { ...ofOwner, position });
+      if (kind === 'ledger-entry') return em.findOne(LedgerEntry, { ...ofOwner, sequence });
+      return em.findOne(BulkTransfer, { ...ofOwner, sequence });
+    });
+    const isBeyond =
+      kind === 'transfer' && row instanceof BulkTransfer && indexOf(position) >= row.transferCount;
+    return row !== null && !isBeyond;
   }
 
   accounts(range: PageRange<string>): Promise<Page<Account>> {

@@ -5,7 +5,12 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { AbandonedError, BadUserInputError, ForbiddenError } from '../../domain/errors.js';
+import {
+  AbandonedError,
+  BadUserInputError,
+  ForbiddenError,
+  UnknownCursorError,
+} from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
 import type { Logger } from '../observability/logger.js';
@@ -105,6 +110,7 @@ function classify(error: GraphQLError, requestId: string, logger: Logger): void 
   const cause = unwrapResolverError(error);
   if (cause instanceof BadUserInputError) error.extensions.code = 'BAD_USER_INPUT';
   if (cause instanceof ForbiddenError) error.extensions.code = 'FORBIDDEN';
+  if (cause instanceof UnknownCursorError) error.extensions.code = 'UNKNOWN_CURSOR';
   if (cause instanceof AbandonedError) error.extensions.code = 'ABANDONED';
   if (isStatementTimeout(cause)) {
     Object.assign(error.extensions, { code: TIMEOUT, requestId });

@@ -21,6 +21,7 @@ import {
 import { type Config, ConfigError } from './config.js';
 import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
+import { databaseStateOf } from './infrastructure/database/database-state.js';
 import { type Database, openDatabase } from './infrastructure/database/dialect.js';
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
@@ -37,6 +38,7 @@ import { RabbitMqBroker } from './infrastructure/messaging/rabbitmq-broker.js';
 import { Relay } from './infrastructure/messaging/relay.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics } from './infrastructure/observability/metrics.js';
+import { makeOutageLog } from './infrastructure/observability/outage-log.js';
 import {
   AccountExistsResolver,
   AccountResolver,
@@ -110,7 +112,12 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
   if (authentication.mode === 'missing') throw new ConfigError(authentication.reason);
   const trustedDocuments = await loadTrustedDocuments(config, logger);
   const statementTimeoutMs = config.requestTimeoutMs - STATEMENT_MARGIN_MS;
-  const database = await openDatabase({ ...config, statementTimeoutMs });
+  const logOutage = makeOutageLog(logger, 'Database unavailable');
+  const database = await openDatabase({
+    ...config,
+    statementTimeoutMs,
+    onUnavailable: (reason, error) => logOutage(error, { reason }),
+  });
   const stops: (() => Promise<void>)[] = [() => database.close()];
   const stop = () => stopAll(stops.splice(0).reverse());
   try {
@@ -142,6 +149,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       trustedDocuments,
       turns,
       isHealthy: () => database.orm.isConnected(),
+      databaseState: () => databaseStateOf(database),
       isBrokerReady: () => broker.isReady,
       metrics: () => metrics.metrics(),
     });

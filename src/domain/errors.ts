@@ -55,6 +55,27 @@ export class AbandonedError extends Error {
   }
 }
 
+/** Why a request can't be served for now, though nothing is wrong with it. */
+export type Unavailability =
+  /** There is no connection to the database, or it was lost before anything was committed. */
+  | 'DATABASE_AWAY'
+  /** The database takes no writes, as after a fail-over. */
+  | 'DATABASE_READ_ONLY'
+  /** The connection was lost while a transaction was committed: the same request tells, by its key. */
+  | 'OUTCOME_UNKNOWN';
+
+/** The same request may succeed later. Answered as a GraphQL error, UNAVAILABLE or OUTCOME_UNKNOWN. */
+export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError';
+
+  constructor(
+    readonly reason: Unavailability,
+    options?: ErrorOptions,
+  ) {
+    super(reason, options);
+  }
+}
+
 /** The caller's roles do not include what this takes. Answered as a GraphQL error, FORBIDDEN. */
 export class ForbiddenError extends Error {
   override readonly name = 'ForbiddenError';

@@ -3,6 +3,7 @@ import {
   BadUserInputError,
   DomainError,
   ForbiddenError,
+  UnavailableError,
 } from '../domain/errors.js';
 import type { AuditedAction, AuditedOutcomeCode } from '../entities/audit-entry.entity.js';
 import type { RequestContext } from './context.js';
@@ -31,6 +32,8 @@ export async function audited<Answer>(
     if (replayed) await audit.note(origin, { action, outcome: 'REPLAYED', accountId, subjectId });
     return answer;
   } catch (error) {
+    // Nothing was done or refused, and the audit log is in the database that is unavailable.
+    if (error instanceof UnavailableError && error.reason !== 'OUTCOME_UNKNOWN') throw error;
     await audit.note(origin, { action, outcome: outcomeOf(error) });
     if (error instanceof DomainError) return presentRejection(error.rejection);
     throw error;

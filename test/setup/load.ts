@@ -11,7 +11,7 @@ import type { Random } from './schedule.js';
 export interface Load {
   /** Every request, once it has its definite answer. */
   readonly answered: readonly Answered[];
-  /** Answers that were not definite: network errors, masked errors, busy accounts. */
+  /** Answers that were not definite: network errors, masked errors, outages of the database, busy accounts. */
   readonly indefinite: Readonly<Record<Indefinite, number>>;
   /** Until so many more have their answers. */
   untilMore(count: number): Promise<void>;
@@ -43,7 +43,7 @@ export interface Answered {
   readonly id: string | undefined;
 }
 
-type Indefinite = 'unreachable' | 'masked' | 'busy';
+type Indefinite = 'unreachable' | 'masked' | 'unavailable' | 'busy';
 
 /** After which a request that has no definite answer, or hangs, is a failure of the server. */
 const ANSWER_MAX_MS = 60_000;
@@ -82,7 +82,7 @@ export function startLoad({
   readonly randomOf: (name: string) => Random;
 }): Load {
   const answered: Answered[] = [];
-  const indefinite = { unreachable: 0, masked: 0, busy: 0 };
+  const indefinite = { unreachable: 0, masked: 0, unavailable: 0, busy: 0 };
   const watchers = new Set<() => void>();
   let isStopping = false;
   const work = async (client: number) => {
@@ -179,6 +179,8 @@ async function untilDefinite(
   }
 }
 
+const OUTAGE_CODES = ['UNAVAILABLE', 'OUTCOME_UNKNOWN'];
+
 async function attempt(
   order: Order,
   random: Random,
@@ -190,6 +192,7 @@ async function attempt(
   if (answer.errors) {
     const codes = answer.errors.map(({ extensions }) => extensions.code);
     if (codes.every((code) => code === 'INTERNAL_SERVER_ERROR')) return 'masked';
+    if (codes.every((code) => OUTAGE_CODES.includes(code))) return 'unavailable';
     throw new Error(`${order.key} was answered ${JSON.stringify(answer.errors)}`);
   }
   const { __typename, bulkTransfer, entry } = answer.data.outcome;

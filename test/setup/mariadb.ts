@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { createConnection } from 'mysql2/promise';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { onTestFinished } from 'vitest';
 
 const run = promisify(execFile);
@@ -22,6 +22,8 @@ export interface MariaDb {
   stop(): Promise<void>;
   /** Starts it on what it left; resolved once it answers. */
   start(): Promise<void>;
+  /** Runs a statement as root, past the network. */
+  run(sql: string): Promise<RowDataPacket[]>;
 }
 
 const MARIADBD = '/usr/sbin/mariadbd';
@@ -43,7 +45,8 @@ const SETTINGS = [
   '--innodb-log-file-size=32M',
 ];
 
-export async function startMariaDb(): Promise<MariaDb> {
+/** @param settings options of the server, beside or in place of the usual ones */
+export async function startMariaDb(settings: readonly string[] = []): Promise<MariaDb> {
   const folder = await mkdtemp(join(tmpdir(), 'virement-mariadb-'));
   const data = join(folder, 'data');
   const user = process.getuid?.() === 0 ? ['--user=mysql'] : [];
@@ -58,13 +61,14 @@ export async function startMariaDb(): Promise<MariaDb> {
   ]);
   const port = await freePort();
   const socket = join(folder, 'socket');
+  const asRoot = { socketPath: socket, user: 'root' };
   let child: ChildProcess | undefined;
   const start = async () => {
     const args = [...user, `--datadir=${data}`, `--socket=${socket}`, `--port=${port}`];
-    child = spawn(MARIADBD, ['--no-defaults', ...args, ...SETTINGS], { stdio: 'ignore' });
-    const connect = { host: '127.0.0.1', port, user: 'root' };
+    const all = ['--no-defaults', ...args, ...SETTINGS, ...settings];
+    child = spawn(MARIADBD, all, { stdio: 'ignore' });
     while (child.exitCode === null) {
-      const connection = await createConnection(connect).catch(() => undefined);
+      const connection = await createConnection(asRoot).catch(() => undefined);
       if (connection) return connection.end();
       await sleep(50);
     }
@@ -87,7 +91,27 @@ export async function startMariaDb(): Promise<MariaDb> {
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     start,
+    run: async (sql) => {
+      const connection = await createConnection(asRoot);
+      try {
+        const [rows] = await connection.query<RowDataPacket[]>(sql);
+        return rows;
+      } finally {
+        await connection.end();
+      }
+    },
   };
+}
+
+/** A user of one database who has no privilege beside, so that `read_only` holds for it. @returns its URL */
+export async function createUserOf(mariaDb: MariaDb, databaseUrl: string): Promise<string> {
+  const database = new URL(databaseUrl).pathname.slice(1);
+  await mariaDb.run(`create user bank@'%' identified by 'secret'`);
+  await mariaDb.run(`grant all on ${database}.* to bank@'%'`);
+  const url = new URL(databaseUrl);
+  url.username = 'bank';
+  url.password = 'secret';
+  return url.href;
 }
 
 async function ownByMysql(folder: string): Promise<void> {

@@ -128,9 +128,9 @@ function report(
   struck: number,
   followers: ReadonlyMap<string, Follower>,
 ): void {
-  const { unreachable, masked, busy } = load.indefinite;
+  const { unreachable, masked, unavailable, busy } = load.indefinite;
   const resumptions = [...followers.values()].reduce((sum, each) => sum + each.resumptions, 0);
   console.log(
-    `${name}: seed ${CHAOS_SEED}, struck ${struck} times, ${load.answered.length} requests answered; before that ${unreachable} unreachable, ${masked} masked, ${busy} busy; ${resumptions} subscriptions resumed, ${fleet.errors.length} errors logged`,
+    `${name}: seed ${CHAOS_SEED}, struck ${struck} times, ${load.answered.length} requests answered; before that ${unreachable} unreachable, ${masked} masked, ${unavailable} unavailable, ${busy} busy; ${resumptions} subscriptions resumed, ${fleet.errors.length} errors logged`,
   );
 }

@@ -2,6 +2,7 @@ import type { EntityManager, IsolationLevel, MikroORM } from '@mikro-orm/sql';
 import type { AppendBatch } from './append-rows.js';
 import type { FairSlots } from './fair-slots.js';
 import { openMySql } from './mysql-dialect.js';
+import type { OnUnavailable } from './mysql-pool.js';
 import { openSqlite } from './sqlite-dialect.js';
 
 export interface DatabaseSettings {
@@ -10,6 +11,8 @@ export interface DatabaseSettings {
   readonly lockTimeoutMs: number;
   /** After which the database ends a statement; undefined where it may take what it takes. */
   readonly statementTimeoutMs?: number;
+  /** Hears of a database server that is away or read-only, with each statement that fails for it. */
+  readonly onUnavailable?: OnUnavailable;
 }
 
 /** How the database is to be used: a server writes; verifying reads beside it. */
@@ -32,6 +35,8 @@ export interface Database {
   appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
   /** Whether the database gave way to another transaction: the same work may succeed when run again. */
   isContention(error: unknown): boolean;
+  /** Asks the database whether it takes writes. @throws where it does not answer */
+  isWritable(): Promise<boolean>;
   close(): Promise<void>;
 }
 

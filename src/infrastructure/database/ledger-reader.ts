@@ -39,6 +39,7 @@ import {
 } from './filtered-transfers.js';
 import { idLiteral } from './id-literal.js';
 import { type ListOrder, readPage } from './keyset-page.js';
+import { throwUnavailable } from './unavailability.js';
 
 /** IBANs in one look-up: of many more, databases rather read the whole index. */
 const IBANS_MAX = 5_000;
@@ -141,13 +142,17 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return new MikroOrmLedgerReader(this.database, organizations, reading);
   }
 
-  /** Runs one statement when it is the caller's turn. */
+  /**
+   * Runs one statement when it is the caller's turn.
+   * @throws UnavailableError where the database is away
+   */
   #read<Result>(
     statement: (em: EntityManager) => Promise<Result>,
     key = this.reading.key,
   ): Promise<Result> {
     const { orm, readSlots } = this.database;
-    return readSlots.run(key, () => statement(orm.em.fork()), this.reading.isAbandoned);
+    const read = () => statement(orm.em.fork()).catch(throwUnavailable);
+    return readSlots.run(key, read, this.reading.isAbandoned);
   }
 
   async accountByIban(iban: string): Promise<Account | null> {

@@ -8,13 +8,14 @@ import { DeadlockException, IsolationLevel, LockWaitTimeoutException } from '@mi
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { MySqlDriver } from '@mikro-orm/mysql';
 import { type AbstractSqlDriver, type EntityManager, MikroORM } from '@mikro-orm/sql';
-import { CompiledQuery, type DatabaseConnection, type Transaction } from 'kysely';
+import { CompiledQuery, MysqlDialect, type Transaction } from 'kysely';
 import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
+import { MySqlPool, type PrepareSession } from './mysql-pool.js';
 import { ormOptions } from './orm-options.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
@@ -26,24 +27,28 @@ const READ_CONNECTIONS = 2;
 /** MariaDB 11.6 and later: the row changed since this transaction's snapshot. */
 const ER_CHECKREAD = 1020;
 
+/** Part of LOCK_TIMEOUT_MS that a connection may take to open: whoever waits for it is told in time. */
+const CONNECT_TIMEOUT_SHARE = 0.8;
+const CONNECT_TIMEOUT_MIN_MS = 1_000;
+const CONNECT_TIMEOUT_MAX_MS = 10_000;
+
 export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   const { databaseUrl, databasePoolMax } = settings;
   const url = new URL(databaseUrl);
   const driver = url.protocol === 'mariadb:' ? MariaDbDriver : MySqlDriver;
-  url.protocol = 'mysql:';
+  const pool = poolOf(url, settings);
   const orm = await MikroORM.init<AbstractSqlDriver>({
     ...ormOptions('mysql'),
     driver,
-    clientUrl: url.href,
+    dbName: decodeURIComponent(url.pathname.slice(1)),
     charset: 'utf8mb4',
     collate: 'utf8mb4_bin',
-    pool: { max: databasePoolMax },
-    // For appended rows. What a client sent is escaped by the driver, or is an IBAN or an id by its shape.
-    multipleStatements: true,
     ensureDatabase: false,
-    onCreateConnection: (connection) => prepareSession(connection as DatabaseConnection, settings),
+    driverOptions: new MysqlDialect({ pool }),
   });
   await requireAnswer(orm, url);
+  // What is wrong at start is told by the error that ends it.
+  if (settings.onUnavailable) pool.onUnavailable = settings.onUnavailable;
   return {
     orm,
     groupsMax: GROUPS_MAX,
@@ -56,9 +61,52 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
+    isWritable: () => isWritable(orm),
     close: () => orm.close(true),
   };
 }
+
+function poolOf(url: URL, settings: DatabaseSettings): MySqlPool {
+  const { lockTimeoutMs, databasePoolMax } = settings;
+  const connectTimeout = Math.min(
+    Math.max(lockTimeoutMs * CONNECT_TIMEOUT_SHARE, CONNECT_TIMEOUT_MIN_MS),
+    CONNECT_TIMEOUT_MAX_MS,
+  );
+  return new MySqlPool(
+    {
+      host: decodeURIComponent(url.hostname),
+      port: Number(url.port || MYSQL_PORT),
+      user: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+      database: decodeURIComponent(url.pathname.slice(1)),
+      connectionLimit: databasePoolMax,
+      connectTimeout,
+      // For appended rows. What a client sent is escaped by the driver, or is an IBAN or an id by its shape.
+      multipleStatements: true,
+      // As MikroORM reads what comes back.
+      timezone: 'Z',
+      dateStrings: true,
+      supportBigNumbers: true,
+      jsonStrings: true,
+    },
+    (query) => prepareSession(query, settings),
+  );
+}
+
+/** Tells whether the server takes writes. A user with the privilege to write all the same is told that it does not. */
+async function isWritable(orm: MikroORM): Promise<boolean> {
+  const [row] = await orm.em
+    .fork()
+    .execute<Record<string, unknown>[]>(
+      'select @@global.read_only as readOnly, @@global.innodb_read_only as innodbReadOnly',
+    );
+  // MariaDB 12 has other words beside OFF.
+  return Object.values(row ?? {}).every((value) => WRITABLE.includes(String(value)));
+}
+
+const WRITABLE: readonly string[] = ['0', 'OFF'];
+
+const MYSQL_PORT = 3_306;
 
 /**
  * What a session takes for granted, whatever the server's own mode: MikroORM escapes values with
@@ -74,22 +122,19 @@ const SQL_MODE = [
 
 /** innodb_lock_wait_timeout counts in whole seconds, at least one: LOCK_TIMEOUT_MS is rounded up. */
 async function prepareSession(
-  connection: DatabaseConnection,
+  query: Parameters<PrepareSession>[0],
   { lockTimeoutMs, statementTimeoutMs }: DatabaseSettings,
 ): Promise<void> {
   const seconds = Math.ceil(lockTimeoutMs / 1_000);
-  const { rows } = await connection.executeQuery<{ version: string }>(
-    CompiledQuery.raw('select version() as version'),
-  );
-  const isMariaDb = rows[0]?.version.includes('MariaDB') ?? false;
-  for (const statement of [
+  const [server] = await query('select version() as version');
+  const isMariaDb = String(server?.version).includes('MariaDB');
+  const statements = [
     `set session sql_mode = '${SQL_MODE}'`,
     'set session transaction isolation level read committed',
     `set session innodb_lock_wait_timeout = ${seconds}`,
     ...(statementTimeoutMs === undefined ? [] : [statementTimeout(statementTimeoutMs, isMariaDb)]),
-  ]) {
-    await connection.executeQuery(CompiledQuery.raw(statement));
-  }
+  ];
+  await query(statements.join('; '));
 }
 
 /** MariaDB counts in seconds, and for all statements; MySQL in milliseconds, and for reads. */

@@ -78,6 +78,8 @@ export async function openSqlite(
       snapshotIsolation: {},
       appendRows: appenderOf(connection),
       isContention: (error) => error instanceof LockWaitTimeoutException,
+      // One that can't be written was found out at start.
+      isWritable: async () => true,
       close: async () => {
         await stopCheckpoints();
         await orm.close(true);

@@ -16,8 +16,10 @@
  *
  * The outcome is that of one at a time in the same order. Where the database gave way to another
  * transaction, the group is run again; where it refused what the group wrote, each member is tried
- * alone, so that none fails for another's sake. Where the commit itself failed nobody knows whether it
- * was done, and every member is told just that.
+ * alone, so that none fails for another's sake. Where the database is away or read-only before the commit,
+ * nothing was done and the group is run again as well, until one group gave up: from then on until the
+ * database answers, each group has one attempt. Where the commit itself failed nobody knows whether it was
+ * done, and every member is told just that.
  */
 import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
@@ -29,7 +31,7 @@ import type {
   LockRequest,
   UnitOfWork,
 } from '../../application/ports.js';
-import { DomainError } from '../../domain/errors.js';
+import { DomainError, UnavailableError } from '../../domain/errors.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
@@ -46,6 +48,7 @@ import {
 } from './group-ledger.js';
 import { LedgerTables } from './ledger-tables.js';
 import { type CommittedMessage, lastHeads, type Publisher, type Reservation } from './outbox.js';
+import { unavailabilityOf } from './unavailability.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
 /** How often work is run in all before a client hears of contention. */
@@ -60,12 +63,14 @@ const GATHERING_MAX_MS = 5;
 const BACKOFF = { firstMs: 5, maxMs: 250 };
 
 export class MikroOrmUnitOfWork implements UnitOfWork {
-  readonly #line = new WaitingLine();
+  readonly #line = new WaitingLine(() => this.#unavailable ?? busy());
   readonly #tables: LedgerTables;
   /** Of those who wait for a lock that another server has. */
   readonly #lockTurns: Semaphore;
   #groupsUnderWay = 0;
   #isTaking = false;
+  /** What the last group came to that gave up because of the database; undefined since one succeeded. */
+  #unavailable: UnavailableError | undefined;
 
   constructor(
     private readonly database: Database,
@@ -149,7 +154,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
         this.#runGroup(members, 'wait'),
       );
     } catch (error) {
-      const cause = error === E_TIMEOUT ? busy() : error;
+      const cause = error === E_TIMEOUT ? (this.#unavailable ?? busy()) : error;
       for (const member of members) member.settle({ error: cause });
     } finally {
       this.#line.letGo(members);
@@ -170,7 +175,14 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     try {
       committed = await this.#commitTogether(group, whenLocked);
     } catch (error) {
-      if (this.database.isContention(error)) return this.#runAgain(group, whenLocked, attempt);
+      if (this.database.isContention(error)) {
+        return this.#runAgain(group, { whenLocked, attempt, lateError: busy() });
+      }
+      const reason = error instanceof SharedFailure ? undefined : unavailabilityOf(error);
+      if (reason !== undefined) {
+        const lateError = new UnavailableError(reason, { cause: error });
+        return this.#runAgain(group, { whenLocked, attempt, lateError });
+      }
       if (group.length > 1 && !(error instanceof SharedFailure)) {
         return this.#runEachAlone(group, whenLocked);
       }
@@ -179,6 +191,9 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       if (error instanceof CommitInDoubt) await error.reservation.doubt(error.messages);
       return [];
     }
+    // A group that wrote nothing says nothing of a server that is read-only.
+    const isWritable = committed.reservation !== undefined;
+    if (isWritable || this.#unavailable?.reason === 'DATABASE_AWAY') this.#unavailable = undefined;
     // What is committed stands, whatever those who hear of it do.
     for (const [member, outcome] of committed.outcomes) member.settle(outcome);
     const { messages, reservation, setAside } = committed;
@@ -194,23 +209,27 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   ): Promise<readonly PendingMember[]> {
     const setAside: PendingMember[] = [];
     for (const member of group) {
-      if (member.deadline < Date.now()) member.settle({ error: busy() });
+      if (member.deadline < Date.now()) member.settle({ error: this.#unavailable ?? busy() });
       else setAside.push(...(await this.#runGroup([member], whenLocked)));
     }
     return setAside;
   }
 
-  /** After a pause; who would be late by then hears that the account is busy. */
+  /** Runs a group after a pause. Members that would be late by then are told why. */
   async #runAgain(
     group: readonly PendingMember[],
-    whenLocked: WhenLocked,
-    attempt: number,
+    { whenLocked, attempt, lateError }: FailedAttempt,
   ): Promise<readonly PendingMember[]> {
     const pauseMs = backoffMs(attempt, BACKOFF);
     const again = Date.now() + pauseMs;
-    const inTime = group.filter((member) => attempt < ATTEMPTS_MAX && member.deadline > again);
-    for (const member of group) if (!inTime.includes(member)) member.settle({ error: busy() });
-    if (inTime.length === 0) return [];
+    const isUnavailable = lateError instanceof UnavailableError;
+    const attemptsMax = isUnavailable && this.#unavailable ? 1 : ATTEMPTS_MAX;
+    const inTime = group.filter((member) => attempt < attemptsMax && member.deadline > again);
+    for (const member of group) if (!inTime.includes(member)) member.settle({ error: lateError });
+    if (inTime.length === 0) {
+      if (isUnavailable) this.#unavailable = lateError;
+      return [];
+    }
     await sleep(pauseMs);
     return this.#runGroup(inTime, whenLocked, attempt + 1);
   }
@@ -219,7 +238,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     try {
       await em.begin();
     } catch (error) {
-      if (this.database.isContention(error)) throw error;
+      if (this.database.isContention(error) || unavailabilityOf(error) !== undefined) throw error;
       throw new SharedFailure('No transaction could be begun', { cause: error });
     }
   }
@@ -264,14 +283,28 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       await em.commit();
     } catch (error) {
       await rollBack(em);
-      if (!this.database.isContention(error)) {
-        throw new CommitInDoubt(reservation, committed.messages, { cause: error });
+      // A read-only server has rolled back; of a connection that is lost nobody knows what it did.
+      const unavailability = unavailabilityOf(error);
+      if (!this.database.isContention(error) && unavailability !== 'DATABASE_READ_ONLY') {
+        const cause = unavailability
+          ? new UnavailableError('OUTCOME_UNKNOWN', { cause: error })
+          : error;
+        throw new CommitInDoubt(reservation, committed.messages, { cause });
       }
       reservation.cancel();
       throw error;
     }
     return committed;
   }
+}
+
+/** How an attempt at a group ended that may be made again. */
+interface FailedAttempt {
+  readonly whenLocked: WhenLocked;
+  /** 1 for the first one. */
+  readonly attempt: number;
+  /** What a member is told that has no time for another. */
+  readonly lateError: DomainError | UnavailableError;
 }
 
 /** What a group came to. */

@@ -62,6 +62,9 @@ export class WaitingLine {
   /** Accounts of those who were taken and are not done, and of how many groups. */
   readonly #held = new Map<string, number>();
 
+  /** @param lateError what a member is told whose time is over before its turn came */
+  constructor(private readonly lateError: () => Error = busy) {}
+
   /** How many have come so far. */
   get arrivals(): number {
     return this.#arrivals;
@@ -79,7 +82,7 @@ export class WaitingLine {
     const entry: QueueEntry = {
       member,
       timeout: setTimeout(
-        () => this.#refuse(queue, entry, busy()),
+        () => this.#refuse(queue, entry, this.lateError()),
         Math.max(member.deadline - Date.now(), 1),
       ),
       isWaiting: true,

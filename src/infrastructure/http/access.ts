@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Origin } from '../../domain/caller.js';
 import type { Logger } from '../observability/logger.js';
+import { makeOutageLog } from '../observability/outage-log.js';
 import type { Authenticated, Authenticator } from './authentication.js';
 import { remoteAddressOf } from './remote-address.js';
 
@@ -29,9 +30,12 @@ export interface AccessPorts {
 /** Until a provider or a database that is away is asked again. */
 const RETRY_AFTER_S = '5';
 
+/** What is logged where it can't be told who a caller is. */
+export const CREDENTIALS_UNCHECKED = 'Credentials could not be checked';
+
 export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
   const { authenticator, isOpen } = ports;
-  const logOutage = makeOutageLog(ports.logger);
+  const logOutage = makeOutageLog(ports.logger, CREDENTIALS_UNCHECKED);
   app.decorateRequest(AUTHENTICATED);
   app.decorateRequest(RESPONSE);
   app.addHook('onRequest', async (request, reply) => {
@@ -45,7 +49,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
     try {
       found = await authenticator.authenticate(request.headers.authorization);
     } catch (error) {
-      logOutage(error, request.id);
+      logOutage(error, { requestId: request.id });
       reply.header('retry-after', RETRY_AFTER_S);
       return refuse(reply, 503, 'UNAVAILABLE', 'Who you are can not be checked now: try again.');
     }
@@ -59,22 +63,6 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
       'Say who you are: Authorization: Bearer, with a token or an API key that is valid.';
     return refuse(reply, 401, 'UNAUTHENTICATED', message);
   });
-}
-
-/** Interval between two error lines about one outage: strangers decide how many requests come meanwhile. */
-const OUTAGE_LOG_INTERVAL_MS = 10_000;
-
-/** Logs that credentials can't be checked: at level error now and then, else at debug. */
-export function makeOutageLog(logger: Logger): (error: unknown, requestId: string) => void {
-  let nextAt = 0;
-  return (error, requestId) => {
-    const isNext = Date.now() >= nextAt;
-    if (isNext) nextAt = Date.now() + OUTAGE_LOG_INTERVAL_MS;
-    logger[isNext ? 'error' : 'debug'](
-      { err: error, requestId },
-      'Credentials could not be checked',
-    );
-  };
 }
 
 function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {

@@ -4,18 +4,22 @@
  */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError, OperationTypeNode } from 'graphql';
 import {
   AbandonedError,
   BadUserInputError,
   ForbiddenError,
+  type Unavailability,
+  UnavailableError,
   UnknownCursorError,
 } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
+import { unavailabilityOf } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
 import { currentRequestId } from '../observability/request-scope.js';
 import { fragmentsOf } from './operation-shape.js';
+import { httpHeadOf, outageRefusal, type Refusal } from './refusal.js';
 
 export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
 
@@ -50,8 +54,13 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
           assertHeaderHasOneMutation({ operation, fragments, variables }, contextValue),
         );
       },
-      didEncounterErrors: async ({ errors, contextValue: { origin } }) => {
-        for (const error of errors) classify(error, origin.requestId, logger);
+      didEncounterErrors: async ({ errors, operation, contextValue: { origin } }) => {
+        const isMutation = operation?.operation === OperationTypeNode.MUTATION;
+        for (const error of errors) {
+          const refusal = refuseOutage(error, isMutation);
+          if (refusal) error.extensions.http = httpHeadOf(refusal);
+          else classify(error, origin.requestId, logger);
+        }
       },
     }),
   };
@@ -98,12 +107,39 @@ export function presentErrors(
     const isRefusal =
       path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
     if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
+    if (refuseOutage(error, false)) return error;
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);
     if (masked) return new GraphQLError(masked.message, { ...masked, path });
     error.message = cut(error.message);
     return error;
   });
+}
+
+/**
+ * Makes an error that a database which is unavailable has caused say so. It is not logged: the database's
+ * outage is, once in a while.
+ * @returns undefined for any other error, which is left as it is
+ */
+function refuseOutage(error: GraphQLError, isMutation: boolean): Refusal | undefined {
+  const reason = outageOf(error, isMutation);
+  if (reason === undefined) return undefined;
+  const refusal = outageRefusal(reason);
+  const { message, ...extensions } = refusal;
+  error.message = message;
+  Object.assign(error.extensions, extensions);
+  return refusal;
+}
+
+function outageOf(error: GraphQLError, isMutation: boolean): Unavailability | undefined {
+  const cause = unwrapResolverError(error);
+  if (cause instanceof UnavailableError) {
+    // The mutation itself has been answered, and what failed is a field of its answer.
+    const isOfAnswer = isMutation && (error.path?.length ?? 0) > 1;
+    return isOfAnswer ? 'OUTCOME_UNKNOWN' : cause.reason;
+  }
+  const reason = unavailabilityOf(cause);
+  return isMutation && reason === 'DATABASE_AWAY' ? 'OUTCOME_UNKNOWN' : reason;
 }
 
 function classify(error: GraphQLError, requestId: string, logger: Logger): void {

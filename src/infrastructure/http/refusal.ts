@@ -5,8 +5,9 @@
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply } from 'fastify';
 import { GraphQLError } from 'graphql';
+import type { Unavailability } from '../../domain/errors.js';
 
-/** Every code that a limit answers with, and its HTTP status. */
+/** Every code that a limit or an outage is answered with, and its HTTP status. */
 const STATUSES = {
   PAYLOAD_TOO_LARGE: 413,
   JSON_TOO_DEEP: 400,
@@ -30,6 +31,8 @@ const STATUSES = {
   TOO_MANY_CONNECTIONS: 429,
   TOO_MANY_SUBSCRIPTIONS: 429,
   OVERLOADED: 503,
+  UNAVAILABLE: 503,
+  OUTCOME_UNKNOWN: 503,
 } as const;
 
 export type RefusalCode = keyof typeof STATUSES;
@@ -54,6 +57,30 @@ export function statusOf({ code }: Refusal): number {
   return STATUSES[code];
 }
 
+/** Seconds after which a client may try again what a database could not serve. */
+const RETRY_AFTER_OUTAGE_S = 5;
+
+const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>>> = {
+  DATABASE_AWAY: {
+    code: 'UNAVAILABLE',
+    message: 'The database can not be reached now, and nothing was done: try again.',
+  },
+  DATABASE_READ_ONLY: {
+    code: 'UNAVAILABLE',
+    message: 'The database takes no writes now, and nothing was done: try again.',
+  },
+  OUTCOME_UNKNOWN: {
+    code: 'OUTCOME_UNKNOWN',
+    message:
+      'The connection to the database was lost, so it is unknown whether this was done: send it again with the same idempotency key.',
+  },
+};
+
+/** The refusal of what can't be served for now. */
+export function outageRefusal(reason: Unavailability): Refusal {
+  return { ...OUTAGES[reason], retryAfterSeconds: RETRY_AFTER_OUTAGE_S };
+}
+
 /** As a stream answers it. */
 export function graphQLErrorOf({ message, ...extensions }: Refusal): GraphQLError {
   return new GraphQLError(message, { extensions });
@@ -62,9 +89,14 @@ export function graphQLErrorOf({ message, ...extensions }: Refusal): GraphQLErro
 /** As Apollo takes it: with the status and headers of the HTTP answer. */
 export function httpErrorOf(refusal: Refusal): GraphQLError {
   const error = graphQLErrorOf(refusal);
-  const headers = new HeaderMap(Object.entries(headersOf(refusal)));
-  error.extensions.http = { status: statusOf(refusal), headers };
+  error.extensions.http = httpHeadOf(refusal);
   return error;
+}
+
+/** The status and the headers of an HTTP answer, as Apollo takes them with an error. */
+export function httpHeadOf(refusal: Refusal): { status: number; headers: HeaderMap } {
+  const headers = new HeaderMap(Object.entries(headersOf(refusal)));
+  return { status: statusOf(refusal), headers };
 }
 
 /** A refusal where a value can't be given back; answered like one. */

@@ -19,8 +19,10 @@ import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphq
 import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/ports.js';
 import { visibleOrganizations } from '../../domain/caller.js';
-import { ForbiddenError } from '../../domain/errors.js';
+import { ForbiddenError, UnavailableError } from '../../domain/errors.js';
 import { requireRole } from '../../resolvers/context.js';
+import { type DatabaseState, UNANSWERED } from '../database/database-state.js';
+import { unavailabilityOf } from '../database/unavailability.js';
 import type { EventLoopTurns } from '../fair-turns.js';
 import type { Logger } from '../observability/logger.js';
 import { inRequestScope } from '../observability/request-scope.js';
@@ -42,7 +44,7 @@ import { admitOperations, costPlugin } from './operation-admission.js';
 import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
 import { type GateSettings, OperationGate } from './operation-gate.js';
 import { guardOrigins, type OriginSettings } from './origins.js';
-import { answerRefusal, RefusalError } from './refusal.js';
+import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { serveServerSentEvents } from './server-sent-events.js';
 import type { TrustedDocuments } from './trusted-documents.js';
@@ -74,6 +76,8 @@ export interface HttpServerPorts {
   readonly turns: EventLoopTurns;
   /** Whether the database answers. */
   readonly isHealthy: () => Promise<boolean>;
+  /** Whether the database takes writes. Never rejects. */
+  readonly databaseState: () => Promise<DatabaseState>;
   /** What Prometheus is answered, in its text format. */
   readonly metrics: () => Promise<string>;
   /** Whether events can be published now. */
@@ -207,15 +211,20 @@ async function servePages(
 
 /**
  * /healthz: whether the server can do its work, for which it needs its database. /readyz: whether all
- * that it works with is there; bulks are taken without a broker, and their events go out later.
+ * that it works with is there, and takes writes; bulks are taken without a broker, and their events go out
+ * later.
  */
-function answerProbes(app: FastifyInstance, { isHealthy, isBrokerReady }: HttpServerPorts): void {
+function answerProbes(
+  app: FastifyInstance,
+  { isHealthy, databaseState, isBrokerReady }: HttpServerPorts,
+): void {
   app.get('/healthz', async (_, reply) => {
-    const isUp = await answersInTime(isHealthy);
+    const isUp = await inTime(isHealthy, false);
     return reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'unavailable' });
   });
   app.get('/readyz', async (_, reply) => {
-    const parts = { database: await answersInTime(isHealthy), broker: isBrokerReady() };
+    const { isWritable, reason } = await inTime(databaseState, UNANSWERED);
+    const parts = { database: isWritable, broker: isBrokerReady(), ...(reason && { reason }) };
     const isReady = parts.database && parts.broker;
     return reply
       .code(isReady ? 200 : 503)
@@ -226,9 +235,11 @@ function answerProbes(app: FastifyInstance, { isHealthy, isBrokerReady }: HttpSe
 /** A database that hangs does not answer. */
 const PROBE_TIMEOUT_MS = 2_000;
 
-async function answersInTime(probe: () => Promise<boolean>): Promise<boolean> {
+async function inTime<Result>(probe: () => Promise<Result>, otherwise: Result): Promise<Result> {
   const timeout = new AbortController();
-  const late = sleep(PROBE_TIMEOUT_MS, false, { signal: timeout.signal }).catch(() => false);
+  const late = sleep(PROBE_TIMEOUT_MS, otherwise, { signal: timeout.signal }).catch(
+    () => otherwise,
+  );
   try {
     return await Promise.race([probe(), late]);
   } finally {
@@ -263,6 +274,8 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof RefusalError) return answerRefusal(reply, error.refusal);
+    const outage = error instanceof UnavailableError ? error.reason : unavailabilityOf(error);
+    if (outage) return answerRefusal(reply, outageRefusal(outage));
     // A Host header that makes no URL.
     const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];

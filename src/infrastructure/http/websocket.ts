@@ -9,7 +9,8 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { Origin } from '../../domain/caller.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
-import { isFromThisMachine, makeOutageLog } from './access.js';
+import { makeOutageLog } from '../observability/outage-log.js';
+import { CREDENTIALS_UNCHECKED, isFromThisMachine } from './access.js';
 import { type Authenticated, watchAccess } from './authentication.js';
 import { addressKeyOf, callerKeyOf } from './caller-key.js';
 import { presentErrors, presentResult } from './graphql-errors.js';
@@ -70,7 +71,7 @@ interface ConnectionExtra extends Record<string, unknown> {
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   const { schema, logger, authenticator, contextOf, gate, settings } = ports;
-  const logOutage = makeOutageLog(logger);
+  const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
     noServer: true,
@@ -99,7 +100,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       try {
         found = await authenticator.authenticate(authorization);
       } catch (error) {
-        logOutage(error, newRequestId());
+        logOutage(error, { requestId: newRequestId() });
         socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials can not be checked now');
         return false;
       }

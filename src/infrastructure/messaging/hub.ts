@@ -9,6 +9,7 @@ import type {
 } from '../../application/ports.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import type { Account } from '../../entities/account.entity.js';
+import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker } from './broker.js';
 import { SharedTail } from './shared-tail.js';
@@ -72,7 +73,9 @@ export class Hub implements AccountFeeds {
         }
       }
     } catch (error) {
-      this.logger.error({ err: error }, 'Followed accounts could not be looked at; trying again');
+      if (!isOutage(error)) {
+        this.logger.error({ err: error }, 'Followed accounts could not be looked at; trying again');
+      }
     } finally {
       this.#isLooking = false;
     }
@@ -250,7 +253,9 @@ class FollowedAccount {
     try {
       return await reading;
     } catch (error) {
-      this.logger.error({ err: error }, 'A followed account could not be read; trying again');
+      if (!isOutage(error)) {
+        this.logger.error({ err: error }, 'A followed account could not be read; trying again');
+      }
       throw error;
     }
   }

@@ -18,6 +18,7 @@ import type { Clock, LedgerReader } from '../../application/ports.js';
 import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
 import { backoffMs } from '../backoff.js';
 import type { LeasedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
+import { isOutage } from '../database/unavailability.js';
 import { GROUP_MEMBERS_MAX } from '../database/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
 import type { Broker, EventMessage } from './broker.js';
@@ -320,7 +321,9 @@ export class Relay implements Publisher {
     try {
       return await step();
     } catch (error) {
-      this.ports.logger.error({ err: error }, 'The outbox could not be read or written');
+      if (!isOutage(error)) {
+        this.ports.logger.error({ err: error }, 'The outbox could not be read or written');
+      }
       await pause(POLL_MS, this.#stopping.signal);
       return undefined;
     }

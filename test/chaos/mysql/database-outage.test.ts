@@ -8,9 +8,9 @@ import { createDatabaseOn, migrate } from '../../setup/test-database.js';
 
 /** Until clients have met the trouble. */
 async function untilRefused({ load }: Ordeal, count: number): Promise<void> {
-  const before = load.indefinite.masked;
+  const before = load.indefinite.unavailable;
   await expect
-    .poll(() => load.indefinite.masked - before, { timeout: 30_000 })
+    .poll(() => load.indefinite.unavailable - before, { timeout: 30_000 })
     .toBeGreaterThanOrEqual(count);
 }
 

@@ -1,0 +1,171 @@
+/**
+ * The connection pool: mysql2's, with what Kysely and mysql2 leave out.
+ *
+ * - A session is prepared before its first use, and its connection is closed where that fails. Kysely's own
+ *   hook would keep such a connection in the pool, unprepared and never released.
+ * - After an error that tells that the server is read-only or away, the connection is closed when it is
+ *   released, and every connection that was opened before the error when it is next acquired: after a
+ *   fail-over all of them lead to the former primary. mysql2 closes one such connection, for
+ *   `pool.query` alone, which Kysely does not use.
+ */
+import type { MysqlPool, MysqlPoolConnection } from 'kysely';
+import {
+  createPool,
+  type Pool,
+  type PoolConnection,
+  type PoolOptions,
+  type Query,
+  type ResultSetHeader,
+  type RowDataPacket,
+} from 'mysql2';
+import { type DatabaseUnavailability, NO_CONNECTION, unavailabilityOf } from './unavailability.js';
+
+/** Prepares the session of a new connection; a statement is sent by `query`. */
+export type PrepareSession = (
+  query: (sql: string) => Promise<readonly Record<string, unknown>[]>,
+) => Promise<void>;
+
+/** Hears of each error that tells that the database is unavailable. Never throws. */
+export type OnUnavailable = (reason: DatabaseUnavailability, error: unknown) => void;
+
+/**
+ * Interval between two closings of all connections: a server that stays read-only costs the connections
+ * of reads no more often than that.
+ */
+const RENEWAL_INTERVAL_MS = 1_000;
+
+export class MySqlPool implements MysqlPool {
+  readonly #pool: Pool;
+  readonly #sessions = new WeakMap<PoolConnection, Session>();
+  #renewedAt = Number.NEGATIVE_INFINITY;
+  onUnavailable: OnUnavailable = () => {};
+
+  constructor(
+    options: PoolOptions,
+    private readonly prepareSession: PrepareSession,
+  ) {
+    this.#pool = createPool(options);
+  }
+
+  /** Kysely's way to a connection, whose `release` gives it back. */
+  getConnection(callback: (error: unknown, session: MysqlPoolConnection) => void): void {
+    this.#acquire().then(
+      (session) => callback(undefined, session),
+      (error) => callback(error, undefined as never),
+    );
+  }
+
+  end(callback: (error: unknown) => void): void {
+    this.#pool.end(callback);
+  }
+
+  async #acquire(): Promise<Session> {
+    for (;;) {
+      let connection: PoolConnection | undefined;
+      try {
+        connection = await this.#acquireConnection();
+        const session = this.#sessions.get(connection) ?? (await this.#open(connection));
+        if (session.openedAt >= this.#renewedAt) return session;
+        // Each turn closes a connection, so there are no more turns than connections.
+        connection.destroy();
+      } catch (error) {
+        connection?.destroy();
+        const noConnection = noConnectionBecauseOf(error);
+        this.onUnavailable('DATABASE_AWAY', noConnection);
+        throw noConnection;
+      }
+    }
+  }
+
+  #acquireConnection(): Promise<PoolConnection> {
+    return new Promise((resolve, reject) => {
+      this.#pool.getConnection((error, connection) => {
+        if (error) reject(error);
+        else resolve(connection);
+      });
+    });
+  }
+
+  async #open(connection: PoolConnection): Promise<Session> {
+    const session = new Session(connection, (error) => this.#note(error));
+    await this.prepareSession((sql) => session.ask(sql));
+    this.#sessions.set(connection, session);
+    return session;
+  }
+
+  /** @returns whether the connection on which the error came is to be closed */
+  #note(error: unknown): boolean {
+    const reason = unavailabilityOf(error);
+    if (reason === undefined) return false;
+    const now = performance.now();
+    if (now - this.#renewedAt >= RENEWAL_INTERVAL_MS) this.#renewedAt = now;
+    this.onUnavailable(reason, error);
+    return true;
+  }
+}
+
+type QueryCallback = NonNullable<Parameters<MysqlPoolConnection['query']>[2]>;
+
+/** One connection, as Kysely uses it. */
+class Session implements MysqlPoolConnection {
+  readonly openedAt = performance.now();
+  #isSpoiled = false;
+
+  constructor(
+    private readonly connection: PoolConnection,
+    /** Hears of each error. @returns whether the connection is to be closed */
+    private readonly note: (error: unknown) => boolean,
+  ) {}
+
+  get threadId(): number {
+    return this.connection.threadId ?? 0;
+  }
+
+  get config(): object {
+    return this.connection.config;
+  }
+
+  connect(callback?: (error: unknown) => void): void {
+    this.connection.connect(callback);
+  }
+
+  query(sql: string, parameters: unknown[], callback?: QueryCallback): Query {
+    // Kysely reads a stream of rows without one.
+    if (!callback) return this.connection.query(sql, parameters);
+    return this.connection.query<RowDataPacket[] | ResultSetHeader>(
+      sql,
+      parameters,
+      (error, result) => {
+        if (error && this.note(error)) this.#isSpoiled = true;
+        callback(error, result);
+      },
+    );
+  }
+
+  /** @returns the rows of one statement, or nothing for several */
+  ask(sql: string): Promise<readonly Record<string, unknown>[]> {
+    return new Promise((resolve, reject) => {
+      this.query(sql, [], (error, result) => {
+        if (error) reject(error);
+        else resolve(Array.isArray(result) ? result : []);
+      });
+    });
+  }
+
+  release(): void {
+    if (this.#isSpoiled) this.connection.destroy();
+    else this.connection.release();
+  }
+
+  destroy(): void {
+    this.connection.destroy();
+  }
+}
+
+function noConnectionBecauseOf(cause: unknown): Error {
+  const { message = '', code = '' } = cause as { message?: string; code?: string };
+  // Node says nothing but the code where a name has several addresses.
+  return Object.assign(new Error(message || code || String(cause), { cause }), {
+    code: NO_CONNECTION,
+  });
+}

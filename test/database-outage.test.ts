@@ -1,0 +1,254 @@
+import { createConnection } from 'mysql2/promise';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ACME, aBulk, aTransfer } from './setup/builders.js';
+import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
+import { canRun } from './setup/lack.js';
+import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
+import { MYSQL_URL } from './setup/mysql-url.js';
+import { startProxy } from './setup/proxy.js';
+import { startServerOn, type TestServer } from './setup/server.js';
+import { subscribe } from './setup/subscriber.js';
+import {
+  createDatabaseOn,
+  createMigratedDatabase,
+  DIALECT,
+  migrate,
+} from './setup/test-database.js';
+
+/** Bulks are tried again for no longer than this. */
+const LOCK_TIMEOUT_MS = '1000';
+
+const UNAVAILABLE = {
+  status: 503,
+  errors: [{ extensions: { code: 'UNAVAILABLE', retryAfterSeconds: 5 } }],
+};
+
+const BALANCE = `{ account(iban: "${ACME}") { balance { amount } } }`;
+
+/** A server on a database that no other test has; it is closed when the test ends. */
+async function startOn(databaseUrl: string): Promise<TestServer> {
+  const database = { url: databaseUrl, drop: async () => {} };
+  const server = await startServerOn(database, { LOCK_TIMEOUT_MS });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** A server whose database is reached through a network that a test can cut. */
+async function startBehindProxy(): Promise<{
+  server: TestServer;
+  proxy: Awaited<ReturnType<typeof startProxy>>;
+}> {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const { hostname, port } = new URL(MYSQL_URL);
+  const proxy = await startProxy({ host: hostname, port: Number(port || 3306) });
+  const url = new URL(database.url);
+  url.hostname = '127.0.0.1';
+  url.port = String(proxy.port);
+  return { server: await startOn(url.href), proxy };
+}
+
+/** A server that is an ordinary user of a MariaDB of the test's own. */
+async function startAsUser(): Promise<{ server: TestServer; mariaDb: MariaDb }> {
+  const mariaDb = await startMariaDb();
+  const databaseUrl = await createDatabaseOn(mariaDb.url);
+  await migrate(databaseUrl);
+  return { mariaDb, server: await startOn(await createUserOf(mariaDb, databaseUrl)) };
+}
+
+async function sendBulk(client: Client, idempotencyKey?: string): Promise<GraphQLAnswer> {
+  return client.send(PERFORM, { input: aBulk([aTransfer()], { idempotencyKey }) });
+}
+
+async function probe({ url }: TestServer, path: string) {
+  const response = await fetch(url + path);
+  const body = (await response.json()) as object;
+  return { code: response.status, ...body };
+}
+
+const PERFORMED = {
+  status: 200,
+  data: { performBulkTransfer: { __typename: 'BulkTransferPerformed' } },
+};
+
+describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => {
+  test('queries and bulks are refused with UNAVAILABLE, which says when to try again', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const { client } = server;
+    await proxy.goDown();
+
+    const answers = [await client.send(BALANCE), await sendBulk(client), await sendBulk(client)];
+
+    for (const answer of answers) {
+      expect(answer).toMatchObject(UNAVAILABLE);
+      expect(answer.headers.get('retry-after')).toBe('5');
+      expect(JSON.stringify(answer)).not.toContain('ECONN');
+    }
+    expect(await probe(server, '/readyz')).toMatchObject({ code: 503, database: false });
+  });
+
+  test('subscriptions are refused with UNAVAILABLE, over either transport', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
+    await proxy.goDown();
+
+    const subscriber = subscribe(server.url, query);
+    const stream = await fetch(`${server.url}/graphql/stream`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+
+    const { errors } = UNAVAILABLE;
+    const [, data = ''] = /^event: next\ndata: (.*)$/m.exec(await stream.text()) ?? [];
+    expect(JSON.parse(data)).toMatchObject({ errors });
+    await expect.poll(() => subscriber.errors).toMatchObject(errors);
+    // The client itself closes what it needs no more.
+    expect(subscriber.closeCodes.filter((code) => code !== 1_000)).toEqual([]);
+  });
+
+  test('its outage is logged once in a while, not with each request', async () => {
+    const { server, proxy } = await startBehindProxy();
+    await proxy.goDown();
+
+    const requests = Array.from({ length: 100 }, () => server.client.send(BALANCE));
+    await Promise.all(requests);
+
+    const messages = server.log.map(({ msg }) => msg);
+    expect([...new Set(messages)]).toEqual(['Database unavailable']);
+    expect(messages.length).toBeLessThan(requests.length);
+  });
+
+  test('the server goes on when it is back, without a restart', async () => {
+    const { server, proxy } = await startBehindProxy();
+    await proxy.goDown();
+    expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
+
+    await proxy.goUp();
+
+    expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+    expect(await probe(server, '/readyz')).toMatchObject({ code: 200, database: true });
+  });
+
+  test('a bulk whose connection is lost before its commit is performed on another one', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const cut = proxy.cutAt('insert into `transfer`', 'sent');
+
+    const answer = await sendBulk(server.client);
+    await cut;
+
+    expect(answer).toMatchObject(PERFORMED);
+    expect(await server.client.balance(ACME)).toBe('99999.00');
+  });
+
+  test.each(['before', 'answered'] as const)(
+    'a bulk whose connection is lost in its commit (%s) is of unknown outcome, and told by its key',
+    async (moment) => {
+      const { server, proxy } = await startBehindProxy();
+      const cut = proxy.cutAt(COMMIT, moment);
+
+      const lost = await sendBulk(server.client, 'key');
+      await cut;
+      const replayed = moment === 'answered';
+
+      expect(lost).toMatchObject({
+        status: 503,
+        errors: [{ extensions: { code: 'OUTCOME_UNKNOWN' } }],
+      });
+      expect(await sendBulk(server.client, 'key')).toMatchObject({
+        data: { performBulkTransfer: { __typename: 'BulkTransferPerformed', replayed } },
+      });
+      expect(await server.client.balance(ACME)).toBe('99999.00');
+    },
+  );
+});
+
+/** What MySQL's protocol has on its wire for a statement that is this word alone. */
+const COMMIT = '\u0003commit';
+
+describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mariaDbLack()))(
+  'a MariaDB server',
+  () => {
+    test('that is read-only refuses bulks retryably, serves reads, and is not ready', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await mariaDb.run('set global read_only = 1');
+
+      const refused = [await sendBulk(server.client), await sendBulk(server.client)];
+
+      for (const answer of refused) {
+        expect(answer).toMatchObject(UNAVAILABLE);
+        expect(answer.errors?.[0]?.message).toMatch(/takes no writes/);
+      }
+      expect(await server.client.balance(ACME)).toBe('100000.00');
+      expect(await probe(server, '/healthz')).toMatchObject({ code: 200 });
+      expect(await probe(server, '/readyz')).toMatchObject({
+        code: 503,
+        database: false,
+        reason: 'The database is read-only.',
+      });
+    });
+
+    test('that was read-only is written to again, without a restart', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await mariaDb.run('set global read_only = 1');
+      expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
+
+      await mariaDb.run('set global read_only = 0');
+
+      expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+      expect(await probe(server, '/readyz')).toMatchObject({ code: 200, database: true });
+    });
+
+    test('that is read-only loses every connection: after a fail-over they lead to the wrong node', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await Promise.all(Array.from({ length: 10 }, () => server.client.send(BALANCE)));
+      const before = await connectionsOf(mariaDb);
+      await mariaDb.run('set global read_only = 1');
+
+      await sendBulk(server.client);
+      await server.client.send(BALANCE);
+
+      const survivors = async () =>
+        (await connectionsOf(mariaDb)).filter((id) => before.includes(id));
+      await expect.poll(survivors).toEqual([]);
+    });
+
+    test('that has no connection to give makes requests retryable, and is used again', async () => {
+      const { server, mariaDb } = await startAsUser();
+      const { client, databaseUrl } = server;
+      await mariaDb.run(`grant usage on *.* to bank@'%' with max_user_connections 1`);
+      const uri = databaseUrl.replace(/^mariadb:/, 'mysql:');
+      const takeAll = async () => {
+        await mariaDb.run('kill user bank');
+        return createConnection({ uri }).catch(() => undefined);
+      };
+      // The server's own look at its outbox may come first.
+      let taken = await takeAll();
+      await expect.poll(async () => (taken ??= await takeAll())).toBeDefined();
+
+      const answers = [await client.send(BALANCE), await sendBulk(client)];
+      await taken?.end();
+
+      expect(answers).toMatchObject([UNAVAILABLE, UNAVAILABLE]);
+      await mariaDb.run(`grant usage on *.* to bank@'%' with max_user_connections 0`);
+      expect(await sendBulk(client)).toMatchObject(PERFORMED);
+    });
+
+    test('that is stopped and started makes requests retryable, and is used again', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await mariaDb.stop();
+      expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
+
+      await mariaDb.start();
+
+      expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+    });
+  },
+);
+
+async function connectionsOf(mariaDb: MariaDb): Promise<number[]> {
+  const rows = await mariaDb.run(
+    `select id from information_schema.processlist where user = 'bank'`,
+  );
+  return rows.map(({ id }) => id);
+}

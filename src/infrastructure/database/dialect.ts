@@ -9,6 +9,8 @@ export interface DatabaseSettings {
   readonly databaseUrl: string;
   readonly databasePoolMax: number;
   readonly lockTimeoutMs: number;
+  /** Rows of the largest bulk, for a program that performs bulks. */
+  readonly bulkTransfersMax?: number;
   /** After which the database ends a statement; undefined where it may take what it takes. */
   readonly statementTimeoutMs?: number;
   /** Hears of a database server that is away or read-only, with each statement that fails for it. */

@@ -15,7 +15,8 @@ import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
-import { MySqlPool, type PrepareSession } from './mysql-pool.js';
+import { MySqlPool } from './mysql-pool.js';
+import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
 import { ormOptions } from './orm-options.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
@@ -46,7 +47,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
     ensureDatabase: false,
     driverOptions: new MysqlDialect({ pool }),
   });
-  await requireAnswer(orm, url);
+  await requireServer(orm, pool, settings);
   // What is wrong at start is told by the error that ends it.
   if (settings.onUnavailable) pool.onUnavailable = settings.onUnavailable;
   return {
@@ -56,7 +57,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
     lockWaitersMax: databasePoolMax - GROUPS_MAX - READ_CONNECTIONS,
     migratesAtStart: false,
     snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },
-    appendRows,
+    appendRows: (em, batches) => appendRows(em, batches, pool.server.packetBytesMax),
     isContention: (error) =>
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||
@@ -89,7 +90,7 @@ function poolOf(url: URL, settings: DatabaseSettings): MySqlPool {
       supportBigNumbers: true,
       jsonStrings: true,
     },
-    (query) => prepareSession(query, settings),
+    (ask) => prepareSession(ask, settings),
   );
 }
 
@@ -108,62 +109,43 @@ const WRITABLE: readonly string[] = ['0', 'OFF'];
 
 const MYSQL_PORT = 3_306;
 
-/**
- * What a session takes for granted, whatever the server's own mode: MikroORM escapes values with
- * backslashes, so NO_BACKSLASH_ESCAPES must be off, or a value could become SQL; and a value that does
- * not fit is an error, never cut.
- */
-const SQL_MODE = [
-  'STRICT_ALL_TABLES',
-  'ONLY_FULL_GROUP_BY',
-  'ERROR_FOR_DIVISION_BY_ZERO',
-  'NO_ENGINE_SUBSTITUTION',
-].join(',');
-
-/** innodb_lock_wait_timeout counts in whole seconds, at least one: LOCK_TIMEOUT_MS is rounded up. */
-async function prepareSession(
-  query: Parameters<PrepareSession>[0],
-  { lockTimeoutMs, statementTimeoutMs }: DatabaseSettings,
+/** @throws ExplainedError where the server does not answer, refuses us, has no such database, or lacks something */
+async function requireServer(
+  orm: MikroORM,
+  pool: MySqlPool,
+  { databaseUrl, bulkTransfersMax }: DatabaseSettings,
 ): Promise<void> {
-  const seconds = Math.ceil(lockTimeoutMs / 1_000);
-  const [server] = await query('select version() as version');
-  const isMariaDb = String(server?.version).includes('MariaDB');
-  const statements = [
-    `set session sql_mode = '${SQL_MODE}'`,
-    'set session transaction isolation level read committed',
-    `set session innodb_lock_wait_timeout = ${seconds}`,
-    ...(statementTimeoutMs === undefined ? [] : [statementTimeout(statementTimeoutMs, isMariaDb)]),
-  ];
-  await query(statements.join('; '));
-}
-
-/** MariaDB counts in seconds, and for all statements; MySQL in milliseconds, and for reads. */
-function statementTimeout(timeoutMs: number, isMariaDb: boolean): string {
-  return isMariaDb
-    ? `set session max_statement_time = ${timeoutMs / 1_000}`
-    : `set session max_execution_time = ${timeoutMs}`;
-}
-
-/** @throws ExplainedError where the server does not answer, refuses us, or has no such database */
-async function requireAnswer(orm: MikroORM, { host, pathname }: URL): Promise<void> {
+  const ask: AskServer = (sql) => orm.em.execute(sql);
   try {
-    await orm.em.execute('select 1');
+    await ask('select 1').catch((error) => {
+      const { host, pathname } = new URL(databaseUrl);
+      throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reasonOf(error)}`);
+    });
+    await requireCapableServer(pool.server, ask, bulkTransfersMax);
   } catch (error) {
     await orm.close(true);
-    throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reasonOf(error)}`);
+    throw error;
   }
 }
 
 /**
  * Rows that are sent at once: few at first, so that the database soon has something to do; then some
- * 150 KB of SQL, 2.5 MB at the very most, far below max_allowed_packet. More at a time are no faster.
+ * 150 KB of SQL, 2.5 MB at the very most. More at a time are no faster.
  */
 const PACKET_ROWS_FIRST = 200;
 const PACKET_ROWS_MAX = 500;
 
-async function appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void> {
+/** What a packet has beside its SQL, and more. */
+const PACKET_OVERHEAD_BYTES = 1_024;
+
+async function appendRows(
+  em: EntityManager,
+  batches: readonly AppendBatch[],
+  packetBytesMax: number,
+): Promise<void> {
+  const bytesMax = packetBytesMax - PACKET_OVERHEAD_BYTES;
   let underWay: Promise<void> | undefined;
-  for (const statements of packetsOf(batches)) {
+  for (const statements of packetsOf(batches, bytesMax)) {
     await underWay;
     underWay = execute(em, statements);
     // It is awaited after the next have been written: until then nobody listens.
@@ -174,33 +156,67 @@ async function appendRows(em: EntityManager, batches: readonly AppendBatch[]): P
   await underWay;
 }
 
+/** Rows of one table, to be inserted by one statement. */
+interface Insert {
+  readonly batch: AppendBatch;
+  readonly rows: ColumnValue[][];
+}
+
 /**
  * The INSERTs of rows, those of one table after those of another, as many together as are sent at
  * once: a round trip for each table would take longer than most bulks' rows. Each is written when it is
  * asked for.
  */
-function* packetsOf(batches: readonly AppendBatch[]): Iterable<string> {
+function* packetsOf(batches: readonly AppendBatch[], bytesMax: number): Iterable<string> {
   let rowsMax = PACKET_ROWS_FIRST;
   let rowCount = 0;
-  let statements: string[] = [];
-  for (const { table, columns, tuples } of batches) {
-    const names = columns.map((column) => `\`${column}\``).join(', ');
-    const insert = (rows: ColumnValue[][]) =>
-      format(`insert into \`${table}\` (${names}) values ?`, [rows], false, 'Z');
+  let inserts: Insert[] = [];
+  for (const batch of batches) {
     let rows: ColumnValue[][] = [];
-    for (const tuple of tuples) {
+    for (const tuple of batch.tuples) {
       rows.push(tuple);
       rowCount += 1;
       if (rowCount < rowsMax) continue;
-      yield [...statements, insert(rows)].join('; ');
+      yield* fittingPackets([...inserts, { batch, rows }], bytesMax);
       rowsMax = Math.min(rowsMax * 2, PACKET_ROWS_MAX);
       rowCount = 0;
-      statements = [];
+      inserts = [];
       rows = [];
     }
-    if (rows.length > 0) statements.push(insert(rows));
+    if (rows.length > 0) inserts.push({ batch, rows });
   }
-  if (statements.length > 0) yield statements.join('; ');
+  if (inserts.length > 0) yield* fittingPackets(inserts, bytesMax);
+}
+
+/** Yields INSERTs as one packet, or in halves where the server does not take as much at once. */
+function* fittingPackets(inserts: readonly Insert[], bytesMax: number): Iterable<string> {
+  const packet = inserts.map(sqlOf).join('; ');
+  const halves = fits(packet, bytesMax) ? undefined : halvesOf(inserts);
+  if (!halves) yield packet;
+  else for (const half of halves) yield* fittingPackets(half, bytesMax);
+}
+
+/** UTF-8 takes three bytes for a UTF-16 unit at most: few packets need to be measured. */
+function fits(packet: string, bytesMax: number): boolean {
+  return packet.length * 3 <= bytesMax || Buffer.byteLength(packet) <= bytesMax;
+}
+
+/** @returns undefined for a single row, which always fits */
+function halvesOf(inserts: readonly Insert[]): readonly (readonly Insert[])[] | undefined {
+  const [first] = inserts;
+  if (inserts.length !== 1 || !first) return cutInTwo(inserts);
+  const { batch, rows } = first;
+  return rows.length > 1 ? cutInTwo(rows).map((half) => [{ batch, rows: half }]) : undefined;
+}
+
+function cutInTwo<Item>(items: readonly Item[]): readonly Item[][] {
+  const middle = Math.ceil(items.length / 2);
+  return [items.slice(0, middle), items.slice(middle)];
+}
+
+function sqlOf({ batch: { table, columns }, rows }: Insert): string {
+  const names = columns.map((column) => `\`${column}\``).join(', ');
+  return format(`insert into \`${table}\` (${names}) values ?`, [rows], false, 'Z');
 }
 
 /** Past MikroORM, which would write the values a second time. */

@@ -18,12 +18,11 @@ import {
   type ResultSetHeader,
   type RowDataPacket,
 } from 'mysql2';
+import type { AskServer, MySqlServer } from './mysql-session.js';
 import { type DatabaseUnavailability, NO_CONNECTION, unavailabilityOf } from './unavailability.js';
 
-/** Prepares the session of a new connection; a statement is sent by `query`. */
-export type PrepareSession = (
-  query: (sql: string) => Promise<readonly Record<string, unknown>[]>,
-) => Promise<void>;
+/** Prepares the session of a new connection. @returns the server that it is on */
+export type PrepareSession = (ask: AskServer) => Promise<MySqlServer>;
 
 /** Hears of each error that tells that the database is unavailable. Never throws. */
 export type OnUnavailable = (reason: DatabaseUnavailability, error: unknown) => void;
@@ -38,6 +37,7 @@ export class MySqlPool implements MysqlPool {
   readonly #pool: Pool;
   readonly #sessions = new WeakMap<PoolConnection, Session>();
   #renewedAt = Number.NEGATIVE_INFINITY;
+  #server: MySqlServer | undefined;
   onUnavailable: OnUnavailable = () => {};
 
   constructor(
@@ -45,6 +45,12 @@ export class MySqlPool implements MysqlPool {
     private readonly prepareSession: PrepareSession,
   ) {
     this.#pool = createPool(options);
+  }
+
+  /** The server of the newest session. @throws Error where there has been none */
+  get server(): MySqlServer {
+    if (!this.#server) throw new Error('There has been no session yet');
+    return this.#server;
   }
 
   /** Kysely's way to a connection, whose `release` gives it back. */
@@ -88,7 +94,7 @@ export class MySqlPool implements MysqlPool {
 
   async #open(connection: PoolConnection): Promise<Session> {
     const session = new Session(connection, (error) => this.#note(error));
-    await this.prepareSession((sql) => session.ask(sql));
+    this.#server = await this.prepareSession((sql) => session.ask(sql));
     this.#sessions.set(connection, session);
     return session;
   }

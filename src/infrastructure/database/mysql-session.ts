@@ -1,0 +1,125 @@
+/**
+ * What the server needs of a MySQL or MariaDB server: each session is set to what can be set, whatever the
+ * server's own defaults; what can't be set is looked at when a database is opened.
+ */
+import { ExplainedError } from '../observability/explained-error.js';
+import type { DatabaseSettings } from './dialect.js';
+
+/** Sends one packet of SQL on a connection. @returns the rows of one statement, or nothing for several */
+export type AskServer = (sql: string) => Promise<readonly Record<string, unknown>[]>;
+
+/** What a database server is, as far as statements depend on it. */
+export interface MySqlServer {
+  readonly version: string;
+  readonly isMariaDb: boolean;
+  /** max_allowed_packet: what the server takes at once. */
+  readonly packetBytesMax: number;
+}
+
+/**
+ * MikroORM escapes values with backslashes, so NO_BACKSLASH_ESCAPES must be off, or a value could become
+ * SQL; and a value that does not fit is an error, never cut.
+ */
+const SQL_MODE = [
+  'STRICT_ALL_TABLES',
+  'ONLY_FULL_GROUP_BY',
+  'ERROR_FOR_DIVISION_BY_ZERO',
+  'NO_ENGINE_SUBSTITUTION',
+].join(',');
+
+/**
+ * Settings that a server may have otherwise by default.
+ * - Names: a server with `skip-character-set-client-handshake` ignores the character set that a client
+ *   connects with, and would take UTF-8 for its own, such as latin1.
+ * - READ COMMITTED: see the dialect. READ WRITE, autocommit and NO_CHAIN: a transaction writes, begins and
+ *   ends where the server says so.
+ */
+const SESSION_SETTINGS = [
+  'set names utf8mb4 collate utf8mb4_bin',
+  `set session sql_mode = '${SQL_MODE}'`,
+  "set session time_zone = '+00:00'",
+  'set session transaction isolation level read committed, read write',
+  'set session autocommit = 1',
+  "set session completion_type = 'NO_CHAIN'",
+  'set session foreign_key_checks = 1',
+];
+
+/** Prepares a session for its first statement. */
+export async function prepareSession(
+  ask: AskServer,
+  { lockTimeoutMs, statementTimeoutMs }: DatabaseSettings,
+): Promise<MySqlServer> {
+  const server = await describeServer(ask);
+  const settings = [...SESSION_SETTINGS, lockTimeout(lockTimeoutMs)];
+  if (statementTimeoutMs !== undefined) {
+    settings.push(statementTimeout(statementTimeoutMs, server));
+  }
+  await ask(settings.join('; '));
+  return server;
+}
+
+async function describeServer(ask: AskServer): Promise<MySqlServer> {
+  const [row] = await ask(
+    'select version() as version, @@session.max_allowed_packet as packetBytesMax',
+  );
+  const version = String(row?.version);
+  return {
+    version,
+    isMariaDb: version.includes('MariaDB'),
+    packetBytesMax: Number(row?.packetBytesMax),
+  };
+}
+
+/** innodb_lock_wait_timeout counts in whole seconds, at least one: LOCK_TIMEOUT_MS is rounded up. */
+function lockTimeout(timeoutMs: number): string {
+  return `set session innodb_lock_wait_timeout = ${Math.ceil(timeoutMs / 1_000)}`;
+}
+
+/** MariaDB counts in seconds, and for all statements; MySQL in milliseconds, and for reads. */
+function statementTimeout(timeoutMs: number, { isMariaDb }: MySqlServer): string {
+  return isMariaDb
+    ? `set session max_statement_time = ${timeoutMs / 1_000}`
+    : `set session max_execution_time = ${timeoutMs}`;
+}
+
+/** SKIP LOCKED, and CHECK constraints that are enforced. */
+const VERSION_MIN = { MariaDB: '10.6', MySQL: '8.0.16' };
+
+/** Bytes that any statement but appended rows fits into: keys of a group, pages of ids. */
+const STATEMENT_BYTES_MAX = 1_024 * 1_024;
+
+/** Bytes of one account in the statement that locks those of a bulk: its id, and what is between two. */
+const LOCKED_ACCOUNT_BYTES = 64;
+
+/** @throws ExplainedError that names what a server can't do, and what helps */
+export async function requireCapableServer(
+  { version, isMariaDb, packetBytesMax }: MySqlServer,
+  ask: AskServer,
+  bulkTransfersMax = 0,
+): Promise<void> {
+  const product = isMariaDb ? 'MariaDB' : 'MySQL';
+  const versionMin = VERSION_MIN[product];
+  if (version.localeCompare(versionMin, 'en', { numeric: true }) < 0) {
+    throw new ExplainedError(
+      `The database server is ${product} ${version}: at least ${versionMin} is needed.`,
+    );
+  }
+  const bytesMin = Math.max(STATEMENT_BYTES_MAX, bulkTransfersMax * LOCKED_ACCOUNT_BYTES);
+  if (packetBytesMax < bytesMin) {
+    throw new ExplainedError(
+      `The database server's max_allowed_packet is ${packetBytesMax}: set it to ${bytesMin} at least, or BULK_TRANSFERS_MAX lower.`,
+    );
+  }
+  if (await isLoggedByStatement(ask)) {
+    throw new ExplainedError(
+      "The database server's binlog_format is STATEMENT, which refuses writes at READ COMMITTED: set it to ROW.",
+    );
+  }
+}
+
+/** The two are looked for by name, since not every server has both. */
+async function isLoggedByStatement(ask: AskServer): Promise<boolean> {
+  const rows = await ask("show variables where variable_name in ('log_bin', 'binlog_format')");
+  const values = new Map(rows.map((row) => [row.Variable_name, row.Value]));
+  return values.get('log_bin') === 'ON' && values.get('binlog_format') === 'STATEMENT';
+}

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
+import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
 import { authenticationOf, LOOPBACK_HOSTS } from './infrastructure/http/authentication-settings.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
+import { reasonOf } from './infrastructure/observability/secrets.js';
 
 const MIB = 1_024 * 1_024;
 
@@ -86,8 +88,33 @@ const databaseUrl = z
     message:
       'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…',
   })
-  .refine((text) => text.startsWith('sqlite:') || isServerUrl(text), { message: NO_SERVER_URL })
+  .refine((text) => text.startsWith('sqlite:') || isServerUrl(text), {
+    abort: true,
+    message: NO_SERVER_URL,
+  })
+  .superRefine((text, context) => {
+    try {
+      if (!text.startsWith('sqlite:')) parseMySqlUrl(text);
+      else if (text.includes('?')) throw new ExplainedError('has a ?: sqlite:FILE has no options');
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: reasonOf(error) });
+    }
+  })
   .default('sqlite:data/virement.db');
+
+/** Options that amqplib reads from the URL of a broker. */
+const AMQP_OPTIONS = ['heartbeat', 'channelMax', 'frameMax', 'maxFrameSize', 'locale'];
+
+const amqpUrl = z
+  .string()
+  .regex(/^amqps?:\/\/.+$/, { message: 'must be amqp://… or amqps://…', abort: true })
+  .refine(isServerUrl, { message: NO_SERVER_URL, abort: true })
+  .refine(
+    (text) => [...new URL(text).searchParams.keys()].every((key) => AMQP_OPTIONS.includes(key)),
+    {
+      message: `has an unknown option: it takes ${AMQP_OPTIONS.join(', ')}`,
+    },
+  );
 
 const environment = z
   .object({
@@ -101,11 +128,7 @@ const environment = z
     REQUEST_TIMEOUT_MS: integer(30_000, 1_000, REQUEST_TIMEOUT_LIMIT_MS),
     BODY_LIMIT_BYTES: integer(10 * MIB, 1_024, 1_024 * MIB),
     BODIES_BYTES_MAX: integer(256 * MIB, 1_024, 64 * 1_024 * MIB),
-    AMQP_URL: z
-      .string()
-      .regex(/^amqps?:\/\/.+$/, { message: 'must be amqp://… or amqps://…', abort: true })
-      .refine(isServerUrl, { message: NO_SERVER_URL })
-      .optional(),
+    AMQP_URL: amqpUrl.optional(),
     OUTBOX_RETENTION: duration('7d'),
     AUTH: z.enum(['on', 'off']).optional(),
     AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),

@@ -20,7 +20,12 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
   resolvers: ['schema', 'application', 'entities', 'domain', 'resolvers'],
   infrastructure: ['application/ports', 'entities', 'domain', 'infrastructure'],
   'infrastructure/http': ['application/ports', 'entities', 'domain', 'infrastructure', 'resolvers'],
-  config: ['domain', 'infrastructure/observability', 'infrastructure/http/authentication-settings'],
+  config: [
+    'domain',
+    'infrastructure/observability',
+    'infrastructure/http/authentication-settings',
+    'infrastructure/database/mysql-url',
+  ],
   program: ['infrastructure/observability'],
   commands: 'everything',
   'composition-root': 'everything',

@@ -17,6 +17,7 @@ import type { Database, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { MySqlPool } from './mysql-pool.js';
 import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
+import { type MySqlAddress, parseMySqlUrl } from './mysql-url.js';
 import { ormOptions } from './orm-options.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
@@ -35,13 +36,13 @@ const CONNECT_TIMEOUT_MAX_MS = 10_000;
 
 export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   const { databaseUrl, databasePoolMax } = settings;
-  const url = new URL(databaseUrl);
-  const driver = url.protocol === 'mariadb:' ? MariaDbDriver : MySqlDriver;
-  const pool = poolOf(url, settings);
+  const address = parseMySqlUrl(databaseUrl);
+  const driver = databaseUrl.startsWith('mariadb:') ? MariaDbDriver : MySqlDriver;
+  const pool = poolOf(address, settings);
   const orm = await MikroORM.init<AbstractSqlDriver>({
     ...ormOptions('mysql'),
     driver,
-    dbName: decodeURIComponent(url.pathname.slice(1)),
+    dbName: address.database,
     charset: 'utf8mb4',
     collate: 'utf8mb4_bin',
     ensureDatabase: false,
@@ -67,7 +68,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   };
 }
 
-function poolOf(url: URL, settings: DatabaseSettings): MySqlPool {
+function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
   const { lockTimeoutMs, databasePoolMax } = settings;
   const connectTimeout = Math.min(
     Math.max(lockTimeoutMs * CONNECT_TIMEOUT_SHARE, CONNECT_TIMEOUT_MIN_MS),
@@ -75,11 +76,7 @@ function poolOf(url: URL, settings: DatabaseSettings): MySqlPool {
   );
   return new MySqlPool(
     {
-      host: decodeURIComponent(url.hostname),
-      port: Number(url.port || MYSQL_PORT),
-      user: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-      database: decodeURIComponent(url.pathname.slice(1)),
+      ...address,
       connectionLimit: databasePoolMax,
       connectTimeout,
       // For appended rows. What a client sent is escaped by the driver, or is an IBAN or an id by its shape.
@@ -106,8 +103,6 @@ async function isWritable(orm: MikroORM): Promise<boolean> {
 }
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];
-
-const MYSQL_PORT = 3_306;
 
 /** @throws ExplainedError where the server does not answer, refuses us, has no such database, or lacks something */
 async function requireServer(

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { bulkTransferFingerprint } from '../src/domain/bulk-transfer.js';
+import { creditFingerprint } from '../src/domain/credit.js';
 import { ACME, aBulk, aTransfer, GLOBEX, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
-import { startServer } from './setup/server.js';
+import { startServer, type TestServer } from './setup/server.js';
 
 const KEYED = { ...PAYROLL, idempotencyKey: 'november-payroll' };
 
@@ -214,4 +216,47 @@ test('a header goes with one mutation, however often and in how many pieces it i
   );
 
   expect(answer.data).toEqual({ performBulkTransfer: { __typename: 'BulkTransferPerformed' } });
+});
+
+/** Gives what has a key the fingerprint that the first release would have stored with it. */
+async function storeAs(table: string, idempotencyKey: string, fingerprint: string, on: TestServer) {
+  await on.database.orm.em.fork().execute(
+    `update ${table} set fingerprint = '${fingerprint}'
+        where idempotency_key = x'${Buffer.from(idempotencyKey).toString('hex')}'`,
+  );
+}
+
+test('a key that the first release stored goes on standing for its bulk', async () => {
+  const server = await startServer();
+  const { client } = server;
+  const first = await client.perform(KEYED);
+  await storeAs('bulk_transfer', KEYED.idempotencyKey, bulkTransferFingerprint(KEYED, 1), server);
+
+  expect(await client.perform(KEYED)).toMatchObject({
+    replayed: true,
+    bulkTransfer: { id: first.bulkTransfer.id },
+  });
+  expect(
+    await client.perform({ ...KEYED, creditTransfers: KEYED.creditTransfers.slice(1) }),
+  ).toMatchObject({ __typename: 'IdempotencyKeyReused' });
+});
+
+test('a key that the first release stored goes on standing for its credit', async () => {
+  const server = await startServer();
+  const { client } = server;
+  const request = { iban: ACME, amount: '12', description: 'Refund', idempotencyKey: 'refund-1' };
+  const credit = async (overrides = {}) =>
+    (
+      await client.data(
+        `mutation ($input: CreditAccountInput!) { creditAccount(input: $input) {
+          __typename ... on AccountCredited { replayed entry { id } }
+        } }`,
+        { input: { ...request, ...overrides } },
+      )
+    ).creditAccount;
+  const { entry } = await credit();
+  await storeAs('ledger_entry', request.idempotencyKey, creditFingerprint(request, 1), server);
+
+  expect(await credit()).toMatchObject({ replayed: true, entry });
+  expect(await credit({ amount: '13' })).toMatchObject({ __typename: 'IdempotencyKeyReused' });
 });

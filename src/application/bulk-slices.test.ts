@@ -21,7 +21,7 @@ test('a large bulk that nobody waits for any more is left at its next slice', as
   };
   const slices = { turns, key: 'one', isAbandoned: () => turnsTaken > 1 };
 
-  await expect(fingerprintInSlices(bulkOf(10_000), slices)).rejects.toThrow(AbandonedError);
+  await expect(fingerprintInSlices(bulkOf(10_000), 2, slices)).rejects.toThrow(AbandonedError);
 
   expect(turnsTaken).toBe(2);
 });

@@ -12,6 +12,7 @@ import {
   type BulkTransferRules,
 } from '../domain/bulk-transfer.js';
 import { AbandonedError } from '../domain/errors.js';
+import type { FingerprintVersion } from '../domain/idempotency.js';
 import type { FairTurns } from './ports.js';
 
 /** Rows that are read without a turn of the event loop: one millisecond. */
@@ -44,9 +45,10 @@ export async function readInSlices(
 /** Hashes a bulk's content: see bulkTransferFingerprint. */
 export async function fingerprintInSlices(
   request: BulkTransferRequest,
+  version: FingerprintVersion,
   turns: SliceTurns,
 ): Promise<string> {
-  const fingerprint = new BulkTransferFingerprint(request);
+  const fingerprint = new BulkTransferFingerprint(request, version);
   await inSlices(request.creditTransfers.length, turns, (start, end) =>
     fingerprint.add(start, end),
   );

@@ -5,7 +5,11 @@ import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
-import { idempotencyKeyProblems } from '../domain/idempotency.js';
+import {
+  FINGERPRINT_VERSION,
+  hasSameContent,
+  idempotencyKeyProblems,
+} from '../domain/idempotency.js';
 import { amountProblem, parseAmount } from '../domain/money.js';
 import { type Problem, valueProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
@@ -61,7 +65,8 @@ export function makeCreditAccount({
     if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
     if (!known) throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
     const { description, idempotencyKey } = request;
-    const fingerprint = idempotencyKey === undefined ? undefined : creditFingerprint(request);
+    const fingerprint =
+      idempotencyKey === undefined ? undefined : creditFingerprint(request, FINGERPRINT_VERSION);
     const credit = { amountMinor, description, idempotencyKey, fingerprint };
     const locked = {
       organizationId: known.organizationId,
@@ -72,7 +77,7 @@ export function makeCreditAccount({
     };
     return unitOfWork.run(locked, (ledger) => {
       const account = ledger.account(known.id);
-      const earlier = findEarlier(ledger, account.id, credit);
+      const earlier = findEarlier(ledger, account.id, request);
       if (earlier) return { account, entry: earlier, replayed: true };
       if (!account.canReceive(amountMinor)) {
         const message = 'The balance would be too large.';
@@ -126,13 +131,16 @@ function auditOf(origin: Origin, { id, accountId }: LedgerEntry, at: Date): Audi
 function findEarlier(
   ledger: LockedLedger,
   accountId: string,
-  { idempotencyKey, fingerprint }: Credit,
+  request: CreditAccountRequest,
 ): LedgerEntry | null {
+  const { idempotencyKey } = request;
   if (idempotencyKey === undefined) return null;
   const earlier = ledger.creditByKey(accountId, idempotencyKey);
-  if (earlier && earlier.fingerprint !== fingerprint) {
-    throw new DomainError({ code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
-  }
+  if (!earlier) return null;
+  const isSame =
+    earlier.fingerprint !== null &&
+    hasSameContent(earlier.fingerprint, (version) => creditFingerprint(request, version));
+  if (!isSame) throw new DomainError({ code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
   return earlier;
 }
 

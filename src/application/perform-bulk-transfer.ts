@@ -1,8 +1,14 @@
-import type { AccountFacts, BulkTransferRequest, CreditTransfer } from '../domain/bulk-transfer.js';
+import {
+  type AccountFacts,
+  type BulkTransferRequest,
+  type CreditTransfer,
+  recordedBulkFingerprint,
+} from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
+import type { FingerprintVersion } from '../domain/idempotency.js';
 import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
 import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
@@ -113,7 +119,7 @@ function performUnderLock(
   if (order.idempotencyKey !== undefined) {
     const earlier = ledger.bulkTransferByKey(account.id, order.idempotencyKey);
     if (earlier) {
-      assertSameContent(earlier, order.fingerprint);
+      assertSameContent(earlier, order.fingerprint, (version) => fingerprintAs(order, version));
       return { bulkTransfer: earlier, account, replayed: true };
     }
   }
@@ -131,6 +137,16 @@ function performUnderLock(
   const { bulkTransfer, ...records } = postBulkTransfer(order, ledger, at);
   ledger.record({ bulkTransfer, ...records });
   return { bulkTransfer, account, replayed: false };
+}
+
+/** Returns the fingerprint of an order, whose request is not kept while it waits for the lock. */
+function fingerprintAs(
+  { debtor, transfers }: BulkTransferOrder,
+  version: FingerprintVersion,
+): string {
+  const { iban, currency } = debtor;
+  const recorded = transfers.map((transfer) => ({ ...transfer, currency }));
+  return recordedBulkFingerprint(iban, recorded, version);
 }
 
 /** Moves the balances and makes the rows that record it. */

@@ -3,11 +3,18 @@ import {
   type BulkTransferReading,
   type BulkTransferRequest,
   type BulkTransferRules,
+  bulkTransferFingerprint,
   ibansOf,
 } from '../domain/bulk-transfer.js';
 import { mayDebit, type Origin } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
+import {
+  FINGERPRINT_VERSION,
+  type FingerprintVersion,
+  fingerprintVersionOf,
+  hasSameContent,
+} from '../domain/idempotency.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { fingerprintInSlices, readInSlices } from './bulk-slices.js';
 import type { FairTurns, LedgerReader } from './ports.js';
@@ -35,6 +42,10 @@ export interface PreparedBulkTransfer {
   readonly fingerprint: string | undefined;
 }
 
+function versionOf({ fingerprint }: BulkTransfer): FingerprintVersion | undefined {
+  return fingerprint === null ? undefined : fingerprintVersionOf(fingerprint);
+}
+
 /**
  * Reads a request and finds all that is wrong with it; performing and the dry run share it. The key
  * comes first: what it stands for is answered again even if the same rows would be refused today.
@@ -52,23 +63,37 @@ export async function prepareBulkTransfer(
   const { idempotencyKey } = request;
   // Of an account that is nobody's here, all bulks are one organization's.
   const slices = { turns, key: debtor?.organizationId ?? UNKNOWN, isAbandoned };
-  const fingerprint =
-    idempotencyKey === undefined ? undefined : await fingerprintInSlices(request, slices);
   const earlier =
     debtor && idempotencyKey !== undefined
       ? await reader.bulkTransferByKey(debtor.id, idempotencyKey)
       : null;
-  if (earlier) assertSameContent(earlier, fingerprint);
+  const version = (earlier && versionOf(earlier)) ?? FINGERPRINT_VERSION;
+  const fingerprint =
+    idempotencyKey === undefined ? undefined : await fingerprintInSlices(request, version, slices);
+  if (earlier) {
+    assertSameContent(earlier, fingerprint, (other) => bulkTransferFingerprint(request, other));
+  }
   const reading = await readInSlices(request, debtor, accounts, rules, slices);
   return { debtor, performed: earlier ?? undefined, reading, fingerprint };
 }
 
 /**
- * A key stands for one content for good.
+ * Holds a request to the bulk that its key stands for: a key stands for one content for good. Content whose
+ * fingerprint is of another version is hashed anew: a server of another release performed the bulk meanwhile.
  * @throws DomainError IDEMPOTENCY_KEY_REUSED where the bulk has another content
  */
-export function assertSameContent(earlier: BulkTransfer, fingerprint: string | undefined): void {
-  if (earlier.fingerprint === fingerprint) return;
+export function assertSameContent(
+  earlier: BulkTransfer,
+  fingerprint: string | undefined,
+  fingerprintAs: (version: FingerprintVersion) => string,
+): void {
+  const made = fingerprint === undefined ? undefined : fingerprintVersionOf(fingerprint);
+  const isSame =
+    earlier.fingerprint !== null &&
+    hasSameContent(earlier.fingerprint, (version) =>
+      fingerprint !== undefined && version === made ? fingerprint : fingerprintAs(version),
+    );
+  if (isSame) return;
   throw new DomainError({
     code: 'IDEMPOTENCY_KEY_REUSED',
     idempotencyKey: earlier.idempotencyKey ?? '',

@@ -1,6 +1,7 @@
 import {
   type AccountFacts,
   type BulkTransferRequest,
+  bulkTransferFingerprint,
   type CreditTransfer,
   CURRENCY_DEFAULT,
 } from '../domain/bulk-transfer.js';
@@ -80,7 +81,7 @@ async function judge(
   if (!account) throw new Error('The account to be debited does not exist');
   const since = await performedSince(request.idempotencyKey, debtor.id, reader);
   if (since) {
-    assertSameContent(since, fingerprint);
+    assertSameContent(since, fingerprint, (version) => bulkTransferFingerprint(request, version));
     return outcomeOf(since);
   }
   const judged = { ...outcome, balanceAfterMinor: account.balanceMinor - totalAmountMinor };

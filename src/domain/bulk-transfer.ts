@@ -11,7 +11,7 @@ import {
   normaliseBic,
   normaliseIban,
 } from './iban.js';
-import { ContentHash, idempotencyKeyProblems } from './idempotency.js';
+import { ContentHash, type FingerprintVersion, idempotencyKeyProblems } from './idempotency.js';
 import { amountProblem, formatAmount, parseAmount } from './money.js';
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
 import { DESCRIPTION, END_TO_END_ID, isSameName, NAME, textProblems } from './text.js';
@@ -85,48 +85,79 @@ export function ibansOf(request: BulkTransferRequest): string[] {
 }
 
 /**
- * What tells two bulks with one idempotency key apart: the account and all rows, however they were
+ * Returns what tells two bulks with one idempotency key apart: the account and all rows, however they were
  * spelt. "14.5" and "14.50", or an IBAN with and without spaces, are the same content.
  */
-export function bulkTransferFingerprint(request: BulkTransferRequest): string {
-  const fingerprint = new BulkTransferFingerprint(request);
+export function bulkTransferFingerprint(
+  request: BulkTransferRequest,
+  version: FingerprintVersion,
+): string {
+  const fingerprint = new BulkTransferFingerprint(request, version);
   fingerprint.add(0, request.creditTransfers.length);
   return fingerprint.digest();
 }
 
-/** A bulk's fingerprint, made from ranges of its rows: fingerprintOf [account, [row, row, …]]. */
+/** A bulk's fingerprint, made from ranges of its rows: that of the content [account, [row, row, …]]. */
 export class BulkTransferFingerprint {
   readonly #hash: ContentHash;
 
-  constructor(private readonly request: BulkTransferRequest) {
+  constructor(
+    private readonly request: BulkTransferRequest,
+    private readonly version: FingerprintVersion,
+  ) {
     const account = JSON.stringify(normaliseIban(request.organizationIban));
-    this.#hash = new ContentHash(`[${account},[`);
+    this.#hash = new ContentHash(version, `[${account},[`);
   }
 
   /** Adds the rows from start up to end, exclusive; ranges follow each other from 0. */
   add(start: number, end: number): void {
-    const rows = this.request.creditTransfers.slice(start, end).map(contentOf);
+    const contentAs: (row: CreditTransferRequest) => object =
+      this.version === 1 ? valuesOf : contentOf;
+    const rows = this.request.creditTransfers.slice(start, end).map(contentAs);
     if (rows.length === 0) return;
     const separator = start === 0 ? '' : ',';
     this.#hash.add(`${separator}${JSON.stringify(rows).slice(1, -1)}`);
   }
 
-  /** @returns SHA-256, 64 hexadecimal digits; to be called once, after the last row */
+  /** @returns the fingerprint; to be called once, after the last row */
   digest(): string {
     return this.#hash.digest(']]');
   }
 }
 
-/** Returns the fields of a row that belong to the bulk's content, normalised. */
-function contentOf(row: CreditTransferRequest): (string | null)[] {
+/** Every field of a row; undefined, and so in no fingerprint, where it is not given. */
+type RowContent = Readonly<Record<keyof CreditTransferRequest, string | undefined>>;
+
+/**
+ * Returns what a row says, normalised: its content in version 2. A new optional field is added here. The order
+ * of the fields is part of the fingerprint.
+ */
+function contentOf(row: CreditTransferRequest): RowContent {
+  return {
+    amount: canonicalAmount(row.amount),
+    currency: row.currency ?? CURRENCY_DEFAULT,
+    counterpartyName: row.counterpartyName,
+    counterpartyIban: normaliseIban(row.counterpartyIban),
+    counterpartyBic: row.counterpartyBic == null ? undefined : normaliseBic(row.counterpartyBic),
+    description: row.description,
+    endToEndId: row.endToEndId ?? undefined,
+  };
+}
+
+/**
+ * Returns the content of a row in version 1, which has these seven values for good. Were there a field that
+ * it lacks, a row that gives it would have to differ here as well.
+ */
+function valuesOf(row: CreditTransferRequest): (string | null)[] {
+  const content = contentOf(row);
   return [
-    canonicalAmount(row.amount),
-    row.currency ?? CURRENCY_DEFAULT,
-    row.counterpartyName,
-    normaliseIban(row.counterpartyIban),
-    row.counterpartyBic == null ? null : normaliseBic(row.counterpartyBic),
-    row.description,
-    row.endToEndId ?? null,
+    content.amount ?? null,
+    content.currency ?? null,
+    content.counterpartyName ?? null,
+    content.counterpartyIban ?? null,
+    content.counterpartyBic ?? null,
+    content.description ?? null,
+    content.endToEndId ?? null,
   ];
 }
 
@@ -144,12 +175,13 @@ export type RecordedTransfer = Omit<CreditTransfer, 'counterpartyAccountId'> & {
 export function recordedBulkFingerprint(
   organizationIban: string,
   transfers: readonly RecordedTransfer[],
+  version: FingerprintVersion,
 ): string {
   const creditTransfers = transfers.map(({ amountMinor, ...row }) => ({
     ...row,
     amount: formatAmount(amountMinor, row.currency),
   }));
-  return bulkTransferFingerprint({ organizationIban, creditTransfers });
+  return bulkTransferFingerprint({ organizationIban, creditTransfers }, version);
 }
 
 /** Longer ones, leading zeros aside, are no amounts. */

@@ -1,6 +1,6 @@
 import { CURRENCY_DEFAULT, canonicalAmount } from './bulk-transfer.js';
 import { normaliseIban } from './iban.js';
-import { fingerprintOf } from './idempotency.js';
+import { type FingerprintVersion, fingerprintOf } from './idempotency.js';
 
 /** A credit from outside, as the client sent it. */
 export interface CreditContent {
@@ -11,12 +11,20 @@ export interface CreditContent {
   readonly description: string;
 }
 
-/** Returns what tells two credits with one idempotency key apart, however their values are spelt. */
-export function creditFingerprint(credit: CreditContent): string {
-  return fingerprintOf([
-    normaliseIban(credit.iban),
-    canonicalAmount(credit.amount),
-    credit.currency ?? CURRENCY_DEFAULT,
-    credit.description,
-  ]);
+type ContentFields = Readonly<Record<keyof CreditContent, string>>;
+
+/**
+ * Returns what tells two credits with one idempotency key apart, however their values are spelt. See
+ * FingerprintVersion for what may change here: a new field is added to version 2, where it is given.
+ */
+export function creditFingerprint(credit: CreditContent, version: FingerprintVersion): string {
+  const content: ContentFields = {
+    iban: normaliseIban(credit.iban),
+    amount: canonicalAmount(credit.amount),
+    currency: credit.currency ?? CURRENCY_DEFAULT,
+    description: credit.description,
+  };
+  if (version === 2) return fingerprintOf(version, content);
+  const { iban, amount, currency, description } = content;
+  return fingerprintOf(version, [iban, amount, currency, description]);
 }

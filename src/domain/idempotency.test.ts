@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fingerprintOf, idempotencyKeyProblems } from './idempotency.js';
+import {
+  fingerprintOf,
+  fingerprintVersionOf,
+  hasSameContent,
+  idempotencyKeyProblems,
+} from './idempotency.js';
 
 const codesOf = (key: string | undefined) => idempotencyKeyProblems(key).map(({ code }) => code);
 
@@ -36,18 +41,50 @@ describe('an idempotency key', () => {
 });
 
 describe('a fingerprint', () => {
-  test('is the SHA-256 of the content as JSON', () => {
-    // printf '["DE89",["14.5",null]]' | sha256sum
-    expect(fingerprintOf(['DE89', ['14.5', null]])).toBe(
-      '3d7690d88ef73d97e262ead9a64d977bbd2b79e8e15f5316e45e9ac849ae9a11',
-    );
+  const content = ['DE89', ['14.5', null]];
+
+  // printf '["DE89",["14.5",null]]' | sha256sum; of version 2 in base64url. Ledgers keep them for good, so
+  // these must never change: a change of what is hashed, or how, takes a new version with a line of its own.
+  test.each([
+    [1, '3d7690d88ef73d97e262ead9a64d977bbd2b79e8e15f5316e45e9ac849ae9a11'],
+    [2, '2:PXaQ2I73PZfiYurZpk2Xe70reejhX1MW5F6ayEmumhE'],
+  ] as const)('of version %i is the SHA-256 of the content as JSON', (version, expected) => {
+    expect(fingerprintOf(version, content)).toBe(expected);
   });
 
-  test('takes a bigint by its digits', () => {
-    // printf '["12345678901234567890"]' | sha256sum
-    expect(fingerprintOf([12_345_678_901_234_567_890n])).toBe(
-      'dc8f6bb05291a956558356ad10eea35e7772de196baab6b47b123a33f3a2f65e',
-    );
+  test('leaves out what is not given, so that a new optional field changes no other content', () => {
+    const given = { amount: '14.5', description: '' };
+
+    expect(fingerprintOf(2, { ...given, purpose: undefined })).toBe(fingerprintOf(2, given));
+    expect(fingerprintOf(2, { ...given, purpose: '' })).not.toBe(fingerprintOf(2, given));
+  });
+
+  test.each([1, 2] as const)('says its version: %i', (version) => {
+    expect(fingerprintVersionOf(fingerprintOf(version, content))).toBe(version);
+  });
+
+  test('is within its column, 64 characters', () => {
+    expect(fingerprintOf(1, content)).toHaveLength(64);
+    expect(fingerprintOf(2, content)).toHaveLength(45);
+  });
+
+  test.each([
+    '',
+    'A'.repeat(64),
+    `3:${'a'.repeat(43)}`,
+    `2:${'a'.repeat(44)}`,
+    `2:${'a'.repeat(43)}\n`,
+    `${'a'.repeat(64)}\n`,
+  ])('of no version that is known here can be compared with nothing: %j', (stored) => {
+    expect(fingerprintVersionOf(stored)).toBeUndefined();
+    expect(() => hasSameContent(stored, () => stored)).toThrow('Unknown version of a fingerprint');
+  });
+
+  test.each([1, 2] as const)('of version %i is compared with one of its version', (version) => {
+    const fingerprintAs = (other: 1 | 2) => fingerprintOf(other, content);
+
+    expect(hasSameContent(fingerprintOf(version, content), fingerprintAs)).toBe(true);
+    expect(hasSameContent(fingerprintOf(version, ['DE89']), fingerprintAs)).toBe(false);
   });
 
   test.each([
@@ -65,7 +102,7 @@ describe('a fingerprint', () => {
     [['a","b'], ['a', 'b']],
     [['\ud83d'], ['\ufffd']],
   ])('tells %j from %j', (one, other) => {
-    expect(fingerprintOf(one)).not.toBe(fingerprintOf(other));
+    expect(fingerprintOf(2, one)).not.toBe(fingerprintOf(2, other));
   });
 
   test('is the same for the same content, and for no other', () => {
@@ -80,7 +117,7 @@ describe('a fingerprint', () => {
     fc.assert(
       fc.property(content, content, (one, other) => {
         const isSameContent = new Set([one, other].map((each) => JSON.stringify(each))).size === 1;
-        expect(fingerprintOf(one) === fingerprintOf(other)).toBe(isSameContent);
+        expect(fingerprintOf(2, one) === fingerprintOf(2, other)).toBe(isSameContent);
       }),
       { numRuns: 1_000 },
     );

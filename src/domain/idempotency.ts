@@ -20,11 +20,57 @@ export function idempotencyKeyProblems(key: string | undefined): Problem[] {
   return problems;
 }
 
+/**
+ * Fingerprints are kept for good, and a key is compared with the fingerprint that was stored with it, so a
+ * fingerprint says how it was made:
+ *
+ * - 1: 64 hexadecimal digits without a prefix, the form of the first release. Content is an array of values
+ *   in a fixed order, null where a value is absent.
+ * - 2: "2:" and the hash in base64url, 45 characters. Content has names; what is absent is left out, so a new
+ *   optional field changes no fingerprint of a request that does not give it.
+ *
+ * Anything else that changes what is hashed takes a new version; the old ones stay, for the ledgers that hold
+ * them. The column has 64 characters, and version 1 fills it: hence no prefix there, and no hexadecimal digits
+ * in later versions. Widening it would rewrite two large tables on every ledger for nothing but a prefix.
+ */
+export type FingerprintVersion = 1 | 2;
+
+/** The version of new fingerprints. */
+export const FINGERPRINT_VERSION = 2 satisfies FingerprintVersion;
+
+const FORMS: Readonly<Record<FingerprintVersion, RegExp>> = {
+  1: /^[0-9a-f]{64}$/,
+  2: /^2:[A-Za-z0-9_-]{43}$/,
+};
+
+/** Returns the version of a stored fingerprint; undefined where a later release made it. */
+export function fingerprintVersionOf(stored: string): FingerprintVersion | undefined {
+  if (FORMS[1].test(stored)) return 1;
+  return FORMS[2].test(stored) ? 2 : undefined;
+}
+
+/**
+ * Tells whether a request has the content whose fingerprint was stored.
+ * @param fingerprintAs makes the request's fingerprint of a version
+ * @throws Error for a fingerprint of a later release, about which nothing can be said
+ */
+export function hasSameContent(
+  stored: string,
+  fingerprintAs: (version: FingerprintVersion) => string,
+): boolean {
+  const version = fingerprintVersionOf(stored);
+  if (version === undefined) throw new Error(`Unknown version of a fingerprint: ${stored}`);
+  return fingerprintAs(version) === stored;
+}
+
 /** The SHA-256 of a text that is added in parts, which end between characters. */
 export class ContentHash {
   readonly #hash = createHash('sha256');
 
-  constructor(start: string) {
+  constructor(
+    private readonly version: FingerprintVersion,
+    start: string,
+  ) {
     this.#hash.update(start);
   }
 
@@ -32,20 +78,20 @@ export class ContentHash {
     this.#hash.update(text);
   }
 
-  /** @returns 64 hexadecimal digits; to be called once */
+  /** @returns the fingerprint in the form of its version; to be called once */
   digest(end: string): string {
-    return this.#hash.update(end).digest('hex');
+    this.#hash.update(end);
+    return this.version === 1
+      ? this.#hash.digest('hex')
+      : `${this.version}:${this.#hash.digest('base64url')}`;
   }
 }
 
 /**
- * What tells two requests with one idempotency key apart.
- * @param content of the request, normalised: strings, bigints, nulls and arrays in a fixed order
- * @returns SHA-256, 64 hexadecimal digits
+ * Makes the fingerprint that tells two requests with one idempotency key apart.
+ * @param content of the request, normalised: strings, arrays, and objects whose keys have a fixed order; what
+ *   is undefined is left out
  */
-export function fingerprintOf(content: readonly unknown[]): string {
-  const canonical = JSON.stringify(content, (_, value) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
-  return createHash('sha256').update(canonical).digest('hex');
+export function fingerprintOf(version: FingerprintVersion, content: object): string {
+  return new ContentHash(version, JSON.stringify(content)).digest('');
 }

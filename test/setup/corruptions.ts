@@ -20,7 +20,9 @@ const OTHER_ID = "x'019000000000700080000000000000ff'";
 /** Version 4. */
 const FOREIGN_ID = "x'4c2e0d5b2a174a3c9b1f0d6e5a7c8b90'";
 const OTHER_IBAN = `'${ibanOf(4_711)}'`;
+/** Two forms of a fingerprint, of other content. */
 const HASH = `'${'0123456789abcdef'.repeat(4)}'`;
+const HASH_2 = `'2:${'0123456789abcdef'.repeat(3).slice(0, 43)}'`;
 
 const keyedBulk =
   'bulk_transfer_id in (select id from bulk_transfer where idempotency_key is not null)';
@@ -122,6 +124,8 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     found: [
       ['fingerprint = null', 'fingerprint is not null'],
       [`fingerprint = ${HASH}`, 'fingerprint is not null'],
+      [`fingerprint = ${HASH_2}`, 'fingerprint is not null'],
+      ["fingerprint = '3:of a later release'", 'fingerprint is not null'],
       [`fingerprint = ${HASH}`, 'fingerprint is null'],
     ],
   },
@@ -273,6 +277,8 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     found: [
       ['fingerprint = null', 'fingerprint is not null'],
       [`fingerprint = ${HASH}`, 'fingerprint is not null'],
+      [`fingerprint = ${HASH_2}`, 'fingerprint is not null'],
+      ["fingerprint = '3:of a later release'", 'fingerprint is not null'],
       [`fingerprint = ${HASH}`, 'fingerprint is null'],
     ],
   },

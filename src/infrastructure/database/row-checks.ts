@@ -7,7 +7,11 @@ import { ROLES } from '../../domain/caller.js';
 import { creditFingerprint } from '../../domain/credit.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
 import { hasIbanShape, isBic } from '../../domain/iban.js';
-import { idempotencyKeyProblems } from '../../domain/idempotency.js';
+import {
+  fingerprintVersionOf,
+  hasSameContent,
+  idempotencyKeyProblems,
+} from '../../domain/idempotency.js';
 import { formatAmount } from '../../domain/money.js';
 import { isId } from '../../domain/page.js';
 import {
@@ -59,6 +63,8 @@ const isStoredBic: Form = (value) => typeof value === 'string' && isBic(value, '
 const isCurrency: Form = (value) =>
   typeof value === 'string' && fractionDigitsOf(value) !== undefined;
 const isKey: Form = (value) => idempotencyKeyProblems(textOf(value)).length === 0;
+const isFingerprint: Form = (value) =>
+  typeof value === 'string' && fingerprintVersionOf(value) !== undefined;
 const isHash = matching(/^[0-9a-f]{64}$/);
 const isPrefix: Form = (value) => typeof value === 'string' && isApiKeyPrefix(value);
 const isTraceparent = matching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
@@ -109,7 +115,7 @@ const bulkFingerprints: RowRule = {
     let rows: StoredRow[] = [];
     const judge = () => {
       const [first] = rows;
-      const isRight = !first || recordedFingerprint(first, rows) === first.fingerprint;
+      const isRight = !first || hasRecordedContent(first, rows);
       rows = [];
       return isRight ? undefined : { bulk: hexOf(first.bulk_transfer_id) };
     };
@@ -132,10 +138,13 @@ function isSameId(one: unknown, other: unknown): boolean {
     : one === other;
 }
 
-/** @returns undefined where the rows can't be those of a bulk */
-function recordedFingerprint(first: StoredRow, rows: readonly StoredRow[]): string | undefined {
-  if (!rows.every(({ currency }) => isCurrency(currency))) return undefined;
-  return recordedBulkFingerprint(textOf(first.iban), rows.map(recordedTransferOf));
+/** Tells whether the rows of a bulk are those of its fingerprint. */
+function hasRecordedContent(first: StoredRow, rows: readonly StoredRow[]): boolean {
+  if (!isFingerprint(first.fingerprint)) return false;
+  if (!rows.every(({ currency }) => isCurrency(currency))) return false;
+  return hasSameContent(textOf(first.fingerprint), (version) =>
+    recordedBulkFingerprint(textOf(first.iban), rows.map(recordedTransferOf), version),
+  );
 }
 
 function recordedTransferOf(row: StoredRow): RecordedTransfer {
@@ -157,13 +166,18 @@ const creditFingerprints: RowRule = {
       if (fingerprint === null) return undefined;
       const isRight =
         isCurrency(currency) &&
-        fingerprint ===
-          creditFingerprint({
-            iban: textOf(iban),
-            amount: formatAmount(BigInt(String(amount_minor)), textOf(currency)),
-            currency: textOf(currency),
-            description: textOf(description),
-          });
+        isFingerprint(fingerprint) &&
+        hasSameContent(textOf(fingerprint), (version) =>
+          creditFingerprint(
+            {
+              iban: textOf(iban),
+              amount: formatAmount(BigInt(String(amount_minor)), textOf(currency)),
+              currency: textOf(currency),
+              description: textOf(description),
+            },
+            version,
+          ),
+        );
       return isRight ? undefined : { entry: hexOf(id) };
     },
   }),
@@ -246,7 +260,7 @@ export const ROW_CHECKS: readonly Check[] = [
     formRule("a bulk's id, key and fingerprint have their form", 'bulk', {
       id: isStoredId,
       idempotency_key: absentOr(isKey),
-      fingerprint: absentOr(isHash),
+      fingerprint: absentOr(isFingerprint),
     }),
   ]),
   rowCheck(
@@ -295,7 +309,7 @@ export const ROW_CHECKS: readonly Check[] = [
         id: isStoredId,
         kind: oneOf(LEDGER_ENTRY_KINDS),
         idempotency_key: absentOr(isKey),
-        fingerprint: absentOr(isHash),
+        fingerprint: absentOr(isFingerprint),
         description: text(DESCRIPTION),
       }),
       creditFingerprints,

@@ -2,7 +2,13 @@ import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
 import { fractionDigitsOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
-import { type IbanCheck, ibanProblem, isBic, normaliseBic, normaliseIban } from '../domain/iban.js';
+import {
+  bicProblem,
+  type IbanCheck,
+  ibanProblem,
+  normaliseBic,
+  normaliseIban,
+} from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import { amountProblem, isZero, parseAmount } from '../domain/money.js';
 import { isId } from '../domain/page.js';
@@ -104,9 +110,9 @@ function ibanProblems(sent: string, check: IbanCheck): Problem[] {
 }
 
 function bicProblems(sent: string, check: IbanCheck): Problem[] {
-  const bic = normaliseBic(sent);
-  if (bic === '') return [requiredProblem('bic')];
-  return isBic(bic, check) ? [] : [valueProblem('INVALID_BIC', 'bic', sent)];
+  if (normaliseBic(sent) === '') return [requiredProblem('bic')];
+  const problem = bicProblem(sent, 'bic', check);
+  return problem ? [problem] : [];
 }
 
 function currencyProblems(currency: string): Problem[] {

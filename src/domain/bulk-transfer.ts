@@ -4,9 +4,9 @@
  */
 import { fractionDigitsOf } from './currency.js';
 import {
+  bicProblem,
   type IbanCheck,
   ibanProblem,
-  isBic,
   isSameBic,
   normaliseBic,
   normaliseIban,
@@ -264,7 +264,7 @@ function headProblems(
 ): Problem[] {
   const problems = idempotencyKeyProblems(request.idempotencyKey);
   const { organizationIban, organizationName, organizationBic } = request;
-  if (organizationIban.trim() === '') problems.push(requiredProblem('organizationIban'));
+  if (normaliseIban(organizationIban) === '') problems.push(requiredProblem('organizationIban'));
   if (
     debtor &&
     organizationName != null &&
@@ -273,10 +273,9 @@ function headProblems(
     problems.push(valueProblem('MISMATCH', 'organizationName', organizationName));
   }
   if (organizationBic != null) {
-    const bic = normaliseBic(organizationBic);
-    if (!isBic(bic, 'format')) {
-      problems.push(valueProblem('INVALID_BIC', 'organizationBic', organizationBic));
-    } else if (debtor && !isSameBic(bic, debtor.bic)) {
+    const problem = bicProblem(organizationBic, 'organizationBic', 'format');
+    if (problem) problems.push(problem);
+    else if (debtor && !isSameBic(normaliseBic(organizationBic), debtor.bic)) {
       problems.push(valueProblem('MISMATCH', 'organizationBic', organizationBic));
     }
   }
@@ -384,11 +383,9 @@ class RowReader {
 
   #readBic(sent: string | null | undefined, index: number): string | null {
     if (sent == null) return null;
-    const bic = normaliseBic(sent);
-    if (!isBic(bic, this.rules.ibanCheck)) {
-      this.problems.add(valueProblem('INVALID_BIC', 'counterpartyBic', sent, index));
-    }
-    return bic;
+    const problem = bicProblem(sent, 'counterpartyBic', this.rules.ibanCheck, index);
+    if (problem) this.problems.add(problem);
+    return normaliseBic(sent);
   }
 
   #judgeEndToEndId(endToEndId: string | null | undefined, index: number): void {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { countrySpecs, ValidationErrorsIBAN, validateIBAN } from 'ibantools';
 import { describe, expect, test } from 'vitest';
-import { ibanProblem, isBic, isSameBic, normaliseBic, normaliseIban } from './iban.js';
+import { bicProblem, ibanProblem, isBic, isSameBic, normaliseBic, normaliseIban } from './iban.js';
 
 /** Examples of the SWIFT IBAN registry. */
 const REGISTERED = [
@@ -137,8 +137,30 @@ describe('an IBAN', () => {
     expect(ibanProblem(normaliseIban(sent), 'format')).toBe('INVALID_IBAN');
   });
 
-  test.each(['DE89\t370400440532013000', 'DE89\u00a0370400440532013000', 'DE89-3704', '٣'])(
-    'keeps what is neither a space nor a small letter, to be judged: %j',
+  test.each([
+    ['a no-break space', '\u00a0'],
+    ['a narrow no-break space', '\u202f'],
+    ['a thin space', '\u2009'],
+    ['an ideographic space', '\u3000'],
+    ['a zero-width space', '\u200b'],
+    ['a word joiner', '\u2060'],
+    ['a byte order mark', '\ufeff'],
+    ['a soft hyphen', '\u00ad'],
+    ['marks of direction', '\u200e\u200f\u061c'],
+    ['an embedding', '\u202a\u202c'],
+    ['isolates', '\u2068\u2069'],
+    ['a tab', '\t'],
+    ['a line break', '\r\n'],
+    ['a line separator', '\u2028'],
+  ])('is normalised when it is pasted with %s', (_, pasted) => {
+    const sent = `${pasted}DE89${pasted}3704 0044 0532 0130 00${pasted}`;
+
+    expect(normaliseIban(sent)).toBe('DE89370400440532013000');
+    expect(normaliseBic(`${pasted}deut${pasted}deff${pasted}`)).toBe('DEUTDEFF');
+  });
+
+  test.each(['DE89-3704', '٣', 'DE89\u202e3704', 'DE89\u202d3704', '\u0000', '１'])(
+    'keeps what is neither pasted with it nor a small letter, to be judged: %j',
     (sent) => {
       expect(normaliseIban(sent)).toBe(sent);
     },
@@ -166,6 +188,27 @@ describe('a BIC', () => {
 
   test('of a country that does not exist is one in the format check alone', () => {
     expect([isBic('DEUTZZFF', 'strict'), isBic('DEUTZZFF', 'format')]).toEqual([false, true]);
+  });
+
+  test.each([
+    ['COBAXXFF', 'strict', '"COBAXXFF" is not a BIC: no country has the code XX.'],
+    ['cobazzffxxx', 'strict', '"cobazzffxxx" is not a BIC: no country has the code ZZ.'],
+    ['COBADE', 'strict', '"COBADE" is not a BIC: 8 or 11 letters and digits are expected.'],
+    ['COBADE', 'format', '"COBADE" is not a BIC: 8 or 11 letters and digits are expected.'],
+  ] as const)('that is none says why: %s in the %s check', (sent, check, message) => {
+    expect(bicProblem(sent, 'counterpartyBic', check, 3)).toEqual({
+      index: 3,
+      field: 'counterpartyBic',
+      code: 'INVALID_BIC',
+      message,
+    });
+  });
+
+  test.each(['', ' ', '\u200b'])('that is empty is to be left out: %j', (sent) => {
+    expect(bicProblem(sent, 'counterpartyBic', 'format')).toMatchObject({
+      code: 'INVALID_BIC',
+      message: 'A BIC has 8 or 11 characters; leave it out where there is none.',
+    });
   });
 
   test('is normalised as an IBAN is', () => {

@@ -1,5 +1,5 @@
 import { countrySpecs } from 'ibantools';
-import type { ProblemCode } from './problem.js';
+import { type Problem, type ProblemCode, quote, valueProblem } from './problem.js';
 
 /** strict: country, length, structure and check digits. format: shape only, for sandboxes and masked data. */
 export type IbanCheck = 'strict' | 'format';
@@ -21,13 +21,20 @@ const ELECTRONIC = /^[A-Z0-9]*$/;
 const WRITTEN_CHARACTERS_MAX = 1_024;
 
 /**
- * The electronic form: no spaces, ASCII letters in upper case. Everything else stays, to be judged by
- * the checks below: full upper-casing would make ASCII letters of some that are none.
+ * What comes along when an IBAN is copied from a page, a table or a letter: white space of every kind, and
+ * characters that are not seen, such as a byte order mark or a soft hyphen. Overrides of direction stay, and make
+ * an IBAN wrong: they show its digits in another order.
+ */
+const PASTED = /[[\p{White_Space}\p{Default_Ignorable_Code_Point}]--[\u202d\u202e]]/gv;
+
+/**
+ * The electronic form: nothing of what is pasted with it, ASCII letters in upper case. Everything else stays,
+ * to be judged by the checks below: full upper-casing would make ASCII letters of some that are none.
  */
 export function normaliseIban(text: string): string {
   // Most come in that form; what is this long is none, however it is written.
   if (text.length > WRITTEN_CHARACTERS_MAX || ELECTRONIC.test(text)) return text;
-  return text.replaceAll(' ', '').replace(/[a-z]+/g, (letters) => letters.toUpperCase());
+  return text.replace(PASTED, '').replace(/[a-z]+/g, (letters) => letters.toUpperCase());
 }
 
 /** Likewise for a BIC. */
@@ -97,7 +104,33 @@ function hasRightCheckDigits(iban: string): boolean {
 
 /** Whether a normalised BIC has the right shape and, in the strict check, a country that exists. */
 export function isBic(bic: string, check: IbanCheck): boolean {
-  return BIC_SHAPE.test(bic) && (check === 'format' || bic.slice(4, 6) in countrySpecs);
+  return BIC_SHAPE.test(bic) && (check === 'format' || bicCountryOf(bic) in countrySpecs);
+}
+
+/** Returns the country of a BIC, two letters of ISO 3166. */
+export function bicCountryOf(bic: string): string {
+  return bic.slice(4, 6);
+}
+
+/**
+ * Judges a BIC as it was sent.
+ * @returns undefined where it is fine
+ */
+export function bicProblem(
+  sent: string,
+  field: string,
+  check: IbanCheck,
+  index?: number,
+): Problem | undefined {
+  const bic = normaliseBic(sent);
+  if (bic === '') {
+    const message = 'A BIC has 8 or 11 characters; leave it out where there is none.';
+    return { index, field, code: 'INVALID_BIC', message };
+  }
+  if (isBic(bic, check)) return undefined;
+  if (!isBic(bic, 'format')) return valueProblem('INVALID_BIC', field, sent, index);
+  const message = `${quote(sent)} is not a BIC: no country has the code ${bicCountryOf(bic)}.`;
+  return { index, field, code: 'INVALID_BIC', message };
 }
 
 /** A BIC of 8 characters names the head office, as does one of 11 that ends in XXX (ISO 9362). */

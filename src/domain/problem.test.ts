@@ -22,6 +22,8 @@ describe('a value is quoted', () => {
     ['say "no"', '"say \\"no\\""'],
     ['one\ntwo\u0000', '"one\\ntwo\\u0000"'],
     ['\ud83d!', '"\ufffd!"'],
+    ['a\u202eb\u2069', '"a\\u202eb\\u2069"'],
+    ['\ufeff\uffff', '"\\ufeff\\uffff"'],
   ])('%j as %s', (value, quoted) => {
     expect(quote(value)).toBe(quoted);
   });

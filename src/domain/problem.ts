@@ -38,8 +38,9 @@ export const PROBLEMS_LISTED_MAX = 1_000;
 const QUOTED_CHARACTERS_MAX = 50;
 
 /**
- * Quotes a client's value for a message: cut at 50 characters, line breaks and other control
- * characters escaped, lone surrogates replaced, so that the message is always well-formed text.
+ * Quotes a client's value for a message: cut at 50 characters; line breaks, control characters and what
+ * changes the direction of writing escaped; lone surrogates replaced. So the message is always well-formed
+ * text, and reads in one direction.
  */
 export function quote(value: string): string {
   // A character is two UTF-16 units at most: a long value is never walked as a whole.
@@ -48,9 +49,15 @@ export function quote(value: string): string {
   const cut = characters.slice(0, QUOTED_CHARACTERS_MAX).join('') + (isCut ? '…' : '');
   // JSON escapes the control characters below the space alone.
   return JSON.stringify(cut).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
+    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** Returns how Unicode names a character: "U+202E". */
+export function codePointOf(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 /** What is wrong, after the quoted value. A code that needs more than the value writes its own sentence. */

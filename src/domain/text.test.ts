@@ -5,6 +5,7 @@ import {
   DESCRIPTION,
   END_TO_END_ID,
   foldName,
+  isStoredText,
   NAME,
   textProblems,
 } from './text.js';
@@ -23,6 +24,14 @@ const WELCOME = [
   '🦊 Fox & Söhne',
   '👩‍👩‍👧‍👦',
   "D'Arcy, O'Neill + Co. (2)",
+  '❤️ Love & Co.',
+  '🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} Pub',
+  'דוד כהן',
+  'ח״כ ‏דוד‎ (ACME)',
+  'می\u200cخواهم',
+  'क्\u200dष और क्\u200cष',
+  'শ্রী\u200d',
+  '\ufeffZoë',
   ' padded ',
 ];
 
@@ -41,14 +50,36 @@ describe('a text', () => {
     ['a next line', '\u0085'],
     ['a high surrogate alone', '\ud83d'],
     ['a low surrogate alone', '\ude00'],
+    ['a line separator', '\u2028'],
+    ['a paragraph separator', '\u2029'],
+    ['an embedding', '\u202b'],
+    ['a pop of direction', '\u202c'],
+    ['an override', '\u202e'],
+    ['an isolate', '\u2068'],
+    ['a pop of an isolate', '\u2069'],
+    ['half a byte order mark', '\ufffe'],
+    ['the last of its plane', '\uffff'],
+    ['a noncharacter', '\ufdd0'],
+    ['a noncharacter of another plane', '\u{1fffe}'],
   ])('with %s has characters that are not allowed', (_, character) => {
     expect(codesOf(`a${character}b`, 'description', DESCRIPTION)).toEqual(['INVALID_CHARACTERS']);
   });
 
-  test('is refused for its characters exactly where one is a control or half a pair', () => {
+  test.each([
+    ['abc\u202edef', '"abc\\u202edef" has U+202E, which is not allowed here.'],
+    ['a\nb', '"a\\nb" has U+000A, which is not allowed here.'],
+    ['\u{1fffe}', '"\u{1fffe}" has U+1FFFE, which is not allowed here.'],
+    ['a\ud83d', '"a\ufffd" has U+D83D, which is not allowed here.'],
+  ])('names the character that is not allowed: %j', (text, message) => {
+    expect(textProblems(text, 'description', DESCRIPTION)).toMatchObject([{ message }]);
+  });
+
+  test('is refused for its characters exactly where one is of no text', () => {
     const units = fc.array(
       fc.oneof(
         fc.integer({ min: 0, max: 0xff }),
+        fc.integer({ min: 0x2000, max: 0x20ff }),
+        fc.integer({ min: 0xfd00, max: 0xffff }),
         fc.integer({ min: 0xd800, max: 0xdfff }),
         fc.integer({ min: 0, max: 0xffff }),
       ),
@@ -57,9 +88,19 @@ describe('a text', () => {
     fc.assert(
       fc.property(units, (codes) => {
         const text = String.fromCharCode(...codes);
-        const hasControl = codes.some((code) => code < 0x20 || (code >= 0x7f && code <= 0x9f));
+        const isOfNoText = [...text].some((character) => {
+          const code = character.codePointAt(0) ?? 0;
+          return (
+            code < 0x20 ||
+            (code >= 0x7f && code <= 0x9f) ||
+            (code >= 0x2028 && code <= 0x202e) ||
+            (code >= 0x2066 && code <= 0x2069) ||
+            (code >= 0xfdd0 && code <= 0xfdef) ||
+            (code & 0xfffe) === 0xfffe
+          );
+        });
         const isRefused = codesOf(text, 'description', DESCRIPTION).includes('INVALID_CHARACTERS');
-        expect(isRefused).toBe(hasControl || !text.isWellFormed());
+        expect(isRefused).toBe(isOfNoText || !text.isWellFormed());
       }),
       { numRuns: 2_000 },
     );
@@ -97,6 +138,55 @@ describe('a text', () => {
       { index: 7, field: 'counterpartyName', code: 'REQUIRED', message: expect.any(String) },
     ]);
   });
+
+  test.each([
+    ['\u200b', 'U+200B'],
+    ['\u2060', 'U+2060'],
+    ['\u3164', 'U+3164'],
+    ['\uffa0', 'U+FFA0'],
+    ['\u00ad', 'U+00AD'],
+    ['\u2800', 'U+2800'],
+    ['\ufeff', 'U+FEFF'],
+    ['\u034f', 'U+034F'],
+    ['\u180e', 'U+180E'],
+    ['\u1680', 'U+1680'],
+    ['\u202f', 'U+202F'],
+    ['\ufe0f', 'U+FE0F'],
+    ['\u{1d159}', 'U+1D159'],
+    ['\u{e0020}', 'U+E0020'],
+    ['\u200d', 'U+200D'],
+    [' \u200b \u2060', 'U+200B'],
+    ['\u202e', 'U+202E'],
+    ['\u0000', 'U+0000'],
+  ])('that is a name is required, and nothing that can be seen is none: %j', (text, named) => {
+    expect(textProblems(text, 'counterpartyName', NAME)).toMatchObject([
+      { code: 'REQUIRED', message: `A value is required; ${named} is not visible.` },
+    ]);
+  });
+
+  test('that is a name and blank is required, with nothing to name', () => {
+    expect(textProblems('  ', 'counterpartyName', NAME)).toMatchObject([
+      { code: 'REQUIRED', message: 'A value is required.' },
+    ]);
+  });
+
+  test('of ten million characters that are not seen is none', () => {
+    expect(codesOf('\u200b'.repeat(10_000_000), 'counterpartyName', NAME)).toEqual(['REQUIRED']);
+  });
+
+  test.each(['a\u202eb', '\u200b', 'a\uffffb'])(
+    'that an earlier release let in may be stored: %j',
+    (text) => {
+      expect(isStoredText(text, NAME)).toBe(true);
+    },
+  );
+
+  test.each(['a\nb', '\ud83d', ' ', 'a'.repeat(141)])(
+    'that no release let in is not stored: %j',
+    (text) => {
+      expect(isStoredText(text, NAME)).toBe(false);
+    },
+  );
 
   test.each(['', ' '])('that is a description may be blank: %j', (text) => {
     expect(textProblems(text, 'description', DESCRIPTION)).toEqual([]);

@@ -1,7 +1,23 @@
-import { type Problem, quote, requiredProblem, valueProblem } from './problem.js';
+import { codePointOf, type Problem, quote, requiredProblem } from './problem.js';
 
 /** Control characters, which no bank's file format carries; lone surrogates, which no database does. */
-const FORBIDDEN = /[\p{Cc}\p{Cs}]/u;
+const NEVER_STORED = /[\p{Cc}\p{Cs}]/u;
+
+/**
+ * Characters of no text, beside those above: line and paragraph separators; noncharacters, two of which no XML
+ * can carry; embeddings, overrides and isolates of direction, which show a text in another order than the one
+ * in which it is paid. Words of Hebrew and Arabic need none of them, and marks of direction are allowed.
+ * Source: Unicode 17, UAX #9; XML 1.0, production Char.
+ */
+const FORBIDDEN =
+  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\u202a-\u202e\u2066-\u2069]/u;
+
+/**
+ * A character that can be seen: none of white space, of what Unicode lets a font ignore, of annotation marks and
+ * of the blank glyphs of Braille and musical notation.
+ */
+const VISIBLE =
+  /[^\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}\u2800\ufff9-\ufffb\u{16fe4}\u{1d159}]/u;
 
 /** Names and descriptions: SEPA's 140 characters of remittance information. */
 export const TEXT_CHARACTERS_MAX = 140;
@@ -11,7 +27,7 @@ export interface TextRule {
   readonly charactersMax: number;
 }
 
-/** A name: at least one character that is not a space. */
+/** A name: at least one character that can be seen. */
 export const NAME: TextRule = { charactersMin: 1, charactersMax: TEXT_CHARACTERS_MAX };
 /** A description may be empty. */
 export const DESCRIPTION: TextRule = { charactersMin: 0, charactersMax: TEXT_CHARACTERS_MAX };
@@ -36,10 +52,8 @@ export function textProblems(
   index?: number,
 ): Problem[] {
   const problems: Problem[] = [];
-  if (rule.charactersMin > 0 && text.trim() === '') return [requiredProblem(field, index)];
-  // A character has one or two UTF-16 units, so most texts are judged by their length alone.
-  const isLong = text.length > 2 * rule.charactersMax;
-  if (isLong || (text.length > rule.charactersMax && characterCount(text) > rule.charactersMax)) {
+  if (rule.charactersMin > 0 && !VISIBLE.test(text)) return [invisibleProblem(text, field, index)];
+  if (isTooLong(text, rule)) {
     problems.push({
       index,
       field,
@@ -47,8 +61,35 @@ export function textProblems(
       message: `${quote(text)} has more than ${rule.charactersMax} characters.`,
     });
   }
-  if (FORBIDDEN.test(text)) problems.push(valueProblem('INVALID_CHARACTERS', field, text, index));
+  const [forbidden] = FORBIDDEN.exec(text) ?? [];
+  if (forbidden !== undefined) {
+    const message = `${quote(text)} has ${codePointOf(forbidden)}, which is not allowed here.`;
+    problems.push({ index, field, code: 'INVALID_CHARACTERS', message });
+  }
   return problems;
+}
+
+/** A text that must be there has nothing that can be seen; the message names what it has instead. */
+function invisibleProblem(text: string, field: string, index: number | undefined): Problem {
+  const required = requiredProblem(field, index);
+  const [character] = /[^ ]/u.exec(text) ?? [];
+  if (character === undefined) return required;
+  return { ...required, message: `A value is required; ${codePointOf(character)} is not visible.` };
+}
+
+function isTooLong(text: string, { charactersMax }: TextRule): boolean {
+  // A character has one or two UTF-16 units, so most texts are judged by their length alone.
+  if (text.length > 2 * charactersMax) return true;
+  return text.length > charactersMax && characterCount(text) > charactersMax;
+}
+
+/**
+ * Tells whether a ledger may have a text. Earlier releases let more characters in than textProblems does, and
+ * what they stored stays as it is.
+ */
+export function isStoredText(text: string, rule: TextRule): boolean {
+  if (rule.charactersMin > 0 && text.trim() === '') return false;
+  return !isTooLong(text, rule) && !NEVER_STORED.test(text);
 }
 
 /** UTF-16 units of a text that is within TEXT_CHARACTERS_MAX. */

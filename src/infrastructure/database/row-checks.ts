@@ -18,9 +18,9 @@ import {
   DESCRIPTION,
   END_TO_END_ID,
   foldName,
+  isStoredText,
   NAME,
   type TextRule,
-  textProblems,
 } from '../../domain/text.js';
 import { AUDITED_ACTIONS, AUDITED_OUTCOMES } from '../../entities/audit-entry.entity.js';
 import { LEDGER_ENTRY_KINDS } from '../../entities/ledger-entry.entity.js';
@@ -56,7 +56,7 @@ const oneOf = (values: readonly string[]): Form => {
 const text =
   (rule: TextRule): Form =>
   (value) =>
-    textProblems(textOf(value), '', rule).length === 0;
+    isStoredText(textOf(value), rule);
 
 const isIban: Form = (value) => typeof value === 'string' && hasIbanShape(value);
 const isStoredBic: Form = (value) => typeof value === 'string' && isBic(value, 'format');

@@ -16,7 +16,7 @@ const REQUEST_TIMEOUT_LIMIT_MS = 3_600_000;
 /** What a request takes beside waiting for a lock. */
 const LOCK_MARGIN_MS = 5_000;
 
-/** Totals are bigint, exact at any size; 90,000 amounts of 999,999,999.99 are what a balance can hold. */
+/** 90,000 amounts of 999,999,999.99, the largest in euro, are what a balance can hold. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
 const wholeNumber = (min: number, max: number) =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ACME, GLOBEX, ibanOf } from './setup/builders.js';
+import { ACME, aTransfer, GLOBEX, ibanOf } from './setup/builders.js';
 import type { Client } from './setup/client.js';
 import { startServer } from './setup/server.js';
 
@@ -128,6 +128,54 @@ test('every problem of an account to open is named', async () => {
     { index: null, field: 'currency', code: 'CURRENCY_MISMATCH' },
     { index: null, field: 'openingBalance', code: 'AMOUNT_NOT_POSITIVE' },
   ]);
+});
+
+test.each(['BGN', 'ANG', 'CUC', 'XXX', 'XTS', 'XAU'])(
+  'no account is opened in %s',
+  async (currency) => {
+    const { client } = await startServer();
+
+    expect(await open(client, { ...AN_ACCOUNT, currency })).toMatchObject({
+      __typename: 'InvalidInput',
+      problems: [{ index: null, field: 'currency', code: 'CURRENCY_MISMATCH' }],
+    });
+  },
+);
+
+test('an account in a currency that was withdrawn since goes on', async () => {
+  const { client, database } = await startServer();
+  await open(client, AN_ACCOUNT);
+  await database.orm.em
+    .fork()
+    .execute(`update account set currency = 'BGN' where iban = '${AN_ACCOUNT.iban}'`);
+
+  expect(
+    await credit(client, {
+      iban: AN_ACCOUNT.iban,
+      amount: '12.5',
+      currency: 'BGN',
+      description: '',
+    }),
+  ).toMatchObject({ account: { balance: { amount: '12.50' } } });
+  expect(
+    await client.perform({
+      organizationIban: AN_ACCOUNT.iban,
+      creditTransfers: [aTransfer({ amount: '2.5', currency: 'BGN' })],
+    }),
+  ).toMatchObject({ account: { balance: { amount: '10.00' } } });
+});
+
+test('an amount of 1,500,000,000 is paid in a currency where it is an ordinary one', async () => {
+  const { client } = await startServer();
+  const account = { ...AN_ACCOUNT, currency: 'IDR', openingBalance: '2000000000' };
+  expect(await open(client, account)).toMatchObject({ __typename: 'AccountOpened' });
+
+  expect(
+    await client.perform({
+      organizationIban: AN_ACCOUNT.iban,
+      creditTransfers: [aTransfer({ amount: '1500000000', currency: 'IDR' })],
+    }),
+  ).toMatchObject({ account: { balance: { amount: '500000000.00' } } });
 });
 
 const A_CREDIT = { iban: ACME, amount: '14.5', description: 'Invoice 1' };

@@ -1,7 +1,7 @@
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
 import { type CreditContent, creditFingerprint } from '../domain/credit.js';
-import { fractionDigitsOf } from '../domain/currency.js';
+import { listedCurrency } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
@@ -10,7 +10,7 @@ import {
   hasSameContent,
   idempotencyKeyProblems,
 } from '../domain/idempotency.js';
-import { amountProblem, parseAmount } from '../domain/money.js';
+import { amountProblem, parseAmountIn } from '../domain/money.js';
 import { type Problem, valueProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
@@ -150,8 +150,11 @@ function readCredit(
 ): { readonly amountMinor: bigint; readonly problems: Problem[] } {
   const problems = idempotencyKeyProblems(request.idempotencyKey);
   const currency = request.currency ?? CURRENCY_DEFAULT;
-  const parsed = parseAmount(request.amount, fractionDigitsOf(account?.currency ?? currency) ?? 2);
-  if (parsed.problem) problems.push(amountProblem(parsed.problem, 'amount', request.amount));
+  const amountCurrency = account?.currency ?? listedCurrency(currency, CURRENCY_DEFAULT);
+  const parsed = parseAmountIn(request.amount, amountCurrency);
+  if (parsed.problem) {
+    problems.push(amountProblem(parsed.problem, 'amount', request.amount, amountCurrency));
+  }
   if (account && currency !== account.currency) {
     problems.push(valueProblem('CURRENCY_MISMATCH', 'currency', currency));
   }

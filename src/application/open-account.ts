@@ -1,6 +1,6 @@
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
-import { fractionDigitsOf } from '../domain/currency.js';
+import { listedCurrency, openingFaultOf } from '../domain/currency.js';
 import { DomainError } from '../domain/errors.js';
 import {
   bicProblem,
@@ -10,7 +10,7 @@ import {
   normaliseIban,
 } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
-import { amountProblem, isZero, parseAmount } from '../domain/money.js';
+import { amountProblem, isZero, parseAmountIn } from '../domain/money.js';
 import { isId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
@@ -116,8 +116,8 @@ function bicProblems(sent: string, check: IbanCheck): Problem[] {
 }
 
 function currencyProblems(currency: string): Problem[] {
-  if (fractionDigitsOf(currency) !== undefined) return [];
-  const message = 'The currency is not an ISO 4217 code.';
+  const message = openingFaultOf(currency);
+  if (message === undefined) return [];
   return [{ field: 'currency', code: 'CURRENCY_MISMATCH', message }];
 }
 
@@ -126,7 +126,11 @@ function readOpeningBalance(
   currency: string,
 ): { readonly minorUnits: bigint; readonly problems: Problem[] } {
   if (isZero(text)) return { minorUnits: 0n, problems: [] };
-  const parsed = parseAmount(text, fractionDigitsOf(currency) ?? 2);
+  const known = listedCurrency(currency, CURRENCY_DEFAULT);
+  const parsed = parseAmountIn(text, known);
   if (!parsed.problem) return { minorUnits: parsed.minorUnits, problems: [] };
-  return { minorUnits: 0n, problems: [amountProblem(parsed.problem, 'openingBalance', text)] };
+  return {
+    minorUnits: 0n,
+    problems: [amountProblem(parsed.problem, 'openingBalance', text, known)],
+  };
 }

@@ -93,7 +93,7 @@ const ROW_FAULTS: readonly (readonly [ProblemCode, keyof CreditTransferRequest, 
   ['REQUIRED', 'amount', ''],
   ['INVALID_AMOUNT', 'amount', '1e3'],
   ['AMOUNT_NOT_POSITIVE', 'amount', '0.00'],
-  ['AMOUNT_TOO_LARGE', 'amount', '1000000000'],
+  ['AMOUNT_TOO_LARGE', 'amount', '99999999999999999'],
   ['TOO_MANY_FRACTION_DIGITS', 'amount', '0.001'],
   ['CURRENCY_MISMATCH', 'currency', 'USD'],
   ['CURRENCY_MISMATCH', 'currency', 'eur'],
@@ -194,6 +194,21 @@ describe('a bulk without a fault', () => {
     const rows = Array.from({ length: 10_000 }, () => aRow({ amount: '999999999.99' }));
 
     expect(read(aBulk(rows)).totalAmountMinor).toBe(999_999_999_990_000n);
+  });
+
+  test('has no total, and a fault, where no balance could cover it', () => {
+    const debtor = { ...ACME, currency: 'VND' };
+    const rows = ['9007199254740991', '1'].map((amount) => aRow({ amount, currency: 'VND' }));
+    const total = (some: typeof rows) => readBulkTransfer(aBulk(some), debtor, new Map(), RULES);
+
+    expect(total(rows.slice(0, 1))).toMatchObject({
+      totalAmountMinor: 9_007_199_254_740_991n,
+      problemCount: 0,
+    });
+    expect(total(rows)).toMatchObject({
+      totalAmountMinor: undefined,
+      problems: [{ field: 'creditTransfers', code: 'AMOUNT_TOO_LARGE' }],
+    });
   });
 
   test('has the sum of its amounts as its total', () => {

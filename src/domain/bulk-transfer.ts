@@ -2,7 +2,7 @@
  * The rules of a bulk transfer that need values alone. A request is read once, row by row: what is
  * wrong is noted with its row, field and code, and what is right is kept in its normalised form.
  */
-import { fractionDigitsOf } from './currency.js';
+import { fractionDigitsOf, listedCurrency } from './currency.js';
 import {
   bicProblem,
   type IbanCheck,
@@ -12,7 +12,7 @@ import {
   normaliseIban,
 } from './iban.js';
 import { ContentHash, type FingerprintVersion, idempotencyKeyProblems } from './idempotency.js';
-import { amountProblem, formatAmount, parseAmount } from './money.js';
+import { amountProblem, formatAmount, MINOR_UNITS_MAX, parseAmountIn } from './money.js';
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
 import { DESCRIPTION, END_TO_END_ID, isSameName, NAME, textProblems } from './text.js';
 
@@ -70,7 +70,7 @@ export interface BulkTransferRules {
 /** A bulk that was read. Where problemCount is 0, transfers holds every row. */
 export interface BulkTransferReading {
   readonly transfers: readonly CreditTransfer[];
-  /** Sum in minor units; undefined where an amount can't be read, or currencies differ. */
+  /** Sum in minor units; undefined where an amount can't be read, currencies differ, or no balance could cover it. */
   readonly totalAmountMinor: bigint | undefined;
   /** The first 1,000. */
   readonly problems: readonly Problem[];
@@ -245,8 +245,9 @@ export class BulkTransferReader {
     }
   }
 
-  /** Returns the result, once all rows are read. */
+  /** Returns the result; to be called once, when all rows are read. */
   reading(): BulkTransferReading {
+    this.#judgeTotal();
     return {
       transfers: this.#transfers,
       totalAmountMinor: this.#currencies.size <= 1 ? this.#totalAmountMinor : undefined,
@@ -254,9 +255,17 @@ export class BulkTransferReader {
       problemCount: this.#problems.count,
     };
   }
+
+  /** No balance holds more than MINOR_UNITS_MAX, so no bulk can be worth more. */
+  #judgeTotal(): void {
+    if (this.#totalAmountMinor === undefined || this.#totalAmountMinor <= MINOR_UNITS_MAX) return;
+    this.#totalAmountMinor = undefined;
+    const message = 'The total of all amounts is more than a balance can be.';
+    this.#problems.add({ field: 'creditTransfers', code: 'AMOUNT_TOO_LARGE', message });
+  }
 }
 
-/** What is wrong with the bulk itself. */
+/** Returns the problems of the bulk itself. */
 function headProblems(
   request: BulkTransferRequest,
   debtor: AccountFacts | undefined,
@@ -343,10 +352,10 @@ class RowReader {
   #readAmount(row: CreditTransferRequest, index: number): bigint | undefined {
     const currency = row.currency ?? CURRENCY_DEFAULT;
     const accountCurrency = this.debtor?.currency ?? CURRENCY_DEFAULT;
-    const fractionDigits = fractionDigitsOf(currency) ?? fractionDigitsOf(accountCurrency) ?? 2;
-    const parsed = parseAmount(row.amount, fractionDigits);
+    const known = listedCurrency(currency, accountCurrency);
+    const parsed = parseAmountIn(row.amount, known);
     if (parsed.problem) {
-      this.problems.add(amountProblem(parsed.problem, 'amount', row.amount, index));
+      this.problems.add(amountProblem(parsed.problem, 'amount', row.amount, known, index));
     }
     const isMismatch = this.debtor
       ? currency !== this.debtor.currency

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { creditFingerprint } from './credit.js';
-import { fractionDigitsOf } from './currency.js';
-import { formatAmount, parseAmount } from './money.js';
+import { formatAmount, parseAmountIn } from './money.js';
 
 const CREDIT = { iban: 'DE75512108001245126199', amount: '14.5', description: 'Salary' };
 
@@ -50,7 +49,7 @@ describe.each(VERSIONS)('the fingerprint of version %i', (version) => {
         fc.stringMatching(/^0{0,3}[0-9]{1,9}(\.[0-9]{1,3})?$/),
         fc.constantFrom('EUR', 'JPY', 'KWD'),
         (amount, currency) => {
-          const { minorUnits } = parseAmount(amount, fractionDigitsOf(currency) ?? 0);
+          const { minorUnits } = parseAmountIn(amount, currency);
           fc.pre(minorUnits !== undefined);
           const stored = { ...CREDIT, currency, amount: formatAmount(minorUnits ?? 0n, currency) };
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { countrySpecs, ValidationErrorsIBAN, validateIBAN } from 'ibantools';
 import { describe, expect, test } from 'vitest';
 import { bicProblem, ibanProblem, isBic, isSameBic, normaliseBic, normaliseIban } from './iban.js';
+import { BBAN_STRUCTURES } from './iban-structures.js';
 
 /** Examples of the SWIFT IBAN registry. */
 const REGISTERED = [
@@ -243,8 +244,9 @@ function judgedByIbantools(iban: string) {
     : 'INVALID_IBAN';
 }
 
-test('every IBAN, right or one character away from it, is judged as ibantools does', () => {
-  const anyCountry = fc.constantFrom(...Object.keys(countrySpecs), 'ZZ');
+test('every IBAN that needs no supplement, right or one character away, is judged as ibantools does', () => {
+  const listed = Object.keys(countrySpecs).filter((country) => !(country in BBAN_STRUCTURES));
+  const anyCountry = fc.constantFrom(...listed, 'ZZ');
   const bban = fc.string({ unit: fc.constantFrom(...'0123456789ABCXYZ'), maxLength: 30 });
   const checkDigits = fc.integer({ min: 0, max: 99 }).map((n) => String(n).padStart(2, '0'));
   const composed = fc.tuple(
@@ -267,7 +269,7 @@ test('every IBAN, right or one character away from it, is judged as ibantools do
   fc.assert(
     fc.property(registered, ([right, place, character]) => {
       const iban = right.slice(0, place) + character + right.slice(place + 1);
-      fc.pre(/^[A-Z]{2}[0-9]{2}/.test(iban));
+      fc.pre(/^[A-Z]{2}[0-9]{2}/.test(iban) && !(iban.slice(0, 2) in BBAN_STRUCTURES));
       expect([iban, ibanProblem(iban, 'strict')]).toEqual([iban, judgedByIbantools(iban)]);
     }),
     { numRuns: 2_000 },

@@ -1,4 +1,5 @@
 import { countrySpecs } from 'ibantools';
+import { BBAN_STRUCTURES, bbanPatternOf } from './iban-structures.js';
 import { type Problem, type ProblemCode, quote, valueProblem } from './problem.js';
 
 /** strict: country, length, structure and check digits. format: shape only, for sandboxes and masked data. */
@@ -42,7 +43,7 @@ export const normaliseBic = normaliseIban;
 
 /**
  * Judges a normalised IBAN by the tables of ibantools, which are the SWIFT registry and the countries
- * that use IBANs without being in it: country, length, structure, mod 97 (ISO 13616).
+ * that use IBANs without being in it, and by BBAN_STRUCTURES: country, length, structure, mod 97 (ISO 13616).
  * National check digits inside the account number are not looked at: banks differ on them.
  * @returns undefined where it is fine
  */
@@ -74,10 +75,11 @@ function countryOf(iban: string): Country | undefined {
   const code = iban.slice(0, 2);
   if (countries.has(code)) return countries.get(code);
   const { chars = null, bban_regexp: pattern = null } = countrySpecs[code] ?? {};
+  const structure = BBAN_STRUCTURES[code];
   const isUsed = chars !== null || pattern !== null;
-  const country = isUsed
-    ? { characters: chars, bban: pattern === null ? null : new RegExp(pattern) }
-    : undefined;
+  const listed = pattern === null ? null : new RegExp(pattern);
+  const bban = structure === undefined ? listed : bbanPatternOf(structure);
+  const country = isUsed ? { characters: chars, bban } : undefined;
   countries.set(code, country);
   return country;
 }

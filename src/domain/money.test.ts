@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatAmount, parseAmount } from './money.js';
+import {
+  amountProblem,
+  formatAmount,
+  MINOR_UNITS_MAX,
+  minorUnitsMaxOf,
+  parseAmount,
+  parseAmountIn,
+} from './money.js';
 
 /** One currency for each number of fraction digits that ISO 4217 has. */
 const CURRENCIES = [
@@ -9,9 +16,6 @@ const CURRENCIES = [
   { currency: 'KWD', fractionDigits: 3 },
   { currency: 'CLF', fractionDigits: 4 },
 ] as const;
-
-/** Nine digits before the point, and all digits after it. */
-const amountMax = (fractionDigits: number) => 10n ** BigInt(9 + fractionDigits) - 1n;
 
 /** Any text, lone surrogates included. */
 const anyText = fc
@@ -34,8 +38,10 @@ function written(minorUnits: bigint, fractionDigits: number): string {
 describe('an amount is read', () => {
   test.each([0, 1, 2, 3, 4])('exactly, with %i fraction digits, whatever it is', (digits) => {
     fc.assert(
-      fc.property(fc.bigInt(1n, amountMax(digits)), (minorUnits) => {
-        expect(parseAmount(written(minorUnits, digits), digits)).toEqual({ minorUnits });
+      fc.property(fc.bigInt(1n, MINOR_UNITS_MAX), (minorUnits) => {
+        expect(parseAmount(written(minorUnits, digits), digits, MINOR_UNITS_MAX)).toEqual({
+          minorUnits,
+        });
       }),
       { numRuns: 500 },
     );
@@ -43,10 +49,10 @@ describe('an amount is read', () => {
 
   test.each(CURRENCIES)(
     'as it was written in a currency with $fractionDigits fraction digits',
-    ({ currency, fractionDigits }) => {
+    ({ currency }) => {
       fc.assert(
-        fc.property(fc.bigInt(1n, amountMax(fractionDigits)), (minorUnits) => {
-          expect(parseAmount(formatAmount(minorUnits, currency), fractionDigits)).toEqual({
+        fc.property(fc.bigInt(1n, minorUnitsMaxOf(currency)), (minorUnits) => {
+          expect(parseAmountIn(formatAmount(minorUnits, currency), currency)).toEqual({
             minorUnits,
           });
         }),
@@ -64,7 +70,7 @@ describe('an amount is read', () => {
     ['999999999.99', 99_999_999_999n],
     ['000000000000999999999.99', 99_999_999_999n],
   ])('%s in EUR is %i minor units', (text, minorUnits) => {
-    expect(parseAmount(text, 2)).toEqual({ minorUnits });
+    expect(parseAmountIn(text, 'EUR')).toEqual({ minorUnits });
   });
 
   test('with leading zeros and without a part of its fraction, to the same minor units', () => {
@@ -75,7 +81,7 @@ describe('an amount is read', () => {
         fc.nat(30),
         (units, tenths, zeros) => {
           const text = `${'0'.repeat(zeros)}${units}.${tenths}`;
-          expect(parseAmount(text, 4)).toEqual({
+          expect(parseAmountIn(text, 'CLF')).toEqual({
             minorUnits: BigInt(units) * 10_000n + BigInt(tenths) * 1_000n,
           });
         },
@@ -116,19 +122,32 @@ describe('what is no amount', () => {
     ['1000000000', 'AMOUNT_TOO_LARGE'],
     ['1000000000.00', 'AMOUNT_TOO_LARGE'],
   ])('%j in EUR has the problem %s', (text, problem) => {
-    expect(parseAmount(text, 2)).toEqual({ problem });
+    expect(parseAmountIn(text, 'EUR')).toEqual({ problem });
   });
 
   test.each([
-    [0, '1.0', '1000000000'],
-    [1, '1.00', '1000000000.0'],
-    [3, '1.0000', '1000000000.000'],
-    [4, '1.00000', '1000000000.0000'],
-  ])('is told by the %i fraction digits of its currency', (digits, tooFine, tooLarge) => {
-    expect([parseAmount(tooFine, digits).problem, parseAmount(tooLarge, digits).problem]).toEqual([
-      'TOO_MANY_FRACTION_DIGITS',
-      'AMOUNT_TOO_LARGE',
-    ]);
+    ['EUR', '1.000', '1000000000.00', '999999999.99'],
+    ['JPY', '1.0', '9007199254740992', '9007199254740991'],
+    ['KWD', '1.0000', '9007199254740.992', '9007199254740.991'],
+    ['CLF', '1.00000', '900719925474.0992', '900719925474.0991'],
+    ['USD', '1.000', '90071992547409.92', '90071992547409.91'],
+  ])(
+    'is told by the fraction digits and the largest amount of %s',
+    (currency, tooFine, tooLarge, max) => {
+      expect([tooFine, tooLarge, max].map((text) => parseAmountIn(text, currency).problem)).toEqual(
+        ['TOO_MANY_FRACTION_DIGITS', 'AMOUNT_TOO_LARGE', undefined],
+      );
+      expect(amountProblem('AMOUNT_TOO_LARGE', 'amount', tooLarge, currency, 3)).toEqual({
+        index: 3,
+        field: 'amount',
+        code: 'AMOUNT_TOO_LARGE',
+        message: `"${tooLarge}" is more than ${max} ${currency}, the largest amount.`,
+      });
+    },
+  );
+
+  test.each(['IDR', 'VND', 'JPY'])('is not 1,500,000,000 in %s', (currency) => {
+    expect(parseAmountIn('1500000000', currency).problem).toBeUndefined();
   });
 
   test('is never accepted: only digits and one point between them are', () => {
@@ -137,7 +156,7 @@ describe('what is no amount', () => {
         fc.oneof(anyText, nearlyAnAmount),
         fc.integer({ min: 0, max: 4 }),
         (text, digits) => {
-          const { minorUnits, problem } = parseAmount(text, digits);
+          const { minorUnits, problem } = parseAmount(text, digits, MINOR_UNITS_MAX);
           const parts = text.split('.');
           const isPlain =
             [...text].every((character) => '0123456789.'.includes(character)) &&
@@ -158,7 +177,7 @@ describe('what is no amount', () => {
     ['points', '.'.repeat(10_000_000), 'INVALID_AMOUNT'],
     // In more than linear time the test would not end within its limit.
   ])('is refused in linear time, with ten million %s', (_, text, problem) => {
-    expect(parseAmount(text, 2)).toEqual({ problem });
+    expect(parseAmountIn(text, 'EUR')).toEqual({ problem });
   });
 });
 

@@ -1,17 +1,28 @@
 import { fractionDigitsOf } from './currency.js';
-import { type Problem, type ProblemCode, requiredProblem, valueProblem } from './problem.js';
-
-/**
- * The widest amount of one transfer has nine digits before the point: 999,999,999.99 in EUR.
- * Source: EPC SEPA credit transfer rulebook, attribute AT-T002.
- */
-const INTEGER_DIGITS_MAX = 9;
+import { type Problem, type ProblemCode, quote, requiredProblem, valueProblem } from './problem.js';
 
 /**
  * The largest balance or total, in minor units: 90 trillion EUR. SQLite's driver reads integers as
  * doubles, which are exact up to there; both databases refuse anything wider by a CHECK.
  */
 export const MINOR_UNITS_MAX = 9_007_199_254_740_991n;
+
+/** Digits of MINOR_UNITS_MAX; what has more is never made a bigint. */
+const MINOR_UNIT_DIGITS_MAX = 16;
+
+/**
+ * The largest amount of one transfer in euro: 999,999,999.99.
+ * Source: EPC SEPA credit transfer rulebook, attribute AT-T002.
+ */
+const EURO_CENTS_MAX = 99_999_999_999n;
+
+/**
+ * Returns the largest amount of one transfer in a currency, in minor units. SEPA's bound is the euro's alone:
+ * 1,500,000,000 is an ordinary total of salaries in IDR or VND.
+ */
+export function minorUnitsMaxOf(currency: string): bigint {
+  return currency === 'EUR' ? EURO_CENTS_MAX : MINOR_UNITS_MAX;
+}
 
 /** ASCII digits only, no sign but a minus, no exponent, no separator but one point between digits. */
 const PLAIN_DECIMAL = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
@@ -33,31 +44,48 @@ export type ParsedAmount =
  * Reads an amount in major units, such as "14.5", without ever passing through a float.
  * @param text a plain decimal string
  * @param fractionDigits of the currency, 0 to 4
+ * @param minorUnitsMax the largest amount: see minorUnitsMaxOf
  * @returns minor units ("14.5" with 2 digits is 1450n), or the one problem that describes the text best
  */
-export function parseAmount(text: string, fractionDigits: number): ParsedAmount {
+export function parseAmount(
+  text: string,
+  fractionDigits: number,
+  minorUnitsMax: bigint,
+): ParsedAmount {
   if (text === '') return { problem: 'REQUIRED' };
   const match = PLAIN_DECIMAL.exec(text);
   if (!match) return { problem: 'INVALID_AMOUNT' };
   const [, sign, integer = '', fraction = ''] = match;
   if (sign === '-') return { problem: 'AMOUNT_NOT_POSITIVE' };
   if (fraction.length > fractionDigits) return { problem: 'TOO_MANY_FRACTION_DIGITS' };
-  const significant = integer.replace(/^0+/, '');
-  if (significant.length > INTEGER_DIGITS_MAX) return { problem: 'AMOUNT_TOO_LARGE' };
-  const minorUnits = BigInt(significant + fraction.padEnd(fractionDigits, '0'));
+  const digits = integer.replace(/^0+/, '') + fraction.padEnd(fractionDigits, '0');
+  if (digits.length > MINOR_UNIT_DIGITS_MAX) return { problem: 'AMOUNT_TOO_LARGE' };
+  const minorUnits = BigInt(digits);
+  if (minorUnits > minorUnitsMax) return { problem: 'AMOUNT_TOO_LARGE' };
   return minorUnits === 0n ? { problem: 'AMOUNT_NOT_POSITIVE' } : { minorUnits };
 }
 
-/** What is wrong with an amount that can't be read, in the words of its code. */
+/** Reads an amount of a transfer in a currency that exists: see parseAmount. */
+export function parseAmountIn(text: string, currency: string): ParsedAmount {
+  return parseAmount(text, fractionDigitsOf(currency) ?? 2, minorUnitsMaxOf(currency));
+}
+
+/**
+ * What is wrong with an amount that can't be read, in the words of its code.
+ * @param currency one that exists, whose largest amount the message names
+ */
 export function amountProblem(
   problem: AmountProblem,
   field: string,
   text: string,
+  currency: string,
   index?: number,
 ): Problem {
-  return problem === 'REQUIRED'
-    ? requiredProblem(field, index)
-    : valueProblem(problem, field, text, index);
+  if (problem === 'REQUIRED') return requiredProblem(field, index);
+  if (problem !== 'AMOUNT_TOO_LARGE') return valueProblem(problem, field, text, index);
+  const max = formatAmount(minorUnitsMaxOf(currency), currency);
+  const message = `${quote(text)} is more than ${max} ${currency}, the largest amount.`;
+  return { index, field, code: problem, message };
 }
 
 /** Whether a text says zero: no amount of a transfer, and yet a bound or an opening balance. */

@@ -64,7 +64,6 @@ export function codePointOf(character: string): string {
 const SENTENCES = {
   INVALID_AMOUNT: 'is not a plain decimal number such as 14.50.',
   AMOUNT_NOT_POSITIVE: 'is not a positive amount.',
-  AMOUNT_TOO_LARGE: 'has more than nine digits before the point.',
   TOO_MANY_FRACTION_DIGITS: 'has more fraction digits than the currency.',
   CURRENCY_MISMATCH: 'is not the currency of the account.',
   INVALID_IBAN: 'is not an IBAN: its country, length or structure is wrong.',

@@ -1,8 +1,7 @@
 import type { TransferFilter } from '../application/ports.js';
-import { fractionDigitsOf } from '../domain/currency.js';
 import { BadUserInputError } from '../domain/errors.js';
 import { hasIbanShape, normaliseIban } from '../domain/iban.js';
-import { isZero, parseAmount } from '../domain/money.js';
+import { isZero, parseAmountIn } from '../domain/money.js';
 import { quote } from '../domain/problem.js';
 import { END_TO_END_ID, foldName, NAME, type TextRule, textProblems } from '../domain/text.js';
 import type { TransferFilterInput } from '../schema/transfer.js';
@@ -42,7 +41,7 @@ function assertText(field: string, text: string | null | undefined, rule: TextRu
 }
 
 function readBound(field: string, text: string, currency: string): bigint {
-  const parsed = parseAmount(text, fractionDigitsOf(currency) ?? 0);
+  const parsed = parseAmountIn(text, currency);
   if (parsed.minorUnits !== undefined) return parsed.minorUnits;
   // Zero is no amount of a transfer, and a fine bound.
   if (isZero(text)) return 0n;

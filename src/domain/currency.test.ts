@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import { fractionDigitsOf, listedCurrency, openingFaultOf } from './currency.js';
+
+describe('a currency', () => {
+  test.each([
+    ['EUR', 2],
+    ['JPY', 0],
+    ['KWD', 3],
+    ['CLF', 4],
+    ['XCG', 2],
+    ['XOF', 0],
+    ['XAF', 0],
+    ['XPF', 0],
+    ['XCD', 2],
+  ])('that is paid in has its fraction digits, and accounts: %s', (code, digits) => {
+    expect([fractionDigitsOf(code), openingFaultOf(code)]).toEqual([digits, undefined]);
+  });
+
+  test.each([
+    ['ANG', 2],
+    ['BGN', 2],
+    ['CUC', 2],
+  ])('that was withdrawn keeps its amounts readable, and gets no account: %s', (code, digits) => {
+    expect(fractionDigitsOf(code)).toBe(digits);
+    expect(openingFaultOf(code)).toBe(`${code} was withdrawn from ISO 4217.`);
+  });
+
+  test.each('XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX'.split(' '))(
+    'that is no money gets no account, and what an earlier release opened is readable: %s',
+    (code) => {
+      expect(fractionDigitsOf(code)).toBe(0);
+      expect(openingFaultOf(code)).toBe(
+        `${code} is no currency that is paid in: it has no minor unit.`,
+      );
+    },
+  );
+
+  test.each(['XYZ', 'eur', '', 'EURO', 'constructor'])(
+    'that was never listed is none: %s',
+    (code) => {
+      expect(fractionDigitsOf(code)).toBeUndefined();
+      expect(openingFaultOf(code)).toBe('The currency is not an ISO 4217 code.');
+      expect(listedCurrency(code, 'EUR')).toBe('EUR');
+    },
+  );
+});

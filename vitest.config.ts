@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { createConnection } from 'mysql2/promise';
 import { defineConfig } from 'vitest/config';
-import { AMQP_URL } from './test/setup/amqp-url.js';
 import { MYSQL_URL } from './test/setup/mysql-url.js';
+import { rabbitMqLack } from './test/setup/rabbitmq.js';
 
 /** Of all files of a run: what it prints gives the same requests and the same faults again. */
 process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
@@ -26,16 +26,21 @@ const endToEnd = (name: 'sqlite' | 'mysql') => ({
   },
 });
 
-/** One broker has one exchange, so its tests take turns: file by file, and database by database. */
+/** A broker that the tests do not start themselves, and that they share. */
+const SHARED_BROKER = process.env.TEST_AMQP_URL;
+
+/**
+ * With the tests' own broker each worker has a virtual host. A shared one has one exchange, so its tests take
+ * turns: file by file, and database by database.
+ */
 const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, turn: number) => ({
   extends: true as const,
   test: {
     name,
     include: [`test/broker/${files}.test.ts`],
     env: { TEST_DATABASE: database },
-    globalSetup: ['test/setup/build.ts'],
-    fileParallelism: false,
-    sequence: { groupOrder: turn },
+    globalSetup: ['test/setup/build.ts', 'test/setup/broker.ts'],
+    ...(SHARED_BROKER ? { fileParallelism: false, sequence: { groupOrder: turn } } : {}),
   },
 });
 
@@ -49,7 +54,7 @@ const chaos = (database: 'sqlite' | 'mysql') => ({
     name: `chaos-${database}`,
     include: ['test/chaos/*.test.ts', `test/chaos/${database}/*.test.ts`],
     env: { TEST_DATABASE: database },
-    globalSetup: ['test/setup/build.ts'],
+    globalSetup: ['test/setup/build.ts', ...(database === 'mysql' ? ['test/setup/broker.ts'] : [])],
     sequence: { groupOrder: 2 },
   },
 });
@@ -78,14 +83,11 @@ const hasMysql = () =>
   );
 
 const hasRabbitMq = () =>
-  answers(
-    'rabbitmq',
-    `No RabbitMQ at ${AMQP_URL}. Set TEST_AMQP_URL, or: apt-get install rabbitmq-server`,
-    async () => {
-      const connection = await connect(AMQP_URL);
-      await connection.close();
-    },
-  );
+  answers('rabbitmq', 'No RabbitMQ. Set TEST_AMQP_URL, or install one', async () => {
+    if (SHARED_BROKER) return (await connect(SHARED_BROKER)).close();
+    const lack = await rabbitMqLack();
+    if (lack !== undefined) throw new Error(lack);
+  });
 
 /** What there is a service for. */
 async function projects() {

@@ -1,14 +1,14 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../setup/amqp-url.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../setup/builders.js';
 import type { Client } from '../setup/client.js';
 import { type Consumer, startConsumer } from '../setup/consumer.js';
+import { canRun } from '../setup/lack.js';
 import { runScript, startProcess } from '../setup/process.js';
-import { startProxy } from '../setup/proxy.js';
+import { startBrokerProxy } from '../setup/proxy.js';
+import { rabbitMqLack, startRabbitMq } from '../setup/rabbitmq.js';
 import { startServer, untilPublished } from '../setup/server.js';
 import { subscribe } from '../setup/subscriber.js';
 import { createMigratedDatabase } from '../setup/test-database.js';
@@ -132,21 +132,18 @@ test('a bulk of 10,000 is published in the order given', async () => {
 
 test('bulks are taken while the broker is down, readiness says so, and events go out when it is back', async () => {
   const consumer = await startConsumer();
-  const { hostname, port, username, password } = new URL(AMQP_URL);
-  const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
+  const { proxy, amqpUrl } = await startBrokerProxy();
   await proxy.goDown();
-  const server = await startServer({
-    AMQP_URL: `amqp://${username}:${password}@127.0.0.1:${proxy.port}`,
-  });
+  const server = await startServer({ AMQP_URL: amqpUrl });
   const readiness = async () => (await fetch(`${server.url}/readyz`)).status;
 
   const { bulkTransfer } = await server.client.perform(aBulk(transfersOf(3)));
   expect(await readiness()).toBe(503);
-  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  await expect.poll(async () => (await fetch(`${server.url}/healthz`)).status).toBe(200);
   await proxy.goUp();
 
   await untilPublished(server);
-  expect(await readiness()).toBe(200);
+  await expect.poll(readiness).toBe(200);
   await expect.poll(() => idsOf(consumer, BULK)).toEqual([bulkTransfer.id]);
 });
 
@@ -164,15 +161,8 @@ test('while the broker is down, those who follow on the same server hear at once
   await expect.poll(() => balance.events.length, { timeout: 4_500 }).toBe(2);
 });
 
-/** A broker behind a network that a test can jam. */
-async function startBehindProxy() {
-  const { hostname, port, username, password } = new URL(AMQP_URL);
-  const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
-  return { proxy, amqpUrl: `amqp://${username}:${password}@127.0.0.1:${proxy.port}` };
-}
-
 test('a broker that says nothing holds up no stop', async () => {
-  const { proxy, amqpUrl } = await startBehindProxy();
+  const { proxy, amqpUrl } = await startBrokerProxy();
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const server = await startProcess({ DATABASE_URL: database.url, AMQP_URL: amqpUrl });
@@ -187,7 +177,7 @@ test('a broker that says nothing holds up no stop', async () => {
 });
 
 test('a handshake that nobody answers is tried again', async () => {
-  const { proxy, amqpUrl } = await startBehindProxy();
+  const { proxy, amqpUrl } = await startBrokerProxy();
   proxy.jam('from-target', 0);
   const server = await startServer({ AMQP_URL: amqpUrl });
   await server.client.perform(aBulk([aTransfer()]));
@@ -200,11 +190,8 @@ test('a handshake that nobody answers is tried again', async () => {
 
 test('connections cut under load: every event arrives', async () => {
   const consumer = await startConsumer();
-  const { hostname, port, username, password } = new URL(AMQP_URL);
-  const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
-  const server = await startServer({
-    AMQP_URL: `amqp://${username}:${password}@127.0.0.1:${proxy.port}`,
-  });
+  const { proxy, amqpUrl } = await startBrokerProxy();
+  const server = await startServer({ AMQP_URL: amqpUrl });
   await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
 
   const performed: string[] = [];
@@ -252,15 +239,11 @@ test('kill -9 between commit and publish, while publishing, and between publish 
   const consumer = await startConsumer(`*.performed.${ACME}`);
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
-  const { hostname, port, username, password } = new URL(AMQP_URL);
   const acknowledged = new Set<string>();
 
   for (const [moment, jam] of Object.entries(KILLED)) {
-    const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
-    const server = await startProcess({
-      DATABASE_URL: database.url,
-      AMQP_URL: `amqp://${username}:${password}@127.0.0.1:${proxy.port}`,
-    });
+    const { proxy, amqpUrl } = await startBrokerProxy();
+    const server = await startProcess({ DATABASE_URL: database.url, AMQP_URL: amqpUrl });
     await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
     const before = new Set(idsOf(consumer, BULK));
     proxy.jam(jam.direction, jam.afterBytes);
@@ -310,17 +293,13 @@ async function untilNothingIsDue(client: Client): Promise<void> {
   await expect.poll(due, { timeout: 60_000 }).toBe(0);
 }
 
-const rabbitmqctl = (command: string) => promisify(execFile)('rabbitmqctl', [command]);
-const isOurs = await rabbitmqctl('ping').then(
-  () => AMQP_URL.includes('127.0.0.1'),
-  () => false,
-);
-
-test.runIf(isOurs)(
+test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
   'RabbitMQ stopped and started under load: nothing is lost',
   async () => {
-    const consumer = await startConsumer(`transfer.performed.${ACME}`);
-    const { client, url } = await startServer({ AMQP_URL });
+    const rabbitMq = await startRabbitMq();
+    onTestFinished(() => rabbitMq.close());
+    const consumer = await startConsumer(`transfer.performed.${ACME}`, rabbitMq.url);
+    const { client, url } = await startServer({ AMQP_URL: rabbitMq.url });
     await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
     await client.perform(aBulk([aTransfer({ amount: '0.01' })]));
     const { account } = await client.data(
@@ -342,9 +321,9 @@ test.runIf(isOurs)(
       }
     })();
 
-    await rabbitmqctl('stop_app');
+    await rabbitMq.stop();
     await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503);
-    await rabbitmqctl('start_app');
+    await rabbitMq.start();
     isBack = true;
     await load;
 

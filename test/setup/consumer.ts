@@ -22,7 +22,7 @@ export interface Consumer {
   deleteExchange(): Promise<void>;
 }
 
-export async function startConsumer(pattern = '#'): Promise<Consumer> {
+export async function startConsumer(pattern = '#', amqpUrl = AMQP_URL): Promise<Consumer> {
   const queue = `test-${randomUUID()}`;
   const received: Received[] = [];
   let channel: Channel | undefined;
@@ -34,7 +34,7 @@ export async function startConsumer(pattern = '#'): Promise<Consumer> {
     await open().assertExchange('virement.events', 'topic', { durable: true });
     await open().bindQueue(queue, 'virement.events', pattern);
   };
-  const connection = await connect(AMQP_URL, {
+  const connection = await connect(amqpUrl, {
     recovery: {
       async setup(model: ChannelModel) {
         model.on('error', () => {});

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { AMQP_URL } from './amqp-url.js';
 
 /** A network between two programs, which a test can cut. */
 export interface Proxy {
@@ -21,6 +22,14 @@ export interface Proxy {
 export type CutMoment = 'before' | 'sent' | 'answered';
 
 type Direction = 'to-target' | 'from-target';
+
+/** A broker behind a network that a test can cut or jam. */
+export async function startBrokerProxy(): Promise<{ proxy: Proxy; amqpUrl: string }> {
+  const url = new URL(AMQP_URL);
+  const proxy = await startProxy({ host: url.hostname, port: Number(url.port || 5672) });
+  url.host = `127.0.0.1:${proxy.port}`;
+  return { proxy, amqpUrl: url.href };
+}
 
 export async function startProxy(target: { host: string; port: number }): Promise<Proxy> {
   const sockets = new Set<Socket>();

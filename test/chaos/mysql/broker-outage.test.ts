@@ -1,7 +1,6 @@
 import { onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../../setup/amqp-url.js';
 import { endure } from '../../setup/ordeal.js';
-import { startProxy } from '../../setup/proxy.js';
+import { startBrokerProxy } from '../../setup/proxy.js';
 import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
 import { createMigratedDatabase } from '../../setup/test-database.js';
 
@@ -10,11 +9,10 @@ test(
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
-    const { hostname, port, username, password } = new URL(AMQP_URL);
-    const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
+    const { proxy, amqpUrl } = await startBrokerProxy();
     await endure('broker outage', {
       databaseUrl: database.url,
-      amqpUrl: `amqp://${username}:${password}@127.0.0.1:${proxy.port}`,
+      amqpUrl,
       servers: 2,
       roundsMin: 3,
       strike: async ({ fleet, load, random }) => {

@@ -145,7 +145,7 @@ const PUBLISHED_PER_S = 33;
 async function measurePublishing(virement: Virement, plan: Plan): Promise<UnrelatedFigure[]> {
   await virement.start({ AMQP_URL });
   try {
-    if (!(await isReady(virement))) return [];
+    if (!(await isBrokerReady(virement))) return [];
     await virement.perform({ orders: HOT, loop: inARow(PUBLISHED_PER_S) });
     await virement.settle();
     const from = new Date();
@@ -159,11 +159,15 @@ async function measurePublishing(virement: Virement, plan: Plan): Promise<Unrela
   }
 }
 
-async function isReady({ origin }: Virement): Promise<boolean> {
+interface Readiness {
+  readonly parts: { readonly broker: { readonly status: string } };
+}
+
+async function isBrokerReady({ origin }: Virement): Promise<boolean> {
   const deadline = Date.now() + BROKER_WAIT_MS;
   while (Date.now() < deadline) {
-    const { ok } = await fetch(`${origin}/readyz`);
-    if (ok) return true;
+    const { parts } = (await (await fetch(`${origin}/readyz`)).json()) as Readiness;
+    if (parts.broker.status === 'ok') return true;
     await sleep(100);
   }
   return false;

@@ -21,7 +21,7 @@ import {
 import { type Config, ConfigError } from './config.js';
 import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
-import { databaseStateOf } from './infrastructure/database/database-state.js';
+import { makeDatabaseProbe } from './infrastructure/database/database-probe.js';
 import { type Database, openDatabase } from './infrastructure/database/dialect.js';
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
@@ -29,6 +29,7 @@ import { Outbox, type Publisher } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
+import { makeMetricsServer } from './infrastructure/http/metrics.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
 import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
 import type { Broker } from './infrastructure/messaging/broker.js';
@@ -70,6 +71,8 @@ export interface Application {
 /** A server that is ready to listen. */
 export interface Server {
   readonly http: FastifyInstance;
+  /** The metrics' own port, where they have one. */
+  readonly metricsHttp: FastifyInstance | undefined;
   readonly database: Database;
   /** Lets requests under way finish, then lets go of everything, in reverse order of start. */
   close(): Promise<void>;
@@ -137,6 +140,9 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const apiKeys = new MikroOrmApiKeys(database.orm);
     const audit = new MikroOrmAuditLog(database, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
+    const readMetrics = () => metrics.metrics();
+    const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
+    stops.push(async () => metricsHttp?.close());
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application, { outbox, apiKeys })),
       reader: application.reader,
@@ -148,16 +154,16 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       settings: config,
       trustedDocuments,
       turns,
-      isHealthy: () => database.orm.isConnected(),
-      databaseState: () => databaseStateOf(database),
+      probeDatabase: await makeDatabaseProbe(database),
       isBrokerReady: () => broker.isReady,
-      metrics: () => metrics.metrics(),
+      isRelayCaughtUp: () => relay.isCaughtUp,
+      readMetrics,
     });
     stops.push(() => http.close());
     if (authentication.mode === 'off') {
       logger.warn('Without authentication: who uses this machine can move the money (AUTH=off)');
     }
-    return { http, database, close: stop };
+    return { http, metricsHttp, database, close: stop };
   } catch (error) {
     await stop();
     throw error;

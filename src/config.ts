@@ -120,6 +120,8 @@ const environment = z
   .object({
     HOST: z.string().default('127.0.0.1'),
     PORT: integer(4000, 0, 65_535),
+    METRICS_HOST: z.string().default('127.0.0.1'),
+    METRICS_PORT: wholeNumber(0, 65_535).optional(),
     DATABASE_URL: databaseUrl,
     DATABASE_POOL_MAX: integer(10, 5, 1_000),
     IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
@@ -184,6 +186,8 @@ const environment = z
   .transform((env) => ({
     host: env.HOST,
     port: env.PORT,
+    metricsHost: env.METRICS_HOST,
+    metricsPort: env.METRICS_PORT,
     databaseUrl: env.DATABASE_URL,
     databasePoolMax: env.DATABASE_POOL_MAX,
     ibanCheck: env.IBAN_CHECK,

@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import type { FastifyInstance } from 'fastify';
 import { composeServer, type Server } from './composition-root.js';
 import { type Config, loadConfig } from './config.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
@@ -18,7 +19,12 @@ await runProgram(async () => {
   const config = loadConfig();
   const logger = makeLogger(config.logLevel);
   const server = await composeServer(config, logger);
-  const address = await listen(server, config);
+  const address = await listen(server, server.http, config);
+  if (server.metricsHttp) {
+    const { metricsHost: host, metricsPort: port = 0 } = config;
+    const metricsAddress = await listen(server, server.metricsHttp, { host, port });
+    logger.info(`Metrics: ${metricsAddress}/metrics`);
+  }
   logger.info(config.graphiql ? `GraphiQL: ${address}/graphiql/` : `Listening: ${address}/graphql`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -63,7 +69,11 @@ function leave(): void {
 }
 
 /** @throws ExplainedError where the address can't be had; the server is closed then */
-async function listen({ http, close }: Server, { host, port }: Config): Promise<string> {
+async function listen(
+  { close }: Server,
+  http: FastifyInstance,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+): Promise<string> {
   try {
     return await http.listen({ host, port });
   } catch (error) {

@@ -6,6 +6,7 @@ import { canRun } from './setup/lack.js';
 import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
 import { MYSQL_URL } from './setup/mysql-url.js';
 import { startProxy } from './setup/proxy.js';
+import { readinessOf } from './setup/readiness.js';
 import { startServerOn, type TestServer } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
 import {
@@ -60,10 +61,10 @@ async function sendBulk(client: Client, idempotencyKey?: string): Promise<GraphQ
   return client.send(PERFORM, { input: aBulk([aTransfer()], { idempotencyKey }) });
 }
 
-async function probe({ url }: TestServer, path: string) {
-  const response = await fetch(url + path);
-  const body = (await response.json()) as object;
-  return { code: response.status, ...body };
+/** What /readyz answers, and the state of the database that it tells. */
+async function databaseReadiness({ url }: TestServer) {
+  const { code, parts } = await readinessOf(url);
+  return { code, ...parts.database };
 }
 
 const PERFORMED = {
@@ -84,7 +85,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
       expect(answer.headers.get('retry-after')).toBe('5');
       expect(JSON.stringify(answer)).not.toContain('ECONN');
     }
-    expect(await probe(server, '/readyz')).toMatchObject({ code: 503, database: false });
+    expect(await databaseReadiness(server)).toMatchObject({ code: 503, status: 'unavailable' });
   });
 
   test('subscriptions are refused with UNAVAILABLE, over either transport', async () => {
@@ -127,7 +128,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     await proxy.goUp();
 
     expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
-    expect(await probe(server, '/readyz')).toMatchObject({ code: 200, database: true });
+    expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
   });
 
   test('a bulk whose connection is lost before its commit is performed on another one', async () => {
@@ -180,11 +181,11 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mari
         expect(answer.errors?.[0]?.message).toMatch(/takes no writes/);
       }
       expect(await server.client.balance(ACME)).toBe('100000.00');
-      expect(await probe(server, '/healthz')).toMatchObject({ code: 200 });
-      expect(await probe(server, '/readyz')).toMatchObject({
+      expect((await fetch(`${server.url}/livez`)).status).toBe(200);
+      expect(await databaseReadiness(server)).toEqual({
         code: 503,
-        database: false,
-        reason: 'The database is read-only.',
+        status: 'unavailable',
+        reasons: ['READ_ONLY'],
       });
     });
 
@@ -196,7 +197,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mari
       await mariaDb.run('set global read_only = 0');
 
       expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
-      expect(await probe(server, '/readyz')).toMatchObject({ code: 200, database: true });
+      expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
     });
 
     test('that is read-only loses every connection: after a fail-over they lead to the wrong node', async () => {

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
-import { startServer, startServerOn } from './setup/server.js';
-import { createMigratedDatabase } from './setup/test-database.js';
+import { startServer } from './setup/server.js';
 
 test('both media types of GraphQL over HTTP are spoken', async () => {
   const { client } = await startServer();
@@ -220,7 +219,7 @@ test('the root links to what there is', async () => {
     '/graphiql/',
     '/graphql',
     '/schema.graphql',
-    '/healthz',
+    '/livez',
     '/readyz',
     '/metrics',
   ]);
@@ -228,29 +227,4 @@ test('the root links to what there is', async () => {
     const response = await fetch(url + path, { headers: { accept: 'text/html' } });
     expect([path, response.status]).toEqual([path, 200]);
   }
-});
-
-test('health is what the database says', async () => {
-  const { url } = await startServer();
-
-  const response = await fetch(`${url}/healthz`);
-
-  expect(response.status).toBe(200);
-  expect(await response.json()).toEqual({ status: 'ok' });
-});
-
-test('a server without its database is not healthy', async () => {
-  const database = await createMigratedDatabase();
-  onTestFinished(() => database.drop());
-  const { url, http, database: opened } = await startServerOn(database);
-  await opened.close();
-  // The relay's next look would connect again.
-  const connection = opened.orm.em.getConnection();
-  vi.spyOn(connection, 'ensureConnection').mockRejectedValue(new Error('The database is away'));
-
-  const response = await fetch(`${url}/healthz`);
-
-  expect(response.status).toBe(503);
-  expect(await response.json()).toEqual({ status: 'unavailable' });
-  await http.close();
 });

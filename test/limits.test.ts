@@ -298,7 +298,7 @@ describe('without introspection', () => {
     expect((await fetch(`${url}/graphiql/`)).status).toBe(404);
     const page = await (await fetch(url)).text();
     expect([...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path)).toEqual([
-      '/healthz',
+      '/livez',
       '/readyz',
       '/metrics',
     ]);

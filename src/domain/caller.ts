@@ -2,9 +2,10 @@
 
 /**
  * viewer: reads. initiator: also performs bulks. operator, the bank: opens and credits accounts, sees
- * every account, and looks after keys, the audit log and what could not be published.
+ * every account, and looks after keys, the audit log and what could not be published. monitor: reads
+ * metrics, and nothing of the ledger.
  */
-export const ROLES = ['viewer', 'initiator', 'operator'] as const;
+export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 
 export type Role = (typeof ROLES)[number];
 
@@ -46,10 +47,13 @@ export const PROGRAM: Origin = {
   remoteAddress: '',
 };
 
-/** Organizations of which a caller sees the accounts: an operator is the bank, and sees all; who has no role, none. */
+/** Roles that read the accounts of their organizations. */
+const READING_ROLES: readonly Role[] = ['viewer', 'initiator'];
+
+/** Organizations of which a caller sees the accounts: an operator is the bank, and sees all; who has no reading role, none. */
 export function visibleOrganizations({ organizationIds, roles }: Caller): OrganizationScope {
   if (roles.includes('operator')) return 'all';
-  return roles.length === 0 ? [] : organizationIds;
+  return roles.some((role) => READING_ROLES.includes(role)) ? organizationIds : [];
 }
 
 /** Whether money of an organization's accounts is the caller's to send; an operator's own is none. */

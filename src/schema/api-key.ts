@@ -4,12 +4,17 @@ import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 import { InvalidInputType } from './user-errors.js';
 
-const RoleEnum = { VIEWER: 'viewer', INITIATOR: 'initiator', OPERATOR: 'operator' } as const;
+const RoleEnum = {
+  VIEWER: 'viewer',
+  INITIATOR: 'initiator',
+  OPERATOR: 'operator',
+  MONITOR: 'monitor',
+} as const;
 
 registerEnumType(RoleEnum, {
   name: 'Role',
   description:
-    'VIEWER reads; INITIATOR also performs bulks; OPERATOR, the bank, opens and credits accounts, and sees all.',
+    'VIEWER reads; INITIATOR also performs bulks; OPERATOR, the bank, opens and credits accounts, and sees all; MONITOR reads the metrics alone.',
 });
 
 @ObjectType('ApiKey', { description: 'The way in of a machine.', simpleResolvers: true })

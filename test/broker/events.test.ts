@@ -9,6 +9,7 @@ import { canRun } from '../setup/lack.js';
 import { runScript, startProcess } from '../setup/process.js';
 import { startBrokerProxy } from '../setup/proxy.js';
 import { rabbitMqLack, startRabbitMq } from '../setup/rabbitmq.js';
+import { brokerStatusOf, readinessOf } from '../setup/readiness.js';
 import { startServer, untilPublished } from '../setup/server.js';
 import { subscribe } from '../setup/subscriber.js';
 import { createMigratedDatabase } from '../setup/test-database.js';
@@ -135,15 +136,14 @@ test('bulks are taken while the broker is down, readiness says so, and events go
   const { proxy, amqpUrl } = await startBrokerProxy();
   await proxy.goDown();
   const server = await startServer({ AMQP_URL: amqpUrl });
-  const readiness = async () => (await fetch(`${server.url}/readyz`)).status;
 
   const { bulkTransfer } = await server.client.perform(aBulk(transfersOf(3)));
-  expect(await readiness()).toBe(503);
-  await expect.poll(async () => (await fetch(`${server.url}/healthz`)).status).toBe(200);
+  expect(await readinessOf(server.url)).toMatchObject({ code: 200, status: 'degraded' });
+  expect(await brokerStatusOf(server.url)).toBe('degraded');
   await proxy.goUp();
 
   await untilPublished(server);
-  await expect.poll(readiness).toBe(200);
+  await expect.poll(() => brokerStatusOf(server.url)).toBe('ok');
   await expect.poll(() => idsOf(consumer, BULK)).toEqual([bulkTransfer.id]);
 });
 
@@ -166,7 +166,7 @@ test('a broker that says nothing holds up no stop', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const server = await startProcess({ DATABASE_URL: database.url, AMQP_URL: amqpUrl });
-  await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
+  await expect.poll(() => brokerStatusOf(server.url)).toBe('ok');
 
   proxy.jam('from-target', 0);
   await server.client.perform(aBulk([aTransfer()]));
@@ -181,7 +181,7 @@ test('a handshake that nobody answers is tried again', async () => {
   proxy.jam('from-target', 0);
   const server = await startServer({ AMQP_URL: amqpUrl });
   await server.client.perform(aBulk([aTransfer()]));
-  expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+  expect(await brokerStatusOf(server.url)).toBe('degraded');
 
   proxy.jam('from-target', Infinity);
 
@@ -192,7 +192,7 @@ test('connections cut under load: every event arrives', async () => {
   const consumer = await startConsumer();
   const { proxy, amqpUrl } = await startBrokerProxy();
   const server = await startServer({ AMQP_URL: amqpUrl });
-  await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
+  await expect.poll(() => brokerStatusOf(server.url)).toBe('ok');
 
   const performed: string[] = [];
   for (let round = 0; round < 30; round += 1) {
@@ -244,7 +244,7 @@ test('kill -9 between commit and publish, while publishing, and between publish 
   for (const [moment, jam] of Object.entries(KILLED)) {
     const { proxy, amqpUrl } = await startBrokerProxy();
     const server = await startProcess({ DATABASE_URL: database.url, AMQP_URL: amqpUrl });
-    await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
+    await expect.poll(() => brokerStatusOf(server.url)).toBe('ok');
     const before = new Set(idsOf(consumer, BULK));
     proxy.jam(jam.direction, jam.afterBytes);
 
@@ -300,7 +300,7 @@ test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
     onTestFinished(() => rabbitMq.close());
     const consumer = await startConsumer(`transfer.performed.${ACME}`, rabbitMq.url);
     const { client, url } = await startServer({ AMQP_URL: rabbitMq.url });
-    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
+    await expect.poll(() => brokerStatusOf(url)).toBe('ok');
     await client.perform(aBulk([aTransfer({ amount: '0.01' })]));
     const { account } = await client.data(
       `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
@@ -322,14 +322,12 @@ test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
     })();
 
     await rabbitMq.stop();
-    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503);
+    await expect.poll(() => brokerStatusOf(url)).toBe('degraded');
     await rabbitMq.start();
     isBack = true;
     await load;
 
-    await expect
-      .poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 30_000 })
-      .toBe(200);
+    await expect.poll(() => brokerStatusOf(url), { timeout: 30_000 }).toBe('ok');
     await expect.poll(() => subscriber.events.length, { timeout: 30_000 }).toBe(performed * 5);
     const ids = () => new Set(consumer.received.map(({ messageId }) => messageId));
     await expect.poll(() => ids().size, { timeout: 30_000 }).toBe(performed * 5 + 1);

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../setup/amqp-url.js';
 import { ACME, aBulk, aTransfer } from '../setup/builders.js';
 import { type ServerProcess, startProcess } from '../setup/process.js';
+import { brokerStatusOf } from '../setup/readiness.js';
 import { type Subscriber, subscribe } from '../setup/subscriber.js';
 import { createMigratedDatabase } from '../setup/test-database.js';
 
@@ -20,7 +21,7 @@ async function startInstances(count: number): Promise<ServerProcess[]> {
   const instances: ServerProcess[] = [];
   for (let number = 0; number < count; number += 1) instances.push(await startProcess(env));
   for (const { url } of instances) {
-    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
+    await expect.poll(() => brokerStatusOf(url)).toBe('ok');
   }
   return instances;
 }

@@ -47,16 +47,16 @@ interface Probes {
   stop(): Promise<void>;
 }
 
-/** Asks for /healthz again and again, as a load balancer does. */
+/** Asks for /readyz again and again, as a load balancer does. */
 function startProbes(url: string): Probes {
   const latenciesMs: number[] = [];
   let isStopped = false;
   const probing = (async () => {
     while (!isStopped) {
       const start = performance.now();
-      const { status } = await fetch(`${url}/healthz`);
+      const { status } = await fetch(`${url}/readyz`);
       latenciesMs.push(performance.now() - start);
-      if (status !== 200) throw new Error(`/healthz is ${status}`);
+      if (status !== 200) throw new Error(`/readyz is ${status}`);
       await sleep(PROBE_INTERVAL_MS);
     }
   })();

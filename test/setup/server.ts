@@ -11,6 +11,8 @@ import { createMigratedDatabase, type TestDatabase } from './test-database.js';
 /** A server in this process, on a port and a database of its own. */
 export interface TestServer extends Server {
   readonly url: string;
+  /** Where it serves its metrics by themselves, if METRICS_PORT is set. */
+  readonly metricsUrl: string | undefined;
   readonly databaseUrl: string;
   readonly client: Client;
   /** Lines that it logged, parsed: while it started, and since. */
@@ -50,9 +52,12 @@ export async function startServerOn(
   const server = await composeServer(config, logger);
   await server.http.listen({ host: config.host, port: config.port });
   const { port } = server.http.server.address() as AddressInfo;
+  const { metricsHost: host, metricsPort = 0 } = config;
+  const metricsUrl = await server.metricsHttp?.listen({ host, port: metricsPort });
   const url = `http://127.0.0.1:${port}`;
   const startLog = log.splice(0);
-  return { ...server, url, databaseUrl: database.url, client: new Client(url), startLog, log };
+  const client = new Client(url);
+  return { ...server, url, metricsUrl, databaseUrl: database.url, client, startLog, log };
 }
 
 /** Waits until all that a server has to tell is with its broker. */

@@ -1,3 +1,5 @@
+import type { MetricsSettings } from './metrics.js';
+
 export interface PageSettings {
   /** Whether the schema may be looked at. */
   readonly introspection: boolean;
@@ -6,7 +8,11 @@ export interface PageSettings {
 }
 
 /** What a browser finds at the root. */
-export function landingPage({ introspection, graphiql }: PageSettings): string {
+export function landingPage({
+  introspection,
+  graphiql,
+  metricsPort,
+}: PageSettings & MetricsSettings): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -26,13 +32,14 @@ export function landingPage({ introspection, graphiql }: PageSettings): string {
 <p>Bulk transfers over GraphQL: thousands of credit transfers in one commit, or nothing.</p>
 <ul>
 ${graphiql ? GRAPHIQL : ''}<li><code>POST ${graphiql ? API_LINK : '/graphql'}</code>: the API</li>
-${introspection ? SCHEMA : ''}<li><a href="/healthz">/healthz</a>: whether it is up; <a href="/readyz">/readyz</a>: whether its broker is, too; <a href="/metrics">/metrics</a></li>
+${introspection ? SCHEMA : ''}<li><a href="/livez">/livez</a>: whether it is up; <a href="/readyz">/readyz</a>: whether it can take bulks${metricsPort === undefined ? METRICS : ''}</li>
 </ul>
 </body>
 </html>
 `;
 }
 
+const METRICS = '; <a href="/metrics">/metrics</a>';
 const GRAPHIQL = '<li><a href="/graphiql/">GraphiQL</a>: try it, with examples</li>\n';
 const API_LINK = '<a href="/graphql">/graphql</a>';
 const SCHEMA = '<li><a href="/schema.graphql">/schema.graphql</a>: the schema</li>\n';

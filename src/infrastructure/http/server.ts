@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ApolloServer } from '@apollo/server';
 import {
@@ -20,8 +19,6 @@ import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/ports.js';
 import { visibleOrganizations } from '../../domain/caller.js';
 import { ForbiddenError, UnavailableError } from '../../domain/errors.js';
-import { requireRole } from '../../resolvers/context.js';
-import { type DatabaseState, UNANSWERED } from '../database/database-state.js';
 import { unavailabilityOf } from '../database/unavailability.js';
 import type { EventLoopTurns } from '../fair-turns.js';
 import type { Logger } from '../observability/logger.js';
@@ -40,10 +37,12 @@ import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import { type BodySettings, parseJsonBodies, unitsPaidBy } from './json-body.js';
 import { landingPage, type PageSettings } from './landing-page.js';
 import { noteSmallRequests } from './large-requests.js';
+import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
 import { admitOperations, costPlugin } from './operation-admission.js';
 import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
 import { type GateSettings, OperationGate } from './operation-gate.js';
 import { guardOrigins, type OriginSettings } from './origins.js';
+import { answerProbes, type ProbePorts } from './probes.js';
 import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { serveServerSentEvents } from './server-sent-events.js';
@@ -57,12 +56,13 @@ export interface HttpSettings
     ReceiveSettings,
     ConnectionSettings,
     OriginSettings,
+    MetricsSettings,
     PageSettings {
   /** After which a request is answered with 503; its statements end by the database's own limit. */
   readonly requestTimeoutMs: number;
 }
 
-export interface HttpServerPorts {
+export interface HttpServerPorts extends ProbePorts {
   readonly schema: GraphQLSchema;
   readonly reader: LedgerReader;
   readonly feeds: AccountFeeds;
@@ -74,14 +74,7 @@ export interface HttpServerPorts {
   readonly settings: HttpSettings;
   readonly trustedDocuments: TrustedDocuments;
   readonly turns: EventLoopTurns;
-  /** Whether the database answers. */
-  readonly isHealthy: () => Promise<boolean>;
-  /** Whether the database takes writes. Never rejects. */
-  readonly databaseState: () => Promise<DatabaseState>;
-  /** What Prometheus is answered, in its text format. */
-  readonly metrics: () => Promise<string>;
-  /** Whether events can be published now. */
-  readonly isBrokerReady: () => boolean;
+  readonly readMetrics: ReadMetrics;
 }
 
 /** The built GraphiQL: beside the server in dist, in dist from a checkout's sources. */
@@ -177,14 +170,11 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   });
   serveWebSocket(app, { ...ports, contextOf, gate });
   serveServerSentEvents(app, { ...ports, contextOf, gate });
+  answerProbes(app, ports);
   app.addHook('preClose', () => connections.linger());
 
   await servePages(app, schema, settings);
-  answerProbes(app, ports);
-  app.get('/metrics', async (request, reply) => {
-    requireRole({ origin: originOf(request) }, 'operator');
-    return reply.type(METRICS_TYPE).send(await ports.metrics());
-  });
+  if (settings.metricsPort === undefined) serveMetrics(app, ports.readMetrics);
   return app;
 }
 
@@ -192,7 +182,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
 async function servePages(
   app: FastifyInstance,
   schema: GraphQLSchema,
-  settings: PageSettings,
+  settings: PageSettings & MetricsSettings,
 ): Promise<void> {
   const page = landingPage(settings);
   app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(page));
@@ -208,47 +198,6 @@ async function servePages(
     redirect: true,
   });
 }
-
-/**
- * /healthz: whether the server can do its work, for which it needs its database. /readyz: whether all
- * that it works with is there, and takes writes; bulks are taken without a broker, and their events go out
- * later.
- */
-function answerProbes(
-  app: FastifyInstance,
-  { isHealthy, databaseState, isBrokerReady }: HttpServerPorts,
-): void {
-  app.get('/healthz', async (_, reply) => {
-    const isUp = await inTime(isHealthy, false);
-    return reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'unavailable' });
-  });
-  app.get('/readyz', async (_, reply) => {
-    const { isWritable, reason } = await inTime(databaseState, UNANSWERED);
-    const parts = { database: isWritable, broker: isBrokerReady(), ...(reason && { reason }) };
-    const isReady = parts.database && parts.broker;
-    return reply
-      .code(isReady ? 200 : 503)
-      .send({ status: isReady ? 'ready' : 'not ready', ...parts });
-  });
-}
-
-/** A database that hangs does not answer. */
-const PROBE_TIMEOUT_MS = 2_000;
-
-async function inTime<Result>(probe: () => Promise<Result>, otherwise: Result): Promise<Result> {
-  const timeout = new AbortController();
-  const late = sleep(PROBE_TIMEOUT_MS, otherwise, { signal: timeout.signal }).catch(
-    () => otherwise,
-  );
-  try {
-    return await Promise.race([probe(), late]);
-  } finally {
-    timeout.abort();
-  }
-}
-
-/** Prometheus' text format. */
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
 const CODES: Readonly<Record<number, string>> = {

@@ -159,6 +159,11 @@ export class Relay implements Publisher {
   }
 
   /** Stops between two events; what was not marked is published again by whoever comes next. */
+  /** Whether all that was due at the last look was claimed. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.wake();

@@ -1,7 +1,9 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { createClient } from 'graphql-ws';
 import { UnsecuredJWT } from 'jose';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { ACME, aBulk, aTransfer, GLOBEX } from './setup/builders.js';
 import type { Client } from './setup/client.js';
 import { startIdentityProvider, startJwksProvider } from './setup/identity-provider.js';
@@ -364,7 +366,7 @@ test('a WebSocket says who it is in its first message, or is closed with 4403', 
     .toEqual([expect.objectContaining({ extensions: { code: 'ACCOUNT_NOT_FOUND' } })]);
 });
 
-testOnce('a WebSocket is closed with 4401 when its token expires, and a stream ends', async () => {
+testOnce('a WebSocket is closed with 4403 when its token expires, and a stream ends', async () => {
   const { url, provider, acme } = await startGuarded();
   // Half a minute is given for clocks that differ.
   const token = await provider.token({ org: acme }, '-24s');
@@ -374,8 +376,71 @@ testOnce('a WebSocket is closed with 4401 when its token expires, and a stream e
   });
   await expect.poll(() => subscriber.events.length).toBe(1);
 
-  await expect.poll(() => subscriber.closeCodes).toEqual([4401]);
+  await expect.poll(() => subscriber.closeCodes).toEqual([4403]);
   await expect(response.text()).rejects.toThrow();
+});
+
+testOnce('a subscription of graphql-ws outlives its token, by connectionParams alone', async () => {
+  const { client, url, provider, acme } = await startGuarded();
+  const initiator = client.as(await provider.token({ org: acme, roles: ['initiator'] }));
+  const expiring = await provider.token({ org: acme }, '-24s');
+  const fresh = await provider.token({ org: acme });
+  // The application keeps a token for a while: the second one has expired already.
+  const tokens = [expiring, expiring, fresh];
+  const closeCodes: number[] = [];
+  const balances: unknown[] = [];
+  const application = createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: async () => ({ authorization: `Bearer ${tokens.shift()}` }),
+    on: { closed: (event) => closeCodes.push((event as { code: number }).code) },
+  });
+  onTestFinished(async () => {
+    await application.dispose();
+  });
+  let end: unknown = 'none';
+  application.subscribe<{ balanceUpdated: { balance: { amount: string } } }>(
+    { query: BALANCE },
+    {
+      next: ({ data }) => balances.push(data?.balanceUpdated.balance.amount),
+      error: (error) => {
+        end = error;
+      },
+      complete: () => {
+        end = 'complete';
+      },
+    },
+  );
+  await expect.poll(() => balances).toEqual(['100000.00']);
+
+  await expect.poll(() => tokens, { timeout: 60_000 }).toEqual([]);
+  await expect.poll(() => balances).toEqual(['100000.00', '100000.00']);
+  await initiator.perform(aBulk([aTransfer({ amount: '1' })]));
+
+  await expect.poll(() => balances).toEqual(['100000.00', '100000.00', '99999.00']);
+  expect(closeCodes).toEqual([4403, 4403]);
+  expect(end).toBe('none');
+});
+
+testOnce('a client of graphql-ws with a wrong token gives up', async () => {
+  const { url } = await startGuarded();
+  const closeCodes: number[] = [];
+  const application = createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: async () => ({ authorization: 'Bearer rubbish' }),
+    retryAttempts: 2,
+    on: { closed: (event) => closeCodes.push((event as { code: number }).code) },
+  });
+  const end = new Promise((resolve) => {
+    application.subscribe(
+      { query: BALANCE },
+      { next: () => {}, error: resolve, complete: () => {} },
+    );
+  });
+
+  expect(await end).toMatchObject({ code: 4403 });
+  expect(closeCodes).toEqual([4403, 4403, 4403]);
 });
 
 testOnce('a subscription ends when access is withdrawn', async () => {

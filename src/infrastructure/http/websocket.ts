@@ -53,6 +53,12 @@ const CLOSE_GOING_AWAY = 1_001;
 /** IANA's registry of close codes: what the client asks for is not to be had now; its clients try again. */
 const CLOSE_TRY_AGAIN_LATER = 1_013;
 
+/**
+ * Closed for a credential that is missing, wrong, expired or withdrawn. graphql-ws's client connects again after
+ * 4403, with growing pauses and a bound, and asks for its connectionParams anew; it gives up upon 4401.
+ */
+const CLOSE_NO_ACCESS = CloseCode.Forbidden;
+
 /** Closed for reading too slowly: connect again, and resume from the last cursor. */
 const CLOSE_TOO_SLOW = 4_290;
 
@@ -92,7 +98,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   const server = makeServer<Record<string, unknown>, ConnectionExtra>({
     schema,
-    // false closes with 4403, the protocol's code for it.
+    // false closes with CLOSE_NO_ACCESS.
     onConnect: async ({ connectionParams, extra }) => {
       const authorization = authorizationOf(connectionParams, extra.request);
       const { socket } = extra;
@@ -107,11 +113,10 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       // Gone meanwhile: nothing would ever hear of its close.
       if (!found || socket.readyState !== socket.OPEN) return false;
       extra.authenticated = found;
-      const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) =>
-        hasExpired
-          ? socket.close(CloseCode.Unauthorized, 'The token has expired')
-          : socket.close(CloseCode.Forbidden, 'Access was withdrawn'),
-      );
+      const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) => {
+        const reason = hasExpired ? 'The token has expired' : 'Access was withdrawn';
+        socket.close(CLOSE_NO_ACCESS, reason);
+      });
       socket.once('close', endWatch);
       return true;
     },

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
 import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
-import { authenticationOf, LOOPBACK_HOSTS } from './infrastructure/http/authentication-settings.js';
+import { authenticationOf } from './infrastructure/http/authentication-settings.js';
+import { LOOPBACK_HOSTS } from './infrastructure/http/loopback.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
 

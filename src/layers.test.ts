@@ -25,6 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
     'infrastructure/observability',
     'infrastructure/http/authentication-settings',
     'infrastructure/database/mysql-url',
+    'infrastructure/http/loopback',
   ],
   program: ['infrastructure/observability'],
   commands: 'everything',

@@ -458,7 +458,7 @@ describe('a connection', () => {
 });
 
 describe('a page of another origin', () => {
-  const FOREIGN = 'http://localhost:3000';
+  const FOREIGN = 'https://other.example';
 
   test.each(['/graphql', '/graphql/stream'])(
     'can make no browser send %s what counts',
@@ -486,7 +486,11 @@ describe('a page of another origin', () => {
   );
 
   test('may call, and connect, where the operator lists its origin', async () => {
-    const { url, client } = await startServer({ CORS_ORIGINS: `https://app.example,${FOREIGN}` });
+    const { env, token } = await startIdentityProvider();
+    const started = await startServer({ ...env, CORS_ORIGINS: `https://app.example,${FOREIGN}` });
+    const { url } = started;
+    const authorization = `Bearer ${await token()}`;
+    const client = started.client.as(await token());
 
     const preflight = await fetch(`${url}/graphql`, {
       method: 'OPTIONS',
@@ -504,7 +508,7 @@ describe('a page of another origin', () => {
     expect(await openSocket(url, FOREIGN).outcome).toBe('open');
     const events = await fetch(`${url}/graphql/stream`, {
       method: 'POST',
-      headers: { ...EVENT_STREAM, origin: FOREIGN },
+      headers: { ...EVENT_STREAM, origin: FOREIGN, authorization },
       body: JSON.stringify({ query: 'subscription { nothing }' }),
     });
     expect(events.headers.get('access-control-allow-origin')).toBe(FOREIGN);
@@ -513,6 +517,66 @@ describe('a page of another origin', () => {
     const other = await client.send('{ __typename }', {}, { origin: unlisted });
     expect(other.headers.get('access-control-allow-origin')).toBeNull();
     expect(await openSocket(url, unlisted).outcome).toBe(403);
+  });
+
+  test.each([
+    'http://localhost:5173',
+    'http://127.0.0.1:3000',
+    'http://[::1]:8080',
+    'http://localhost',
+  ])('may call, and connect, without authentication, where it is %s', async (origin) => {
+    const { url, client } = await startServer();
+
+    const preflight = await fetch(`${url}/graphql`, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type',
+      },
+    });
+
+    expect(preflight.headers.get('access-control-allow-origin')).toBe(origin);
+    const answer = await client.send('{ __typename }', {}, { origin });
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([
+      200,
+      origin,
+    ]);
+    expect(await openSocket(url, origin).outcome).toBe('open');
+    const events = await fetch(`${url}/graphql/stream`, {
+      method: 'POST',
+      headers: { ...EVENT_STREAM, origin },
+      body: JSON.stringify({ query: 'subscription { nothing }' }),
+    });
+    expect([events.status, events.headers.get('access-control-allow-origin')]).toEqual([
+      200,
+      origin,
+    ]);
+  });
+
+  test.each([
+    'https://evil.example',
+    'http://localhost.evil.example',
+    'http://127.0.0.1.evil.example:4000',
+    'null',
+  ])('may not, without authentication, where it is %s', async (origin) => {
+    const { url, client } = await startServer();
+
+    const answer = await client.post('{"query":"{__typename}"}', { origin });
+
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([403, null]);
+    expect(await openSocket(url, origin).outcome).toBe(403);
+  });
+
+  test('may not where callers say who they are, though it is of this machine', async () => {
+    const { env, token } = await startIdentityProvider();
+    const { url, client } = await startServer(env);
+    const origin = 'http://localhost:5173';
+
+    const answer = await client.as(await token()).send('{ __typename }', {}, { origin });
+
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+    expect(await openSocket(url, origin).outcome).toBe(403);
   });
 });
 

@@ -9,6 +9,7 @@ import type { Origin } from '../../domain/caller.js';
 import type { Logger } from '../observability/logger.js';
 import { makeOutageLog } from '../observability/outage-log.js';
 import type { Authenticated, Authenticator } from './authentication.js';
+import { isLoopbackName } from './loopback.js';
 import { remoteAddressOf } from './remote-address.js';
 
 /** What is for callers alone; a WebSocket says who it is in its first message. */
@@ -97,10 +98,4 @@ export function originOf(request: FastifyRequest): Origin {
 export function isFromThisMachine({ headers: { host, origin } }: IncomingMessage): boolean {
   if (!isLoopbackName(`http://${host}`)) return false;
   return origin === undefined || isLoopbackName(origin);
-}
-
-function isLoopbackName(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { hostname } = new URL(url);
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.[0-9]+){3}$/.test(hostname);
 }

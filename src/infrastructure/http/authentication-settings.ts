@@ -1,3 +1,5 @@
+import { LOOPBACK_HOSTS } from './loopback.js';
+
 /** What the environment says of it. */
 type Environment = Readonly<{
   HOST: string;
@@ -54,6 +56,3 @@ export function authenticationOf(env: Environment): AuthenticationSettings {
     rolesClaim: env.AUTH_ROLES_CLAIM,
   };
 }
-
-/** The names of this machine, for itself. */
-export const LOOPBACK_HOSTS: readonly string[] = ['127.0.0.1', '::1', 'localhost'];

@@ -4,8 +4,8 @@ import type { Role } from '../../domain/caller.js';
 import { requireRole } from '../../resolvers/context.js';
 import type { Logger } from '../observability/logger.js';
 import { isFromThisMachine, originOf } from './access.js';
-import { LOOPBACK_HOSTS } from './authentication-settings.js';
 import { connectionOptions, type ReceiveSettings } from './connection-limits.js';
+import { LOOPBACK_HOSTS } from './loopback.js';
 
 /** Named as in the configuration. */
 export interface MetricsSettings {

@@ -1,7 +1,12 @@
-/** Which pages may talk to the server: its own, and those of the origins that its operator lists. */
+/**
+ * Which pages may talk to the server: its own, those of the origins that its operator lists, and, without
+ * authentication, every page of this machine: a front end in development has an origin of its own. No page of another
+ * site becomes one by a name that points here, for guardAccess takes this machine's names alone as Host.
+ */
 import type { IncomingMessage } from 'node:http';
 import fastifyCors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
+import { isLoopbackName } from './loopback.js';
 import { answerRefusal } from './refusal.js';
 
 export interface OriginSettings {
@@ -24,12 +29,23 @@ const HEADERS_EXPOSED = ['retry-after', 'x-request-id'];
 /** How long a browser remembers that it may. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
+/** Which origins beside a server's own are let in. */
+export interface OriginRules {
+  readonly settings: OriginSettings;
+  /** Whether everyone who reaches the server may do everything. */
+  readonly isOpen: boolean;
+}
+
+function isAllowed(origin: string, { settings: { corsOrigins }, isOpen }: OriginRules): boolean {
+  return corsOrigins.includes(origin) || (isOpen && isLoopbackName(origin));
+}
+
 /** Browsers say where a page is from, and let any page connect a WebSocket: those of others are refused. */
 export function isFromForeignPage(
   { headers: { origin, host } }: IncomingMessage,
-  { corsOrigins }: OriginSettings,
+  rules: OriginRules,
 ): boolean {
-  if (origin === undefined || corsOrigins.includes(origin)) return false;
+  if (origin === undefined || isAllowed(origin, rules)) return false;
   return !URL.canParse(origin) || new URL(origin).host !== host;
 }
 
@@ -39,10 +55,10 @@ function isFetchedByForeignPage({ headers }: IncomingMessage): boolean {
   return headers.origin === undefined && (site === 'cross-site' || site === 'same-site');
 }
 
-export async function guardOrigins(app: FastifyInstance, settings: OriginSettings): Promise<void> {
-  if (settings.corsOrigins.length > 0) {
+export async function guardOrigins(app: FastifyInstance, rules: OriginRules): Promise<void> {
+  if (rules.isOpen || rules.settings.corsOrigins.length > 0) {
     await app.register(fastifyCors, {
-      origin: [...settings.corsOrigins],
+      origin: (origin, decide) => decide(null, origin !== undefined && isAllowed(origin, rules)),
       methods: ['GET', 'POST'],
       allowedHeaders: HEADERS_ALLOWED,
       exposedHeaders: HEADERS_EXPOSED,
@@ -52,7 +68,7 @@ export async function guardOrigins(app: FastifyInstance, settings: OriginSetting
   // Apollo guards its own path; EventSource can send no header that shows a preflight.
   app.addHook('onRequest', (request, reply, next) => {
     if (request.routeOptions.url !== '/graphql/stream') return next();
-    if (!isFromForeignPage(request.raw, settings) && !isFetchedByForeignPage(request.raw)) {
+    if (!isFromForeignPage(request.raw, rules) && !isFetchedByForeignPage(request.raw)) {
       return next();
     }
     const message = 'Pages of this origin may not connect: see CORS_ORIGINS.';

@@ -135,7 +135,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   });
 
   // Before access: a browser asks whether it may send a token without one.
-  await guardOrigins(app, settings);
+  await guardOrigins(app, ports);
   guardAccess(app, ports);
   admitOperations(app, gate, connections);
 

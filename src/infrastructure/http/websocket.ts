@@ -76,7 +76,7 @@ interface ConnectionExtra extends Record<string, unknown> {
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, authenticator, contextOf, gate, settings } = ports;
+  const { schema, logger, authenticator, contextOf, gate } = ports;
   const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
@@ -86,7 +86,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   app.server.on('upgrade', (request, socket: Socket, head) => {
     const isForeign =
-      isFromForeignPage(request, settings) || (ports.isOpen && !isFromThisMachine(request));
+      isFromForeignPage(request, ports) || (ports.isOpen && !isFromThisMachine(request));
     if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
     // Who it is, it says later: until then it is its address.
     const place = gate.connect(addressKeyOf(request.socket.remoteAddress));

@@ -14,6 +14,10 @@ import { DIALECT } from './setup/test-database.js';
 const ACCOUNTS = '{ accounts { nodes { iban organizationId } } }';
 const BALANCE = `subscription { balanceUpdated(accountIban: "${ACME}") { balance { amount } } }`;
 
+const CREATE_KEY = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+  ... on ApiKeyCreated { apiKey { roles organizationIds createdBy } }
+  ... on InvalidInput { problems { field code message } } } }`;
+
 /** A server with authentication, and tokens for the demo companies. */
 async function startGuarded(algorithm?: string) {
   const provider = await startIdentityProvider(algorithm);
@@ -55,6 +59,60 @@ test.each(['RS256', 'ES256', 'EdDSA'])(
     expect(await client.as(token).balance(ACME)).toBe('100000.00');
   },
 );
+
+test('organizations and roles are found within other claims, and ids in capitals', async () => {
+  const provider = await startIdentityProvider();
+  const server = await startServer({
+    ...provider.env,
+    AUTH_ROLES_CLAIM: 'realm_access.roles',
+    AUTH_ORG_CLAIM: 'https://bank.example/tenants',
+  });
+  const bank = server.client.as(
+    await provider.token({ roles: [], realm_access: { roles: ['operator'] } }),
+  );
+  const { accounts } = await bank.data(ACCOUNTS);
+  const { organizationId } = accounts.nodes.find(({ iban }: { iban: string }) => iban === ACME);
+  const initiator = server.client.as(
+    await provider.token({
+      realm_access: { roles: ['initiator'] },
+      'https://bank.example/tenants': [organizationId.toUpperCase()],
+    }),
+  );
+
+  expect(await initiator.perform(aBulk([aTransfer()]))).toMatchObject({
+    __typename: 'BulkTransferPerformed',
+  });
+});
+
+test('an id in capitals names what it names in small letters', async () => {
+  const { client, operator, acme } = await startGuarded();
+  const bank = client.as(operator);
+  const { createApiKey } = await bank.data(CREATE_KEY, {
+    input: { name: 'x', organizationIds: [acme, acme.toUpperCase()], roles: ['INITIATOR'] },
+  });
+  const { account } = await bank.data(
+    `{ account(iban: "${ACME}") { id entries(first: 1) { nodes { id } } } }`,
+  );
+  const { openAccount } = await bank.data(
+    `mutation ($input: OpenAccountInput!) { openAccount(input: $input) {
+      ... on AccountOpened { account { organizationId } } ... on InvalidInput { problems { field } } } }`,
+    {
+      input: {
+        organizationId: acme.toUpperCase(),
+        organizationName: 'ACME Corp',
+        iban: 'NL91ABNA0417164300',
+        bic: 'ABNANL2A',
+      },
+    },
+  );
+
+  expect(createApiKey.apiKey.organizationIds).toEqual([acme]);
+  expect(openAccount.account?.organizationId ?? openAccount).toBe(acme);
+  for (const id of [account.id, account.entries.nodes[0].id]) {
+    const query = 'query ($id: ID!) { node(id: $id) { id } }';
+    expect(await bank.data(query, { id: id.toUpperCase() })).toEqual({ node: { id } });
+  }
+});
 
 test('a token that is wrong in anything is none', async () => {
   const { client, provider, acme } = await startGuarded();
@@ -225,10 +283,6 @@ test('a key that would be for nothing, or for nobody, is refused', async () => {
     { field: 'organizationIds', code: 'MISMATCH' },
   ]);
 });
-
-const CREATE_KEY = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
-  ... on ApiKeyCreated { apiKey { roles organizationIds createdBy } }
-  ... on InvalidInput { problems { field code message } } } }`;
 
 test('what a key lists twice is stored once', async () => {
   const { client, operator, acme } = await startGuarded();

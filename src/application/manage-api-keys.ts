@@ -3,7 +3,7 @@ import { formatApiKey, parseApiKey } from '../domain/api-key.js';
 import type { Caller, Origin, Role } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import { newId } from '../domain/id.js';
-import { isId } from '../domain/page.js';
+import { canonicalId, isId } from '../domain/page.js';
 import type { Problem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { ApiKey } from '../entities/api-key.entity.js';
@@ -45,7 +45,9 @@ export interface ApiKeyPorts {
 
 export function makeManageApiKeys({ apiKeys, reader, clock }: ApiKeyPorts): ManageApiKeys {
   return {
-    create: async (request, origin) => {
+    create: async (sent, origin) => {
+      const organizationIds = sent.organizationIds.map((id) => canonicalId(id) ?? id);
+      const request = { ...sent, organizationIds };
       const problems = [...problemsOf(request), ...(await unknownOrganizations(request, reader))];
       if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
       const prefix = randomBytes(PREFIX_BYTES).toString('hex');
@@ -55,7 +57,7 @@ export function makeManageApiKeys({ apiKeys, reader, clock }: ApiKeyPorts): Mana
         prefix,
         secretHash: hashOf(secret).toString('hex'),
         name: request.name,
-        organizationIds: [...new Set(request.organizationIds)],
+        organizationIds: [...new Set(organizationIds)],
         roles: [...new Set(request.roles)],
         createdAt: clock(),
         createdBy: origin.caller.name,

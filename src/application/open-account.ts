@@ -11,7 +11,7 @@ import {
 } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import { amountProblem, isZero, parseAmountIn } from '../domain/money.js';
-import { isId } from '../domain/page.js';
+import { canonicalId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { Account } from '../entities/account.entity.js';
@@ -69,7 +69,7 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
     return unitOfWork.run(turn, (ledger) => {
       const account = Account.open({
         id: newId(),
-        organizationId: request.organizationId ?? newId(),
+        organizationId: canonicalId(request.organizationId ?? '') ?? newId(),
         organizationName: request.organizationName,
         iban,
         bic: normaliseBic(request.bic),
@@ -92,7 +92,8 @@ async function organizationProblems(
   reader: LedgerReader,
 ): Promise<Problem[]> {
   if (organizationId == null) return [];
-  const sibling = isId(organizationId) ? await reader.accountOfOrganization(organizationId) : null;
+  const id = canonicalId(organizationId);
+  const sibling = id === undefined ? null : await reader.accountOfOrganization(id);
   if (!sibling) {
     const message = 'No organization with this id has an account.';
     return [{ field: 'organizationId', code: 'MISMATCH', message }];

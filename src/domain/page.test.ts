@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { BadUserInputError } from './errors.js';
 import {
   type CursorScope,
+  canonicalId,
   decodeCursor,
   encodeCursor,
   isId,
@@ -149,6 +150,20 @@ describe('an id', () => {
     'is nothing else: %j',
     (text) => {
       expect(isId(text)).toBe(false);
+    },
+  );
+});
+
+describe('the canonical form of an id', () => {
+  test.each([OWNER, OWNER.toUpperCase()])('is that of %s in small letters', (text) => {
+    expect(canonicalId(text)).toBe(OWNER);
+  });
+
+  // U+212A KELVIN SIGN becomes a k, and U+0130 two characters: neither is part of an id.
+  test.each(['', '1', `${OWNER} `, `\u212a${OWNER.slice(1)}`, `\u0130${OWNER.slice(1)}`])(
+    'is not had of %j',
+    (text) => {
+      expect(canonicalId(text)).toBeUndefined();
     },
   );
 });

@@ -86,6 +86,12 @@ export function isId(text: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
 }
 
+/** Returns the canonical form of a UUID, which clients may write in capitals (RFC 9562, section 4); undefined for any other text. */
+export function canonicalId(text: string): string | undefined {
+  const id = text.toLowerCase();
+  return isId(id) ? id : undefined;
+}
+
 /** The opaque cursor of a place in a list. */
 export function encodeCursor<P extends Position>(
   { kind, ownerId }: CursorScope<P>,

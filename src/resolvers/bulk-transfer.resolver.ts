@@ -13,7 +13,7 @@ import {
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
-import { isId } from '../domain/page.js';
+import { canonicalId } from '../domain/page.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { type Connection, PageArgs } from '../schema/page.js';
@@ -105,10 +105,11 @@ export class BulkTransferResolver {
 
   @Query(() => BulkTransferType, { nullable: true })
   async bulkTransfer(
-    @Arg('id', () => ID) id: string,
+    @Arg('id', () => ID) text: string,
     @Ctx() { loaders }: RequestContext,
   ): Promise<BulkTransferType | null> {
-    const bulkTransfer = isId(id) ? await loaders.bulkTransfer.load(id) : null;
+    const id = canonicalId(text);
+    const bulkTransfer = id === undefined ? null : await loaders.bulkTransfer.load(id);
     return bulkTransfer && presentBulkTransfer(bulkTransfer);
   }
 

@@ -1,5 +1,5 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
-import { isId } from '../domain/page.js';
+import { canonicalId } from '../domain/page.js';
 import { NodeType } from '../schema/node.js';
 import type { RequestContext } from './context.js';
 import {
@@ -14,10 +14,11 @@ import {
 export class NodeResolver {
   @Query(() => NodeType, { nullable: true })
   async node(
-    @Arg('id', () => ID) id: string,
+    @Arg('id', () => ID) text: string,
     @Ctx() { loaders }: RequestContext,
   ): Promise<NodeType | null> {
-    if (!isId(id)) return null;
+    const id = canonicalId(text);
+    if (id === undefined) return null;
     const [account, bulkTransfer, transfer, entry, incoming] = await Promise.all([
       loaders.account.load(id),
       loaders.bulkTransfer.load(id),

@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { OutboxDesk } from '../application/ports.js';
-import { isId } from '../domain/page.js';
+import { canonicalId } from '../domain/page.js';
 import { AccountType } from '../schema/account.js';
 import { OutboxMessageType, OutboxType } from '../schema/outbox.js';
 import { audited } from './audited.js';
@@ -43,12 +43,13 @@ export class OutboxResolver {
       "Has a message that was given up on tried again; false where none such has the id. For the bank's own staff.",
   })
   retryOutboxMessage(
-    @Arg('id', () => ID) id: string,
+    @Arg('id', () => ID) text: string,
     @Ctx() context: RequestContext,
   ): Promise<boolean> {
     return audited(context, 'retryOutboxMessage', async () => {
       requireRole(context, 'operator');
-      const answer = isId(id) && (await this.desk.retry(id, context.origin));
+      const id = canonicalId(text);
+      const answer = id !== undefined && (await this.desk.retry(id, context.origin));
       return { answer };
     }) as Promise<boolean>;
   }

@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
-import { isId } from '../domain/page.js';
+import { canonicalId } from '../domain/page.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { TransferType } from '../schema/transfer.js';
@@ -11,10 +11,11 @@ import { presentAccount, presentBulkTransfer, presentTransfer } from './present.
 export class TransferResolver {
   @Query(() => TransferType, { nullable: true })
   async transfer(
-    @Arg('id', () => ID) id: string,
+    @Arg('id', () => ID) text: string,
     @Ctx() { loaders }: RequestContext,
   ): Promise<TransferType | null> {
-    const transfer = isId(id) ? await loaders.transfer.load(id) : null;
+    const id = canonicalId(text);
+    const transfer = id === undefined ? null : await loaders.transfer.load(id);
     return transfer && presentTransfer(transfer);
   }
 

@@ -14,7 +14,7 @@ import {
 } from 'jose';
 import { isApiKey } from '../../domain/api-key.js';
 import { type Caller, DEVELOPER, ROLES, type Role } from '../../domain/caller.js';
-import { isId } from '../../domain/page.js';
+import { canonicalId } from '../../domain/page.js';
 import { characterCount } from '../../domain/text.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { AuthenticationSettings } from './authentication-settings.js';
@@ -145,18 +145,40 @@ function readClaims(
   { organizationClaim, rolesClaim }: TokenSettings,
 ): Authenticated | undefined {
   if (!isSubject(payload.sub)) return undefined;
-  const roles = textsOf(payload[rolesClaim]).filter((role): role is Role =>
+  const roles = textsOf(claimOf(payload, rolesClaim)).filter((role): role is Role =>
     (ROLES as readonly string[]).includes(role),
   );
   return {
     caller: {
       kind: 'token',
       name: payload.sub,
-      organizationIds: textsOf(payload[organizationClaim]).filter(isId),
+      organizationIds: textsOf(claimOf(payload, organizationClaim)).flatMap(
+        (id) => canonicalId(id) ?? [],
+      ),
       roles,
     },
     expiresAt: payload.exp === undefined ? undefined : new Date(payload.exp * 1_000),
   };
+}
+
+/**
+ * Returns the claim of a name: of this name exactly, else the one that its parts between dots lead to, such as
+ * `realm_access.roles`. A part may have dots itself, as the URLs have by which some providers name their claims.
+ */
+export function claimOf(claims: unknown, name: string): unknown {
+  if (!isClaims(claims)) return undefined;
+  if (Object.hasOwn(claims, name)) return claims[name];
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    const outer = name.slice(0, dot);
+    if (!Object.hasOwn(claims, outer)) continue;
+    const claim = claimOf(claims[outer], name.slice(dot + 1));
+    if (claim !== undefined) return claim;
+  }
+  return undefined;
+}
+
+function isClaims(claims: unknown): claims is Record<string, unknown> {
+  return typeof claims === 'object' && claims !== null && !Array.isArray(claims);
 }
 
 /** One text, several, or several in one with spaces between them, as OAuth has scopes. */

@@ -30,6 +30,7 @@ import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
 import { makeMetricsServer } from './infrastructure/http/metrics.js';
+import { makeAddressOf } from './infrastructure/http/remote-address.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
 import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
 import type { Broker } from './infrastructure/messaging/broker.js';
@@ -150,6 +151,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       audit,
       authenticator: await makeAuthenticator(authentication, (key) => callerOfApiKey(key, apiKeys)),
       isOpen: authentication.mode === 'off',
+      addressOf: makeAddressOf(config.trustedProxies),
       logger,
       settings: config,
       trustedDocuments,

@@ -44,6 +44,7 @@ const WRONG = {
   UNREAD_ANSWERS_BYTES_MAX: '65535',
   STOP_LINGER_MS: '60001',
   CORS_ORIGINS: '*',
+  TRUST_PROXY: 'true',
   TRUSTED_DOCUMENTS: 'some',
   LOG_LEVEL: 'verbose',
 };
@@ -85,6 +86,7 @@ describe('the configuration', () => {
       answerBytesMax: 16_777_216,
       unreadAnswersBytesMax: 134_217_728,
       stopLingerMs: 1_000,
+      trustedProxies: undefined,
       corsOrigins: [],
       trustedDocuments: 'off',
       trustedDocumentsFile: undefined,
@@ -133,6 +135,7 @@ describe('the configuration', () => {
         UNREAD_ANSWERS_BYTES_MAX: '200000',
         STOP_LINGER_MS: '5',
         CORS_ORIGINS: 'https://app.example, http://localhost:3000',
+        TRUST_PROXY: '10.0.0.0/8, ::1',
         TRUSTED_DOCUMENTS: 'only',
         TRUSTED_DOCUMENTS_FILE: 'persisted-documents.json',
         AUTH: 'on',
@@ -179,6 +182,7 @@ describe('the configuration', () => {
       answerBytesMax: 100_000,
       unreadAnswersBytesMax: 200_000,
       stopLingerMs: 5,
+      trustedProxies: ['10.0.0.0/8', '::1'],
       corsOrigins: ['https://app.example', 'http://localhost:3000'],
       trustedDocuments: 'only',
       trustedDocumentsFile: 'persisted-documents.json',
@@ -263,6 +267,21 @@ describe('the configuration', () => {
     const env = { HOST: host, RATE_LIMIT_COST_PER_SECOND: rate };
     expect(loadConfig(env).rateLimitCostPerSecond).toBe(limit);
   });
+
+  test.each([
+    ['1', 1],
+    ['0', undefined],
+    ['192.0.2.1', ['192.0.2.1']],
+  ])('trusts the proxies of TRUST_PROXY=%s', (value, trustedProxies) => {
+    expect(loadConfig({ TRUST_PROXY: value })).toMatchObject({ trustedProxies });
+  });
+
+  test.each(['true', '10.0.0.0/33', '10.0.0/8', 'proxy.example', '10.0.0.1,', '::1/129', '100'])(
+    'refuses TRUST_PROXY=%s',
+    (value) => {
+      expect(faultOf({ TRUST_PROXY: value })).toContain('TRUST_PROXY');
+    },
+  );
 
   test('refuses a burst that the dearest operation never has, and trust without a manifest', () => {
     const faults = faultOf({

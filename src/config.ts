@@ -4,6 +4,7 @@ import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
 import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
 import { authenticationOf } from './infrastructure/http/authentication-settings.js';
 import { LOOPBACK_HOSTS } from './infrastructure/http/loopback.js';
+import { isAddressRange } from './infrastructure/http/remote-address.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
 
@@ -48,6 +49,21 @@ const origins = z
     message: 'must be origins, separated by commas: https://app.example,http://localhost:3000',
   })
   .default([]);
+
+/** A number of proxies, or their addresses and networks, separated by commas; 0 and an absent one trust nobody. */
+const trustedProxies = z
+  .string()
+  .transform((text) =>
+    /^[0-9]{1,2}$/.test(text)
+      ? Number(text) || undefined
+      : text.split(',').map((each) => each.trim()),
+  )
+  .refine((trusted) => !Array.isArray(trusted) || trusted.every(isAddressRange), {
+    message:
+      'must be a number of proxies, or addresses and networks: 10.0.0.0/8,192.0.2.1,2001:db8::/32',
+  })
+  .optional();
+
 /** A PEM as it is, with \n for its line breaks, or the path of a file that holds it. */
 const publicKey = z.string().transform((text, context) => {
   if (text.includes('-----BEGIN')) return text.replaceAll('\\n', '\n');
@@ -162,6 +178,7 @@ const environment = z
     UNREAD_ANSWERS_BYTES_MAX: integer(128 * MIB, 65_536, 64 * 1_024 * MIB),
     STOP_LINGER_MS: integer(1_000, 0, 60_000),
     CORS_ORIGINS: origins,
+    TRUST_PROXY: trustedProxies,
     TRUSTED_DOCUMENTS: z.enum(['off', 'log', 'only']).default('off'),
     TRUSTED_DOCUMENTS_FILE: z.string().optional(),
     LOG_LEVEL: z
@@ -223,6 +240,7 @@ const environment = z
     unreadAnswersBytesMax: env.UNREAD_ANSWERS_BYTES_MAX,
     stopLingerMs: env.STOP_LINGER_MS,
     corsOrigins: env.CORS_ORIGINS,
+    trustedProxies: env.TRUST_PROXY,
     trustedDocuments: env.TRUSTED_DOCUMENTS,
     trustedDocumentsFile: env.TRUSTED_DOCUMENTS_FILE,
     authentication: authenticationOf(env),

@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
     'infrastructure/http/authentication-settings',
     'infrastructure/database/mysql-url',
     'infrastructure/http/loopback',
+    'infrastructure/http/remote-address',
   ],
   program: ['infrastructure/observability'],
   commands: 'everything',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { getIntrospectionQuery } from 'graphql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { ACME, PAYROLL, transfersOf } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { openConnection } from './setup/raw-connection.js';
@@ -55,8 +55,9 @@ async function stream(url: string, body: object) {
 }
 
 /** A connection that may be refused. */
-function openSocket(url: string, origin?: string) {
+function openSocket(url: string, origin?: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+    headers,
     ...(origin !== undefined && { origin }),
   });
   onTestFinished(() => socket.terminate());
@@ -454,6 +455,50 @@ describe('a connection', () => {
     const { url } = await startServer();
 
     expect(await talk(url, 'hello\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*BAD_REQUEST/s);
+  });
+});
+
+describe('behind a proxy', () => {
+  const from = (address: string) => ({ 'x-forwarded-for': `198.51.100.1, ${address}` });
+
+  test('each client has limits of its own, over HTTP and WebSocket, where the proxy is trusted', async () => {
+    const { client, url } = await startServer({
+      TRUST_PROXY: '127.0.0.0/8',
+      RATE_LIMIT_COST_PER_SECOND: '1',
+      RATE_LIMIT_BURST: '100',
+      OPERATION_COST_MAX: '100',
+      WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: '1',
+    });
+    const page = '{ accounts(first: 90) { nodes { id } } }';
+    const statusFrom = async (address: string) =>
+      (await client.send(page, {}, from(address))).status;
+
+    expect(await statusFrom('203.0.113.1')).toBe(200);
+    expect(await statusFrom('203.0.113.1')).toBe(429);
+    expect(await statusFrom('203.0.113.2')).toBe(200);
+    expect(await openSocket(url, undefined, from('203.0.113.1')).outcome).toBe('open');
+    expect(await openSocket(url, undefined, from('203.0.113.1')).outcome).toBe(429);
+    expect(await openSocket(url, undefined, from('203.0.113.2')).outcome).toBe('open');
+  });
+
+  test('the audit log has the address of the client, where the proxy is trusted', async () => {
+    const { client } = await startServer({ TRUST_PROXY: '1' });
+
+    await client.perform(aBulk([aTransfer()]), from('203.0.113.1'));
+
+    const { auditLog } = await client.data('{ auditLog(first: 1) { nodes { remoteAddress } } }');
+    expect(auditLog.nodes).toEqual([{ remoteAddress: '203.0.113.1' }]);
+  });
+
+  test('all clients are one where no proxy is trusted', async () => {
+    const { client, url } = await startServer({ WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: '1' });
+
+    await client.perform(aBulk([aTransfer()]), from('203.0.113.1'));
+
+    const { auditLog } = await client.data('{ auditLog(first: 1) { nodes { remoteAddress } } }');
+    expect(auditLog.nodes).toEqual([{ remoteAddress: '127.0.0.1' }]);
+    expect(await openSocket(url, undefined, from('203.0.113.1')).outcome).toBe('open');
+    expect(await openSocket(url, undefined, from('203.0.113.2')).outcome).toBe(429);
   });
 });
 

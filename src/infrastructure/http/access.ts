@@ -10,7 +10,7 @@ import type { Logger } from '../observability/logger.js';
 import { makeOutageLog } from '../observability/outage-log.js';
 import type { Authenticated, Authenticator } from './authentication.js';
 import { isLoopbackName } from './loopback.js';
-import { remoteAddressOf } from './remote-address.js';
+import type { AddressOf } from './remote-address.js';
 
 /** What is for callers alone; a WebSocket says who it is in its first message. */
 const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
@@ -21,10 +21,14 @@ const AUTHENTICATED = 'authenticated';
 /** Likewise: the response, which tells whether anybody waits for it. */
 const RESPONSE = 'response';
 
+/** Likewise: the address of the client. */
+const REMOTE_ADDRESS = 'remoteAddress';
+
 export interface AccessPorts {
   readonly authenticator: Authenticator;
   /** Whether everyone who reaches the server may do everything. */
   readonly isOpen: boolean;
+  readonly addressOf: AddressOf;
   readonly logger: Logger;
 }
 
@@ -35,10 +39,11 @@ const RETRY_AFTER_S = '5';
 export const CREDENTIALS_UNCHECKED = 'Credentials could not be checked';
 
 export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
-  const { authenticator, isOpen } = ports;
+  const { authenticator, isOpen, addressOf } = ports;
   const logOutage = makeOutageLog(ports.logger, CREDENTIALS_UNCHECKED);
   app.decorateRequest(AUTHENTICATED);
   app.decorateRequest(RESPONSE);
+  app.decorateRequest(REMOTE_ADDRESS, '');
   app.addHook('onRequest', async (request, reply) => {
     if (isOpen && !isFromThisMachine(request.raw)) {
       const message =
@@ -57,6 +62,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
     if (found) {
       request.setDecorator(AUTHENTICATED, found);
       request.setDecorator(RESPONSE, reply.raw);
+      request.setDecorator(REMOTE_ADDRESS, addressOf(request.raw));
       return;
     }
     reply.header('www-authenticate', 'Bearer');
@@ -89,7 +95,7 @@ export function originOf(request: FastifyRequest): Origin {
   return {
     caller,
     requestId: request.id,
-    remoteAddress: remoteAddressOf(request.ip),
+    remoteAddress: request.getDecorator<string>(REMOTE_ADDRESS),
     isAbandoned: () => socket.destroyed || response.destroyed || response.writableEnded,
   };
 }

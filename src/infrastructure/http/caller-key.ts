@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { Origin } from '../../domain/caller.js';
+import { unmapped } from './remote-address.js';
 
 /** Groups of an IPv6 address that a customer of a network is given as a whole: /64. */
 const NETWORK_GROUPS = 4;
@@ -11,7 +12,7 @@ export function callerKeyOf({ caller: { kind, name }, remoteAddress }: Origin): 
 
 /** The address that a connection is from, or its network. */
 export function addressKeyOf(remoteAddress = ''): string {
-  const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+  const address = unmapped(remoteAddress);
   return isIPv6(address) ? networkOf(address) : address;
 }
 

@@ -44,6 +44,7 @@ import { type GateSettings, OperationGate } from './operation-gate.js';
 import { guardOrigins, type OriginSettings } from './origins.js';
 import { answerProbes, type ProbePorts } from './probes.js';
 import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
+import type { AddressOf } from './remote-address.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { serveServerSentEvents } from './server-sent-events.js';
 import type { TrustedDocuments } from './trusted-documents.js';
@@ -63,6 +64,7 @@ export interface HttpSettings
 }
 
 export interface HttpServerPorts extends ProbePorts {
+  readonly addressOf: AddressOf;
   readonly schema: GraphQLSchema;
   readonly reader: LedgerReader;
   readonly feeds: AccountFeeds;

@@ -24,12 +24,14 @@ import type { PageSettings } from './landing-page.js';
 import type { ContextFactory } from './operation-context.js';
 import type { OperationGate } from './operation-gate.js';
 import type { OriginSettings } from './origins.js';
+import type { AddressOf } from './remote-address.js';
 
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
   readonly logger: Logger;
   readonly authenticator: Authenticator;
   readonly isOpen: boolean;
+  readonly addressOf: AddressOf;
   readonly contextOf: ContextFactory;
   readonly gate: OperationGate;
   readonly settings: OriginSettings & PageSettings;

@@ -18,7 +18,6 @@ import { JsonScan } from './json-scan.js';
 import { resolveOperation, type StreamPlace } from './operation-gate.js';
 import { isFromForeignPage } from './origins.js';
 import { graphQLErrorOf, isRefusal } from './refusal.js';
-import { remoteAddressOf } from './remote-address.js';
 import {
   bytesOf,
   KEEP_ALIVE_MS,
@@ -69,6 +68,7 @@ const CLOSE_TOO_MANY = 4_291;
 interface ConnectionExtra extends Record<string, unknown> {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
+  readonly remoteAddress: string;
   /** Set once it has said who it is. */
   authenticated?: Authenticated;
   /** Places of its operations, each by its payload: an id is free again before its operation has ended. */
@@ -89,7 +89,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       isFromForeignPage(request, ports) || (ports.isOpen && !isFromThisMachine(request));
     if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
     // Who it is, it says later: until then it is its address.
-    const place = gate.connect(addressKeyOf(request.socket.remoteAddress));
+    const place = gate.connect(addressKeyOf(ports.addressOf(request)));
     if (isRefusal(place)) return refuseUpgrade(socket, '429 Too Many Requests');
     socket.once('close', place);
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
@@ -153,7 +153,8 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     },
   });
   sockets.on('connection', (socket, request) => {
-    speakProtocol(socket, request, server, logger);
+    const remoteAddress = ports.addressOf(request);
+    speakProtocol({ socket, request, remoteAddress }, server, logger);
     closeWhenGone(socket);
     closeWhenStuck(socket, request);
   });
@@ -179,12 +180,12 @@ function authorizationOf(
   return typeof inParameters === 'string' ? inParameters : headers.authorization;
 }
 
-function originOf({ authenticated, request, socket }: ConnectionExtra): Origin {
+function originOf({ authenticated, remoteAddress, socket }: ConnectionExtra): Origin {
   if (!authenticated) throw new Error('The connection has not said who it is');
   return {
     caller: authenticated.caller,
     requestId: newRequestId(),
-    remoteAddress: remoteAddressOf(request.socket.remoteAddress),
+    remoteAddress,
     isAbandoned: () => socket.readyState !== socket.OPEN,
   };
 }
@@ -216,8 +217,7 @@ function tooManyOperations() {
 
 /** graphql-ws over ws, like its own adapter, but that errors go to our log, and a client's own to none. */
 function speakProtocol(
-  socket: WebSocket,
-  request: IncomingMessage,
+  { socket, request, remoteAddress }: Pick<ConnectionExtra, 'socket' | 'request' | 'remoteAddress'>,
   server: Server<ConnectionExtra>,
   logger: Logger,
 ): void {
@@ -255,7 +255,7 @@ function speakProtocol(
         });
       },
     },
-    { socket, request, places },
+    { socket, request, remoteAddress, places },
   );
   // A frame that is malformed or too large: ws has closed the connection with the code for it.
   socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));

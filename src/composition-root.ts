@@ -130,7 +130,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => broker.close());
     const outbox = new Outbox(database.orm);
     const relay = composeRelay(config, database, outbox, broker, logger);
-    relay.start();
+    await relay.start();
     stops.push(() => relay.stop());
     const feeds = new Hub(new MikroOrmLedgerReader(database), broker, logger);
     stops.push(() => feeds.close());
@@ -197,7 +197,8 @@ function composeRelay(
 ): Relay {
   const reader = new MikroOrmLedgerReader(database);
   const retentionMs = config.outboxRetentionMs;
-  return new Relay({ outbox, reader, broker, clock, logger, retentionMs });
+  const { presence } = database;
+  return new Relay({ outbox, presence, reader, broker, clock, logger, retentionMs });
 }
 
 async function seedDemoCompanies(

@@ -3,10 +3,11 @@ import { makeCreditAccount } from '../src/application/credit-account.js';
 import { PROGRAM } from '../src/domain/caller.js';
 import { Account } from '../src/entities/account.entity.js';
 import { AuditEntry } from '../src/entities/audit-entry.entity.js';
+import { BulkTransfer } from '../src/entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
 import { DUE_AT_ONCE, OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
-import { Outbox, type Publisher } from '../src/infrastructure/database/outbox.js';
+import { type Lease, Outbox, type Publisher } from '../src/infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import type { Broker, Publication } from '../src/infrastructure/messaging/broker.js';
 import type { CloudEvent } from '../src/infrastructure/messaging/events.js';
@@ -72,6 +73,14 @@ async function moveLedgerTo({ database }: TestServer, at: Date): Promise<void> {
   await em.nativeUpdate(AuditEntry, {}, { at });
 }
 
+/** A lease of a relay that runs, and does nothing. */
+async function leaseFor({ database }: TestServer, seconds: number): Promise<Lease> {
+  await database.presence.announce(IDLE_RELAY);
+  return { holder: IDLE_RELAY, end: inSeconds(seconds) };
+}
+
+const IDLE_RELAY = '01900000-0000-7000-8000-0000000000aa';
+
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
 
 /** Its own relay takes nothing: there is no broker at that port. */
@@ -82,8 +91,10 @@ test('two relays that claim at once never take the same message', async () => {
   for (let bulk = 0; bulk < 40; bulk += 1) await server.client.perform(aBulk([aTransfer()]));
   const outbox = new Outbox(server.database.orm);
 
+  const lease = await leaseFor(server, 60);
+
   const claims = await Promise.all(
-    Array.from({ length: 8 }, () => outbox.claim(new Date(), 10, inSeconds(60))),
+    Array.from({ length: 8 }, () => outbox.claim(new Date(), 10, lease)),
   );
 
   const ids = claims.flat().map(({ id }) => id);
@@ -94,16 +105,17 @@ test('two relays that claim at once never take the same message', async () => {
 test('what a clock that was ahead has written does not wait for the others to catch up', async () => {
   const server = await startWithoutBroker();
   const outbox = new Outbox(server.database.orm);
+  const lease = await leaseFor(server, 60);
   const tomorrow = new Date(Date.now() + 86_400_000);
   await moveLedgerTo(server, tomorrow);
   const { bulkTransfer } = await server.client.perform(aBulk([aTransfer()]));
   expect(bulkTransfer.transferCount).toBe(1);
 
   // As it was posted, and as a relay with the same clock leaves it behind.
-  expect(await outbox.claim(new Date(), 100, inSeconds(60))).toHaveLength(4);
-  expect(await outbox.claim(new Date(), 100, inSeconds(60))).toHaveLength(0);
+  expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(4);
+  expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(0);
   await server.database.orm.em.fork().execute('update outbox_message set due_at = ?', [tomorrow]);
-  expect(await outbox.claim(new Date(), 100, inSeconds(60))).toHaveLength(4);
+  expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(4);
 });
 
 test('published messages are deleted once they are old enough, and no others', async () => {
@@ -137,7 +149,7 @@ test('an outage of the broker is no failure of a message; a refusal is', async (
   };
   const runOnce = async (broker: Broker) => {
     const relay = relayOf(server, broker);
-    relay.start();
+    await relay.start();
     await expect.poll(() => broker.isReady).toBe(false);
     await relay.stop();
   };
@@ -155,6 +167,7 @@ test('an outage of the broker is no failure of a message; a refusal is', async (
 const relayOf = ({ database }: TestServer, broker: Broker) =>
   new Relay({
     outbox: new Outbox(database.orm),
+    presence: database.presence,
     reader: new MikroOrmLedgerReader(database),
     broker,
     clock: () => new Date(),
@@ -207,16 +220,16 @@ const caughtUp = (relay: Relay) =>
     .poll(() => {
       const reservation = relay.reserve(1);
       reservation.cancel();
-      return reservation.dueAt;
+      return reservation.lease;
     })
-    .not.toEqual(DUE_AT_ONCE);
+    .toBeDefined();
 
 /** A relay that has claimed all there was, and credits that are committed for it. */
 async function startRelay() {
   const server = await startWithoutBroker();
   const broker = new NotingBroker();
   const relay = relayOf(server, broker);
-  relay.start();
+  await relay.start();
   await caughtUp(relay);
   // The demo companies' three opening balances are under way.
   expect(broker.publications).toBe(3);
@@ -229,16 +242,15 @@ test('what a process commits is its own to publish, until a lease ends that it d
 
   const { entry } = await credit();
 
-  expect(await outbox.claim(inSeconds(5), 100, inSeconds(6))).toEqual([]);
+  expect(await outbox.claim(inSeconds(5), 100, await leaseFor(server, 6))).toEqual([]);
   const dueAt = async () => {
     const message = { accountId: entry.accountId, sequence: entry.sequence };
     return (await server.database.orm.em.fork().findOneOrFail(OutboxMessage, message)).dueAt;
   };
   const leased = await dueAt();
   await expect.poll(async () => Number(await dueAt()) > Number(leased)).toBe(true);
-  const sequences = (await outbox.claim(inSeconds(20), 100, inSeconds(21))).map(
-    ({ sequence }) => sequence,
-  );
+  const claimed = await outbox.claim(inSeconds(70), 100, await leaseFor(server, 71));
+  const sequences = claimed.map(({ sequence }) => sequence);
   expect(sequences).toContain(entry.sequence);
   broker.open();
   await untilPublished(server);
@@ -309,7 +321,7 @@ test('a commit that fails takes no room of those that come after it', async () =
   const isHandedOver = (count: number) => {
     const reservation = relay.reserve(count);
     reservation.cancel();
-    return reservation.dueAt > DUE_AT_ONCE;
+    return reservation.lease !== undefined;
   };
   // There is room for 1,024, and three are under way.
   expect(isHandedOver(1_022)).toBe(false);
@@ -353,8 +365,44 @@ test('the oldest message that waits is told by its age, whatever leases and retr
   await server.client.perform(aBulk([aTransfer()]));
   const { oldestDueSince } = await outbox.counts();
 
-  const [oldest] = await outbox.claim(new Date(), 1, inSeconds(60));
+  const [oldest] = await outbox.claim(new Date(), 1, await leaseFor(server, 60));
 
   expect(oldest?.sequence).toBe(1n);
   expect((await outbox.counts()).oldestDueSince).toEqual(oldestDueSince);
+});
+
+test('what a relay that ended had is published at once, and what one that runs has is left to it', async () => {
+  const server = await startServer();
+  await untilPublished(server);
+  const { database, client } = server;
+  const { bulkTransfer: ofEnded } = await client.perform(aBulk([aTransfer()]));
+  const { bulkTransfer: ofRunning } = await client.perform(aBulk([aTransfer()]));
+  await untilPublished(server);
+  await database.presence.announce(IDLE_RELAY);
+  const em = () => database.orm.em.fork();
+  const sequenceOf = async (id: string) =>
+    (await em().findOneOrFail(BulkTransfer, { id })).sequence;
+  const lease = async (id: string, holder: string) =>
+    em().nativeUpdate(
+      OutboxMessage,
+      { type: 'bulk-transfer.performed', sequence: await sequenceOf(id) },
+      { publishedAt: null, dueAt: inSeconds(60), leasedBy: holder },
+    );
+
+  await lease(ofRunning.id, IDLE_RELAY);
+  await lease(ofEnded.id, '01900000-0000-7000-8000-0000000000ee');
+
+  // Well before a lease ends by itself.
+  await expect.poll(async () => (await new Outbox(database.orm).counts()).due).toBe(1);
+  const [left] = await em().find(OutboxMessage, { dueAt: { $ne: null } });
+  expect(left).toMatchObject({
+    sequence: await sequenceOf(ofRunning.id),
+    leasedBy: IDLE_RELAY,
+  });
+  await em().nativeUpdate(
+    OutboxMessage,
+    { id: left?.id ?? '' },
+    { leasedBy: null, dueAt: DUE_AT_ONCE },
+  );
+  await untilPublished(server);
 });

@@ -33,6 +33,8 @@ export class OutboxMessage {
   createdAt!: Date;
   /** When a relay may take it; while one has it, when its lease ends; null once it is done with. */
   dueAt!: Date | null;
+  /** Id of the relay that has it; null while none has. */
+  leasedBy!: string | null;
   /** How often publishing it has failed. */
   attempts!: number;
   publishedAt!: Date | null;
@@ -46,6 +48,7 @@ export class OutboxMessage {
   static of(facts: OutboxMessageFacts): OutboxMessage {
     return Object.assign(new OutboxMessage(), facts, {
       dueAt: DUE_AT_ONCE,
+      leasedBy: null,
       attempts: 0,
       publishedAt: null,
       parkedAt: null,
@@ -70,6 +73,7 @@ export const OutboxMessageSchema = defineEntity({
     parkedAt: p.datetime().length(3).nullable(),
     lastError: p.string().length(LAST_ERROR_CHARACTERS_MAX).nullable(),
     traceparent: p.string().length(55).nullable(),
+    leasedBy: p.type(UuidColumn).nullable(),
   },
   uniques: [{ name: 'outbox_message_sequence_unique', properties: ['accountId', 'sequence'] }],
   indexes: [

@@ -273,7 +273,7 @@ test('kill -9 between commit and publish, while publishing, and between publish 
   }
 
   const last = await startProcess({ DATABASE_URL: database.url, AMQP_URL });
-  // The leases of the killed end by themselves.
+  // Their relays are gone, so nothing waits for their leases, which take a minute.
   await untilNothingIsDue(last.client);
   const { account } = await last.client.data(`{ account(iban: "${ACME}") { sequence } }`);
   const committed = Number(account.sequence) - 1;
@@ -288,9 +288,50 @@ test('kill -9 between commit and publish, while publishing, and between publish 
   });
 }, 180_000);
 
+/**
+ * A server of which one bulk is on its way to the broker, and does not arrive.
+ * @param dueBefore messages that others have
+ */
+async function startJammed(databaseUrl: string, dueBefore: number) {
+  const { proxy, amqpUrl } = await startBrokerProxy();
+  const server = await startProcess({ DATABASE_URL: databaseUrl, AMQP_URL: amqpUrl });
+  // From then on its relay has what it commits.
+  await expect.poll(async () => (await readinessOf(server.url)).status).toBe('ok');
+  await expect.poll(() => dueIn(server.client)).toBe(dueBefore);
+  proxy.jam('to-target', 0);
+  const { bulkTransfer } = await server.client.perform(aBulk([aTransfer()]));
+  return { proxy, server, id: bulkTransfer.id };
+}
+
+test('the messages of a killed server go out at once, and those of one that stands still are left to it', async () => {
+  const consumer = await startConsumer(`bulk-transfer.performed.${ACME}`);
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const still = await startJammed(database.url, 0);
+  still.server.process.kill('SIGSTOP');
+  const killed = await startJammed(database.url, 1);
+  await killed.server.kill();
+
+  const other = await startProcess({ DATABASE_URL: database.url, AMQP_URL });
+  await expect.poll(() => idsOf(consumer, BULK)).toEqual([killed.id]);
+  await expect.poll(() => dueIn(other.client)).toBe(1);
+  still.proxy.jam('to-target', Number.POSITIVE_INFINITY);
+  still.proxy.cut();
+  still.server.process.kill('SIGCONT');
+
+  await expect
+    .poll(() => idsOf(consumer, BULK), { timeout: 40_000 })
+    .toEqual([killed.id, still.id]);
+  await still.server.stop();
+  await other.stop();
+});
+
+async function dueIn(client: Client): Promise<number> {
+  return (await client.data('{ outbox { due } }')).outbox.due;
+}
+
 async function untilNothingIsDue(client: Client): Promise<void> {
-  const due = async () => (await client.data('{ outbox { due } }')).outbox.due;
-  await expect.poll(due, { timeout: 60_000 }).toBe(0);
+  await expect.poll(() => dueIn(client), { timeout: 30_000 }).toBe(0);
 }
 
 test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(

@@ -352,6 +352,14 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     ],
     free: 'the text of a reason is told there alone',
   },
+  'outbox_message.leased_by': {
+    found: [
+      [`leased_by = ${FOREIGN_ID}`, 'due_at is not null'],
+      [`leased_by = ${OTHER_ID}`, 'published_at is not null'],
+      [`leased_by = ${OTHER_ID}`, 'parked_at is not null'],
+    ],
+    free: 'which relay has a message is for the relays to say',
+  },
   'outbox_message.traceparent': {
     found: [["traceparent = '00-0-0-01'"]],
     free: 'the trace that a request was part of is told there alone',

@@ -121,7 +121,8 @@ export async function fillOutbox(opened: Database): Promise<void> {
   const outbox = new Outbox(opened.orm);
   const at = new Date();
   const lease = new Date(at.getTime() + LEASE_MS);
-  const [postponed, parked, retried, published] = await outbox.claim(at, 4, lease);
+  const held = { holder: '01900000-0000-7000-8000-0000000000aa', end: lease };
+  const [postponed, parked, retried, published] = await outbox.claim(at, 4, held);
   if (!postponed || !parked || !retried || !published) throw new Error('Too few messages');
   const failure = { attempts: 1, lease, error: 'No route' };
   await outbox.postpone(postponed.id, { ...failure, dueAt: lease });

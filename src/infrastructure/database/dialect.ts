@@ -3,6 +3,7 @@ import type { AppendBatch } from './append-rows.js';
 import type { FairSlots } from './fair-slots.js';
 import { openMySql } from './mysql-dialect.js';
 import type { OnUnavailable } from './mysql-pool.js';
+import type { Presence } from './presence.js';
 import { openSqlite } from './sqlite-dialect.js';
 
 export interface DatabaseSettings {
@@ -33,6 +34,8 @@ export interface Database {
   readonly migratesAtStart: boolean;
   /** How a transaction begins that reads one state of the database, whoever writes meanwhile. */
   readonly snapshotIsolation: { readonly isolationLevel?: IsolationLevel };
+  /** Which relays of this database still run. */
+  readonly presence: Presence;
   /** Appends rows in the transaction of an entity manager, in the order given. */
   appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
   /** Whether the database gave way to another transaction: the same work may succeed when run again. */

@@ -16,6 +16,7 @@ import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { MySqlPool } from './mysql-pool.js';
+import { MySqlPresence } from './mysql-presence.js';
 import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
 import { type MySqlAddress, parseMySqlUrl } from './mysql-url.js';
 import { ormOptions } from './orm-options.js';
@@ -51,6 +52,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
   await requireServer(orm, pool, settings);
   // What is wrong at start is told by the error that ends it.
   if (settings.onUnavailable) pool.onUnavailable = settings.onUnavailable;
+  const presence = new MySqlPresence(address);
   return {
     orm,
     groupsMax: GROUPS_MAX,
@@ -64,7 +66,11 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
     isWritable: () => isWritable(orm),
-    close: () => orm.close(true),
+    presence,
+    close: async () => {
+      await presence.close();
+      await orm.close(true);
+    },
   };
 }
 

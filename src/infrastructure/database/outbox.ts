@@ -20,6 +20,7 @@ import {
   OutboxMessage,
   type OutboxMessageType,
 } from '../../entities/outbox-message.entity.js';
+import { idOfHex } from './id-literal.js';
 
 /** Parked messages that are listed. */
 const PARKED_LISTED_MAX = 100;
@@ -48,6 +49,13 @@ export interface Postponement extends Failure {
 
 export interface Parking extends Failure {
   readonly at: Date;
+}
+
+/** Who has messages, and until when. */
+export interface Lease {
+  /** Id of the relay. */
+  readonly holder: string;
+  readonly end: Date;
 }
 
 /** A message that is its relay's until its lease ends. */
@@ -79,8 +87,8 @@ export interface Publisher {
 }
 
 export interface Reservation {
-  /** Of the messages: the end of their lease; or at once, where whoever comes first shall claim them. */
-  readonly dueAt: Date;
+  /** Of the messages; undefined where whoever comes first shall claim them. */
+  readonly lease: Lease | undefined;
   /** They are committed. Never throws. */
   take(messages: readonly CommittedMessage[]): void;
   /** They are not. */
@@ -96,7 +104,7 @@ export interface Reservation {
 /** Leaves every message to whoever claims it. */
 export const NO_PUBLISHER: Publisher = {
   reserve: () => ({
-    dueAt: DUE_AT_ONCE,
+    lease: undefined,
     take: () => {},
     cancel: () => {},
     doubt: async () => {},
@@ -133,9 +141,9 @@ export class Outbox implements OutboxDesk {
   /**
    * Takes messages that are due, the longest due first.
    * @returns in the order of their accounts' sequences
-   * @param lease until when they are the caller's
+   * @param lease of the caller
    */
-  async claim(now: Date, messagesMax: number, lease: Date): Promise<LeasedMessage[]> {
+  async claim(now: Date, messagesMax: number, lease: Lease): Promise<LeasedMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
     return this.#em.transactional(async (em) => {
       // As plain rows: a unit of work would look for changes in each.
@@ -147,10 +155,10 @@ export class Outbox implements OutboxDesk {
         .limit(messagesMax)
         .setLockMode(LockMode.PESSIMISTIC_PARTIAL_WRITE)
         .execute('all', false);
-      const messages = rows.map((row) => claimed(row, lease)).sort(bySequence);
+      const messages = rows.map((row) => claimed(row, lease.end)).sort(bySequence);
       const ids = messages.map(({ id }) => id);
       if (ids.length > 0) {
-        await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, { dueAt: lease });
+        await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, leasedTo(lease));
       }
       return messages;
     });
@@ -171,7 +179,8 @@ export class Outbox implements OutboxDesk {
   }
 
   async #markPublished(groups: readonly (readonly string[])[]): Promise<undefined[]> {
-    const done = { publishedAt: new Date(), dueAt: null, parkedAt: null, lastError: null };
+    const published = { publishedAt: new Date(), parkedAt: null, lastError: null };
+    const done = { ...published, dueAt: null, leasedBy: null };
     await this.#em.nativeUpdate(OutboxMessage, { id: { $in: groups.flat() } }, done);
     return groups.map(() => undefined);
   }
@@ -181,19 +190,38 @@ export class Outbox implements OutboxDesk {
     await this.#em.nativeUpdate(
       OutboxMessage,
       { id: { $in: [...ids] }, dueAt: lease },
-      { dueAt: DUE_AT_ONCE },
+      { dueAt: DUE_AT_ONCE, leasedBy: null },
+    );
+  }
+
+  /** Ids of the relays that have messages. */
+  async holders(): Promise<readonly string[]> {
+    const rows: { readonly holder: string }[] = await this.#em.execute(
+      `select distinct hex(leased_by) as holder from outbox_message
+        where due_at > ? and leased_by is not null`,
+      [DUE_AT_ONCE],
+    );
+    return rows.map(({ holder }) => idOfHex(holder));
+  }
+
+  /** Gives back what a relay that has ended had. @returns how many messages */
+  releaseFrom(holder: string): Promise<number> {
+    return this.#em.nativeUpdate(
+      OutboxMessage,
+      { leasedBy: holder, dueAt: { $ne: null } },
+      { dueAt: DUE_AT_ONCE, leasedBy: null },
     );
   }
 
   /** Tries a claimed message again later. */
   async postpone(id: string, { attempts, lease, dueAt, error }: Postponement): Promise<void> {
-    const outcome = { attempts, dueAt, lastError: cut(error) };
+    const outcome = { attempts, dueAt, leasedBy: null, lastError: cut(error) };
     await this.#em.nativeUpdate(OutboxMessage, { id, dueAt: lease }, outcome);
   }
 
   /** Gives a claimed message up, until an operator puts it back. */
   async park(id: string, { attempts, lease, at, error }: Parking): Promise<void> {
-    const outcome = { attempts, dueAt: null, parkedAt: at, lastError: cut(error) };
+    const outcome = { attempts, dueAt: null, leasedBy: null, parkedAt: at, lastError: cut(error) };
     await this.#em.nativeUpdate(OutboxMessage, { id, dueAt: lease }, outcome);
   }
 
@@ -241,6 +269,11 @@ export class Outbox implements OutboxDesk {
     ]);
     return { due, parked, oldestDueSince: oldest[0]?.createdAt };
   }
+}
+
+/** The columns of a message that a relay has. */
+export function leasedTo({ holder, end }: Lease): Pick<OutboxMessage, 'dueAt' | 'leasedBy'> {
+  return { dueAt: end, leasedBy: holder };
 }
 
 function claimed(row: DueRow, lease: Date): LeasedMessage {

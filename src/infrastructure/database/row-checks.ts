@@ -315,10 +315,11 @@ export const ROW_CHECKS: readonly Check[] = [
       creditFingerprints,
     ],
   ),
-  rowCheck({ columns: 'id, type, traceparent', source: 'outbox_message', key: ['id'] }, [
-    formRule("an outbox message's id, type and trace context have their form", 'message', {
+  rowCheck({ columns: 'id, type, leased_by, traceparent', source: 'outbox_message', key: ['id'] }, [
+    formRule("an outbox message's id, type, relay and trace context have their form", 'message', {
       id: isStoredId,
       type: oneOf(OUTBOX_MESSAGE_TYPES),
+      leased_by: absentOr(isStoredId),
       traceparent: absentOr(isTraceparent),
     }),
   ]),

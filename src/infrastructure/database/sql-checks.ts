@@ -345,6 +345,12 @@ const OUTBOX: readonly Check[] = [
         + (case when parked_at is null then 0 else 1 end) <> 1`,
   ),
   sqlCheck(
+    'no relay has an outbox message that is not due',
+    `
+      select hex(id) as message, hex(leased_by) as relay from outbox_message
+      where leased_by is not null and due_at is null`,
+  ),
+  sqlCheck(
     'an outbox message tells of one bulk or credit, with its time',
     `
       select hex(m.id) as message, m.type from outbox_message m

@@ -16,6 +16,7 @@ import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { ormOptions } from './orm-options.js';
+import { SolePresence } from './presence.js';
 
 const MEMORY = ':memory:';
 
@@ -73,6 +74,7 @@ export async function openSqlite(
       groupsMax: 1,
       readSlots: new FairSlots(1),
       lockWaitersMax: 1,
+      presence: new SolePresence(),
       migratesAtStart: true,
       // Any transaction: in WAL mode it reads what was committed when it began.
       snapshotIsolation: {},

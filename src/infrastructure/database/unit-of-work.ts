@@ -47,7 +47,13 @@ import {
   type Outcome,
 } from './group-ledger.js';
 import { LedgerTables } from './ledger-tables.js';
-import { type CommittedMessage, lastHeads, type Publisher, type Reservation } from './outbox.js';
+import {
+  type CommittedMessage,
+  lastHeads,
+  leasedTo,
+  type Publisher,
+  type Reservation,
+} from './outbox.js';
 import { unavailabilityOf } from './unavailability.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
@@ -269,7 +275,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
         return { outcomes, setAside: isSetAside, messages };
       }
       reservation = this.publisher.reserve(messages.length);
-      for (const { message } of messages) message.dueAt = reservation.dueAt;
+      const { lease } = reservation;
+      if (lease) for (const { message } of messages) Object.assign(message, leasedTo(lease));
       await openAccounts(em, ledger.openings);
       await em.flush();
       await this.#tables.append(em, ledger);

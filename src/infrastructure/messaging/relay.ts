@@ -1,7 +1,7 @@
 /**
  * Publishes the outbox: claim, publish, mark. Every committed message is published at least once:
- * a relay that dies between publishing and marking leaves a message that is due again when its lease
- * ends, and its events have the same ids as before.
+ * a relay that dies between publishing and marking leaves a message that another relay publishes again, and its
+ * events have the same ids as before.
  *
  * What this process commits it need not claim: it is leased to the relay by the commit itself, and
  * handed over after it. Claiming is for what is left: where the broker was away, too much was under way,
@@ -15,9 +15,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, LedgerReader } from '../../application/ports.js';
-import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
+import { newId } from '../../domain/id.js';
 import { backoffMs } from '../backoff.js';
-import type { LeasedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
+import type { Lease, LeasedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
+import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
 import { GROUP_MEMBERS_MAX } from '../database/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
@@ -30,9 +31,18 @@ const UNDER_WAY_MAX = 4 * GROUP_MEMBERS_MAX;
 /** Messages of one claim, which is made where there is room for all of them. */
 const CLAIM_MAX = 200;
 
-/** How long a message is ours, at least; renewed for as long as it is under way. */
-const LEASE_MS = 15_000;
+/**
+ * How long a message is ours, at least; renewed for as long as it is under way. A relay that ended is noticed
+ * sooner, by its presence: so this is the time for which a relay may stand still and lose nothing.
+ */
+const LEASE_MS = 60_000;
 const LEASE_RENEWAL_MS = 5_000;
+
+/**
+ * Between looks for relays that ended. Each has to be absent at two looks: one whose connection to the
+ * database broke has time to connect again.
+ */
+const ABSENCE_LOOK_MS = 700;
 
 /** Leases end on the second, so that those of many commits are renewed by one statement. */
 const LEASE_GRID_MS = 1_000;
@@ -59,6 +69,7 @@ const BACKOFF = { firstMs: 500, maxMs: 60_000 };
 
 export interface RelayPorts {
   readonly outbox: Outbox;
+  readonly presence: Presence;
   readonly reader: LedgerReader;
   readonly broker: Broker;
   readonly clock: Clock;
@@ -68,6 +79,8 @@ export interface RelayPorts {
 }
 
 export class Relay implements Publisher {
+  /** By which its leases are told from those of others. */
+  readonly #id = newId();
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<LeasedMessage>();
   /** Messages of commits that are about to be, and of a claim. */
@@ -86,9 +99,16 @@ export class Relay implements Publisher {
 
   constructor(private readonly ports: RelayPorts) {}
 
-  start(): void {
+  async start(): Promise<void> {
+    // Before it has a lease: others would take it for one that ended.
+    await this.ports.presence.announce(this.#id);
     this.ports.broker.onReady(() => this.wake());
-    this.#running = Promise.all([this.#relay(), this.#renewLeases(), this.#prune()]);
+    this.#running = Promise.all([
+      this.#relay(),
+      this.#renewLeases(),
+      this.#releaseLeasesOfEnded(),
+      this.#prune(),
+    ]);
   }
 
   /** There may be something to claim that what comes after it must not overtake. */
@@ -108,7 +128,7 @@ export class Relay implements Publisher {
     const isTaken = isOpen && this.#isCaughtUp && messageCount <= this.#room;
     if (!isTaken) {
       const wake = () => this.wake();
-      return { dueAt: DUE_AT_ONCE, take: wake, cancel: () => {}, doubt: async () => wake() };
+      return { lease: undefined, take: wake, cancel: () => {}, doubt: async () => wake() };
     }
     const lease = this.#leaseEnd();
     this.#reserved += messageCount;
@@ -117,7 +137,7 @@ export class Relay implements Publisher {
       this.#tellOfRoom(messageCount);
     };
     return {
-      dueAt: lease,
+      lease: this.#leaseUntil(lease),
       take: (messages) => {
         this.#reserved -= messageCount;
         this.#enqueue(messages.map(({ message, heads }) => ({ ...message, lease, heads })));
@@ -158,6 +178,10 @@ export class Relay implements Publisher {
     return new Date(Math.ceil(end / LEASE_GRID_MS) * LEASE_GRID_MS);
   }
 
+  #leaseUntil(end: Date): Lease {
+    return { holder: this.#id, end };
+  }
+
   /** Stops between two events; what was not marked is published again by whoever comes next. */
   /** Whether all that was due at the last look was claimed. */
   get isCaughtUp(): boolean {
@@ -190,7 +214,9 @@ export class Relay implements Publisher {
   async #claim(): Promise<number> {
     const { outbox, clock } = this.ports;
     this.#reserved += CLAIM_MAX;
-    const claimed = await this.#guarded(() => outbox.claim(clock(), CLAIM_MAX, this.#leaseEnd()));
+    const claimed = await this.#guarded(() =>
+      outbox.claim(clock(), CLAIM_MAX, this.#leaseUntil(this.#leaseEnd())),
+    );
     this.#reserved -= CLAIM_MAX;
     // What a claim that failed may have taken is left until its lease ends.
     if (!claimed) this.#hasLeft = true;
@@ -309,6 +335,27 @@ export class Relay implements Publisher {
           for (const message of messages) message.lease = until;
         });
       }
+    }
+  }
+
+  /** Has the messages of relays that ended claimed, without waiting for their leases. */
+  async #releaseLeasesOfEnded(): Promise<void> {
+    const { outbox, presence, logger } = this.ports;
+    let absentBefore: readonly string[] = [];
+    while (!this.#stopping.signal.aborted) {
+      const absent = await this.#guarded(async () => {
+        const others = (await outbox.holders()).filter((holder) => holder !== this.#id);
+        return presence.endedAmong(others);
+      });
+      for (const holder of absent ?? []) {
+        if (!absentBefore.includes(holder)) continue;
+        const released = await this.#guarded(() => outbox.releaseFrom(holder));
+        if (!released) continue;
+        logger.warn({ messages: released }, 'Leases of a relay that ended released');
+        this.wake();
+      }
+      absentBefore = absent ?? [];
+      await pause(ABSENCE_LOOK_MS, this.#stopping.signal);
     }
   }
 

@@ -1,0 +1,93 @@
+/**
+ * Presence by locks of MySQL and MariaDB that belong to a session: get_lock and is_free_lock. A process holds a
+ * lock with the id of its relay on a connection of its own. The operating system closes the connection of a process that ends,
+ * however it ends, and the database frees the lock at once; a process that is only slow keeps it. A host that
+ * disappears leaves its session to SESSION_TIMEOUT_S.
+ */
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
+import type { MySqlAddress } from './mysql-url.js';
+import type { Presence } from './presence.js';
+
+/** How long a session may be silent; a relay that runs asks every second. */
+const SESSION_TIMEOUT_S = 60;
+
+interface Session {
+  readonly connection: Connection;
+  /** The ids whose locks it has. An earlier session of this process may have them still. */
+  readonly held: Set<string>;
+}
+
+export class MySqlPresence implements Presence {
+  readonly #ids = new Set<string>();
+  #session: Session | undefined;
+  #opening: Promise<Session> | undefined;
+
+  constructor(private readonly address: MySqlAddress) {}
+
+  async announce(id: string): Promise<void> {
+    this.#ids.add(id);
+    await this.endedAmong([]);
+  }
+
+  async endedAmong(ids: readonly string[]): Promise<readonly string[]> {
+    try {
+      const session = await this.#present();
+      const [rows] = await session.connection.query<RowDataPacket[]>(
+        ['select null as id, 0 as isFree', ...ids.map(() => 'select ?, is_free_lock(?)')].join(
+          ' union all ',
+        ),
+        ids.flatMap((id) => [id, lockOf(id)]),
+      );
+      return rows.filter(({ isFree }) => Number(isFree) === 1).map(({ id }) => String(id));
+    } catch {
+      this.#drop();
+      return [];
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ids.clear();
+    this.#drop();
+  }
+
+  /** A session that has the locks of this process, or tried to get them. */
+  async #present(): Promise<Session> {
+    const session = this.#session ?? (await this.#open());
+    for (const id of this.#ids) {
+      if (session.held.has(id)) continue;
+      const [rows] = await session.connection.query<RowDataPacket[]>(
+        'select get_lock(?, 0) as isLocked',
+        [lockOf(id)],
+      );
+      if (Number(rows[0]?.isLocked) === 1) session.held.add(id);
+    }
+    return session;
+  }
+
+  #open(): Promise<Session> {
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #connect(): Promise<Session> {
+    const connection = await createConnection({ ...this.address });
+    const session = { connection, held: new Set<string>() };
+    this.#session = session;
+    connection.on('error', () => this.#drop(session));
+    await connection.query(`set session wait_timeout = ${SESSION_TIMEOUT_S}`);
+    return session;
+  }
+
+  /** The next look opens another one. */
+  #drop(session = this.#session): void {
+    session?.connection.destroy();
+    if (this.#session === session) this.#session = undefined;
+  }
+}
+
+/** Locks are the whole server's, and an id is the only one of its kind. */
+function lockOf(id: string): string {
+  return `virement_relay_${id}`;
+}

@@ -14,12 +14,22 @@ export interface Proxy {
   goUp(): Promise<void>;
   /** Lets so many bytes more go to the target, or come from it, and then nothing: the rest is stuck. */
   jam(direction: Direction, afterBytes: number): void;
-  /** Cuts the connection on which the next message goes out that has a text in it; resolved by then. */
-  cutAt(text: string, moment: CutMoment): Promise<void>;
+  /**
+   * Cuts the connection on which the next message goes out that has a text in it; resolved by then.
+   * @param after a text that has gone out on the same connection before; without one, any connection
+   */
+  cutAt(text: string, moment: CutMoment, after?: string): Promise<void>;
 }
 
 /** Before the message reaches the target, as soon as it is sent, or when the target has answered it. */
 export type CutMoment = 'before' | 'sent' | 'answered';
+
+interface Trap {
+  readonly text: string;
+  readonly moment: CutMoment;
+  readonly after: string | undefined;
+  readonly sprung: () => void;
+}
 
 type Direction = 'to-target' | 'from-target';
 
@@ -36,7 +46,9 @@ export async function startProxy(target: { host: string; port: number }): Promis
   let port = 0;
   let server: Server | undefined;
 
-  let trap: { text: string; moment: CutMoment; sprung: () => void } | undefined;
+  let trap: Trap | undefined;
+  /** The connection that the trap is for; any, where it is for what comes after nothing. */
+  let trapped: Socket | undefined;
   /** Connections whose next answer is not to come through. */
   const unanswered = new Map<Socket, () => void>();
   /** @returns whether a message is to go no further, for its connection is cut */
@@ -48,7 +60,10 @@ export async function startProxy(target: { host: string; port: number }): Promis
       cutHere();
       return true;
     }
-    if (direction !== 'to-target' || !trap || !chunk.includes(trap.text)) return false;
+    if (direction !== 'to-target' || !trap) return false;
+    if (trap.after !== undefined && chunk.includes(trap.after)) trapped = from;
+    if (trap.after !== undefined && trapped !== from) return false;
+    if (!chunk.includes(trap.text)) return false;
     const { moment, sprung } = trap;
     trap = undefined;
     if (moment === 'answered') {
@@ -109,9 +124,10 @@ export async function startProxy(target: { host: string; port: number }): Promis
     jam: (direction, afterBytes) => {
       leftBytes[direction] = afterBytes;
     },
-    cutAt: (text, moment) =>
+    cutAt: (text, moment, after) =>
       new Promise((sprung) => {
-        trap = { text, moment, sprung };
+        trapped = undefined;
+        trap = { text, moment, after, sprung };
       }),
   };
 }

@@ -84,24 +84,66 @@ test('both dialects have the same migrations', async () => {
   expect(mysql).toEqual(sqlite);
 });
 
+/** Runs npm run migrate on a database. @returns its exit code, and what it printed */
+async function runMigrate(databaseUrl: string, ...args: string[]): Promise<[unknown, string]> {
+  const env = { DATABASE_URL: databaseUrl };
+  const { code, output } = await runScript('dist/commands/migrate.js', env, args);
+  return [code, output.trim()];
+}
+
 test('npm run migrate applies, lists and takes back', async () => {
   const database = await createDatabase();
   onTestFinished(() => database.drop());
-  const migrate = async (...args: string[]) => {
-    const result = await runScript(
-      'dist/commands/migrate.js',
-      { DATABASE_URL: database.url },
-      args,
-    );
-    return [result.code, result.output.trim()];
-  };
+  const migrate = (...args: string[]) => runMigrate(database.url, ...args);
 
   expect(await migrate('pending')).toEqual([0, expect.stringMatching(/^pending \d{14}_/)]);
   expect(await migrate()).toEqual([0, expect.stringMatching(/^applied \d{14}_/)]);
-  expect(await migrate('up')).toEqual([0, 'nothing applied']);
+  expect(await migrate('up')).toEqual([0, 'up to date']);
+  expect(await migrate('pending')).toEqual([0, 'up to date']);
   expect(await migrate('down')).toEqual([0, expect.stringMatching(/^reverted \d{14}_/)]);
-  expect(await migrate('sideways')).toEqual([1, expect.stringContaining('Use up, down')]);
 });
+
+test('npm run migrate explains itself, and does nothing where it is not understood', async () => {
+  const database = await createDatabase();
+  onTestFinished(() => database.drop());
+  const migrate = (...args: string[]) => runMigrate(database.url, ...args);
+
+  expect(await migrate('--help')).toEqual([0, expect.stringMatching(/^npm run migrate -- \[up/)]);
+  expect(await migrate('sideways')).toEqual([1, expect.stringMatching(/^Unknown: sideways\./)]);
+  expect(await migrate('up', 'down')).toEqual([1, expect.stringMatching(/^Unknown: up down\./)]);
+  expect(await migrate('--force')).toEqual([1, expect.stringMatching(/^Unknown option '--force'/)]);
+  expect(await migrate('up', '--drop-data-of', 'virement')).toEqual([
+    1,
+    '--drop-data-of is for down alone.',
+  ]);
+  expect(await migrate('pending')).toEqual([0, expect.stringMatching(/^pending /)]);
+});
+
+test('npm run migrate -- down drops rows of the database alone that it is told by name', async () => {
+  const { url, drop } = await createMigratedDatabase();
+  onTestFinished(drop);
+  const settings = { databaseUrl: url, databasePoolMax: 5, lockTimeoutMs: 1_000 };
+  const database = await openDatabase(settings);
+  await database.orm.em.execute(ANY_ACCOUNT);
+  const name = database.orm.config.get('dbName') ?? '';
+  await database.close();
+  const migrate = (...args: string[]) => runMigrate(url, ...args);
+
+  for (const args of [['down'], ['down', '--drop-data-of', 'virement']]) {
+    expect(await migrate(...args)).toEqual([
+      1,
+      `The database ${name} has rows in account, which taking a migration back may drop. Back it up, then add: --drop-data-of ${name}`,
+    ]);
+  }
+  expect(await migrate()).toEqual([0, 'up to date']);
+  expect(await migrate('down', '--drop-data-of', name)).toEqual([
+    0,
+    expect.stringMatching(/^reverted /),
+  ]);
+});
+
+const ANY_ACCOUNT = `insert into account values (x'00000000000000000000000000000001',
+  x'00000000000000000000000000000002', 'A', 'B', 'C', 'EUR', 0, 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00')`;
 
 /** How a database says that it will run a statement. */
 async function planOf({ orm }: Database, statement: string): Promise<string> {
@@ -209,6 +251,30 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
       code: 1,
       output: expect.stringMatching(/no tables of ours.*npm run migrate\n$/),
     });
+  });
+
+  test('of two migrations at once, the second waits for the first', async () => {
+    const { url, drop } = await createDatabase();
+    onTestFinished(drop);
+    const { orm, whileMigrating } = await open(url);
+    const begun = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const first = whileMigrating(() => {
+      begun.resolve();
+      return ended.promise;
+    });
+    await begun.promise;
+
+    const second = runMigrate(url);
+    const waiting = () =>
+      orm.em.execute(`select 1 as waits from information_schema.processlist
+        where db = database() and info like 'select get_lock(%'`);
+    await expect.poll(waiting, { timeout: 60_000 }).toEqual([{ waits: 1 }]);
+    expect(await orm.migrator.getExecuted()).toEqual([]);
+    ended.resolve();
+    await first;
+
+    expect(await second).toEqual([0, expect.stringMatching(/^applied /)]);
   });
 
   test('every session escapes and refuses as we count on, whatever the server is set to', async () => {

@@ -36,6 +36,11 @@ export interface Database {
   readonly snapshotIsolation: { readonly isolationLevel?: IsolationLevel };
   /** Which relays of this database still run. */
   readonly presence: Presence;
+  /**
+   * Runs work that changes the schema while no other process does.
+   * @throws ExplainedError where another one does so for too long
+   */
+  whileMigrating<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Appends rows in the transaction of an entity manager, in the order given. */
   appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
   /** Whether the database gave way to another transaction: the same work may succeed when run again. */
@@ -52,5 +57,5 @@ export function openDatabase(
 ): Promise<Database> {
   return settings.databaseUrl.startsWith('sqlite:')
     ? openSqlite(settings, access)
-    : openMySql(settings);
+    : openMySql(settings, access);
 }

@@ -1,4 +1,5 @@
 import { DriverException, TableNotFoundException } from '@mikro-orm/core';
+import type { MikroORM } from '@mikro-orm/sql';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { Database } from './dialect.js';
@@ -24,6 +25,41 @@ export async function requireMigrated(database: Database): Promise<void> {
  */
 export function assertMigrated(database: Database): Promise<void> {
   return explained(database, () => lookForMigrations(database));
+}
+
+/**
+ * Takes the last migration back.
+ * @param confirmedName the database whose rows may be dropped
+ * @returns the migrations that were taken back: one, or none where none has run
+ * @throws ExplainedError where the database has rows, and another name was given or none
+ */
+export async function revertLast(
+  { orm }: Database,
+  confirmedName: string | undefined,
+): Promise<readonly { readonly name: string }[]> {
+  const name = orm.config.get('dbName');
+  const tables = await tablesWithRows(orm);
+  if (tables.length > 0 && confirmedName !== name) {
+    throw new ExplainedError(
+      `The database ${name} has rows in ${tables.join(', ')}, which taking a migration back may drop. Back it up, then add: --drop-data-of ${name}`,
+    );
+  }
+  return orm.migrator.down();
+}
+
+/** Tables of ours that have a row; a table that an earlier migration lacks has none. */
+async function tablesWithRows(orm: MikroORM): Promise<string[]> {
+  const names = new Set([...orm.getMetadata().getAll().values()].map((meta) => meta.tableName));
+  const found: string[] = [];
+  for (const name of names) {
+    try {
+      const rows = await orm.em.fork().execute(`select 1 from \`${name}\` limit 1`);
+      if (rows.length > 0) found.push(name);
+    } catch (error) {
+      if (!(error instanceof TableNotFoundException)) throw error;
+    }
+  }
+  return found;
 }
 
 /**

@@ -3,6 +3,7 @@
  * lock, and nothing is ever decided on what was read without it, so that REPEATABLE READ's snapshot
  * would only add gap locks and stale reads.
  */
+import { createHash } from 'node:crypto';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { DeadlockException, IsolationLevel, LockWaitTimeoutException } from '@mikro-orm/core';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
@@ -13,7 +14,7 @@ import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
-import type { Database, DatabaseSettings } from './dialect.js';
+import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { MySqlPool } from './mysql-pool.js';
 import { MySqlPresence } from './mysql-presence.js';
@@ -35,7 +36,10 @@ const CONNECT_TIMEOUT_SHARE = 0.8;
 const CONNECT_TIMEOUT_MIN_MS = 1_000;
 const CONNECT_TIMEOUT_MAX_MS = 10_000;
 
-export async function openMySql(settings: DatabaseSettings): Promise<Database> {
+export async function openMySql(
+  settings: DatabaseSettings,
+  access: DatabaseAccess,
+): Promise<Database> {
   const { databaseUrl, databasePoolMax } = settings;
   const address = parseMySqlUrl(databaseUrl);
   const driver = databaseUrl.startsWith('mariadb:') ? MariaDbDriver : MySqlDriver;
@@ -49,7 +53,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
     ensureDatabase: false,
     driverOptions: new MysqlDialect({ pool }),
   });
-  await requireServer(orm, pool, settings);
+  await requireServer(orm, pool, settings, access);
   // What is wrong at start is told by the error that ends it.
   if (settings.onUnavailable) pool.onUnavailable = settings.onUnavailable;
   const presence = new MySqlPresence(address);
@@ -60,6 +64,7 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
     lockWaitersMax: databasePoolMax - GROUPS_MAX - READ_CONNECTIONS,
     migratesAtStart: false,
     snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },
+    whileMigrating: (work) => withMigrationLock(orm, work),
     appendRows: (em, batches) => appendRows(em, batches, pool.server.packetBytesMax),
     isContention: (error) =>
       error instanceof DeadlockException ||
@@ -72,6 +77,43 @@ export async function openMySql(settings: DatabaseSettings): Promise<Database> {
       await orm.close(true);
     },
   };
+}
+
+/** How long one migration waits for another. */
+const MIGRATION_LOCK_WAIT_S = 60;
+
+/** MySQL's limit of a lock's name. */
+const LOCK_NAME_CHARACTERS_MAX = 64;
+
+/** The lock is one connection's, and goes with it: a migration that dies leaves none. */
+async function withMigrationLock<Result>(
+  orm: MikroORM<AbstractSqlDriver>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const database = orm.config.get('dbName') ?? '';
+  // Locks are the whole server's, so the name has the database's.
+  const digest = createHash('sha256').update(database).digest('hex');
+  const lock = `virement_migration_${digest}`.slice(0, LOCK_NAME_CHARACTERS_MAX);
+  return orm.em
+    .fork()
+    .getKysely()
+    .connection()
+    .execute(async (connection) => {
+      const getLock = `select get_lock('${lock}', ${MIGRATION_LOCK_WAIT_S}) as isLocked`;
+      const { rows } = await connection.executeQuery<{ isLocked: unknown }>(
+        CompiledQuery.raw(getLock),
+      );
+      if (Number(rows[0]?.isLocked) !== 1) {
+        throw new ExplainedError(
+          `Another migration of ${database} has been running for ${MIGRATION_LOCK_WAIT_S} seconds: try again when it is done.`,
+        );
+      }
+      try {
+        return await work();
+      } finally {
+        await connection.executeQuery(CompiledQuery.raw(`do release_lock('${lock}')`));
+      }
+    });
 }
 
 function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
@@ -115,6 +157,7 @@ async function requireServer(
   orm: MikroORM,
   pool: MySqlPool,
   { databaseUrl, bulkTransfersMax }: DatabaseSettings,
+  access: DatabaseAccess,
 ): Promise<void> {
   const ask: AskServer = (sql) => orm.em.execute(sql);
   try {
@@ -122,6 +165,7 @@ async function requireServer(
       const { host, pathname } = new URL(databaseUrl);
       throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reasonOf(error)}`);
     });
+    if (access === 'read-only') return;
     await requireCapableServer(pool.server, ask, bulkTransfersMax);
   } catch (error) {
     await orm.close(true);

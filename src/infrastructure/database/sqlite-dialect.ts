@@ -78,6 +78,8 @@ export async function openSqlite(
       migratesAtStart: true,
       // Any transaction: in WAL mode it reads what was committed when it began.
       snapshotIsolation: {},
+      // The process has the file to itself.
+      whileMigrating: (work) => work(),
       appendRows: appenderOf(connection),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // One that can't be written was found out at start.

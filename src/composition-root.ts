@@ -22,6 +22,7 @@ import { type Config, ConfigError } from './config.js';
 import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
 import { makeDatabaseProbe } from './infrastructure/database/database-probe.js';
+import { DatabaseWatch } from './infrastructure/database/database-watch.js';
 import { type Database, openDatabase } from './infrastructure/database/dialect.js';
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
@@ -79,7 +80,7 @@ export interface Server {
   close(): Promise<void>;
 }
 
-const clock = () => new Date();
+const wallClock = () => new Date();
 
 /** By how much a statement has less time than its request: the database says better what took too long. */
 const STATEMENT_MARGIN_MS = 500;
@@ -87,15 +88,24 @@ const STATEMENT_MARGIN_MS = 500;
 /** One process has one event loop. */
 const turns = new EventLoopTurns();
 
+/** What a server has beside a program that performs bulks once. */
+export interface ServerHooks {
+  readonly onCommit: (heads: readonly AccountHead[]) => void;
+  readonly watch: DatabaseWatch;
+}
+
 /** The use cases over a database. */
 export function composeApplication(
   config: Config,
   database: Database,
   publisher: Publisher,
-  onCommit?: (heads: readonly AccountHead[]) => void,
+  hooks?: ServerHooks,
 ): Application {
   const reader = new MikroOrmLedgerReader(database);
-  const unitOfWork = new MikroOrmUnitOfWork(database, config.lockTimeoutMs, publisher, onCommit);
+  const { lockTimeoutMs } = config;
+  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, hooks?.onCommit);
+  const unitOfWork = hooks?.watch.guard(own) ?? own;
+  const clock = hooks?.watch.now ?? wallClock;
   const { ibanCheck, bulkTransfersMax: transfersMax } = config;
   const preparation = { reader, turns, rules: { ibanCheck, transfersMax } };
   return {
@@ -134,8 +144,13 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => relay.stop());
     const feeds = new Hub(new MikroOrmLedgerReader(database), broker, logger);
     stops.push(() => feeds.close());
-    const application = composeApplication(config, database, relay, (heads) => {
-      for (const head of heads) feeds.hear(head);
+    const watch = await DatabaseWatch.start({ database, skewMaxMs: config.clockSkewMsMax, logger });
+    stops.push(async () => watch.stop());
+    const application = composeApplication(config, database, relay, {
+      watch,
+      onCommit: (heads) => {
+        for (const head of heads) feeds.hear(head);
+      },
     });
     await seedDemoCompanies(config, database, relay, logger);
     const apiKeys = new MikroOrmApiKeys(database.orm);
@@ -156,7 +171,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       settings: config,
       trustedDocuments,
       turns,
-      probeDatabase: await makeDatabaseProbe(database),
+      probeDatabase: await makeDatabaseProbe(database, watch),
       isBrokerReady: () => broker.isReady,
       isRelayCaughtUp: () => relay.isCaughtUp,
       readMetrics,
@@ -198,7 +213,7 @@ function composeRelay(
   const reader = new MikroOrmLedgerReader(database);
   const retentionMs = config.outboxRetentionMs;
   const { presence } = database;
-  return new Relay({ outbox, presence, reader, broker, clock, logger, retentionMs });
+  return new Relay({ outbox, presence, reader, broker, clock: wallClock, logger, retentionMs });
 }
 
 async function seedDemoCompanies(
@@ -237,7 +252,10 @@ function resolverContainer(
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
-    new ApiKeyResolver(makeManageApiKeys({ apiKeys, reader: application.reader, clock }), apiKeys),
+    new ApiKeyResolver(
+      makeManageApiKeys({ apiKeys, reader: application.reader, clock: wallClock }),
+      apiKeys,
+    ),
     new AuditResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));

@@ -15,6 +15,9 @@ const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 
 const REQUEST_TIMEOUT_LIMIT_MS = 3_600_000;
 
+/** A year: as good as no bound. */
+const CLOCK_SKEW_LIMIT_MS = 366 * 86_400_000;
+
 /** What a request takes beside waiting for a lock. */
 const LOCK_MARGIN_MS = 5_000;
 
@@ -144,6 +147,7 @@ const environment = z
     IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
     BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
     LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
+    CLOCK_SKEW_MS_MAX: integer(5_000, 100, CLOCK_SKEW_LIMIT_MS),
     REQUEST_TIMEOUT_MS: integer(30_000, 1_000, REQUEST_TIMEOUT_LIMIT_MS),
     BODY_LIMIT_BYTES: integer(10 * MIB, 1_024, 1_024 * MIB),
     BODIES_BYTES_MAX: integer(256 * MIB, 1_024, 64 * 1_024 * MIB),
@@ -211,6 +215,7 @@ const environment = z
     ibanCheck: env.IBAN_CHECK,
     bulkTransfersMax: env.BULK_TRANSFERS_MAX,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
+    clockSkewMsMax: env.CLOCK_SKEW_MS_MAX,
     // Whoever waits for a lock is told in time, by whom it waits for.
     requestTimeoutMs: Math.max(env.REQUEST_TIMEOUT_MS, env.LOCK_TIMEOUT_MS + LOCK_MARGIN_MS),
     bodyLimitBytes: env.BODY_LIMIT_BYTES,

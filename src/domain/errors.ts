@@ -61,6 +61,8 @@ export type Unavailability =
   | 'DATABASE_AWAY'
   /** The database takes no writes, as after a fail-over. */
   | 'DATABASE_READ_ONLY'
+  /** The clock of this server and the database's differ by more than they may. */
+  | 'CLOCK_SKEW'
   /** The connection was lost while a transaction was committed: the same request tells, by its key. */
   | 'OUTCOME_UNKNOWN';
 

@@ -19,7 +19,8 @@ test(
     await endure('clock', {
       databaseUrl: database.url,
       amqpUrl: DIALECT === 'mysql' ? AMQP_URL : '',
-      env: clock.env,
+      // That a wrong clock refuses to write is told elsewhere: here it goes on.
+      env: { ...clock.env, CLOCK_SKEW_MS_MAX: '31622400000' },
       roundsMin: 4,
       strike: async ({ fleet, load, random }) => {
         await load.untilMore(random.between(1, 40));

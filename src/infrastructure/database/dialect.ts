@@ -21,6 +21,13 @@ export interface DatabaseSettings {
 /** How the database is to be used: a server writes; verifying reads beside it. */
 export type DatabaseAccess = 'read-write' | 'read-only';
 
+/** What a database tells of itself. */
+export interface DatabaseLook {
+  readonly isWritable: boolean;
+  /** The time by its own clock, in milliseconds since 1970; undefined where it has none. */
+  readonly nowMs?: number;
+}
+
 /** An open database, and what differs between the two kinds. Chosen once, here. */
 export interface Database {
   readonly orm: MikroORM;
@@ -45,8 +52,15 @@ export interface Database {
   appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
   /** Whether the database gave way to another transaction: the same work may succeed when run again. */
   isContention(error: unknown): boolean;
-  /** Asks the database whether it takes writes. @throws where it does not answer */
-  isWritable(): Promise<boolean>;
+  /** Whether the database has a clock beside this machine's. */
+  readonly hasOwnClock: boolean;
+  /** Asks the database what it can tell of itself. @throws where it does not answer */
+  look(): Promise<DatabaseLook>;
+  /**
+   * The time of the latest ledger entry, for a database that has no other clock.
+   * @returns undefined without an entry, and for a database with a clock of its own
+   */
+  lastEntryAt(): Promise<Date | undefined>;
   close(): Promise<void>;
 }
 

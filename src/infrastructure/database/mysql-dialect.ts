@@ -14,7 +14,7 @@ import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
-import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
+import type { Database, DatabaseAccess, DatabaseLook, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { MySqlPool } from './mysql-pool.js';
 import { MySqlPresence } from './mysql-presence.js';
@@ -70,7 +70,9 @@ export async function openMySql(
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
-    isWritable: () => isWritable(orm),
+    look: () => look(orm),
+    hasOwnClock: true,
+    lastEntryAt: async () => undefined,
     presence,
     close: async () => {
       await presence.close();
@@ -139,15 +141,18 @@ function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
   );
 }
 
-/** Tells whether the server takes writes. A user with the privilege to write all the same is told that it does not. */
-async function isWritable(orm: MikroORM): Promise<boolean> {
-  const [row] = await orm.em
-    .fork()
-    .execute<Record<string, unknown>[]>(
-      'select @@global.read_only as readOnly, @@global.innodb_read_only as innodbReadOnly',
-    );
-  // MariaDB 12 has other words beside OFF.
-  return Object.values(row ?? {}).every((value) => WRITABLE.includes(String(value)));
+/** A user with the privilege to write to a read-only server is told that it takes no writes. */
+async function look(orm: MikroORM): Promise<DatabaseLook> {
+  const [row] = await orm.em.fork().execute<{ nowMs: string; [readOnly: string]: unknown }[]>(
+    `select cast(unix_timestamp(now(3)) * 1000 as signed) as nowMs,
+      @@global.read_only as readOnly, @@global.innodb_read_only as innodbReadOnly`,
+  );
+  const { nowMs, ...readOnly } = row ?? { nowMs: '' };
+  return {
+    // MariaDB 12 has other words beside OFF.
+    isWritable: Object.values(readOnly).every((value) => WRITABLE.includes(String(value))),
+    nowMs: Number(nowMs),
+  };
 }
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];

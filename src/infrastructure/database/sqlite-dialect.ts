@@ -83,7 +83,9 @@ export async function openSqlite(
       appendRows: appenderOf(connection),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // One that can't be written was found out at start.
-      isWritable: async () => true,
+      look: async () => ({ isWritable: true }),
+      hasOwnClock: false,
+      lastEntryAt: () => lastEntryAt(orm),
       close: async () => {
         await stopCheckpoints();
         await orm.close(true);
@@ -94,6 +96,13 @@ export async function openSqlite(
     releaseFile();
     throw error;
   }
+}
+
+async function lastEntryAt(orm: MikroORM): Promise<Date | undefined> {
+  const [row] = await orm.em
+    .fork()
+    .execute<{ latest: number | null }[]>('select max(updated_at) as latest from account');
+  return row?.latest == null ? undefined : new Date(row.latest);
 }
 
 /**

@@ -5,7 +5,7 @@
 import { type Unavailability, UnavailableError } from '../../domain/errors.js';
 
 /** What a failed statement or connection tells of the database. */
-export type DatabaseUnavailability = Exclude<Unavailability, 'OUTCOME_UNKNOWN'>;
+export type DatabaseUnavailability = Exclude<Unavailability, 'OUTCOME_UNKNOWN' | 'CLOCK_SKEW'>;
 
 /** The server takes no writes: by an option of its own, of the transaction, or of InnoDB. */
 const READ_ONLY_ERRNOS: readonly unknown[] = [

@@ -69,6 +69,10 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
     code: 'UNAVAILABLE',
     message: 'The database takes no writes now, and nothing was done: try again.',
   },
+  CLOCK_SKEW: {
+    code: 'UNAVAILABLE',
+    message: 'The clock of this server is wrong, and nothing was done: try again.',
+  },
   OUTCOME_UNKNOWN: {
     code: 'OUTCOME_UNKNOWN',
     message:

@@ -1,50 +1,13 @@
-import { existsSync } from 'node:fs';
-import { chromium, type Page } from 'playwright-core';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import { exampleOperations } from '../web/example-operations.js';
+import { hasBrowser, openBrowser } from './setup/browser.js';
 import { ACME, aBulk, aTransfer } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
 import { DIALECT } from './setup/test-database.js';
 
-const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
-const hasChromium = existsSync(CHROMIUM);
-
-if (!hasChromium && DIALECT === 'sqlite') {
-  const lack = `No browser at ${CHROMIUM}. Set TEST_CHROMIUM, or: apt-get install chromium`;
-  if (process.env.CI === 'true') throw new Error(lack);
-  console.warn(`\n*** SKIPPED: GraphiQL in a browser. ${lack} ***\n`);
-}
-
-/** A page in a fresh browser, and all that it asked for and complained of. */
-async function openBrowser(): Promise<{ page: Page; requests: string[]; complaints: string[] }> {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  onTestFinished(() => browser.close());
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  const requests: string[] = [];
-  const complaints: string[] = [];
-  page.on('request', (request) => requests.push(request.url()));
-  page.on('console', (message) => {
-    // A 400 is a tab that was run too early: see runTab.
-    const isTooEarly = message.text().includes('status of 400');
-    if (['error', 'warning'].includes(message.type()) && !isTooEarly) {
-      complaints.push(message.text());
-    }
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  return { page, requests, complaints };
-}
+const hasChromium = hasBrowser('GraphiQL in a browser');
 
 /**
  * Switches to a tab and runs it, as a person does. GraphiQL notices a little late which operation the

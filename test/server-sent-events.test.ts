@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createClient } from 'graphql-sse';
 import { expect, onTestFinished, test } from 'vitest';
+import { hasBrowser, openBrowser } from './setup/browser.js';
 import { ACME, aBulk, aTransfer, transfersOf } from './setup/builders.js';
 import type { Client } from './setup/client.js';
 import { startServer } from './setup/server.js';
@@ -44,6 +45,10 @@ function stream(url: string, query: string, variables: Record<string, unknown>):
 
 async function newestCursor(client: Client): Promise<string> {
   await client.perform(aBulk([aTransfer({ description: 'first' })]));
+  return newestOf(client);
+}
+
+async function newestOf(client: Client): Promise<string> {
   const { account } = await client.data(
     `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
   );
@@ -198,4 +203,74 @@ test('many streams one after the other on one connection leave no watch behind',
   socket.destroy();
   expect(warnings).toEqual([]);
   expect(http.server.listening).toBe(true);
+});
+
+const canBrowse = hasBrowser('EventSource in a browser');
+
+test.runIf(canBrowse)(
+  'an EventSource that was cut off resumes after the last event that it has seen',
+  async () => {
+    const { client, url, http } = await startServer();
+    const after = await newestCursor(client);
+    const search = new URLSearchParams({
+      query: `subscription ($iban: String!, $after: Cursor) {
+      transferPerformed(accountIban: $iban, after: $after) { transfer { description } } }`,
+      variables: JSON.stringify({ iban: ACME, after }),
+    });
+    const { page } = await openBrowser();
+    const seen: { id: string; description: string }[] = [];
+    await page.exposeFunction('see', (id: string, text: string) => {
+      const { transfer } = JSON.parse(text).data.transferPerformed;
+      seen.push({ id, description: transfer.description });
+    });
+    await page.goto(url);
+    await page.evaluate(`
+    new EventSource('/graphql/stream?${search}')
+      .addEventListener('next', ({ lastEventId, data }) => see(lastEventId, data))`);
+    const descriptions = () => seen.map(({ description }) => description);
+    await client.perform(aBulk([aTransfer({ description: 'second' })]));
+    await expect.poll(descriptions).toEqual(['second']);
+
+    http.server.closeAllConnections();
+    await client.perform(aBulk([aTransfer({ description: 'third' })]));
+    await expect.poll(descriptions).toEqual(['second', 'third']);
+    http.server.closeAllConnections();
+    await client.perform(aBulk([aTransfer({ description: 'fourth' })]));
+
+    await expect.poll(descriptions).toEqual(['second', 'third', 'fourth']);
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(3);
+  },
+);
+
+test('a stream begins after the newer of Last-Event-ID and its own cursor', async () => {
+  const { client, url } = await startServer();
+  const first = await newestCursor(client);
+  await client.perform(aBulk([aTransfer({ description: 'second' })]));
+  const second = await newestOf(client);
+  await client.perform(aBulk([aTransfer({ description: 'third' })]));
+
+  const firstEventOf = async (after: string | null, lastEventId?: string) => {
+    const response = await fetch(`${url}/graphql/stream`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+      },
+      body: JSON.stringify({ query: TRANSFERS, variables: { iban: ACME, after } }),
+    });
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk);
+      if (text.includes('\n\n')) break;
+    }
+    return text;
+  };
+
+  expect(await firstEventOf(first)).toContain('"second"');
+  expect(await firstEventOf(first, second)).toContain('"third"');
+  expect(await firstEventOf(second, first)).toContain('"third"');
+  expect(await firstEventOf(null, first)).toContain('"second"');
+  expect(await firstEventOf(first, '')).toContain('"second"');
+  expect(await firstEventOf(first, 'rubbish')).toContain('BAD_USER_INPUT');
+  expect(await firstEventOf(first)).toMatch(/^event: next\nid: [\w-]+\ndata: /m);
 });

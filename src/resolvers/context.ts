@@ -12,6 +12,10 @@ export interface RequestContext {
   readonly origin: Origin;
   /** Values of the HTTP header Idempotency-Key, as they came: none, one, or a mistake. */
   readonly idempotencyKeyHeaders: readonly string[];
+  /** The cursor of the last event that the client of a stream has seen, where its transport says so. */
+  readonly lastEventId: string | undefined;
+  /** The cursor of the event that was made last, for the transport; subscriptions set it. */
+  eventCursor: string | undefined;
   /** The ledger as the caller may see it: accounts of others do not exist. */
   readonly reader: LedgerReader;
   readonly feeds: AccountFeeds;

@@ -62,8 +62,9 @@ export class SubscriptionResolver {
     forgetEarlierEvents(context);
     context.loaders.bulkTransfer.prime(bulkTransfer.id, bulkTransfer);
     context.loaders.account.prime(account.id, account);
+    const cursor = noteCursor(transfersOf(transfer.accountId), transfer, context);
     return make(TransferPerformedType, {
-      cursor: cursorOf(transfersOf(transfer.accountId), transfer),
+      cursor,
       transfer: presentTransfer(transfer),
     });
   }
@@ -83,8 +84,9 @@ export class SubscriptionResolver {
   ): BulkTransferPerformedEventType {
     forgetEarlierEvents(context);
     context.loaders.account.prime(account.id, account);
+    const cursor = noteCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer, context);
     return make(BulkTransferPerformedEventType, {
-      cursor: cursorOf(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer),
+      cursor,
       bulkTransfer: presentBulkTransfer(bulkTransfer),
     });
   }
@@ -106,7 +108,7 @@ export class SubscriptionResolver {
     forgetEarlierEvents(context);
     context.loaders.account.prime(account.id, account);
     return make(TransferReceivedType, {
-      cursor: cursorOf(incomingTransfersOf(transfer.accountId), transfer),
+      cursor: noteCursor(incomingTransfersOf(transfer.accountId), transfer, context),
       transfer: presentIncomingTransfer(transfer),
     });
   }
@@ -115,7 +117,7 @@ export class SubscriptionResolver {
     description:
       'The current balance at once, then each change; changes a slow reader is late for are merged.',
     subscribe: async (request: Request) => {
-      const { account } = await readRequest(request, bulkTransfersOf);
+      const account = await readAccount(request);
       return followBalance(request.context.feeds, account);
     },
   })
@@ -135,27 +137,43 @@ export class SubscriptionResolver {
   }
 }
 
-function cursorOf<Row>(scope: ListScope<Row, bigint>, row: Row): string {
-  return encodeCursor(scope, scope.placeOf(row));
+/** The cursor of an event, which is also its id where events have ids. */
+function noteCursor<Row>(scope: ListScope<Row, bigint>, row: Row, context: RequestContext): string {
+  const cursor = encodeCursor(scope, scope.placeOf(row));
+  context.eventCursor = cursor;
+  return cursor;
 }
 
-/**
- * @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor; UnknownCursorError for one of a
- *   place that the ledger does not have
- */
-async function readRequest(
-  { args, context }: Request,
-  scopeOf: (accountId: string) => CursorScope<bigint>,
-): Promise<{ readonly account: Account; readonly after: bigint | undefined }> {
+/** @throws GraphQLError ACCOUNT_NOT_FOUND */
+async function readAccount({ args, context }: Request): Promise<Account> {
   const account = await context.reader.accountByIban(normaliseIban(args.accountIban ?? ''));
   if (!account) {
     const extensions = { code: 'ACCOUNT_NOT_FOUND' };
     throw new GraphQLError('No account here has this IBAN.', { extensions });
   }
+  return account;
+}
+
+/**
+ * Reads whom and from where to follow: after the newer of the argument and the last event that the client has seen.
+ * @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor; UnknownCursorError for one of a
+ *   place that the ledger does not have
+ */
+async function readRequest(
+  request: Request,
+  scopeOf: (accountId: string) => CursorScope<bigint>,
+): Promise<{ readonly account: Account; readonly after: bigint | undefined }> {
+  const { args, context } = request;
+  const account = await readAccount(request);
   const scope = scopeOf(account.id);
-  const place = args.after == null ? undefined : decodeCursor(scope, args.after);
-  if (place) await requirePlace(scope, place, context.reader);
-  return { account, after: place?.position };
+  let after: bigint | undefined;
+  for (const cursor of [args.after, context.lastEventId]) {
+    if (cursor == null) continue;
+    const place = decodeCursor(scope, cursor);
+    await requirePlace(scope, place, context.reader);
+    if (after === undefined || place.position > after) after = place.position;
+  }
+  return { account, after };
 }
 
 /** A subscription is one operation for as long as it lasts; what its last event loaded is not news. */

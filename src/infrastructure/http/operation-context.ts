@@ -9,6 +9,8 @@ import { graphQLErrorOf } from './refusal.js';
 export interface OperationContextParts {
   readonly origin: Origin;
   readonly idempotencyKeyHeaders?: readonly string[];
+  /** The cursor of the last event that the client of a stream has seen. */
+  readonly lastEventId?: string;
   /** The ledger as the caller may see it. */
   readonly reader: LedgerReader;
   readonly feeds: AccountFeeds;
@@ -19,7 +21,10 @@ export interface OperationContextParts {
 }
 
 /** The parts of a context that come with an HTTP request. */
-type RequestParts = Pick<OperationContextParts, 'idempotencyKeyHeaders' | 'unitsPaid'>;
+type RequestParts = Pick<
+  OperationContextParts,
+  'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid'
+>;
 
 export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => OperationContext;
 
@@ -42,6 +47,8 @@ export function rowCharger(gate: OperationGate, caller: string): (rows: number) 
 export class OperationContext implements RequestContext {
   readonly origin: Origin;
   readonly idempotencyKeyHeaders: readonly string[];
+  readonly lastEventId: string | undefined;
+  eventCursor: string | undefined;
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
   readonly unitsPaid: number;
@@ -52,6 +59,7 @@ export class OperationContext implements RequestContext {
   constructor(parts: OperationContextParts) {
     this.origin = parts.origin;
     this.idempotencyKeyHeaders = parts.idempotencyKeyHeaders ?? [];
+    this.lastEventId = parts.lastEventId;
     this.feeds = parts.feeds;
     this.audit = parts.audit;
     this.unitsPaid = parts.unitsPaid ?? 0;

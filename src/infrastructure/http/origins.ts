@@ -19,8 +19,10 @@ const HEADERS_ALLOWED = [
   'accept',
   'apollo-require-preflight',
   'authorization',
+  'content-encoding',
   'content-type',
   'idempotency-key',
+  'last-event-id',
   'traceparent',
   'x-apollo-operation-name',
 ];

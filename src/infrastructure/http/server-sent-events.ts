@@ -5,6 +5,9 @@
  *
  * Written here, for graphql-sse's own server takes all that there is to send at once: this one takes an
  * event when the reader has room for it.
+ *
+ * The cursor of an event is its `id`. EventSource sends the last one as Last-Event-ID when it connects again, with the
+ * address that it was first given: the subscription resumes after the newer of it and its own `after`.
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
@@ -17,6 +20,7 @@ import { OVERLOADED } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
 import { presentResult } from './graphql-errors.js';
 import { unitsPaidBy } from './json-body.js';
+import type { OperationContext } from './operation-context.js';
 import { resolveOperation } from './operation-gate.js';
 import { answerRefusal, isRefusal } from './refusal.js';
 import {
@@ -110,7 +114,8 @@ async function stream(
   response.writeHead(200, {
     ...(reply.getHeaders() as Record<string, string>),
     'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache',
+    // A proxy that compresses would keep events back.
+    'cache-control': 'no-cache, no-transform',
     // nginx would keep events back.
     'x-accel-buffering': 'no',
   });
@@ -132,7 +137,8 @@ async function stream(
     clearInterval(keepingAlive);
   });
   try {
-    await sendResults(resultsOf(asked, request, ports), response);
+    const context = ports.contextOf(originOf(request), lastEventIdOf(request));
+    await sendResults(resultsOf(asked, request, context, ports), response, context);
   } catch (error) {
     ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
     response.destroy();
@@ -143,11 +149,18 @@ async function* refused(errors: readonly GraphQLError[]): AsyncGenerator<Executi
   yield { errors };
 }
 
+/** Returns where a client was when its last stream ended. */
+function lastEventIdOf({ headers }: FastifyRequest): { readonly lastEventId?: string } {
+  const { 'last-event-id': lastEventId } = headers;
+  return typeof lastEventId === 'string' && lastEventId !== '' ? { lastEventId } : {};
+}
+
 /** Refusals are results, too: so the protocol has it. */
 async function resultsOf(
   { prepared, operationName, variables, payForEvent }: PreparedRequest,
   request: FastifyRequest,
-  { schema, logger, contextOf }: StreamPorts,
+  contextValue: OperationContext,
+  { schema, logger }: StreamPorts,
 ): Promise<AsyncIterator<ExecutionResult>> {
   const results = isDocument(prepared)
     ? await subscribe({
@@ -155,7 +168,7 @@ async function resultsOf(
         document: prepared,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: contextOf(originOf(request)),
+        contextValue,
       })
     : refused(prepared);
   const iterator = 'next' in results ? results : refused(results.errors ?? []);
@@ -177,6 +190,7 @@ function isDocument(prepared: Prepared): prepared is DocumentNode {
 async function sendResults(
   results: Promise<AsyncIterator<ExecutionResult>>,
   response: ServerResponse,
+  context: Pick<OperationContext, 'eventCursor'>,
 ): Promise<void> {
   const iterator = await results;
   const end = () => void iterator.return?.();
@@ -186,7 +200,8 @@ async function sendResults(
     const { done, value } = await iterator.next();
     if (response.destroyed) return;
     if (done) break;
-    await write(response, `event: next\ndata: ${JSON.stringify(value)}\n\n`);
+    const id = context.eventCursor === undefined ? '' : `id: ${context.eventCursor}\n`;
+    await write(response, `event: next\n${id}data: ${JSON.stringify(value)}\n\n`);
   }
   response.end('event: complete\ndata:\n\n');
 }

@@ -32,8 +32,8 @@ export function addSecurityHeaders(app: FastifyInstance): void {
   });
 }
 
-/** They are the same for every answer, and making them anew costs a quarter of a small request. */
-function headersOnce(): Record<string, string> {
+/** Returns the headers of every answer: they are the same, and making them anew costs a quarter of a small request. */
+export function headersOnce(): Record<string, string> {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
   setHeaders(request, response, (error) => {

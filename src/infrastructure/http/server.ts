@@ -1,3 +1,4 @@
+import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApolloServer } from '@apollo/server';
 import {
@@ -10,6 +11,7 @@ import {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   fastify,
   LogController,
@@ -45,7 +47,7 @@ import { guardOrigins, type OriginSettings } from './origins.js';
 import { answerProbes, type ProbePorts } from './probes.js';
 import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
 import type { AddressOf } from './remote-address.js';
-import { addSecurityHeaders } from './security-headers.js';
+import { addSecurityHeaders, headersOnce } from './security-headers.js';
 import { serveServerSentEvents } from './server-sent-events.js';
 import type { TrustedDocuments } from './trusted-documents.js';
 import { serveWebSocket } from './websocket.js';
@@ -84,6 +86,10 @@ const WEB = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web' : '../../web', import.meta.url),
 );
 
+/** Files whose names have a hash of their content: another content has another name. */
+const ASSETS = join(WEB, 'assets', sep);
+const CACHED_FOR_GOOD = 'public, max-age=31536000, immutable';
+
 /** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
 export function sdlOf(schema: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
@@ -111,6 +117,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: settings.bodyLimitBytes,
     ...connectionOptions(settings),
+    frameworkErrors: answerFrameworkError,
     genReqId: () => newRequestId(),
     requestIdHeader: false,
   });
@@ -198,7 +205,25 @@ async function servePages(
     prefix: '/graphiql',
     index: 'graphiql.html',
     redirect: true,
+    cacheControl: false,
+    setHeaders: (reply, path) => {
+      reply.header('cache-control', path.startsWith(ASSETS) ? CACHED_FOR_GOOD : 'no-cache');
+    },
   });
+}
+
+/** Answers an address that Fastify can't read: before any route, so that no hook has seen the request. */
+function answerFrameworkError(
+  { statusCode = 500 }: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const message = 'The address is not one in percent-encoded UTF-8.';
+  const extensions = { code: CODES[statusCode] ?? 'BAD_REQUEST' };
+  reply
+    .code(statusCode)
+    .headers({ ...headersOnce(), 'x-request-id': request.id })
+    .send({ errors: [{ message, extensions }] });
 }
 
 /** Codes of what goes wrong before GraphQL has a say, by HTTP status. */

@@ -1,7 +1,7 @@
 /**
  * Reads the JSON of a request's body, and bounds what that takes:
  *
- *   bytes of one body       BODY_LIMIT_BYTES, as they arrive
+ *   bytes of one body       BODY_LIMIT_BYTES, as they arrive, and as gzip makes them
  *   its structure           nesting and number of values, as they arrive: see JsonScan
  *   bodies in progress      in number and in bytes, of one caller and of all
  *   its price               by its bytes and values, from the caller's rate limit, before it is parsed
@@ -15,7 +15,8 @@ import type { EventLoopTurns } from '../fair-turns.js';
 import { isGuarded, originOf } from './access.js';
 import { BodyBudget } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
-import { cut } from './graphql-errors.js';
+import { decodeBody } from './content-encoding.js';
+import { cut as shortened } from './graphql-errors.js';
 import { type JsonFault, type JsonLimits, JsonScan } from './json-scan.js';
 import { SMALL_BODY_BYTES_MAX } from './large-requests.js';
 import type { OperationGate } from './operation-gate.js';
@@ -108,18 +109,25 @@ function receive(
   { bytesMax, limits, reserve }: Receiving,
 ): Promise<ReceivedBody> {
   const announced = Number(stream.headers['content-length'] ?? 0);
-  if (announced > bytesMax) return Promise.reject(new RefusalError(tooLarge(bytesMax)));
+  const decoded = announced > bytesMax ? tooLarge(bytesMax) : decodeBody(stream);
+  if (isRefusal(decoded)) return Promise.reject(new RefusalError(decoded));
+  const { source, discard } = decoded;
+  const memoryRefusal = reserve(decoded.memoryBytes);
+  if (memoryRefusal) {
+    discard();
+    return Promise.reject(new RefusalError(memoryRefusal));
+  }
   const scan = new JsonScan(limits);
   const body = new GrowingBuffer();
   return new Promise((resolve, reject) => {
     const end = (settle: () => void) => {
-      stream.off('data', take).off('end', finish).off('error', fail).off('close', fail);
+      source.off('data', take).off('end', finish).off('error', fail);
+      stream.off('close', cut);
+      // What else comes is thrown away as it comes.
+      discard();
       settle();
     };
-    const refuse = (refusal: Refusal) => {
-      // What else comes is thrown away as it comes, by Node.
-      end(() => reject(new RefusalError(refusal)));
-    };
+    const refuse = (refusal: Refusal) => end(() => reject(new RefusalError(refusal)));
     const take = (chunk: Buffer) => {
       if (body.length + chunk.length > bytesMax) return refuse(tooLarge(bytesMax));
       const fault = scan.feed(chunk);
@@ -129,10 +137,18 @@ function receive(
       body.append(chunk);
     };
     const finish = () => end(() => resolve({ bytes: body.bytes, values: scan.values }));
-    const fail = () => end(() => reject(new BodyError('The body ended before it was complete.')));
-    stream.on('data', take).once('end', finish).once('error', fail).once('close', fail);
+    const fail = ({ message }: Error) => {
+      const isOurs = source === stream;
+      end(() => reject(new BodyError(isOurs ? INCOMPLETE : `The body is not gzip: ${message}.`)));
+    };
+    // What has arrived whole may still be decoded.
+    const cut = () => stream.readableEnded || end(() => reject(new BodyError(INCOMPLETE)));
+    source.on('data', take).once('end', finish).once('error', fail);
+    stream.once('close', cut);
   });
 }
+
+const INCOMPLETE = 'The body ended before it was complete.';
 
 /** Bytes in one buffer that doubles: a body that comes byte by byte takes no more than one that comes at once. */
 class GrowingBuffer {
@@ -178,7 +194,7 @@ function parseJson(bytes: Buffer): unknown {
     return JSON.parse(UTF8.decode(bytes));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new BodyError(cut(`The body is not JSON in UTF-8: ${reason}`));
+    throw new BodyError(shortened(`The body is not JSON in UTF-8: ${reason}`));
   }
 }
 

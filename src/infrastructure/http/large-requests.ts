@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { EventLoopTurns } from '../fair-turns.js';
+import { isEncoded } from './content-encoding.js';
 
 /**
  * A larger body takes the event loop for milliseconds: to parse it, and to coerce what is in it, some
@@ -10,7 +11,8 @@ export const SMALL_BODY_BYTES_MAX = 65_536;
 /** Notes each small operation until it is answered: work on large ones rests for it. A stream lasts, and is none. */
 export function noteSmallRequests(app: FastifyInstance, turns: EventLoopTurns): void {
   app.addHook('onRequest', ({ headers, routeOptions }, reply, next) => {
-    const isSmall = Number(headers['content-length'] ?? 0) <= SMALL_BODY_BYTES_MAX;
+    const isShort = Number(headers['content-length'] ?? 0) <= SMALL_BODY_BYTES_MAX;
+    const isSmall = isShort && !isEncoded({ headers });
     if (routeOptions.url === '/graphql' && isSmall) {
       reply.raw.once('close', turns.beginSmallRequest());
     }

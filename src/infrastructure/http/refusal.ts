@@ -6,10 +6,12 @@ import { HeaderMap } from '@apollo/server';
 import type { FastifyReply } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Unavailability } from '../../domain/errors.js';
+import { ENCODINGS_ACCEPTED } from './content-encoding.js';
 
 /** Every code that a limit or an outage is answered with, and its HTTP status. */
 const STATUSES = {
   PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_CONTENT_ENCODING: 415,
   JSON_TOO_DEEP: 400,
   JSON_TOO_MANY_VALUES: 400,
   OPERATION_TOO_LARGE: 400,
@@ -118,6 +120,10 @@ export function answerRefusal(reply: FastifyReply, refusal: Refusal): FastifyRep
     .send({ errors: [graphQLErrorOf(refusal).toJSON()] });
 }
 
-function headersOf({ retryAfterSeconds }: Refusal): Record<string, string> {
-  return retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
+function headersOf({ code, retryAfterSeconds }: Refusal): Record<string, string> {
+  return {
+    ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
+    // RFC 9110, 15.5.16.
+    ...(code === 'UNSUPPORTED_CONTENT_ENCODING' && { 'accept-encoding': ENCODINGS_ACCEPTED }),
+  };
 }

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
-import { expect, test } from 'vitest';
+import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
 import { ACME, aBulk, aTransfer, PAYROLL, transfersOf } from './setup/builders.js';
 import { PERFORM } from './setup/client.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
+import { openConnection } from './setup/raw-connection.js';
 import { startServer } from './setup/server.js';
 
 test('both media types of GraphQL over HTTP are spoken', async () => {
@@ -227,4 +230,191 @@ test('the root links to what there is', async () => {
     const response = await fetch(url + path, { headers: { accept: 'text/html' } });
     expect([path, response.status]).toEqual([path, 200]);
   }
+});
+
+/** A bulk whose body and answer are large, and compress well. */
+const LARGE = { input: aBulk(transfersOf(100)) };
+
+describe('a body with Content-Encoding', () => {
+  const body = JSON.stringify({ query: PERFORM, variables: LARGE });
+  const post = (url: string, encoding: string, bytes: NonNullable<RequestInit['body']>) =>
+    fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-encoding': encoding },
+      body: bytes,
+    });
+
+  test.each(['gzip', 'GZIP', 'x-gzip'])('%s is read', async (encoding) => {
+    const { url } = await startServer();
+
+    const response = await post(url, encoding, gzipSync(body));
+
+    expect(await response.json()).toMatchObject({
+      data: { performBulkTransfer: { __typename: 'BulkTransferPerformed' } },
+    });
+  });
+
+  test.each(['br', 'deflate', 'zstd', 'gzip, gzip', 'identity, gzip', 'constructor'])(
+    '%s is refused, and says what is taken',
+    async (encoding) => {
+      const { url } = await startServer();
+
+      const response = await post(url, encoding, gzipSync(body));
+
+      expect([response.status, response.headers.get('accept-encoding')]).toEqual([415, 'gzip']);
+      expect(await response.json()).toMatchObject({
+        errors: [{ extensions: { code: 'UNSUPPORTED_CONTENT_ENCODING' } }],
+      });
+    },
+  );
+
+  test('identity is read as it is', async () => {
+    const { url } = await startServer();
+
+    expect((await post(url, 'identity', '{"query":"{__typename}"}')).status).toBe(200);
+  });
+
+  test.each([
+    ['is none', Buffer.from(body)],
+    ['ends early', gzipSync(body).subarray(0, 100)],
+    ['is broken in the middle', Buffer.concat([gzipSync(body).subarray(0, 60), Buffer.alloc(99)])],
+    ['is empty', Buffer.alloc(0)],
+  ])('gzip that %s is no JSON', async (_, bytes) => {
+    const { url, log, client } = await startServer();
+
+    const response = await post(url, 'gzip', bytes);
+
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      errors: [{ extensions: { code: 'BAD_REQUEST' } }],
+    });
+    expect(log).toEqual([]);
+    expect((await client.send('{ __typename }')).status).toBe(200);
+  });
+
+  test.each([
+    ['more bytes than a body may have', 413, 'PAYLOAD_TOO_LARGE', ' '.repeat(30_000_000)],
+    ['more values than a body may have', 400, 'JSON_TOO_MANY_VALUES', `[${'0,'.repeat(900_000)}0]`],
+    ['too many levels', 400, 'JSON_TOO_DEEP', '['.repeat(100_000)],
+  ])('gzip that hides %s is refused', async (_, status, code, text) => {
+    const { url } = await startServer();
+    const bomb = gzipSync(text);
+    expect(bomb.length).toBeLessThan(50_000);
+
+    const response = await post(url, 'gzip', bomb);
+
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code } }] });
+  });
+
+  test('is paid for by what gzip makes of it', async () => {
+    const { url, client } = await startServer({ RATE_LIMIT_COST_PER_SECOND: '1' });
+    const left = async () =>
+      (
+        (await (await client.post('{"query":"{__typename}"}')).json()) as {
+          extensions: { cost: { left: number } };
+        }
+      ).extensions.cost.left;
+    const before = await left();
+
+    await post(
+      url,
+      'gzip',
+      gzipSync(JSON.stringify({ query: '{ __typename }', x: 'x'.repeat(5_000_000) })),
+    );
+
+    expect(before - (await left())).toBeGreaterThan(400);
+  });
+});
+
+describe('an answer', () => {
+  const ask = (url: string, encodings: string, query: string) =>
+    new Promise<{ headers: IncomingHttpHeaders; bytes: Buffer }>((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'accept-encoding': encodings };
+      const asked = request(`${url}/graphql`, { method: 'POST', headers }, async (response) => {
+        const chunks = await response.toArray();
+        resolve({ headers: response.headers, bytes: Buffer.concat(chunks) });
+      });
+      asked.on('error', reject).end(JSON.stringify({ query }));
+    });
+  const SCHEMA = '{ __schema { types { name fields { name description } } } }';
+
+  test.each([
+    ['gzip', 'gzip', gunzipSync],
+    ['br', 'br', brotliDecompressSync],
+    ['gzip, deflate, br', 'br', brotliDecompressSync],
+    ['br;q=0, gzip;q=0.5', 'gzip', gunzipSync],
+  ])('is compressed for a client that takes %s', async (encodings, encoding, decompress) => {
+    const { url } = await startServer();
+    const plain = await ask(url, 'identity', SCHEMA);
+
+    const { headers, bytes } = await ask(url, encodings, SCHEMA);
+
+    expect(headers).toMatchObject({
+      'content-encoding': encoding,
+      'content-length': String(bytes.length),
+      vary: expect.stringContaining('accept-encoding'),
+    });
+    expect(decompress(bytes).toString()).toBe(plain.bytes.toString());
+    expect(bytes.length).toBeLessThan(plain.bytes.length / 3);
+  });
+
+  test.each([
+    ['of some bytes', 'gzip, br', '{ __typename }'],
+    ['for a client that takes no encoding of ours', 'deflate, gzip;q=0', SCHEMA],
+  ])('%s is sent as it is', async (_, encodings, query) => {
+    const { url } = await startServer();
+
+    const { headers, bytes } = await ask(url, encodings, query);
+
+    expect(headers['content-encoding']).toBeUndefined();
+    expect(JSON.parse(bytes.toString())).toHaveProperty('data');
+  });
+
+  test('that streams events is sent as it is, and no proxy may change it', async () => {
+    const { url } = await startServer();
+    const query = encodeURIComponent(
+      `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`,
+    );
+
+    const response = await fetch(`${url}/graphql/stream?query=${query}`, {
+      headers: { 'accept-encoding': 'gzip, br' },
+    });
+
+    expect(response.headers.get('content-encoding')).toBeNull();
+    expect(response.headers.get('cache-control')).toBe('no-cache, no-transform');
+    await response.body?.cancel();
+  });
+});
+
+test.each(['/%E0%A4%A', '/graphql/%', '/%'])(
+  'the address %s is refused in the form of all errors',
+  async (path) => {
+    const { url, log } = await startServer();
+    const connection = await openConnection(url);
+
+    connection.socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    await connection.closed;
+
+    expect(connection.text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(connection.text).toMatch(/^x-content-type-options: nosniff/m);
+    expect(connection.text).toMatch(/^x-request-id: [0-9a-f-]{36}/m);
+    expect(connection.text).toContain('"extensions":{"code":"BAD_REQUEST"}');
+    expect(log).toEqual([]);
+  },
+);
+
+test('files whose names have a hash are cached for good, and pages are not', async () => {
+  const { url } = await startServer();
+  const page = await fetch(`${url}/graphiql/`);
+  const asset = /src="\.\/(assets\/[^"]+)"/.exec(await page.text())?.[1];
+
+  const script = await fetch(`${url}/graphiql/${asset}`);
+
+  expect([script.status, script.headers.get('cache-control')]).toEqual([
+    200,
+    'public, max-age=31536000, immutable',
+  ]);
+  expect(page.headers.get('cache-control')).toBe('no-cache');
+  expect(page.headers.get('etag')).not.toBeNull();
 });

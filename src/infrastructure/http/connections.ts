@@ -1,6 +1,6 @@
 /**
- * The server's TCP connections, from the first moment to the last: errors of raw sockets, answers that
- * nobody reads, and an end without a reset.
+ * The server's TCP connections, from the first moment to the last: errors of raw sockets, the size of answers, answers
+ * that nobody reads, and an end without a reset.
  *
  * Node takes its own error listener off a socket that is upgraded, and an `error` event without a
  * listener ends the process. Each socket therefore has a listener of ours before it has sent a byte.
@@ -10,6 +10,7 @@ import { Socket, Server as TcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from '../observability/logger.js';
+import { compressAnswer, negotiateEncoding } from './answer-encoding.js';
 
 export interface ConnectionSettings {
   /** Time for a client to read an answer, from its first byte to its last. */
@@ -49,6 +50,8 @@ export class Connections {
   readonly #unread = new Map<Socket, ReadProgress>();
   /** Bytes of answers that were handed to Node and are not with the operating system yet. */
   readonly #pending = new Map<Socket, number>();
+  /** Answers that are being compressed: their clients can't read them yet. */
+  readonly #compressing = new Map<Socket, number>();
   readonly #server: Server;
   /** Unread bytes of all connections: those of the last check, and of answers since. */
   #unreadBytes = 0;
@@ -68,10 +71,23 @@ export class Connections {
     this.#closeListenerWhenStopping(app);
     app.addHook('onSend', (request, reply, payload, next) => {
       if (this.#isStopping) reply.header('connection', 'close');
-      if (typeof payload === 'string' && payload.length >= COUNTED_CHARACTERS_MIN) {
-        this.#count(request.raw.socket, Buffer.byteLength(payload), reply.raw);
+      if (typeof payload !== 'string') return next(null, payload);
+      const { socket } = request.raw;
+      const encoding = negotiateEncoding(request, reply, payload);
+      if (encoding === undefined && payload.length < COUNTED_CHARACTERS_MIN) {
+        return next(null, payload);
       }
-      next(null, payload);
+      // An answer that is being compressed is in memory as it was.
+      const count = this.#count(socket, Buffer.byteLength(payload), reply.raw);
+      if (encoding === undefined) return next(null, payload);
+      this.#noteCompressing(socket, 1);
+      compressAnswer(reply, payload, encoding, (compressed) => {
+        this.#noteCompressing(socket, -1);
+        // Answered otherwise meanwhile: the request took too long, or its client has disconnected.
+        if (reply.raw.headersSent || reply.raw.destroyed) return;
+        count(Buffer.byteLength(compressed));
+        next(null, compressed);
+      });
     });
   }
 
@@ -86,16 +102,28 @@ export class Connections {
     return this.#unreadBytes >= this.settings.unreadAnswersBytesMax;
   }
 
-  /** Counts an answer until the operating system has all of it: with pipelining it may wait for others. */
-  #count(socket: Socket, bytes: number, response: ServerResponse): void {
-    this.#pending.set(socket, (this.#pending.get(socket) ?? 0) + bytes);
-    this.#unreadBytes += bytes;
-    response.once('close', () => {
-      const others = (this.#pending.get(socket) ?? 0) - bytes;
-      this.#unreadBytes -= bytes;
-      if (others > 0) this.#pending.set(socket, others);
+  /**
+   * Counts an answer until the operating system has all of it: with pipelining it may wait for others.
+   * @returns counts it anew where its size has changed
+   */
+  #count(socket: Socket, bytes: number, response: ServerResponse): (bytes: number) => void {
+    let counted = 0;
+    const recount = (now: number) => {
+      const ofSocket = (this.#pending.get(socket) ?? 0) + now - counted;
+      this.#unreadBytes += now - counted;
+      counted = now;
+      if (ofSocket > 0) this.#pending.set(socket, ofSocket);
       else this.#pending.delete(socket);
-    });
+    };
+    recount(bytes);
+    response.once('close', () => recount(0));
+    return recount;
+  }
+
+  #noteCompressing(socket: Socket, change: 1 | -1): void {
+    const answers = (this.#compressing.get(socket) ?? 0) + change;
+    if (answers > 0) this.#compressing.set(socket, answers);
+    else this.#compressing.delete(socket);
   }
 
   #accept(socket: Socket): void {
@@ -120,7 +148,8 @@ export class Connections {
         continue;
       }
       unreadBytes += unread;
-      const progress = readProgressOf(socket, this.#unread.get(socket), now);
+      const before = this.#compressing.has(socket) ? undefined : this.#unread.get(socket);
+      const progress = readProgressOf(socket, before, now);
       this.#unread.set(socket, progress);
       const isLate = now - progress.unreadSince >= this.settings.sendTimeoutMs;
       if (isLate || now - progress.takenAt >= STALL_TIMEOUT_MS) socket.destroy();

@@ -55,16 +55,24 @@ export class AccountResolver {
     private readonly creditAccountUseCase: CreditAccount,
   ) {}
 
-  @Query(() => AccountType, { nullable: true })
+  @Query(() => AccountType, {
+    nullable: true,
+    description:
+      'The account with an IBAN; null where there is none, or where the caller does not see it. VIEWER and INITIATOR see the accounts of their organizations, OPERATOR sees all.',
+  })
   async account(
-    @Arg('iban', () => String) iban: string,
+    @Arg('iban', () => String, { description: 'In any case, with or without spaces.' })
+    iban: string,
     @Ctx() { reader }: RequestContext,
   ): Promise<AccountType | null> {
     const account = await reader.accountByIban(normaliseIban(iban));
     return account && presentAccount(account);
   }
 
-  @Query(() => AccountConnection, { description: 'Oldest first.' })
+  @Query(() => AccountConnection, {
+    description:
+      'The accounts that the caller sees, oldest first. VIEWER and INITIATOR see the accounts of their organizations, OPERATOR sees all.',
+  })
   async accounts(
     @Args(() => PageArgs) page: PageArgs,
     @Ctx() { reader }: RequestContext,
@@ -73,9 +81,13 @@ export class AccountResolver {
     return presentPage(accounts, ACCOUNTS, presentAccount);
   }
 
-  @Mutation(() => OpenAccountResult, { description: "For the bank's own staff." })
+  @Mutation(() => OpenAccountResult, {
+    description:
+      'Opens an account for an organization, with an opening balance if one is given. Takes the role OPERATOR, else FORBIDDEN. Refused with every problem of the input, with AccountExists where the IBAN has an account, or with AccountBusy; then nothing was done.',
+  })
   openAccount(
-    @Arg('input', () => OpenAccountInput) input: OpenAccountInput,
+    @Arg('input', () => OpenAccountInput, { description: 'The account to open.' })
+    input: OpenAccountInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof OpenAccountResult> {
     return audited(context, 'openAccount', async () => {
@@ -85,9 +97,13 @@ export class AccountResolver {
     }) as Promise<typeof OpenAccountResult>;
   }
 
-  @Mutation(() => CreditAccountResult, { description: "For the bank's own staff." })
+  @Mutation(() => CreditAccountResult, {
+    description:
+      'Adds money from outside to an account, as one ledger entry. Takes the role OPERATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and counts once. Where it is refused nothing was done.',
+  })
   creditAccount(
-    @Arg('input', () => CreditAccountInput) input: CreditAccountInput,
+    @Arg('input', () => CreditAccountInput, { description: 'The account, and the money to add.' })
+    input: CreditAccountInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof CreditAccountResult> {
     return audited(context, 'creditAccount', async () => {
@@ -107,7 +123,9 @@ export class AccountResolver {
     }) as Promise<typeof CreditAccountResult>;
   }
 
-  @FieldResolver(() => BulkTransferConnection, { description: 'Newest first.' })
+  @FieldResolver(() => BulkTransferConnection, {
+    description: 'The bulks that debited the account, newest first.',
+  })
   async bulkTransfers(
     @Root() { id }: AccountType,
     @Args(() => PageArgs) page: PageArgs,
@@ -118,11 +136,17 @@ export class AccountResolver {
     return presentPage(bulkTransfers, scope, presentBulkTransfer);
   }
 
-  @FieldResolver(() => TransferConnection, { description: 'Newest first.' })
+  @FieldResolver(() => TransferConnection, {
+    description:
+      "The transfers of the account's bulks, newest first. A page of a filter may have fewer nodes than asked for: 10,000 transfers are examined for it at most, and endCursor leads on.",
+  })
   async transfers(
     @Root() { id, currency }: AccountType,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => TransferFilterInput, { nullable: true })
+    @Arg('filter', () => TransferFilterInput, {
+      nullable: true,
+      description: 'Which transfers; all of them if absent.',
+    })
     filter: TransferFilterInput | null,
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<TransferType>> {
@@ -134,12 +158,15 @@ export class AccountResolver {
 
   @FieldResolver(() => IncomingTransferConnection, {
     description:
-      'Transfers from other accounts of this server, each by itself, as its payer wrote it. Newest first. The counterparty of the filter is the payer.',
+      'Transfers from other accounts of this server, each by itself, as its payer wrote it. Newest first.',
   })
   async incomingTransfers(
     @Root() { id, currency }: AccountType,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => TransferFilterInput, { nullable: true })
+    @Arg('filter', () => TransferFilterInput, {
+      nullable: true,
+      description: 'Which transfers, with the payer as counterparty; all of them if absent.',
+    })
     filter: TransferFilterInput | null,
     @Ctx() { reader }: RequestContext,
   ): Promise<Connection<IncomingTransferType>> {
@@ -153,7 +180,9 @@ export class AccountResolver {
     return presentPage(transfers, scope, presentIncomingTransfer);
   }
 
-  @FieldResolver(() => LedgerEntryConnection, { description: 'Newest first.' })
+  @FieldResolver(() => LedgerEntryConnection, {
+    description: 'Every change of the balance, newest first.',
+  })
   async entries(
     @Root() { id }: AccountType,
     @Args(() => PageArgs) page: PageArgs,
@@ -169,11 +198,15 @@ export class AccountResolver {
     return presentPage(entries, scope, presentLedgerEntry);
   }
 
-  @FieldResolver(() => StatementType, { description: 'Both days included, UTC.' })
+  @FieldResolver(() => StatementType, {
+    description: 'Balances, totals and entries of the account over some days, in UTC.',
+  })
   async statement(
     @Root() { id }: AccountType,
-    @Arg('from', () => CalendarDate) from: string,
-    @Arg('to', () => CalendarDate) to: string,
+    @Arg('from', () => CalendarDate, { description: 'The first day, YYYY-MM-DD in UTC.' })
+    from: string,
+    @Arg('to', () => CalendarDate, { description: 'The last day, included, YYYY-MM-DD in UTC.' })
+    to: string,
     @Ctx() { loaders, reader }: RequestContext,
   ): Promise<StatementType> {
     const account = await loadReferenced(loaders.account, id);
@@ -183,7 +216,9 @@ export class AccountResolver {
 
 @Resolver(() => StatementType)
 export class StatementResolver {
-  @FieldResolver(() => LedgerEntryConnection, { description: 'Oldest first.' })
+  @FieldResolver(() => LedgerEntryConnection, {
+    description: 'The entries of these days, oldest first.',
+  })
   async entries(
     @Root() { account, within }: StatementType,
     @Args(() => ForwardPageArgs) page: ForwardPageArgs,
@@ -195,7 +230,9 @@ export class StatementResolver {
     return presentPage(entries, scope, presentLedgerEntry);
   }
 
-  @FieldResolver(() => MoneyType)
+  @FieldResolver(() => MoneyType, {
+    description: 'The sum of what was debited, not negative. Costs 1 unit for each 200 entries.',
+  })
   async totalDebits(
     @Root() statement: StatementType,
     @Ctx() context: RequestContext,
@@ -204,7 +241,9 @@ export class StatementResolver {
     return presentMoney(debitsMinor, statement.account.currency);
   }
 
-  @FieldResolver(() => MoneyType)
+  @FieldResolver(() => MoneyType, {
+    description: 'The sum of what was credited. Costs 1 unit for each 200 entries.',
+  })
   async totalCredits(
     @Root() statement: StatementType,
     @Ctx() context: RequestContext,
@@ -226,7 +265,7 @@ function totalsOf(statement: StatementType, context: RequestContext): Promise<En
 
 @Resolver(() => AccountExistsType)
 export class AccountExistsResolver {
-  @FieldResolver(() => AccountType)
+  @FieldResolver(() => AccountType, { description: 'The account that has the IBAN.' })
   async account(
     @Root() { accountId }: AccountExistsType,
     @Ctx() { loaders }: RequestContext,

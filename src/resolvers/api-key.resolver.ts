@@ -23,7 +23,10 @@ export class ApiKeyResolver {
     private readonly store: ApiKeyStore,
   ) {}
 
-  @Query(() => ApiKeyConnection, { description: "Oldest first. For the bank's own staff." })
+  @Query(() => ApiKeyConnection, {
+    description:
+      'Every API key, revoked ones too, oldest first; without their secrets. Takes the role OPERATOR, else FORBIDDEN.',
+  })
   async apiKeys(
     @Args(() => PageArgs) page: PageArgs,
     @Ctx() context: RequestContext,
@@ -33,9 +36,13 @@ export class ApiKeyResolver {
     return presentPage(keys, API_KEYS, presentApiKey);
   }
 
-  @Mutation(() => CreateApiKeyResult, { description: "For the bank's own staff." })
+  @Mutation(() => CreateApiKeyResult, {
+    description:
+      'Makes an API key for a machine, and tells its secret this once. Takes the role OPERATOR, else FORBIDDEN. Refused with every problem of the input; then no key was made.',
+  })
   createApiKey(
-    @Arg('input', () => CreateApiKeyInput) input: CreateApiKeyInput,
+    @Arg('input', () => CreateApiKeyInput, { description: 'What the key is for, and what it may.' })
+    input: CreateApiKeyInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof CreateApiKeyResult> {
     return audited(context, 'createApiKey', async () => {
@@ -48,10 +55,10 @@ export class ApiKeyResolver {
   @Mutation(() => ApiKeyType, {
     nullable: true,
     description:
-      "Ends a key within five seconds; null where none has the prefix. For the bank's own staff.",
+      'Ends an API key: for requests within five seconds, for streams within ten. Null where no key has the prefix; a key that was revoked before is answered as it is. Takes the role OPERATOR, else FORBIDDEN.',
   })
   revokeApiKey(
-    @Arg('prefix', () => String) prefix: string,
+    @Arg('prefix', () => String, { description: 'ApiKey.prefix: 12 characters.' }) prefix: string,
     @Ctx() context: RequestContext,
   ): Promise<ApiKeyType | null> {
     return audited(context, 'revokeApiKey', async () => {

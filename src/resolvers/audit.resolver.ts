@@ -11,11 +11,17 @@ import { make, presentPage } from './present.js';
 @Resolver(() => AuditEntryType)
 export class AuditResolver {
   @Query(() => AuditEntryConnection, {
-    description: "Newest first; of one account, or all. For the bank's own staff.",
+    description:
+      'Every mutation that was asked for, refused ones too, newest first. Takes the role OPERATOR, else FORBIDDEN.',
   })
   async auditLog(
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('accountIban', () => String, { nullable: true }) accountIban: string | null,
+    @Arg('accountIban', () => String, {
+      nullable: true,
+      description:
+        'Only entries about this account, in any case, with or without spaces; none where there is no such account. All if absent.',
+    })
+    accountIban: string | null,
     @Ctx() context: RequestContext,
   ): Promise<Connection<AuditEntryType>> {
     requireRole(context, 'operator');

@@ -50,11 +50,15 @@ export class BulkTransferResolver {
   ) {}
 
   @Mutation(() => PerformBulkTransferResult, {
-    description: "All of the bulk's transfers and the balance update in one commit, or nothing.",
+    description:
+      'Performs a bulk: records all of its transfers and debits the account in one commit, or does nothing. Counterparties with an account here are credited in the same commit. Takes the role INITIATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and is performed once.',
   })
   @UseMiddleware(yieldForLargeBulk)
   performBulkTransfer(
-    @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
+    @Arg('input', () => PerformBulkTransferInput, {
+      description: 'The account to debit, and the transfers.',
+    })
+    input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof PerformBulkTransferResult> {
     return audited(context, 'performBulkTransfer', async () => {
@@ -76,11 +80,14 @@ export class BulkTransferResolver {
 
   @Query(() => BulkTransferValidationType, {
     description:
-      'The dry run of performBulkTransfer: the same checks by the same code, nothing kept.',
+      'The dry run of performBulkTransfer: the same checks by the same code; nothing is kept, and no money moves. Takes the role VIEWER or INITIATOR, else FORBIDDEN.',
   })
   @UseMiddleware(yieldForLargeBulk)
   async validateBulkTransfer(
-    @Arg('input', () => PerformBulkTransferInput) input: PerformBulkTransferInput,
+    @Arg('input', () => PerformBulkTransferInput, {
+      description: 'The bulk, as performBulkTransfer would be sent it.',
+    })
+    input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
   ): Promise<BulkTransferValidationType> {
     requireRole(context, 'viewer', 'initiator');
@@ -103,9 +110,13 @@ export class BulkTransferResolver {
     });
   }
 
-  @Query(() => BulkTransferType, { nullable: true })
+  @Query(() => BulkTransferType, {
+    nullable: true,
+    description:
+      'The bulk with an id; null where there is none, or where the caller does not see its account.',
+  })
   async bulkTransfer(
-    @Arg('id', () => ID) text: string,
+    @Arg('id', () => ID, { description: 'BulkTransfer.id, a UUID in any case.' }) text: string,
     @Ctx() { loaders }: RequestContext,
   ): Promise<BulkTransferType | null> {
     const id = canonicalId(text);
@@ -115,11 +126,18 @@ export class BulkTransferResolver {
 
   @Query(() => BulkTransferType, {
     nullable: true,
-    description: 'What became of a request whose answer was lost.',
+    description:
+      'The bulk that was performed with an idempotency key: tells what became of a request whose answer was lost. Null where nothing was performed with it, or where the caller does not see the account.',
   })
   async bulkTransferByIdempotencyKey(
-    @Arg('accountIban', () => String) accountIban: string,
-    @Arg('idempotencyKey', () => String) idempotencyKey: string,
+    @Arg('accountIban', () => String, {
+      description: 'The account that was to be debited; in any case, with or without spaces.',
+    })
+    accountIban: string,
+    @Arg('idempotencyKey', () => String, {
+      description: 'The key as it was sent: 1 to 255 printable ASCII characters.',
+    })
+    idempotencyKey: string,
     @Ctx() { reader }: RequestContext,
   ): Promise<BulkTransferType | null> {
     const account = await reader.accountByIban(normaliseIban(accountIban));
@@ -135,7 +153,9 @@ export class BulkTransferResolver {
     return presentAccount(await loadReferenced(loaders.account, accountId));
   }
 
-  @FieldResolver(() => TransferConnection, { description: 'In the order given.' })
+  @FieldResolver(() => TransferConnection, {
+    description: 'The transfers, in the order in which they were sent.',
+  })
   async transfers(
     @Root() bulkTransfer: BulkTransferType,
     @Args(() => PageArgs) page: PageArgs,

@@ -12,9 +12,13 @@ import {
 
 @Resolver(() => NodeType)
 export class NodeResolver {
-  @Query(() => NodeType, { nullable: true })
+  @Query(() => NodeType, {
+    nullable: true,
+    description:
+      'The account, bulk, transfer or ledger entry with an id; null where there is none, or where the caller does not see it.',
+  })
   async node(
-    @Arg('id', () => ID) text: string,
+    @Arg('id', () => ID, { description: 'The id of any Node, a UUID in any case.' }) text: string,
     @Ctx() { loaders }: RequestContext,
   ): Promise<NodeType | null> {
     const id = canonicalId(text);

@@ -12,7 +12,10 @@ import { make, presentAccount } from './present.js';
 export class OutboxResolver {
   constructor(private readonly desk: OutboxDesk) {}
 
-  @Query(() => OutboxType, { description: "What is to be published, for the bank's own staff." })
+  @Query(() => OutboxType, {
+    description:
+      'What waits to be published, and what was given up on. Takes the role OPERATOR, else FORBIDDEN.',
+  })
   async outbox(@Ctx() context: RequestContext): Promise<OutboxType> {
     requireRole(context, 'operator');
     const [{ due, parked, oldestDueSince }, messages] = await Promise.all([
@@ -40,10 +43,10 @@ export class OutboxResolver {
 
   @Mutation(() => Boolean, {
     description:
-      "Has a message that was given up on tried again; false where none such has the id. For the bank's own staff.",
+      'Has a message that was given up on tried again, from its first attempt. False where no such message has the id. Takes the role OPERATOR, else FORBIDDEN.',
   })
   retryOutboxMessage(
-    @Arg('id', () => ID) text: string,
+    @Arg('id', () => ID, { description: 'OutboxMessage.id, a UUID in any case.' }) text: string,
     @Ctx() context: RequestContext,
   ): Promise<boolean> {
     return audited(context, 'retryOutboxMessage', async () => {

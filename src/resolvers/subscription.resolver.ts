@@ -43,11 +43,16 @@ interface Request {
   readonly context: RequestContext;
 }
 
+const ACCOUNT_IBAN = 'The account to follow; in any case, with or without spaces.';
+
+const AFTER =
+  'The cursor of the last event that was seen, or one of the same list of the account. BAD_USER_INPUT where it is of another list.';
+
 @Resolver()
 export class SubscriptionResolver {
   @Subscription(() => TransferPerformedType, {
     description:
-      "The account's transfers, one event each, in the order of commit, then of the bulk. Without after: from now on. With it: first everything since that cursor, then live; no gap, no event twice.",
+      'The transfers of an account, one event each, in the order of commit, then of the bulk. Without after: from now on. With it: first everything since that cursor, then live; no gap, no event twice. VIEWER and INITIATOR follow the accounts of their organizations, OPERATOR all; any other is ACCOUNT_NOT_FOUND.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, transfersOf);
       return followTransfers(request.context.feeds, account, after);
@@ -55,8 +60,8 @@ export class SubscriptionResolver {
   })
   transferPerformed(
     @Root() { transfer, bulkTransfer, account }: FollowedTransfer,
-    @Arg('accountIban', () => String) _accountIban: string,
-    @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
+    @Arg('accountIban', () => String, { description: ACCOUNT_IBAN }) _accountIban: string,
+    @Arg('after', () => Cursor, { nullable: true, description: AFTER }) _after: string | null,
     @Ctx() context: RequestContext,
   ): TransferPerformedType {
     forgetEarlierEvents(context);
@@ -70,7 +75,8 @@ export class SubscriptionResolver {
   }
 
   @Subscription(() => BulkTransferPerformedEventType, {
-    description: 'One event a bulk, for those who would rather page through its transfers.',
+    description:
+      'The bulks of an account, one event each, for clients that page through the transfers themselves. It resumes, and is seen by the same roles, as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, bulkTransfersOf);
       return followBulkTransfers(request.context.feeds, account, after);
@@ -78,8 +84,8 @@ export class SubscriptionResolver {
   })
   bulkTransferPerformed(
     @Root() { bulkTransfer, account }: FollowedBulkTransfer,
-    @Arg('accountIban', () => String) _accountIban: string,
-    @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
+    @Arg('accountIban', () => String, { description: ACCOUNT_IBAN }) _accountIban: string,
+    @Arg('after', () => Cursor, { nullable: true, description: AFTER }) _after: string | null,
     @Ctx() context: RequestContext,
   ): BulkTransferPerformedEventType {
     forgetEarlierEvents(context);
@@ -101,8 +107,8 @@ export class SubscriptionResolver {
   })
   transferReceived(
     @Root() { transfer, account }: FollowedIncomingTransfer,
-    @Arg('accountIban', () => String) _accountIban: string,
-    @Arg('after', () => Cursor, { nullable: true }) _after: string | null,
+    @Arg('accountIban', () => String, { description: ACCOUNT_IBAN }) _accountIban: string,
+    @Arg('after', () => Cursor, { nullable: true, description: AFTER }) _after: string | null,
     @Ctx() context: RequestContext,
   ): TransferReceivedType {
     forgetEarlierEvents(context);
@@ -115,7 +121,7 @@ export class SubscriptionResolver {
 
   @Subscription(() => BalanceUpdatedType, {
     description:
-      'The current balance at once, then each change; changes a slow reader is late for are merged.',
+      'The balance of an account at once, then each change; changes that a slow reader is late for are merged. It is seen by the same roles as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
     subscribe: async (request: Request) => {
       const account = await readAccount(request);
       return followBalance(request.context.feeds, account);
@@ -123,7 +129,7 @@ export class SubscriptionResolver {
   })
   balanceUpdated(
     @Root() account: Account,
-    @Arg('accountIban', () => String) _accountIban: string,
+    @Arg('accountIban', () => String, { description: ACCOUNT_IBAN }) _accountIban: string,
     @Ctx() context: RequestContext,
   ): BalanceUpdatedType {
     forgetEarlierEvents(context);

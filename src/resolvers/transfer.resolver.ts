@@ -9,9 +9,13 @@ import { presentAccount, presentBulkTransfer, presentTransfer } from './present.
 
 @Resolver(() => TransferType)
 export class TransferResolver {
-  @Query(() => TransferType, { nullable: true })
+  @Query(() => TransferType, {
+    nullable: true,
+    description:
+      'The transfer with an id; null where there is none, or where the caller does not see its account.',
+  })
   async transfer(
-    @Arg('id', () => ID) text: string,
+    @Arg('id', () => ID, { description: 'Transfer.id, a UUID in any case.' }) text: string,
     @Ctx() { loaders }: RequestContext,
   ): Promise<TransferType | null> {
     const id = canonicalId(text);

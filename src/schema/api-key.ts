@@ -13,11 +13,22 @@ const RoleEnum = {
 
 registerEnumType(RoleEnum, {
   name: 'Role',
-  description:
-    'VIEWER reads; INITIATOR also performs bulks; OPERATOR, the bank, opens and credits accounts, and sees all; MONITOR reads the metrics alone.',
+  description: 'What a caller may do.',
+  valuesConfig: {
+    VIEWER: { description: 'Reads the accounts of its organizations.' },
+    INITIATOR: { description: 'Reads them, and performs bulks from them.' },
+    OPERATOR: {
+      description:
+        'The bank: sees every account, opens and credits accounts, looks after API keys, the audit log and the outbox.',
+    },
+    MONITOR: { description: 'Reads /metrics, and nothing of the ledger.' },
+  },
 });
 
-@ObjectType('ApiKey', { description: 'The way in of a machine.', simpleResolvers: true })
+@ObjectType('ApiKey', {
+  description: 'The key of a machine, which calls with it in place of a token.',
+  simpleResolvers: true,
+})
 export class ApiKeyType {
   @Field(() => String, {
     description: 'What it is called by: the part of the key that is no secret.',
@@ -43,19 +54,25 @@ export class ApiKeyType {
   revokedAt!: Date | null;
 }
 
-@InputType('CreateApiKeyInput')
+@InputType('CreateApiKeyInput', { description: 'An API key to make.' })
 export class CreateApiKeyInput {
-  @Field(() => String, { description: '1 to 140 characters: what it is for.' })
+  @Field(() => String, { description: 'What the key is for, for people: 1 to 140 characters.' })
   name!: string;
 
-  @Field(() => [ID], { description: 'Organizations whose accounts it is for.' })
+  @Field(() => [ID], {
+    description:
+      'Ids of the organizations whose accounts it is for: 100 at most, each with an account; UUIDs in any case.',
+  })
   organizationIds!: string[];
 
-  @Field(() => [RoleEnum])
+  @Field(() => [RoleEnum], { description: 'What the key may do: one role at least.' })
   roles!: Role[];
 }
 
-@ObjectType('ApiKeyCreated', { description: 'The key is told here alone.', simpleResolvers: true })
+@ObjectType('ApiKeyCreated', {
+  description: 'The key was made. Its secret is told here alone.',
+  simpleResolvers: true,
+})
 export class ApiKeyCreatedType {
   @Field(() => ApiKeyType)
   apiKey!: ApiKeyType;
@@ -66,6 +83,7 @@ export class ApiKeyCreatedType {
 
 export const CreateApiKeyResult = createUnionType({
   name: 'CreateApiKeyResult',
+  description: 'The key that was made, or what is wrong with the input.',
   types: () => [ApiKeyCreatedType, InvalidInputType] as const,
 });
 

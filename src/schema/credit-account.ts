@@ -8,24 +8,34 @@ import {
   InvalidInputType,
 } from './user-errors.js';
 
-@InputType('CreditAccountInput', { description: 'Money from outside.' })
+@InputType('CreditAccountInput', {
+  description: 'Money from outside, and the account that gets it.',
+})
 export class CreditAccountInput {
   @Field(() => String, {
     nullable: true,
-    description: '1 to 255 printable ASCII characters; apart from the keys of bulks.',
+    description:
+      '1 to 255 printable ASCII characters, unique among the credits of the account; keys of bulks are apart. The same key with the same content gets the first answer again; with other content, IdempotencyKeyReused.',
   })
   idempotencyKey?: string | null;
 
-  @Field(() => String)
+  @Field(() => String, { description: 'The account; in any case, with or without spaces.' })
   iban!: string;
 
-  @Field(() => String, { description: 'In major units, positive: "14.5".' })
+  @Field(() => String, {
+    description:
+      'In major units, positive, with at most the fraction digits of the currency: "14.5". Nine digits before the point at most.',
+  })
   amount!: string;
 
-  @Field(() => String, { nullable: true, defaultValue: 'EUR', description: "The account's." })
+  @Field(() => String, {
+    nullable: true,
+    defaultValue: 'EUR',
+    description: "The account's own, ISO 4217.",
+  })
   currency?: string | null;
 
-  @Field(() => String, { description: '0 to 140 characters.' })
+  @Field(() => String, { description: 'What the ledger entry says: 0 to 140 characters.' })
   description!: string;
 }
 
@@ -45,6 +55,7 @@ export class AccountCreditedType {
 
 export const CreditAccountResult = createUnionType({
   name: 'CreditAccountResult',
+  description: 'The credit, or why there is none.',
   types: () =>
     [
       AccountCreditedType,

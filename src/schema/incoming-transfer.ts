@@ -13,7 +13,7 @@ import { Cursor, DateTime, Iban, Int64 } from './scalars.js';
 export class IncomingTransferType extends NodeType {
   accountId!: string;
 
-  @Field(() => MoneyType)
+  @Field(() => MoneyType, { description: 'The amount credited.' })
   amount!: MoneyType;
 
   @Field(() => String, { description: "Name of the payer's organization." })
@@ -37,7 +37,7 @@ export class IncomingTransferType extends NodeType {
   })
   sequence!: bigint;
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'The time at which the transfer was credited.' })
   createdAt!: Date;
 }
 

@@ -6,23 +6,37 @@ import { AccountBusyType, AccountExistsType, InvalidInputType } from './user-err
 export class OpenAccountInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'Of an organization that has accounts already; absent: a new organization.',
+    description:
+      'An organization that has an account already, a UUID in any case; absent: a new organization.',
   })
   organizationId?: string | null;
 
-  @Field(() => String, { description: '1 to 140 characters.' })
+  @Field(() => String, {
+    description:
+      'Whose account it is: 1 to 140 characters; that of the organization where its id is given.',
+  })
   organizationName!: string;
 
-  @Field(() => String)
+  @Field(() => String, {
+    description: 'The IBAN of the new account; in any case, with or without spaces.',
+  })
   iban!: string;
 
-  @Field(() => String)
+  @Field(() => String, { description: 'The BIC of its bank (ISO 9362): 8 or 11 characters.' })
   bic!: string;
 
-  @Field(() => String, { nullable: true, defaultValue: 'EUR' })
+  @Field(() => String, {
+    nullable: true,
+    defaultValue: 'EUR',
+    description: 'ISO 4217; the account is kept in it for good.',
+  })
   currency?: string | null;
 
-  @Field(() => String, { nullable: true, defaultValue: '0', description: 'In major units.' })
+  @Field(() => String, {
+    nullable: true,
+    defaultValue: '0',
+    description: 'In major units, 0 or more: "14.5". It becomes the first ledger entry.',
+  })
   openingBalance?: string | null;
 }
 
@@ -34,5 +48,6 @@ export class AccountOpenedType {
 
 export const OpenAccountResult = createUnionType({
   name: 'OpenAccountResult',
+  description: 'The account that was opened, or why none was.',
   types: () => [AccountOpenedType, InvalidInputType, AccountExistsType, AccountBusyType] as const,
 });

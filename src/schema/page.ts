@@ -5,7 +5,7 @@ import { Cursor } from './scalars.js';
 export class ForwardPageArgs {
   @Field(() => Int, {
     nullable: true,
-    description: 'Nodes from the start: 1 to 100, 20 if absent.',
+    description: 'How many nodes from the start: 1 to 100; 20 if both first and last are absent.',
   })
   first?: number;
 
@@ -17,7 +17,7 @@ export class ForwardPageArgs {
 export class PageArgs extends ForwardPageArgs {
   @Field(() => Int, {
     nullable: true,
-    description: 'Nodes from the end: 1 to 100. Not with first.',
+    description: 'How many nodes from the end: 1 to 100. BAD_USER_INPUT together with first.',
   })
   last?: number;
 
@@ -56,7 +56,10 @@ export function connectionOf<Node extends object>(
   name: string,
   node: ClassType<Node>,
 ): ClassType<Connection<Node>> {
-  @ObjectType(`${name}Edge`, { simpleResolvers: true })
+  @ObjectType(`${name}Edge`, {
+    description: 'A node of a page, and its place in the list.',
+    simpleResolvers: true,
+  })
   class EdgeType implements Edge<Node> {
     @Field(() => Cursor)
     cursor!: string;

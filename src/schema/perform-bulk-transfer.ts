@@ -15,26 +15,40 @@ import {
 @InputType('CreditTransferInput', { description: 'One credit transfer of a bulk.' })
 export class CreditTransferInput {
   @Field(() => String, {
-    description: 'In major units, positive, at most the fraction digits of the currency: "14.5".',
+    description:
+      'In major units, positive, with at most the fraction digits of the currency: "14.5". Nine digits before the point at most.',
   })
   amount!: string;
 
-  @Field(() => String, { nullable: true, defaultValue: 'EUR', description: "The account's." })
+  @Field(() => String, {
+    nullable: true,
+    defaultValue: 'EUR',
+    description: 'The currency of the account that is debited, ISO 4217.',
+  })
   currency?: string | null;
 
-  @Field(() => String, { description: '1 to 140 characters.' })
+  @Field(() => String, { description: 'Who is paid: 1 to 140 characters.' })
   counterpartyName!: string;
 
-  @Field(() => String, { description: 'Spaces and lower case are accepted and normalised.' })
+  @Field(() => String, {
+    description: 'The account that is credited; in any case, with or without spaces.',
+  })
   counterpartyIban!: string;
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The BIC of its bank (ISO 9362): 8 or 11 characters.',
+  })
   counterpartyBic?: string | null;
 
-  @Field(() => String, { description: '0 to 140 characters.' })
+  @Field(() => String, { description: 'What the counterparty is told: 0 to 140 characters.' })
   description!: string;
 
-  @Field(() => String, { nullable: true, description: '1 to 35 characters, unique in the bulk.' })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A reference of your own that goes with the transfer: 1 to 35 characters, unique in the bulk.',
+  })
   endToEndId?: string | null;
 }
 
@@ -47,7 +61,9 @@ export class PerformBulkTransferInput {
   })
   idempotencyKey?: string | null;
 
-  @Field(() => String, { description: 'The account that is debited.' })
+  @Field(() => String, {
+    description: 'The account that is debited; in any case, with or without spaces.',
+  })
   organizationIban!: string;
 
   @Field(() => String, { nullable: true, description: 'Checked against the account where given.' })
@@ -57,7 +73,8 @@ export class PerformBulkTransferInput {
   organizationBic?: string | null;
 
   @Field(() => [CreditTransferInput], {
-    description: '1 to BULK_TRANSFERS_MAX, by default 10,000.',
+    description:
+      'The transfers: 1 to BULK_TRANSFERS_MAX of the server, by default 10,000. Every row is checked, and every problem told.',
   })
   creditTransfers!: CreditTransferInput[];
 }
@@ -81,6 +98,8 @@ export class BulkTransferPerformedType {
 
 export const PerformBulkTransferResult = createUnionType({
   name: 'PerformBulkTransferResult',
+  description:
+    'The bulk that was performed, or why none was. Every member but the first is a UserError.',
   types: () =>
     [
       BulkTransferPerformedType,

@@ -45,24 +45,39 @@ export const TransferConnection = connectionOf('Transfer', TransferType);
   description: 'Which transfers of an account; all that is given must hold.',
 })
 export class TransferFilterInput {
-  @Field(() => String, { nullable: true, description: 'Spaces and lower case are accepted.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The counterparty with this IBAN; in any case, with or without spaces.',
+  })
   counterpartyIban?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'A prefix; case does not matter.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Counterparties whose name begins with this; case does not matter.',
+  })
   counterpartyName?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'In major units, inclusive: "14.50".' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of this amount or more, in major units: "14.50".',
+  })
   minAmount?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'In major units, inclusive: "14.50".' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of this amount or less, in major units: "14.50".',
+  })
   maxAmount?: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Inclusive.' })
+  @Field(() => DateTime, { nullable: true, description: 'Recorded at this moment or later.' })
   from?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Exclusive.' })
+  @Field(() => DateTime, { nullable: true, description: 'Recorded before this moment.' })
   to?: Date | null;
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The transfer with exactly this end-to-end id.',
+  })
   endToEndId?: string | null;
 }

@@ -110,7 +110,8 @@ export class IdempotencyKeyReusedType extends UserErrorType {
 
 @ObjectType('AccountBusy', {
   implements: UserErrorType,
-  description: "The account's lock was not had in time.",
+  description:
+    "The account's lock was not acquired in time, or the server has too much to do. Send the same request again.",
   simpleResolvers: true,
 })
 export class AccountBusyType extends UserErrorType {}

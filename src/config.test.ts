@@ -47,6 +47,7 @@ const WRONG = {
   TRUST_PROXY: 'true',
   TRUSTED_DOCUMENTS: 'some',
   LOG_LEVEL: 'verbose',
+  LOG_FORMAT: 'xml',
 };
 
 describe('the configuration', () => {
@@ -94,6 +95,8 @@ describe('the configuration', () => {
       authentication: { mode: 'off' },
       seedDemo: true,
       logLevel: 'info',
+      logFormat: 'auto',
+      unknownNames: [],
     });
   });
 
@@ -148,6 +151,7 @@ describe('the configuration', () => {
         AUTH_ROLES_CLAIM: 'scope',
         SEED_DEMO: 'true',
         LOG_LEVEL: 'debug',
+        LOG_FORMAT: 'json',
       }),
     ).toEqual({
       host: '::1',
@@ -199,6 +203,8 @@ describe('the configuration', () => {
       },
       seedDemo: true,
       logLevel: 'debug',
+      logFormat: 'json',
+      unknownNames: [],
     });
   });
 
@@ -209,7 +215,33 @@ describe('the configuration', () => {
   });
 
   test('has nothing to do with other variables', () => {
-    expect(loadConfig({ PATH: '/bin', port: '1' })).toEqual(loadConfig({}));
+    const others = {
+      PATH: '/bin',
+      port: '1',
+      POST: '1',
+      HOSTNAME: 'h',
+      AUTHOR: 'a',
+      MYSQL_PORT: '3307',
+    };
+    expect(loadConfig(others)).toEqual(loadConfig({}));
+  });
+
+  test.each([
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['AMQP_URI', 'AMQP_URL'],
+    ['database_url', 'DATABASE_URL'],
+    ['CORS_ORIGIN', 'CORS_ORIGINS'],
+    ['SEED_DEMOS', 'SEED_DEMO'],
+  ])('refuses %s, which is nearly %s', (name, meant) => {
+    expect(faultOf({ [name]: 'x' })).toBe(
+      `The environment is not right:\n  ${name}: is no setting; is it ${meant}?`,
+    );
+  });
+
+  test('leaves a name alone that is nearly a setting where that setting is given, too', () => {
+    expect(loadConfig({ AMQP_URI: 'x', AMQP_URL: 'amqp://host' })).toMatchObject({
+      amqpUrl: 'amqp://host',
+    });
   });
 
   test('can not be changed', () => {

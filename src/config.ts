@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
+import { type Environment, findUnknownNames, readEnvironment } from './environment.js';
 import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
 import { authenticationOf } from './infrastructure/http/authentication-settings.js';
 import { LOOPBACK_HOSTS } from './infrastructure/http/loopback.js';
@@ -188,6 +189,7 @@ const environment = z
     LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .default('info'),
+    LOG_FORMAT: z.enum(['auto', 'json', 'pretty']).default('auto'),
   })
   // Not a setting of ours alone, and so not among them.
   .extend({ NODE_ENV: z.string().optional() })
@@ -251,10 +253,21 @@ const environment = z
     authentication: authenticationOf(env),
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     logLevel: env.LOG_LEVEL,
+    logFormat: env.LOG_FORMAT,
   }));
 
+/** The names of all settings. NODE_ENV is not one of ours alone. */
+export const SETTINGS: readonly string[] = Object.keys(environment.in.shape).filter(
+  (name) => name !== 'NODE_ENV',
+);
+
 /** The server's settings: see .env.example for what each means. */
-export type Config = Readonly<z.infer<typeof environment>>;
+export type Config = Readonly<
+  z.infer<typeof environment> & {
+    /** Names in .env that no setting has. */
+    unknownNames: readonly string[];
+  }
+>;
 
 /** Raised at start where the environment is wrong; the message names every variable that is. */
 export class ConfigError extends ExplainedError {
@@ -262,13 +275,23 @@ export class ConfigError extends ExplainedError {
 }
 
 /**
- * Reads the settings from the environment; an empty variable counts as absent.
+ * Reads the settings from an environment, by default that of the process and of .env; an empty variable
+ * counts as absent. A name that resembles a setting is refused: nobody finds out otherwise that it does nothing.
  * @throws ConfigError
  */
-export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const result = environment.safeParse(given);
-  if (result.success) return Object.freeze(result.data);
-  const faults = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
-  throw new ConfigError(`The environment is not right:\n${faults.join('\n')}`);
+export function loadConfig(env?: NodeJS.ProcessEnv): Config {
+  const given: Environment =
+    env === undefined ? readEnvironment(process.env) : { values: env, fileNames: [] };
+  const values = Object.entries(given.values).filter(([, value]) => value !== '');
+  const { misspelt, others } = findUnknownNames(given, SETTINGS);
+  const result = environment.safeParse(Object.fromEntries(values));
+  const faults = [...misspelt].map(([name, meant]) => `${name}: is no setting; is it ${meant}?`);
+  for (const { path, message } of result.error?.issues ?? []) {
+    faults.push(`${path.join('.')}: ${message}`);
+  }
+  if (result.success && faults.length === 0) {
+    return Object.freeze({ ...result.data, unknownNames: others });
+  }
+  const lines = faults.map((fault) => `  ${fault}`);
+  throw new ConfigError(`The environment is not right:\n${lines.join('\n')}`);
 }

@@ -1,10 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 import type { FastifyInstance } from 'fastify';
+import { readArguments } from './commands/arguments.js';
 import { composeServer, type Server } from './composition-root.js';
 import { type Config, loadConfig } from './config.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
-import { type Logger, makeLogger } from './infrastructure/observability/logger.js';
+import { type Logger, logDestination, makeLogger } from './infrastructure/observability/logger.js';
 import { runProgram } from './program.js';
+import { welcomeOf } from './welcome.js';
 
 /**
  * How much the heap may grow before its garbage is collected. V8's own measure lets a few bulks of 10,000
@@ -15,9 +17,19 @@ const HEAP_GROWING_PERCENT = 30;
 
 setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
 
+const USAGE = {
+  call: 'npm start --',
+  summary: `Serves the API, by default on http://127.0.0.1:4000. Settings are environment variables, or lines of .env:
+.env.example has all of them, with their defaults.`,
+  options: {},
+} as const;
+
 await runProgram(async () => {
+  readArguments(USAGE);
   const config = loadConfig();
-  const logger = makeLogger(config.logLevel);
+  const logger = makeLogger(config.logLevel, await logDestination(config.logFormat));
+  const { unknownNames } = config;
+  if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
   const server = await composeServer(config, logger);
   const address = await listen(server, server.http, config);
   if (server.metricsHttp) {
@@ -26,6 +38,7 @@ await runProgram(async () => {
     logger.info(`Metrics: ${metricsAddress}/metrics`);
   }
   logger.info(config.graphiql ? `GraphiQL: ${address}/graphiql/` : `Listening: ${address}/graphql`);
+  if (process.stdout.isTTY) console.log(welcomeOf(config, address));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info(`${signal}: stopping`);

@@ -3,7 +3,7 @@ import { DomainError } from '../domain/errors.js';
 import type { OpenAccount } from './open-account.js';
 
 /** Companies to try things with. ACME's IBAN is masked, so its check digits are wrong. */
-const DEMO_ACCOUNTS = [
+export const DEMO_ACCOUNTS = [
   {
     organizationName: 'ACME Corp',
     iban: 'FR10474608000002006107XXXXX',

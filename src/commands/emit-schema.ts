@@ -4,13 +4,31 @@ import { sdlOf } from '../infrastructure/http/server.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { runProgram } from '../program.js';
 import { buildSchema } from '../resolvers/build-schema.js';
+import { readArguments } from './arguments.js';
 
 const FILE = 'src/schema/schema.graphql';
 
+const USAGE = {
+  call: 'npm run schema:emit --',
+  summary: `Writes the schema that the code makes to ${FILE}.`,
+  options: {
+    check: {
+      type: 'boolean',
+      default: false,
+      help: 'writes nothing, and exits with 1 where the file is another (npm run schema:check)',
+    },
+  },
+} as const;
+
 await runProgram(async () => {
+  const { check } = readArguments(USAGE);
   const sdl = sdlOf(buildSchema({ get: (type) => Object.create(type.prototype) }));
-  if (process.argv[2] !== '--check') await writeFile(FILE, sdl);
-  else if ((await readFile(FILE, 'utf8')) !== sdl) {
+  if (!check) {
+    await writeFile(FILE, sdl);
+    console.log(`${FILE} is written`);
+  } else if ((await readFile(FILE, 'utf8')) === sdl) {
+    console.log(`${FILE} is what the code says`);
+  } else {
     throw new ExplainedError(`${FILE} is not what the code says. Run: npm run schema:emit`);
   }
 });

@@ -3,7 +3,6 @@
  * try things at scale. All of it goes through the use cases: what is seeded is a ledger like any other.
  */
 import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import { composeIBAN } from 'ibantools';
 import { seedDemo } from '../application/seed-demo.js';
@@ -12,10 +11,11 @@ import { loadConfig } from '../config.js';
 import type { CreditTransferRequest } from '../domain/bulk-transfer.js';
 import { PROGRAM } from '../domain/caller.js';
 import { openDatabase } from '../infrastructure/database/dialect.js';
-import { requireMigrated } from '../infrastructure/database/migrations.js';
+import { explained, requireMigrated } from '../infrastructure/database/migrations.js';
 import { NO_PUBLISHER } from '../infrastructure/database/outbox.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { runProgram } from '../program.js';
+import { readArguments } from './arguments.js';
 
 const ACCOUNTS_MAX = 1_000_000;
 const TRANSFERS_MAX = 100_000_000;
@@ -23,14 +23,29 @@ const BULK_TRANSFERS = 1_000;
 const OPENING_BALANCE = '999999999.99';
 const COUNTERPARTIES = ['Zoë Müller', 'Ørsted A/S', 'Αθηνά Παππά', 'Bip Bip', 'Jean Dupont'];
 
+const USAGE = {
+  call: 'npm run seed --',
+  summary: `Opens the accounts of the demo companies, each once, in the database that DATABASE_URL names; and
+as many more accounts and transfers as you ask for, to try things at scale.`,
+  options: {
+    accounts: {
+      type: 'string',
+      default: '0',
+      value: 'N',
+      help: `accounts to open, up to ${ACCOUNTS_MAX}`,
+    },
+    transfers: {
+      type: 'string',
+      default: '0',
+      value: 'N',
+      help: `transfers to perform from these accounts, up to ${TRANSFERS_MAX}`,
+    },
+  },
+} as const;
+
 /** How many of what to make; a number that is none is refused before anything is opened. */
 function readCounts(): { readonly accounts: number; readonly transfers: number } {
-  const { values } = parseArgs({
-    options: {
-      accounts: { type: 'string', default: '0' },
-      transfers: { type: 'string', default: '0' },
-    },
-  });
+  const values = readArguments(USAGE);
   const count = (name: 'accounts' | 'transfers', max: number) => {
     const text = values[name];
     const number = Number(text);
@@ -112,16 +127,17 @@ await runProgram(async () => {
   const database = await openDatabase(config);
   try {
     await requireMigrated(database);
-    const opened = await seedDemo(
-      composeApplication(demoConfig(config), database, NO_PUBLISHER).openAccount,
-    );
-    console.log(`demo companies: ${opened} created`);
-    const application = composeApplication(config, database, NO_PUBLISHER);
-    const needed = transfers > 0 ? Math.max(accounts, 1) : accounts;
-    if (needed > 0) {
+    await explained(database, async () => {
+      const demo = composeApplication(demoConfig(config), database, NO_PUBLISHER);
+      const opened = await seedDemo(demo.openAccount);
+      console.log(`demo companies: ${opened} created${opened === 0 ? ', they were there' : ''}`);
+      const application = composeApplication(config, database, NO_PUBLISHER);
+      const needed = transfers > 0 ? Math.max(accounts, 1) : accounts;
+      if (needed === 0) return;
       const ibans = await openAccounts(application, needed);
       await performBulks(application, ibans, transfers, config.bulkTransfersMax);
-    }
+      console.log(`accounts: ${needed} opened\ntransfers: ${transfers} performed`);
+    });
   } finally {
     await database.close();
   }

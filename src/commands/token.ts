@@ -4,12 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8, SignJWT } from 'jose';
 import { ROLES } from '../domain/caller.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { reasonOf } from '../infrastructure/observability/secrets.js';
 import { runProgram } from '../program.js';
+import { readArguments } from './arguments.js';
 
 const FOLDER = 'data';
 const PRIVATE_KEY = `${FOLDER}/development-key.pem`;
@@ -18,16 +18,36 @@ const ALGORITHM = 'EdDSA';
 const ISSUER = 'virement-development';
 const AUDIENCE = 'virement';
 
-await runProgram(async () => {
-  const { values } = parseArgs({
-    options: {
-      org: { type: 'string', multiple: true, default: [] },
-      role: { type: 'string', multiple: true, default: ['viewer'] },
-      subject: { type: 'string', default: 'developer' },
-      hours: { type: 'string', default: '12' },
-      env: { type: 'boolean', default: false },
+const USAGE = {
+  call: 'npm run --silent token --',
+  summary: `Prints a token for development, signed with a key of this checkout's own, which it makes in ${FOLDER}.`,
+  options: {
+    org: {
+      type: 'string',
+      multiple: true,
+      default: [] as string[],
+      value: 'ID',
+      help: 'an organization whose accounts the token opens',
     },
-  });
+    role: {
+      type: 'string',
+      multiple: true,
+      default: ['viewer'] as string[],
+      value: 'ROLE',
+      help: ROLES.join(', '),
+    },
+    subject: { type: 'string', default: 'developer', value: 'NAME', help: 'who the caller is' },
+    hours: { type: 'string', default: '12', value: 'N', help: 'how long the token is valid' },
+    env: {
+      type: 'boolean',
+      default: false,
+      help: 'prints no token but the lines of .env with which a server trusts this key',
+    },
+  },
+} as const;
+
+await runProgram(async () => {
+  const values = readArguments(USAGE);
   const unknown = values.role.filter((role) => !(ROLES as readonly string[]).includes(role));
   if (unknown.length > 0) {
     throw new ExplainedError(`--role is ${unknown.join(', ')}; there are ${ROLES.join(', ')}`);
@@ -68,10 +88,12 @@ async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/** For a .env file. */
+/** Prints the lines of a .env file. Shells, Node and Compose all take what is in single quotes as it is. */
 async function printEnvironment(): Promise<void> {
   const pem = (await readFile(PUBLIC_KEY, 'utf8')).trim().replaceAll('\n', '\\n');
-  console.log(`AUTH=on\nAUTH_PUBLIC_KEY=${pem}\nAUTH_ISSUER=${ISSUER}\nAUTH_AUDIENCE=${AUDIENCE}`);
+  console.log(
+    `AUTH=on\nAUTH_PUBLIC_KEY='${pem}'\nAUTH_ISSUER=${ISSUER}\nAUTH_AUDIENCE=${AUDIENCE}`,
+  );
 }
 
 async function makeKeys(): Promise<void> {

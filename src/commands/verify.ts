@@ -5,8 +5,17 @@ import { openDatabase } from '../infrastructure/database/dialect.js';
 import { checkInvariants } from '../infrastructure/database/invariants.js';
 import { assertMigrated, explained } from '../infrastructure/database/migrations.js';
 import { runProgram } from '../program.js';
+import { readArguments } from './arguments.js';
+
+const USAGE = {
+  call: 'npm run verify --',
+  summary: `Recounts every invariant of the ledger that DATABASE_URL names, beside a running server if need be.
+It changes nothing, and exits with 1 where one is violated.`,
+  options: {},
+} as const;
 
 await runProgram(async () => {
+  readArguments(USAGE);
   const config = loadConfig();
   const keptSince = new Date(Date.now() - config.outboxRetentionMs);
   const database = await openDatabase(config, 'read-only');

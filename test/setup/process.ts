@@ -9,6 +9,8 @@ export interface ServerProcess {
   readonly url: string;
   readonly client: Client;
   readonly process: ChildProcess;
+  /** What it has printed. */
+  output(): string;
   /** Ends it at once, with no chance to finish anything. */
   kill(): Promise<void>;
   /** Asks it to stop. @returns its exit code */
@@ -24,6 +26,12 @@ export interface ProgramResult {
 /** Where and as whom a program runs, if not as the tests do. */
 export type RunOptions = Pick<SpawnOptions, 'cwd' | 'uid'>;
 
+/** What a developer's .env says is not for tests; and code that was compiled once is not compiled again. */
+const FOR_TESTS = {
+  ENV_FILE: '/dev/null',
+  NODE_COMPILE_CACHE: resolve('node_modules/.cache/virement-tests'),
+};
+
 function start(
   script: string,
   args: readonly string[],
@@ -32,7 +40,7 @@ function start(
 ): ChildProcess {
   const child = spawn(process.execPath, [resolve(script), ...args], {
     ...options,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, ...FOR_TESTS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => {
@@ -70,6 +78,7 @@ export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProces
     url,
     client: new Client(url),
     process: child,
+    output: () => output,
     kill: async () => {
       await end('SIGKILL');
     },

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
@@ -113,7 +113,7 @@ const WRITE_NOTHING = 'begin immediate; pragma user_version = 1; rollback';
 
 /** SQLite opens a file when it first reads it: settings and schema tell whether it is a database. */
 function openFile(file: string, access: DatabaseAccess): DatabaseSync {
-  const connection = new DatabaseSync(file);
+  const connection = connectTo(file);
   try {
     for (const setting of SETTINGS) connection.exec(setting);
     connection.exec('select count(*) from sqlite_schema');
@@ -244,11 +244,17 @@ function claimFile(file: string): () => void {
   return () => claim.close();
 }
 
+/** Opens a file. A Node without node:sqlite must get as far as to say that it is too old, so it is not imported. */
+function connectTo(file: string): DatabaseSync {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  return new DatabaseSync(file);
+}
+
 function openLock(file: string): DatabaseSync {
   try {
     mkdirSync(dirname(file), { recursive: true });
     // By its real name, whatever links lead to it.
-    return new DatabaseSync(`${existsSync(file) ? realpathSync(file) : file}-lock`);
+    return connectTo(`${existsSync(file) ? realpathSync(file) : file}-lock`);
   } catch (error) {
     throw noLock(file, error);
   }

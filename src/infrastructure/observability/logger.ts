@@ -22,6 +22,17 @@ export function makeLogger(level: string, destination?: DestinationStream): Logg
   return destination ? pino(options, destination) : pino(options);
 }
 
+/** json for programs that read logs, pretty for people; auto is pretty on a terminal. */
+export type LogFormat = 'auto' | 'json' | 'pretty';
+
+/** Makes what logs are written to; undefined: standard output as it is, in JSON. */
+export async function logDestination(format: LogFormat): Promise<DestinationStream | undefined> {
+  const { isTTY } = process.stdout;
+  if (format === 'json' || (format === 'auto' && !isTTY)) return undefined;
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({ colorize: isTTY, translateTime: 'SYS:HH:MM:ss', sync: true });
+}
+
 /** Reasons come from drivers and brokers, which may quote the URL that they connect to. */
 function withoutPasswordsIn(reason: unknown): unknown {
   return typeof reason === 'string' ? withoutPasswords(reason) : reason;

@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { findUnknownNames, readEnvironment } from './environment.js';
+
+function aFile(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'virement-environment-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'settings');
+  writeFileSync(file, text);
+  return file;
+}
+
+const SETTINGS = ['PORT', 'HOST', 'LOG_LEVEL', 'DATABASE_URL'];
+
+test('what the environment does not have comes from the file', () => {
+  const ENV_FILE = aFile("PORT=1\nLOG_LEVEL='debug'\n# HOST=none\n");
+
+  expect(readEnvironment({ ENV_FILE, PORT: '2' })).toEqual({
+    values: { ENV_FILE, PORT: '2', LOG_LEVEL: 'debug' },
+    fileNames: expect.toSatisfy((names) => names.sort().join() === 'LOG_LEVEL,PORT'),
+  });
+});
+
+test('a variable that is set to nothing is not taken from the file', () => {
+  const ENV_FILE = aFile('PORT=1');
+
+  expect(readEnvironment({ ENV_FILE, PORT: '' }).values).toMatchObject({ PORT: '' });
+});
+
+test('a file that is named and can not be read is an error', () => {
+  expect(() => readEnvironment({ ENV_FILE: '/nowhere/.env' })).toThrow(
+    /^ENV_FILE, \/nowhere\/.env, can't be read: /,
+  );
+});
+
+test('in the file every name is looked at, and short ones, too', () => {
+  const values = { PORTS: '1', FOO: '1', MYSQL_PORT: '1', DATABSE_URL: 'x', AUTHOR: 'a' };
+  const { misspelt, others } = findUnknownNames(
+    { values, fileNames: ['PORTS', 'FOO', 'MYSQL_PORT', 'DATABSE_URL'] },
+    SETTINGS,
+  );
+
+  expect([...misspelt]).toEqual([
+    ['PORTS', 'PORT'],
+    ['DATABSE_URL', 'DATABASE_URL'],
+  ]);
+  expect(others).toEqual(['FOO']);
+});

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { closest, distance } from 'fastest-levenshtein';
+import { ExplainedError } from './infrastructure/observability/explained-error.js';
+import { reasonOf } from './infrastructure/observability/secrets.js';
+
+/** What a program is told from outside. */
+export interface Environment {
+  /** Variables of the process; what it does not have comes from the file. */
+  readonly values: NodeJS.ProcessEnv;
+  /** The names that the file sets. */
+  readonly fileNames: readonly string[];
+}
+
+const DEFAULT_FILE = '.env';
+
+/**
+ * Reads the environment, and the file that ENV_FILE names: by default .env in the working directory, which
+ * need not exist.
+ * @throws ExplainedError where the file can't be read
+ */
+export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
+  const ofFile = parseEnv(readText(env.ENV_FILE || undefined));
+  return { values: { ...ofFile, ...env }, fileNames: Object.keys(ofFile) };
+}
+
+function readText(given: string | undefined): string {
+  try {
+    return readFileSync(given ?? DEFAULT_FILE, 'utf8');
+  } catch (error) {
+    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (isAbsent && given === undefined) return '';
+    const name = given === undefined ? DEFAULT_FILE : `ENV_FILE, ${given},`;
+    throw new ExplainedError(`${name} can't be read: ${reasonOf(error)}.`, { cause: error });
+  }
+}
+
+/** Typing errors that a name may have, one for every so many letters of it, and how many at most. */
+const LETTERS_PER_ERROR = 4;
+const ERRORS_MAX = 2;
+
+/** The environment is full of names of others: what resembles PORT or AUTH is most likely one of theirs. */
+const LENGTH_MIN = 8;
+
+/** Variables of .env that are read by others: by Compose, by containers, by Node, by tests and benchmarks. */
+const OF_OTHERS = /^(NODE|NPM|npm|COMPOSE|DOCKER|MYSQL|RABBITMQ|TEST|BENCH|CHAOS)_|^(NODE_ENV|TZ)$/;
+
+/** Names that no setting has. */
+export interface UnknownNames {
+  /** Each with the setting that it resembles, and that is not set: most likely a mistake. */
+  readonly misspelt: ReadonlyMap<string, string>;
+  /** The others of the file. */
+  readonly others: readonly string[];
+}
+
+/** Looks for names that are none of the settings'. */
+export function findUnknownNames(
+  { values, fileNames }: Environment,
+  settings: readonly string[],
+): UnknownNames {
+  const misspelt = new Map<string, string>();
+  const others: string[] = [];
+  for (const name of Object.keys(values)) {
+    if (settings.includes(name) || OF_OTHERS.test(name)) continue;
+    const isInFile = fileNames.includes(name);
+    const meant = settingLike(name, settings, isInFile ? 1 : LENGTH_MIN);
+    if (meant !== undefined && !values[meant]) misspelt.set(name, meant);
+    else if (isInFile) others.push(name);
+  }
+  return { misspelt, others };
+}
+
+function settingLike(
+  name: string,
+  settings: readonly string[],
+  lengthMin: number,
+): string | undefined {
+  const letters = name.toUpperCase();
+  const nearest = closest(letters, settings);
+  const errorsMax = Math.min(ERRORS_MAX, Math.floor(nearest.length / LETTERS_PER_ERROR));
+  const isLike = nearest.length >= lengthMin && distance(letters, nearest) <= errorsMax;
+  return isLike ? nearest : undefined;
+}

@@ -1,0 +1,21 @@
+import { DEMO_ACCOUNTS } from './application/seed-demo.js';
+import type { Config } from './config.js';
+import { VERSION } from './version.js';
+
+/** What a person at a terminal is told when the server listens: where it is, and what to try. */
+export function welcomeOf(config: Config, address: string): string {
+  const [demo] = DEMO_ACCOUNTS;
+  const lines: [string, string][] = [['Open', `${address}/`]];
+  if (config.graphiql) lines.push(['GraphiQL', `${address}/graphiql/`]);
+  if (config.seedDemo) lines.push(['Demo account', `${demo.iban} (${demo.organizationName})`]);
+  lines.push(['Try', tryNext(config, address)], ['Stop', 'Ctrl-C']);
+  const width = Math.max(...lines.map(([name]) => name.length));
+  const described = lines.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`);
+  return ['', `Virement ${VERSION}`, ...described, ''].join('\n');
+}
+
+function tryNext({ authentication, seedDemo }: Config, address: string): string {
+  if (authentication.mode === 'on') return 'npm run token, for a token to call it with';
+  if (seedDemo) return `the bulk transfer at ${address}/, ready to paste into another terminal`;
+  return 'npm run seed, for companies to try things with';
+}

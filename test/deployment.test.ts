@@ -17,6 +17,7 @@ const service = z.object({
   depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
   ports: z.array(z.string()).default([]),
   volumes: z.array(z.string()).default([]),
+  pull_policy: z.string().optional(),
   restart: z.string(),
 });
 type Service = z.infer<typeof service>;
@@ -134,17 +135,30 @@ describe.skipIf(DIALECT !== 'sqlite')('docker compose', () => {
     expect(used.sort()).toEqual(Object.keys(volumes).sort());
   });
 
+  /** The images that are built from this checkout. */
+  const builtHere = Object.values(services).flatMap(({ build, image }) => (build ? [image] : []));
+
+  test('builds each image once, and whoever else uses it waits for that', () => {
+    expect(new Set(builtHere).size).toBe(builtHere.length);
+    const builders = Object.keys(services).filter((name) => services[name]?.build);
+    for (const each of Object.values(services)) {
+      if (each.build !== undefined || !builtHere.includes(each.image)) continue;
+      expect(each.pull_policy).toBe('never');
+      expect(builders.some((name) => name in each.depends_on)).toBe(true);
+    }
+  });
+
   test.each(Object.entries(services))('%s is watched, or ends by itself', (name, each) => {
     const isWatched =
       each.healthcheck === undefined
-        ? each.build !== undefined && runtimeStage.includes('\nHEALTHCHECK ')
+        ? builtHere.includes(each.image) && runtimeStage.includes('\nHEALTHCHECK ')
         : each.healthcheck.disable !== true && (each.healthcheck.test?.length ?? 0) > 1;
     expect(isWatched).toBe(!isOneShot(name, each));
   });
 
   test.each(Object.entries(services))('%s is built here, or has a fixed major', (_, each) => {
-    if (each.build === undefined) expect(each.image).toMatch(/:\d+(\.\d+)*(-[a-z]+)?$/);
-    else expect(each.build).toBe('.');
+    if (!builtHere.includes(each.image)) expect(each.image).toMatch(/:\d+(\.\d+)*(-[a-z]+)?$/);
+    else expect(each.build ?? '.').toBe('.');
   });
 });
 

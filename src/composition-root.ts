@@ -13,7 +13,7 @@ import {
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
 import type { AccountHead, ApiKeyStore, LedgerReader, OutboxDesk } from './application/ports.js';
-import { seedDemo } from './application/seed-demo.js';
+import { DEMO_ACCOUNTS, seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
   type ValidateBulkTransfer,
@@ -30,6 +30,7 @@ import { Outbox, type Publisher } from './infrastructure/database/outbox.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
+import type { ServerDescription } from './infrastructure/http/landing-page.js';
 import { makeMetricsServer } from './infrastructure/http/metrics.js';
 import { makeAddressOf } from './infrastructure/http/remote-address.js';
 import { makeHttpServer } from './infrastructure/http/server.js';
@@ -60,6 +61,7 @@ import { NodeResolver } from './resolvers/node.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
 import { TransferResolver } from './resolvers/transfer.resolver.js';
+import { VERSION } from './version.js';
 
 /** What the server can do, without a way in. */
 export interface Application {
@@ -169,6 +171,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       addressOf: makeAddressOf(config.trustedProxies),
       logger,
       settings: config,
+      description: descriptionOf(config),
       trustedDocuments,
       turns,
       probeDatabase: await makeDatabaseProbe(database, watch),
@@ -185,6 +188,21 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     await stop();
     throw error;
   }
+}
+
+const DATABASE_NAMES: Readonly<Record<string, string>> = {
+  sqlite: 'SQLite, embedded',
+  mysql: 'MySQL',
+  mariadb: 'MariaDB',
+};
+
+function descriptionOf({ databaseUrl, authentication, seedDemo }: Config): ServerDescription {
+  return {
+    version: VERSION,
+    database: DATABASE_NAMES[databaseUrl.slice(0, databaseUrl.indexOf(':'))] ?? '',
+    demoAccounts: seedDemo ? DEMO_ACCOUNTS : [],
+    isOpen: authentication.mode === 'off',
+  };
 }
 
 /** Stops everything, also what comes after one that does not want to. */

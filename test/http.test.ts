@@ -219,6 +219,7 @@ test('the root links to what there is', async () => {
   const links = [...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path ?? '');
 
   expect(links).toEqual([
+    '/favicon.svg',
     '/graphiql/',
     '/graphql',
     '/schema.graphql',

@@ -299,6 +299,7 @@ describe('without introspection', () => {
     expect((await fetch(`${url}/graphiql/`)).status).toBe(404);
     const page = await (await fetch(url)).text();
     expect([...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path)).toEqual([
+      '/favicon.svg',
       '/livez',
       '/readyz',
       '/metrics',

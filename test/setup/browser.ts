@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chromium, type Page } from 'playwright-core';
+import { type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { onTestFinished } from 'vitest';
 import { canRun } from './lack.js';
 import { DIALECT } from './test-database.js';
@@ -14,11 +14,9 @@ export function hasBrowser(what: string): boolean {
 }
 
 /** A page in a fresh browser, and all that it asked for and complained of. */
-export async function openBrowser(): Promise<{
-  page: Page;
-  requests: string[];
-  complaints: string[];
-}> {
+export async function openBrowser(
+  options: BrowserContextOptions = {},
+): Promise<{ page: Page; requests: string[]; complaints: string[] }> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: [
@@ -32,7 +30,10 @@ export async function openBrowser(): Promise<{
     ],
   });
   onTestFinished(() => browser.close());
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const page = await browser.newPage({
+    viewport: { width: 1280, height: 800 },
+    ...options,
+  });
   const requests: string[] = [];
   const complaints: string[] = [];
   page.on('request', (request) => requests.push(request.url()));

@@ -1,45 +1,219 @@
 import type { MetricsSettings } from './metrics.js';
 
+/**
+ * The page at the root: what this server is, and a first call to copy. Everything on it is the server's own;
+ * without its script it lacks the copy button alone.
+ */
 export interface PageSettings {
-  /** Whether the schema may be looked at. */
+  /** Whether the schema may be looked at; then the page also tells what the server is made of. */
   readonly introspection: boolean;
   /** Whether GraphiQL is served. */
   readonly graphiql: boolean;
 }
 
-/** What a browser finds at the root. */
-export function landingPage({
-  introspection,
-  graphiql,
-  metricsPort,
-}: PageSettings & MetricsSettings): string {
+type ShownSettings = PageSettings & MetricsSettings;
+
+export interface DemoAccount {
+  readonly organizationName: string;
+  readonly iban: string;
+  /** With a point for its decimals, in EUR. */
+  readonly openingBalance: string;
+}
+
+/** What the page tells of the server. Nothing of it is secret. */
+export interface ServerDescription {
+  readonly version: string;
+  /** Kind of the database: SQLite, MySQL or MariaDB. */
+  readonly database: string;
+  /** Accounts to try things with; empty where none were opened. */
+  readonly demoAccounts: readonly DemoAccount[];
+  /** Whether everyone who reaches the server may do everything. */
+  readonly isOpen: boolean;
+}
+
+/** What a URL of ours may have for its host; anything else comes from somebody who tries things. */
+const HOST = /^[\w.:[\]-]{1,255}$/;
+
+/**
+ * What a browser finds at the root.
+ * @param host as the browser has it in its address
+ */
+export function landingPage(settings: ShownSettings, server: ServerDescription, host = ''): string {
+  const origin = `http://${HOST.test(host) ? host : '127.0.0.1:4000'}`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Virement</title>
-<style>
-  :root { color-scheme: light dark; font: 16px/1.6 system-ui, sans-serif; }
-  body { max-width: 42rem; margin: 12vh auto; padding: 0 1.5rem; }
-  h1 { margin: 0; font-size: 2rem; letter-spacing: -0.02em; }
-  li { margin: 0.4rem 0; }
-  code { font-size: 0.95em; }
-</style>
+<link rel="icon" type="image/svg+xml" href="/favicon.svg">
+<style>${STYLE}</style>
+<script src="/landing-page.js" defer></script>
 </head>
 <body>
-<h1>Virement</h1>
-<p>Bulk transfers over GraphQL: thousands of credit transfers in one commit, or nothing.</p>
-<ul>
-${graphiql ? GRAPHIQL : ''}<li><code>POST ${graphiql ? API_LINK : '/graphql'}</code>: the API</li>
-${introspection ? SCHEMA : ''}<li><a href="/livez">/livez</a>: whether it is up; <a href="/readyz">/readyz</a>: whether it can take bulks${metricsPort === undefined ? METRICS : ''}</li>
-</ul>
+<main>
+<header>
+${FAVICON}
+<div><h1>Virement</h1>
+<p>Bulk transfers over GraphQL: thousands of credit transfers in one commit, or nothing.</p></div>
+</header>
+${stateOf(settings, server)}
+${firstCallOf(server, origin)}
+${demoAccountsOf(server)}
+${linksOf(settings)}
+</main>
 </body>
 </html>
 `;
 }
 
-const METRICS = '; <a href="/metrics">/metrics</a>';
-const GRAPHIQL = '<li><a href="/graphiql/">GraphiQL</a>: try it, with examples</li>\n';
-const API_LINK = '<a href="/graphql">/graphql</a>';
-const SCHEMA = '<li><a href="/schema.graphql">/schema.graphql</a>: the schema</li>\n';
+function stateOf({ introspection }: PageSettings, server: ServerDescription): string {
+  const access = server.isOpen
+    ? ['open', 'Open to this machine: no authentication']
+    : ['closed', 'Callers say who they are: a token or an API key'];
+  const parts = introspection ? [`Version ${server.version}`, server.database] : [];
+  const items = parts.map((part) => `<li>${part}</li>`).join('');
+  return `<ul class="state">${items}<li class="${access[0]}">${access[1]}</li></ul>`;
+}
+
+/** A call to paste into a terminal, and its answer. */
+function firstCallOf(server: ServerDescription, origin: string): string {
+  const isBulk = server.isOpen && server.demoAccounts.length > 0;
+  const title = isBulk ? 'Pay two people' : 'List your accounts';
+  const body = isBulk ? bulkOf(server.demoAccounts[0]?.iban ?? '') : ACCOUNTS;
+  const token = server.isOpen ? '' : ` \\\n  -H "authorization: Bearer $TOKEN"`;
+  const command = `curl -s <span data-origin>${origin}</span>/graphql${token} \\
+  -H 'content-type: application/json' -d '${escaped(body)}'`;
+  return `<section>
+<div class="title"><h2>${title}</h2><button type="button" data-copies="call" hidden>Copy</button></div>
+<pre tabindex="0" aria-label="The call"><code id="call">${command}</code></pre>
+<p>${isBulk ? 'The answer, at first; send it again, and it is <code>"replayed":true</code>: nothing is debited twice.' : 'The answer:'}</p>
+<pre tabindex="0" aria-label="Its answer"><code id="answer">${escaped(isBulk ? BULK_ANSWER : ACCOUNTS_ANSWER)}</code></pre>
+</section>`;
+}
+
+/** Its key makes it the same bulk, however often it is pasted. */
+const bulkOf = (iban: string) => `{
+  "query": "mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) { __typename ... on BulkTransferPerformed { replayed bulkTransfer { transferCount totalAmount { amount } balanceAfter { amount } } } ... on UserError { message } } }",
+  "variables": { "input": {
+    "idempotencyKey": "first-page-1",
+    "organizationIban": "${iban}",
+    "creditTransfers": [
+      { "amount": "14.5", "counterpartyName": "Zoë Müller", "counterpartyIban": "DE89370400440532013000", "description": "Invoice 4410" },
+      { "amount": "999", "counterpartyName": "Ørsted A/S", "counterpartyIban": "NL91ABNA0417164300", "description": "Licences" }
+    ] } } }`;
+
+const BULK_ANSWER =
+  '{"data":{"performBulkTransfer":{"__typename":"BulkTransferPerformed","replayed":false,"bulkTransfer":{"transferCount":2,"totalAmount":{"amount":"1013.50"},"balanceAfter":{"amount":"98986.50"}}}}, …}';
+
+const ACCOUNTS =
+  '{"query":"{ accounts(first: 3) { nodes { organizationName iban balance { amount } } } }"}';
+
+const ACCOUNTS_ANSWER =
+  '{"data":{"accounts":{"nodes":[{"organizationName":"…","iban":"…","balance":{"amount":"…"}}, …]}}, …}';
+
+function demoAccountsOf({ demoAccounts }: ServerDescription): string {
+  if (demoAccounts.length === 0) return '';
+  const rows = demoAccounts.map(
+    ({ organizationName, iban, openingBalance }) =>
+      `<tr><td>${organizationName}</td><td><code>${iban}</code></td><td class="amount">${AMOUNT.format(Number(openingBalance))}</td></tr>`,
+  );
+  return `<section>
+<h2>Demo accounts</h2>
+<div class="scrolls" tabindex="0" aria-label="Demo accounts"><table>
+<thead><tr><th>Company</th><th>IBAN</th><th class="amount">Opened with, EUR</th></tr></thead>
+<tbody>${rows.join('')}</tbody>
+</table></div>
+</section>`;
+}
+
+const AMOUNT = new Intl.NumberFormat('en', { minimumFractionDigits: 2 });
+
+function linksOf({ introspection, graphiql, metricsPort }: ShownSettings): string {
+  const link = (path: string, text: string) =>
+    `<li><a href="${path}">${path}</a><span>${text}</span></li>`;
+  return `<section>
+<h2>What there is</h2>
+<ul class="links">
+${graphiql ? link('/graphiql/', 'try it in the browser, with examples') : ''}
+${graphiql ? link('/graphql', 'the API: POST, WebSocket, and /graphql/stream') : '<li><code>/graphql</code><span>the API: POST, WebSocket, and /graphql/stream</span></li>'}
+${introspection ? link('/schema.graphql', 'the schema') : ''}
+${link('/livez', 'whether it is up')}
+${link('/readyz', 'whether it can take bulks')}
+${metricsPort === undefined ? link('/metrics', 'for Prometheus') : ''}
+</ul>
+</section>`;
+}
+
+const escaped = (text: string) =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll("'", '&#39;');
+
+/** The picture of web/favicon.svg. */
+export const FAVICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+  <title>Virement</title>
+  <rect width="32" height="32" rx="7" fill="#d60590" />
+  <path d="M8 16L24 7.5M8 16H24M8 16L24 24.5" stroke="#fff" stroke-width="2" />
+  <g fill="#fff">
+    <circle cx="8" cy="16" r="4" />
+    <circle cx="24" cy="7.5" r="3" />
+    <circle cx="24" cy="16" r="3" />
+    <circle cx="24" cy="24.5" r="3" />
+  </g>
+</svg>
+`;
+
+/** The address as the browser has it, which a proxy may change, and the copy button. */
+export const LANDING_SCRIPT = `for (const each of document.querySelectorAll('[data-origin]')) {
+  each.textContent = location.origin;
+}
+for (const button of document.querySelectorAll('[data-copies]')) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
+    button.textContent = 'Copied';
+    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+  });
+}
+`;
+
+const STYLE = `
+:root { color-scheme: light dark; --text: light-dark(#1c1c22, #ececf1); --soft: light-dark(#5c5c68, #a6a6b3);
+  --line: light-dark(#e2e2ea, #33333d); --page: light-dark(#fff, #16161a); --field: light-dark(#f6f6f9, #1f1f26);
+  --accent: light-dark(#b0047a, #ff6cc4); --good: light-dark(#0a7a3d, #5fd98f); }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: 52rem; margin: 0 auto; padding: clamp(1.5rem, 6vw, 4rem) clamp(1rem, 4vw, 2rem); }
+header { display: flex; gap: 1rem; align-items: center; }
+header svg { width: 3.25rem; height: 3.25rem; flex: none; }
+h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; letter-spacing: -0.02em; }
+header p { margin: 0.15rem 0 0; color: var(--soft); }
+h2 { margin: 0; font-size: 1.1rem; }
+section { margin-top: 2.25rem; }
+section p { margin: 0.75rem 0; color: var(--soft); }
+.title { display: flex; justify-content: space-between; align-items: center; min-height: 2.2rem; }
+.state { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 1.5rem 0 0; padding: 0; list-style: none; font-size: 0.875rem; }
+.state li { padding: 0.15rem 0.7rem; border: 1px solid var(--line); border-radius: 1rem; color: var(--soft); }
+.state .open, .state .closed { color: var(--text); }
+.state .open::before, .state .closed::before { content: '● '; color: var(--good); }
+.state .open::before { color: var(--accent); }
+pre { margin: 0.5rem 0 0; padding: 0.9rem 1rem; overflow-x: auto; background: var(--field); border: 1px solid var(--line); border-radius: 0.6rem; }
+code { font: 0.84rem/1.6 ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
+pre code { white-space: pre-wrap; overflow-wrap: anywhere; }
+button { padding: 0.3rem 0.9rem; border: 1px solid var(--line); border-radius: 0.5rem; background: var(--field); color: var(--text); font: inherit; font-size: 0.875rem; cursor: pointer; }
+button:hover { border-color: var(--accent); }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.scrolls { overflow-x: auto; }
+table { width: 100%; margin-top: 0.5rem; border-collapse: collapse; white-space: nowrap; }
+th, td { padding: 0.5rem 1rem 0.5rem 0; border-bottom: 1px solid var(--line); text-align: left; }
+th { color: var(--soft); font-size: 0.875rem; font-weight: 500; }
+.amount { padding-right: 0; text-align: right; font-variant-numeric: tabular-nums; }
+.links { margin: 0.5rem 0 0; padding: 0; list-style: none; }
+.links li { display: flex; flex-wrap: wrap; column-gap: 1rem; padding: 0.45rem 0; border-bottom: 1px solid var(--line); }
+.links a, .links code { flex: 0 0 10rem; }
+.links span { flex: 1 1 13rem; color: var(--soft); }
+a { color: var(--accent); text-decoration: none; }
+a:hover { text-decoration: underline; }
+@media (max-width: 30rem) { th, td { padding-right: 0.6rem; font-size: 0.8rem; } td code { font-size: 0.7rem; } }
+`;

@@ -37,7 +37,13 @@ import {
 import { type ConnectionSettings, Connections } from './connections.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import { type BodySettings, parseJsonBodies, unitsPaidBy } from './json-body.js';
-import { landingPage, type PageSettings } from './landing-page.js';
+import {
+  FAVICON,
+  LANDING_SCRIPT,
+  landingPage,
+  type PageSettings,
+  type ServerDescription,
+} from './landing-page.js';
 import { noteSmallRequests } from './large-requests.js';
 import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
 import { admitOperations, costPlugin } from './operation-admission.js';
@@ -76,6 +82,8 @@ export interface HttpServerPorts extends ProbePorts {
   readonly isOpen: boolean;
   readonly logger: Logger;
   readonly settings: HttpSettings;
+  /** What the first page tells of the server. */
+  readonly description: ServerDescription;
   readonly trustedDocuments: TrustedDocuments;
   readonly turns: EventLoopTurns;
   readonly readMetrics: ReadMetrics;
@@ -182,7 +190,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   answerProbes(app, ports);
   app.addHook('preClose', () => connections.linger());
 
-  await servePages(app, schema, settings);
+  await servePages(app, ports);
   if (settings.metricsPort === undefined) serveMetrics(app, ports.readMetrics);
   return app;
 }
@@ -190,11 +198,15 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
 /** What a person looks at, as far as the settings let them. */
 async function servePages(
   app: FastifyInstance,
-  schema: GraphQLSchema,
-  settings: PageSettings & MetricsSettings,
+  { schema, settings, description }: HttpServerPorts,
 ): Promise<void> {
-  const page = landingPage(settings);
-  app.get('/', (_, reply) => reply.type('text/html; charset=utf-8').send(page));
+  app.get('/', ({ headers }, reply) =>
+    reply.type('text/html; charset=utf-8').send(landingPage(settings, description, headers.host)),
+  );
+  app.get('/landing-page.js', (_, reply) =>
+    reply.type('text/javascript; charset=utf-8').send(LANDING_SCRIPT),
+  );
+  app.get('/favicon.svg', (_, reply) => reply.type('image/svg+xml').send(FAVICON));
   if (settings.introspection) {
     const sdl = sdlOf(schema);
     app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));

@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { exampleOperations } from '../web/example-operations.js';
+import { withLatest } from '../web/latest-events.js';
 import { hasBrowser, openBrowser } from './setup/browser.js';
 import { ACME, aBulk, aTransfer } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
@@ -60,13 +61,25 @@ describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
             },
           },
         },
+        Validate: {
+          data: {
+            validateBulkTransfer: {
+              totalAmount: { amount: '62251.50' },
+              problems: [],
+              error: null,
+            },
+          },
+        },
+        Resume: { data: { account: { transfers: { edges: [{}, {}, {}] } } } },
+        Credit: { data: { creditAccount: { account: { balance: { amount: '38248.50' } } } } },
+        Outbox: { data: { outbox: { parked: 0 } } },
         WrongRows: { data: { performBulkTransfer: { __typename: 'InvalidBulkTransfer' } } },
         Replay: { data: { performBulkTransfer: { replayed: true } } },
         Statement: { data: { account: { statement: { closingBalance: { amount: '37748.50' } } } } },
       });
       await page
         .getByRole('region', { name: 'Result Window' })
-        .getByText('37748.50')
+        .getByText('parked')
         .first()
         .waitFor();
       expect(complaints).toEqual([]);
@@ -104,6 +117,7 @@ describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
       const before = await shown();
       await client.perform(aBulk([aTransfer({ amount: '2' })]));
       await expect.poll(shown).not.toBe(before);
+      await expect.poll(shown).toContain('before');
       expect(complaints).toEqual([]);
     },
   );
@@ -118,9 +132,15 @@ describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
     const token = await provider.token({ org: account.organizationId, roles: ['initiator'] });
     const { page } = await openBrowser();
     await page.goto(`${url}/graphiql`);
+    const banner = page.getByRole('alert').filter({ hasText: 'token' });
+    await banner.getByText('This server asks who you are.').waitFor();
+    await page.getByLabel('Token or API key').fill('no token');
+    await page.getByLabel('Token or API key').press('Enter');
+    await banner.getByText('This token is not valid').waitFor();
 
     await page.getByLabel('Token or API key').fill(token);
     await page.getByLabel('Token or API key').press('Enter');
+    await banner.waitFor({ state: 'detached' });
 
     await page.locator('.graphiql-query-editor .view-line').first().waitFor();
     expect(await runTab(page, 'Accounts')).toMatchObject({
@@ -140,6 +160,37 @@ describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
         { timeout: 20_000, interval: 300 },
       )
       .toContain('balanceUpdated');
+  });
+
+  test('an event is shown with the nineteen before it, newest first', async () => {
+    async function* events() {
+      for (let data = 1; data <= 30; data += 1) yield { data };
+    }
+    const shown: unknown[] = [];
+    for await (const event of withLatest(events())) shown.push(event);
+
+    expect(shown.at(0)).toEqual({ data: 1 });
+    expect(shown.at(-1)).toEqual({
+      data: 30,
+      before: Array.from({ length: 19 }, (_, index) => 29 - index),
+    });
+  });
+
+  test('a stream that is stopped while it waits for an event ends at once', async () => {
+    let isEnded = false;
+    const silent = {
+      next: () => new Promise<never>(() => {}),
+      return: async () => {
+        isEnded = true;
+        return { done: true as const, value: undefined };
+      },
+    };
+    const stream = withLatest({ [Symbol.asyncIterator]: () => silent });
+    void stream.next();
+
+    await stream.return?.();
+
+    expect(isEnded).toBe(true);
   });
 
   test('every example runs without an error', async () => {

@@ -266,6 +266,121 @@ mutation Replay($input: PerformBulkTransferInput!) {
   variables: bulkTransferVariables,
 };
 
+const validate: ExampleOperation = {
+  operationName: 'Validate',
+  query: /* GraphQL */ `# What would become of a bulk, without performing
+# it: its total, the balance after it, and every
+# problem of every row.
+
+query Validate($input: PerformBulkTransferInput!) {
+  validateBulkTransfer(input: $input) {
+    transferCount
+    totalAmount {
+      amount
+      currency
+    }
+    balanceAfter {
+      amount
+    }
+    problems {
+      index
+      field
+      code
+      message
+    }
+    error {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: {
+    input: {
+      ...debtor,
+      creditTransfers: bulkTransferVariables.input.creditTransfers,
+    },
+  },
+};
+
+const resume: ExampleOperation = {
+  operationName: 'Resume',
+  query: /* GraphQL */ `# The places of the newest transfers. Copy a cursor
+# to Variables of the tab TransferPerformed, as
+# "after": everything since comes first, then live.
+
+query Resume($iban: String!) {
+  account(iban: $iban) {
+    transfers(first: 5) {
+      edges {
+        cursor
+        node {
+          counterpartyName
+          amount {
+            amount
+          }
+        }
+      }
+    }
+  }
+}
+`,
+  variables: { iban: debtor.organizationIban },
+};
+
+const credit: ExampleOperation = {
+  operationName: 'Credit',
+  query: /* GraphQL */ `# For operators: money that comes from outside. Its
+# key makes it one credit, however often it is sent.
+
+mutation Credit($input: CreditAccountInput!) {
+  creditAccount(input: $input) {
+    __typename
+    ... on AccountCredited {
+      replayed
+      account {
+        balance {
+          amount
+          currency
+        }
+      }
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: {
+    input: {
+      iban: debtor.organizationIban,
+      amount: '500',
+      description: 'A customer paid',
+      idempotencyKey: 'acme-incoming-1',
+    },
+  },
+};
+
+const outbox: ExampleOperation = {
+  operationName: 'Outbox',
+  query: /* GraphQL */ `# For operators: events that wait for the broker,
+# and those that were given up on.
+
+query Outbox {
+  outbox {
+    due
+    oldestDueSince
+    parked
+    parkedMessages {
+      id
+    }
+  }
+}
+`,
+  variables: null,
+};
+
 const balanceUpdated: ExampleOperation = {
   operationName: 'BalanceUpdated',
   query: /* GraphQL */ `# Live: run this, then a bulk in another window.
@@ -401,19 +516,24 @@ function isoDate(day: Date): string {
 }
 
 /**
- * The example operations in the order of the tabs: the reads and mutations, then the live ones.
+ * The example operations in the order of the tabs: the reads and mutations, the live ones, and
+ * an operator's work.
  * Run in that order against a freshly seeded server, each gives the answer that its comment announces.
  * @param today the day whose month the statement covers
  */
 export function exampleOperations(today: Date): readonly ExampleOperation[] {
   return [
     accounts,
+    validate,
     bulkTransfer,
     wrongRows,
     replay,
     statement(today),
+    resume,
     balanceUpdated,
     transferPerformed,
     bulkTransferPerformed,
+    credit,
+    outbox,
   ];
 }

@@ -4,9 +4,10 @@ import 'graphiql/style.css';
 import EditorWorker from 'monaco-editor/esm/vs/editor/editor.worker.js?worker';
 import JsonWorker from 'monaco-editor/esm/vs/language/json/json.worker.js?worker';
 import GraphQLWorker from 'monaco-graphql/esm/graphql.worker.js?worker';
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { exampleOperations } from './example-operations.ts';
+import { withLatest } from './latest-events.ts';
 
 // graphiql/setup-workers/vite would do the same, but logs a line to the console for each worker.
 self.MonacoEnvironment = {
@@ -24,12 +25,43 @@ const fetcher = createGraphiQLFetcher({ url: '/graphql', subscriptionUrl: subscr
 
 /** Sends a token with everything; GraphiQL gives the headers to the WebSocket's first message, too. */
 function fetcherWith(token: string): Fetcher {
-  if (token === '') return fetcher;
-  return (request, options) =>
-    fetcher(request, {
-      ...options,
-      headers: { authorization: `Bearer ${token}`, ...options?.headers },
-    });
+  const headers = token === '' ? {} : { authorization: `Bearer ${token}` };
+  return async (request, options) => {
+    const given = { ...options, headers: { ...headers, ...options?.headers } };
+    const result = await fetcher(request, given);
+    return Symbol.asyncIterator in result ? withLatest(result) : result;
+  };
+}
+
+/** Whether the server lets a caller in that has this token, or none. */
+async function isLetIn(token: string): Promise<boolean> {
+  const headers = new Headers({ 'apollo-require-preflight': 'true' });
+  if (token !== '') headers.set('authorization', `Bearer ${token}`);
+  const { status } = await fetch('/graphql?query={__typename}', { headers });
+  return status !== 401;
+}
+
+/** Asks for a token where the server does. */
+function Banner({ token }: { readonly token: string }) {
+  const [isShown, setShown] = useState(false);
+  useEffect(() => {
+    let isCurrent = true;
+    isLetIn(token).then(
+      (isIn) => isCurrent && setShown(!isIn),
+      () => {},
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [token]);
+  if (!isShown) return null;
+  return (
+    <p className="banner" role="alert">
+      {token === '' ? 'This server asks who you are.' : 'This token is not valid, or no longer.'}{' '}
+      Give a token or an API key at the top right, and press Enter. For development:{' '}
+      <code>npm run token -- --help</code>
+    </p>
+  );
 }
 
 /** For as long as the browser's tab lives, and for nobody else. */
@@ -52,29 +84,34 @@ function Pages() {
     setToken(given);
   };
   return (
-    // Another token sees another schema, or none: everything begins anew. defaultTabs count on the first
-    // visit only: afterwards GraphiQL restores the visitor's own tabs.
-    <GraphiQL
-      key={token}
-      fetcher={fetcherWith(token)}
-      defaultTabs={exampleTabs}
-      defaultEditorToolsVisibility="variables"
-    >
-      <GraphiQL.Logo>
-        <form className="token" onSubmit={keep}>
-          <input
-            name="token"
-            type="password"
-            placeholder="Token or API key"
-            aria-label="Token or API key"
-            title="Sent as Authorization: Bearer; press Enter"
-            autoComplete="off"
-            defaultValue={token}
-          />
-        </form>
-        Virement
-      </GraphiQL.Logo>
-    </GraphiQL>
+    <div className="pages">
+      <Banner token={token} />
+      <div className="editor">
+        {/* Another token sees another schema, or none: everything begins anew. defaultTabs count on the first
+            visit only: afterwards GraphiQL restores the visitor's own tabs. */}
+        <GraphiQL
+          key={token}
+          fetcher={fetcherWith(token)}
+          defaultTabs={exampleTabs}
+          defaultEditorToolsVisibility="variables"
+        >
+          <GraphiQL.Logo>
+            <form className="token" onSubmit={keep}>
+              <input
+                name="token"
+                type="password"
+                placeholder="Token or API key"
+                aria-label="Token or API key"
+                title="Sent as Authorization: Bearer; press Enter"
+                autoComplete="off"
+                defaultValue={token}
+              />
+            </form>
+            Virement
+          </GraphiQL.Logo>
+        </GraphiQL>
+      </div>
+    </div>
   );
 }
 

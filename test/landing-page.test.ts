@@ -16,7 +16,9 @@ test('says what serves it, who is let in, and nothing secret', async () => {
   const { url, databaseUrl } = await startServer();
   const page = await pageOf(url);
 
-  expect(page).toContain(DIALECT === 'sqlite' ? 'SQLite, embedded' : 'MariaDB');
+  const names = { sqlite: 'SQLite, embedded', mysql: 'MySQL', mariadb: 'MariaDB' };
+  const scheme = databaseUrl.slice(0, databaseUrl.indexOf(':')) as keyof typeof names;
+  expect(page).toContain(names[scheme]);
   expect(page).toContain('Open to this machine');
   expect(page).toContain(JSON.parse(await readFile('package.json', 'utf8')).version);
   expect(page).toContain(ACME);

@@ -106,6 +106,9 @@ const PERFORM = `mutation ($input: PerformBulkTransferInput!) { performBulkTrans
 const VALIDATE = `query ($input: PerformBulkTransferInput!) { validateBulkTransfer(input: $input) {
   valid problems { index field code message } error { message } } }`;
 
+const WARN = `query ($input: PerformBulkTransferInput!) { validateBulkTransfer(input: $input) {
+  valid warnings { index field code message } } }`;
+
 const NAMES = ['Zoë Müller', 'Ørsted A/S', 'Αθηνά Παππά', 'Bip Bip', 'Jean Dupont'];
 
 function rowsOf(count: number, first = 0) {
@@ -277,6 +280,11 @@ function otherCases(): Case[] {
     ...[1_000, 10_000].map((count) => ({
       name: `validateBulkTransfer of ${count}`,
       query: VALIDATE,
+      variables: () => bulkOf(rowsOf(count)),
+    })),
+    ...[1, 1_000, 10_000].map((count) => ({
+      name: `validateBulkTransfer of ${count}, with warnings`,
+      query: WARN,
       variables: () => bulkOf(rowsOf(count)),
     })),
     {

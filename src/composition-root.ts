@@ -6,6 +6,10 @@ import 'reflect-metadata';
 import type { FastifyInstance } from 'fastify';
 import type { ClassType } from 'type-graphql';
 import { type CreditAccount, makeCreditAccount } from './application/credit-account.js';
+import {
+  type FindTransferWarnings,
+  makeFindTransferWarnings,
+} from './application/find-transfer-warnings.js';
 import { callerOfApiKey, makeManageApiKeys } from './application/manage-api-keys.js';
 import { makeOpenAccount, type OpenAccount } from './application/open-account.js';
 import {
@@ -61,6 +65,11 @@ import { NodeResolver } from './resolvers/node.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
 import { TransferResolver } from './resolvers/transfer.resolver.js';
+import {
+  PerformedWarningsResolver,
+  TransferWarningResolver,
+  ValidationWarningsResolver,
+} from './resolvers/transfer-warning.resolver.js';
 import { VERSION } from './version.js';
 
 /** What the server can do, without a way in. */
@@ -68,6 +77,7 @@ export interface Application {
   readonly reader: LedgerReader;
   readonly performBulkTransfer: PerformBulkTransfer;
   readonly validateBulkTransfer: ValidateBulkTransfer;
+  readonly findTransferWarnings: FindTransferWarnings;
   readonly openAccount: OpenAccount;
   readonly creditAccount: CreditAccount;
 }
@@ -114,6 +124,7 @@ export function composeApplication(
     reader,
     performBulkTransfer: makePerformBulkTransfer({ ...preparation, unitOfWork, clock }),
     validateBulkTransfer: makeValidateBulkTransfer(preparation),
+    findTransferWarnings: makeFindTransferWarnings({ turns, clock }),
     openAccount: makeOpenAccount({ reader, unitOfWork, clock, ibanCheck }),
     creditAccount: makeCreditAccount({ reader, unitOfWork, clock }),
   };
@@ -263,6 +274,9 @@ function resolverContainer(
     new AccountExistsResolver(),
     new BulkTransferResolver(application.performBulkTransfer, application.validateBulkTransfer),
     new IdempotencyKeyReusedResolver(),
+    new PerformedWarningsResolver(application.findTransferWarnings),
+    new ValidationWarningsResolver(application.findTransferWarnings),
+    new TransferWarningResolver(),
     new TransferResolver(),
     new IncomingTransferResolver(),
     new LedgerEntryResolver(),

@@ -55,18 +55,20 @@ export async function fingerprintInSlices(
   return fingerprint.digest();
 }
 
-async function inSlices(
+/** Does work on rows in slices: at once for a small bulk, each in its turn for a large one. */
+export async function inSlices(
   rowCount: number,
   { turns, key, isAbandoned }: SliceTurns,
   work: (start: number, end: number) => void,
+  sliceRows = SLICE_ROWS,
 ): Promise<void> {
   if (rowCount <= ROWS_AT_ONCE_MAX) {
     work(0, rowCount);
     return;
   }
-  for (let start = 0; start < rowCount; start += SLICE_ROWS) {
+  for (let start = 0; start < rowCount; start += sliceRows) {
     await turns.take(key);
     if (isAbandoned?.()) throw new AbandonedError();
-    work(start, Math.min(start + SLICE_ROWS, rowCount));
+    work(start, Math.min(start + sliceRows, rowCount));
   }
 }

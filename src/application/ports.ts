@@ -3,6 +3,7 @@
 import type { AccountFacts } from '../domain/bulk-transfer.js';
 import type { OrganizationScope, Origin } from '../domain/caller.js';
 import type { CursorScope, Page, PageRange, Place, Position } from '../domain/page.js';
+import type { PaidName } from '../domain/transfer-warnings.js';
 import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry, AuditedOutcome } from '../entities/audit-entry.entity.js';
@@ -262,6 +263,17 @@ export interface LedgerReader {
   /** In the order given, all of them: for bulks of one account that are small. */
   transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]>;
   incomingTransfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<IncomingTransfer[]>;
+
+  /**
+   * Names under which these IBANs were paid in bulks of an account: each once for each IBAN, with its latest
+   * bulk, the latest name of an IBAN first.
+   * @param ibans some hundred, each once
+   */
+  paidNames(
+    accountId: string,
+    ibans: readonly string[],
+    within: Required<SequenceRange>,
+  ): Promise<PaidName[]>;
 
   /** Those that exist of what has these sequences in an account, in order of sequence. */
   bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]>;

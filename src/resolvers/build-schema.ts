@@ -11,6 +11,11 @@ import { NodeResolver } from './node.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './outbox.resolver.js';
 import { SubscriptionResolver } from './subscription.resolver.js';
 import { TransferResolver } from './transfer.resolver.js';
+import {
+  PerformedWarningsResolver,
+  TransferWarningResolver,
+  ValidationWarningsResolver,
+} from './transfer-warning.resolver.js';
 
 /**
  * The executable schema.
@@ -24,6 +29,9 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       AccountExistsResolver,
       BulkTransferResolver,
       IdempotencyKeyReusedResolver,
+      PerformedWarningsResolver,
+      ValidationWarningsResolver,
+      TransferWarningResolver,
       TransferResolver,
       IncomingTransferResolver,
       LedgerEntryResolver,

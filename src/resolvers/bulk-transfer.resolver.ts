@@ -63,9 +63,9 @@ export class BulkTransferResolver {
   ): Promise<typeof PerformBulkTransferResult> {
     return audited(context, 'performBulkTransfer', async () => {
       requireRole(context, 'initiator');
-      const idempotencyKey = idempotencyKeyOf(input, context);
+      const request = { ...input, idempotencyKey: idempotencyKeyOf(input, context) };
       const { bulkTransfer, account, replayed } = await this.performUseCase(
-        { ...input, idempotencyKey },
+        request,
         context.origin,
       );
       context.loaders.account.clearAll();
@@ -73,6 +73,7 @@ export class BulkTransferResolver {
         bulkTransfer: presentBulkTransfer(bulkTransfer),
         account: presentAccount(account),
         replayed,
+        request,
       });
       return { answer, replayed, accountId: account.id, subjectId: bulkTransfer.id };
     }) as Promise<typeof PerformBulkTransferResult>;
@@ -91,10 +92,8 @@ export class BulkTransferResolver {
     @Ctx() context: RequestContext,
   ): Promise<BulkTransferValidationType> {
     requireRole(context, 'viewer', 'initiator');
-    const validation = await this.validateUseCase(
-      { ...input, idempotencyKey: idempotencyKeyOf(input, context) },
-      context.origin,
-    );
+    const request = { ...input, idempotencyKey: idempotencyKeyOf(input, context) };
+    const validation = await this.validateUseCase(request, context.origin);
     const { totalAmountMinor, balanceAfterMinor, rejection } = validation;
     const money = (minorUnits: bigint | undefined) =>
       minorUnits === undefined || validation.currency === undefined
@@ -107,6 +106,7 @@ export class BulkTransferResolver {
       balanceAfter: money(balanceAfterMinor),
       problems: validation.problems.map(presentProblem),
       error: rejection ? presentRejection(rejection) : null,
+      request,
     });
   }
 

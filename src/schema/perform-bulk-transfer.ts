@@ -1,4 +1,5 @@
 import { createUnionType, Field, InputType, Int, ObjectType } from 'type-graphql';
+import type { BulkTransferRequest } from '../domain/bulk-transfer.js';
 import { AccountType } from './account.js';
 import { BulkTransferType } from './bulk-transfer.js';
 import { MoneyType } from './money.js';
@@ -94,6 +95,8 @@ export class BulkTransferPerformedType {
     description: 'Whether an earlier request with the same key had performed the bulk.',
   })
   replayed!: boolean;
+
+  request!: BulkTransferRequest;
 }
 
 export const PerformBulkTransferResult = createUnionType({
@@ -136,4 +139,6 @@ export class BulkTransferValidationType {
 
   @Field(() => UserErrorType, { nullable: true })
   error!: UserErrorType | null;
+
+  request!: BulkTransferRequest;
 }

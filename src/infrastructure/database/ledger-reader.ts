@@ -23,6 +23,7 @@ import {
   type Position,
 } from '../../domain/page.js';
 import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
+import type { PaidName } from '../../domain/transfer-warnings.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
@@ -46,6 +47,9 @@ const IBANS_MAX = 5_000;
 
 /** A bulk that names more looks them up by itself: small ones do not wait for what it takes. */
 const IBANS_TOGETHER_MAX = 500;
+
+/** Transfers whose names are read in one look-up: SQLite reads them in one turn of the event loop. */
+const NAMED_TRANSFERS_MAX = 5_000;
 
 /** Accounts in one read: they are made in one turn of the event loop. */
 const ACCOUNTS_MAX = 1_000;
@@ -86,6 +90,12 @@ interface AccountFactsRow {
   readonly iban: string;
   readonly bic: string;
   readonly currency: string;
+}
+
+interface PaidNameRow {
+  readonly counterparty_iban: string;
+  readonly counterparty_name: string;
+  readonly bulk_transfer_id: Uint8Array;
 }
 
 interface IdempotencyKeyOfAccount {
@@ -423,6 +433,31 @@ export class MikroOrmLedgerReader implements LedgerReader {
     }));
     const orderBy = { payerPosition: 'asc' } as const;
     return this.#read((em) => em.find(IncomingTransfer, { $or: ranges }, { orderBy }));
+  }
+
+  async paidNames(
+    accountId: string,
+    ibans: readonly string[],
+    { first, last }: Required<SequenceRange>,
+  ): Promise<PaidName[]> {
+    const payees = ibans.filter(hasIbanShape).map((iban) => `'${iban}'`);
+    if (payees.length === 0) return [];
+    // In plain SQL, as for #findAccountFacts: what has the shape of an IBAN or an id needs no escaping.
+    const rows = await this.#read((em) =>
+      em.getConnection().execute<PaidNameRow[]>(
+        `select counterparty_iban, counterparty_name, max(bulk_transfer_id) as bulk_transfer_id
+          from (select counterparty_iban, counterparty_name, bulk_transfer_id from transfer
+            where account_id = ${idLiteral(accountId)} and counterparty_iban in (${payees.join(',')})
+            and position >= ${firstPositionOf(first)} and position < ${firstPositionOf(last + 1n)}
+            limit ${NAMED_TRANSFERS_MAX}) named
+          group by counterparty_iban, counterparty_name order by 1, 3 desc, 2`,
+      ),
+    );
+    return rows.map((row) => ({
+      counterpartyIban: row.counterparty_iban,
+      counterpartyName: row.counterparty_name,
+      bulkTransferId: stringify(row.bulk_transfer_id),
+    }));
   }
 
   async bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]> {

@@ -110,6 +110,31 @@ describe('the cost of an operation', () => {
     expect(cost(fragments)).toBe(1 + 5 * (1 + 1 + 10));
   });
 
+  test('grows with the rows of a bulk once more for each list of warnings', () => {
+    const rows = Array.from({ length: 10_000 }, () => ({}));
+    const query = (selected: string) =>
+      `query ($rows: [CreditTransferInput!]!) {
+        validateBulkTransfer(input: { creditTransfers: $rows }) { valid ${selected} } }`;
+
+    expect(cost(query('warnings { code }'), { rows })).toBe(10 + 500 + 100 + 1_000);
+    expect(cost(query('warnings { bulkTransfer { id } }'), { rows })).toBe(10 + 500 + 200 + 1_000);
+    expect(
+      cost(
+        `${query('a: warnings { code } ...W')} fragment W on BulkTransferValidation { warnings { code } }`,
+        {
+          rows,
+        },
+      ),
+    ).toBe(10 + 500 + 2 * (100 + 1_000));
+    expect(
+      cost(
+        `mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) {
+          ... on BulkTransferPerformed { warnings { code } } ... on UserError { code } } }`,
+        { input: { creditTransfers: rows } },
+      ),
+    ).toBe(10 + 500 + 100 + 1_000);
+  });
+
   test('grows with the rows of a bulk, wherever they are written', () => {
     const rows = Array.from({ length: 10_000 }, () => ({}));
     const whole =

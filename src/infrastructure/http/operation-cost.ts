@@ -28,6 +28,7 @@ import {
 } from 'graphql';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../domain/page.js';
 import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
+import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 
 /** A field with an object for a value. */
@@ -53,6 +54,9 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
   'Subscription.bulkTransferPerformed': 10,
   'Subscription.transferReceived': 10,
   'Subscription.balanceUpdated': 10,
+  // They are found among the account's last bulks: 1 for each of the list.
+  'BulkTransferPerformed.warnings': 1,
+  'BulkTransferValidation.warnings': 1,
   'Query.__schema': 50,
   'Query.__type': 10,
 };
@@ -61,8 +65,20 @@ export const FIELD_COSTS: Readonly<Record<string, number>> = {
 const BULK_FIELDS: readonly string[] = ['performBulkTransfer', 'validateBulkTransfer'];
 const ROWS_PER_UNIT = 20;
 
+/** Fields that judge the rows of a bulk once more, beside rows of the account's history, and how many cost a unit. */
+const WARNING_LISTS: readonly string[] = [
+  'BulkTransferPerformed.warnings',
+  'BulkTransferValidation.warnings',
+];
+const WARNED_ROWS_PER_UNIT = 10;
+
 /** Types that come with the object that has them, and cost nothing by themselves. */
-export const FREE_TYPES: ReadonlySet<string> = new Set(['Money', 'PageInfo', 'TransferProblem']);
+export const FREE_TYPES: ReadonlySet<string> = new Set([
+  'Money',
+  'PageInfo',
+  'TransferProblem',
+  'TransferWarning',
+]);
 
 /** Nodes of a list that is no connection. Problems come with what they are about, and cost nothing. */
 export const LIST_SIZES: Readonly<Record<string, number>> = {
@@ -70,6 +86,8 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
   'InvalidBulkTransfer.problems': PROBLEMS_LISTED_MAX,
   'InvalidInput.problems': PROBLEMS_LISTED_MAX,
   'BulkTransferValidation.problems': PROBLEMS_LISTED_MAX,
+  'BulkTransferPerformed.warnings': WARNINGS_LISTED_MAX,
+  'BulkTransferValidation.warnings': WARNINGS_LISTED_MAX,
 };
 
 /**
@@ -123,17 +141,31 @@ export interface Estimate {
   readonly answerBytes: number;
 }
 
-const NOTHING: Estimate = { cost: 0, answerBytes: 0 };
+/** The estimate of a selection, without the rows of bulks. */
+interface Part extends Estimate {
+  /** Lists of warnings: each judges all rows of its bulk. */
+  readonly warningLists: number;
+}
+
+const NOTHING: Part = { cost: 0, answerBytes: 0, warningLists: 0 };
 
 /** Estimates of operations without the rows of their bulks, where no variable changes them. */
-const known = new WeakMap<OperationDefinitionNode, Estimate>();
+const known = new WeakMap<OperationDefinitionNode, Part>();
 
 export function estimateOf(schema: GraphQLSchema, resolved: ResolvedOperation): Estimate {
   const { operation } = resolved;
   const root = schema.getRootType(operation.operation);
   if (!root) return { ...NOTHING, cost: OBJECT_COST };
-  const rows = unitsOfRows(resolved);
-  const { cost, answerBytes } = known.get(operation) ?? estimateSet(schema, resolved, root);
+  const { cost, answerBytes, warningLists } =
+    known.get(operation) ?? estimateSet(schema, resolved, root);
+  // A list of warnings is taken for one of every bulk: an operation with several is rare.
+  const rows = bulkSizesOf(resolved).reduce(
+    (units, size) =>
+      units +
+      Math.floor(size / ROWS_PER_UNIT) +
+      warningLists * Math.ceil(size / WARNED_ROWS_PER_UNIT),
+    0,
+  );
   return { cost: Math.max(OBJECT_COST, cost + rows), answerBytes };
 }
 
@@ -141,7 +173,7 @@ function estimateSet(
   schema: GraphQLSchema,
   resolved: ResolvedOperation,
   root: GraphQLObjectType,
-): Estimate {
+): Part {
   const { operation } = resolved;
   const estimator = new Estimator(schema, resolved);
   const estimate = estimator.ofSet(operation.selectionSet, root);
@@ -149,16 +181,16 @@ function estimateSet(
   return estimate;
 }
 
-/** Of all bulks at the root, fragments included. */
-function unitsOfRows(resolved: ResolvedOperation): number {
-  let units = 0;
+/** Returns the number of rows of each bulk at the root, fragments included. */
+function bulkSizesOf(resolved: ResolvedOperation): number[] {
+  const sizes: number[] = [];
   const sets = [resolved.operation.selectionSet];
   const spread = new Set<string>();
   for (const { selections } of sets) {
     for (const selection of selections) {
       if (selection.kind === Kind.FIELD) {
         if (BULK_FIELDS.includes(selection.name.value)) {
-          units += Math.floor(rowCountOf(selection, resolved) / ROWS_PER_UNIT);
+          sizes.push(rowCountOf(selection, resolved));
         }
       } else if (selection.kind === Kind.INLINE_FRAGMENT) sets.push(selection.selectionSet);
       else if (!spread.has(selection.name.value)) {
@@ -168,7 +200,7 @@ function unitsOfRows(resolved: ResolvedOperation): number {
       }
     }
   }
-  return units;
+  return sizes;
 }
 
 /** Rows of `input.creditTransfers`, wherever a variable stands for some of it. */
@@ -190,7 +222,7 @@ function rowCountOf(
 class Estimator {
   /** Tells whether a variable decides the size of a page or the fields of a filter. */
   dependsOnVariables = false;
-  readonly #known = new Map<SelectionSetNode, Map<GraphQLObjectType, Estimate>>();
+  readonly #known = new Map<SelectionSetNode, Map<GraphQLObjectType, Part>>();
   readonly #defaults: ReadonlyMap<string, ValueNode | undefined>;
 
   constructor(
@@ -206,31 +238,27 @@ class Estimator {
   }
 
   /** The dearest of the types that the set's object may have, and the longest. */
-  ofSet(set: SelectionSetNode, type: GraphQLCompositeType): Estimate {
+  ofSet(set: SelectionSetNode, type: GraphQLCompositeType): Part {
     const types = isAbstractType(type) ? this.schema.getPossibleTypes(type) : [type];
     return types.map((possible) => this.#ofSetOn(set, possible)).reduce(larger, NOTHING);
   }
 
-  #ofSetOn(set: SelectionSetNode, type: GraphQLObjectType): Estimate {
-    const known = this.#known.get(set) ?? new Map<GraphQLObjectType, Estimate>();
+  #ofSetOn(set: SelectionSetNode, type: GraphQLObjectType): Part {
+    const known = this.#known.get(set) ?? new Map<GraphQLObjectType, Part>();
     this.#known.set(set, known);
     const before = known.get(type);
     if (before !== undefined) return before;
     // A fragment within itself ends here; validation has refused it.
     known.set(type, NOTHING);
-    let cost = 0;
-    let answerBytes = 0;
+    let estimate = NOTHING;
     for (const selection of set.selections) {
-      const part = this.#ofSelection(selection, type);
-      cost += part.cost;
-      answerBytes += part.answerBytes;
+      estimate = sum(estimate, this.#ofSelection(selection, type));
     }
-    const estimate = { cost, answerBytes };
     known.set(type, estimate);
     return estimate;
   }
 
-  #ofSelection(selection: SelectionNode, type: GraphQLObjectType): Estimate {
+  #ofSelection(selection: SelectionNode, type: GraphQLObjectType): Part {
     if (selection.kind === Kind.FIELD) return this.#ofField(selection, type);
     const fragment =
       selection.kind === Kind.INLINE_FRAGMENT
@@ -250,14 +278,14 @@ class Estimator {
     return isAbstractType(conditionType) && this.schema.isSubType(conditionType, type);
   }
 
-  #ofField(field: FieldNode, parent: GraphQLObjectType): Estimate {
+  #ofField(field: FieldNode, parent: GraphQLObjectType): Part {
     const name = field.name.value;
     const type = getNamedType(fieldOf(parent, name)?.type);
     const place = `${parent.name}.${name}`;
     const keyBytes = (field.alias ?? field.name).value.length + FIELD_OVERHEAD_BYTES;
     if (!isCompositeType(type) || !field.selectionSet) {
       const answerBytes = keyBytes + leafBytesOf(place, type);
-      return { cost: FIELD_COSTS[place] ?? 0, answerBytes };
+      return { ...NOTHING, cost: FIELD_COSTS[place] ?? 0, answerBytes };
     }
     const inner = this.ofSet(field.selectionSet, type);
     const objectBytes = inner.answerBytes + OBJECT_OVERHEAD_BYTES;
@@ -266,6 +294,7 @@ class Estimator {
       // The rows of a page are read, whatever is selected of them.
       const rowCost = Math.max(OBJECT_COST, inner.cost);
       return {
+        ...NOTHING,
         cost: OBJECT_COST + this.#filterCost(field) + size * rowCost,
         answerBytes: keyBytes + size * objectBytes,
       };
@@ -274,6 +303,7 @@ class Estimator {
     return {
       cost: size * (ownCost(place, type) + inner.cost),
       answerBytes: keyBytes + size * objectBytes,
+      warningLists: inner.warningLists + (WARNING_LISTS.includes(place) ? 1 : 0),
     };
   }
 
@@ -329,10 +359,19 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }
 
-function larger(one: Estimate, other: Estimate): Estimate {
+function larger(one: Part, other: Part): Part {
   return {
     cost: Math.max(one.cost, other.cost),
     answerBytes: Math.max(one.answerBytes, other.answerBytes),
+    warningLists: Math.max(one.warningLists, other.warningLists),
+  };
+}
+
+function sum(one: Part, other: Part): Part {
+  return {
+    cost: one.cost + other.cost,
+    answerBytes: one.answerBytes + other.answerBytes,
+    warningLists: one.warningLists + other.warningLists,
   };
 }
 

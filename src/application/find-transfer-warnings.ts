@@ -1,0 +1,191 @@
+/**
+ * Finds what may be a mistake in a bulk, after it was judged or performed, and only where an answer asks for it.
+ * Of the account's history it reads a bounded part, by indexes that are there for lists: its last bulks, the rows
+ * of those that have the same number of rows and the same total, and the names under which the last few of them
+ * paid the same IBANs.
+ */
+import {
+  type BulkTransferRequest,
+  type CreditTransferRequest,
+  CURRENCY_DEFAULT,
+  ibansOf,
+} from '../domain/bulk-transfer.js';
+import { hasIbanShape, normaliseIban } from '../domain/iban.js';
+import { parseAmountIn } from '../domain/money.js';
+import {
+  type PaidName,
+  paymentKeyOf,
+  recordedPaymentOf,
+  type TransferHistory,
+  type TransferWarning,
+  TransferWarningReader,
+} from '../domain/transfer-warnings.js';
+import type { Account } from '../entities/account.entity.js';
+import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import { inSlices, type SliceTurns } from './bulk-slices.js';
+import type { Clock, FairTurns, LedgerReader } from './ports.js';
+
+/** An earlier bulk with the same rows is worth a warning for so long. */
+const EARLIER_DAYS = 7;
+const DAY_MS = 86_400_000;
+
+/** Bulks among which one with the same rows is looked for: the last of the account. */
+const EARLIER_BULKS_MAX = 200;
+
+/** Of them, those whose rows are read: they have the same number of rows and the same total. */
+const COMPARED_BULKS_MAX = 3;
+
+/** Rows of one of them that are read. What has the same total and as many same rows is taken for the same bulk. */
+const COMPARED_ROWS_MAX = 10_000;
+
+/** Rows that are read at once. */
+const ROWS_AT_ONCE = 500;
+
+/** Bulks in which the names of the same IBANs are looked for: the last of the account. */
+const NAMED_BULKS_MAX = 5;
+
+/** Rows of a slice that are judged: some five milliseconds. */
+const SLICE_ROWS = 1_000;
+
+/** IBANs of one look-up of names. */
+const IBANS_AT_ONCE = 500;
+
+/** Names with which the rows of one bulk are compared. */
+const NAMES_MAX = 10_000;
+
+export interface TransferWarningPorts {
+  readonly turns: FairTurns;
+  readonly clock: Clock;
+}
+
+/** A caller's view of the ledger, and whether the caller is still there. */
+export interface WarnedCaller {
+  readonly reader: LedgerReader;
+  readonly isAbandoned?: (() => boolean) | undefined;
+}
+
+/**
+ * @param performed the bulk that the request became, which is no history of itself; absent where it became none,
+ *   or where its key says which
+ */
+export type FindTransferWarnings = (
+  request: BulkTransferRequest,
+  caller: WarnedCaller,
+  performed?: Pick<BulkTransfer, 'sequence'>,
+) => Promise<readonly TransferWarning[]>;
+
+/** The key under which bulks of accounts that the caller does not see take turns. */
+const UNKNOWN = 'unknown';
+
+const NO_HISTORY: TransferHistory = { paidNames: [] };
+
+export function makeFindTransferWarnings({
+  turns,
+  clock,
+}: TransferWarningPorts): FindTransferWarnings {
+  return async (request, { reader, isAbandoned }, performed) => {
+    const account = await reader.accountByIban(normaliseIban(request.organizationIban));
+    const slices = { turns, key: account?.organizationId ?? UNKNOWN, isAbandoned };
+    const history = account
+      ? await new HistoryReader(request, account, reader, slices).read(clock(), performed)
+      : NO_HISTORY;
+    const warnings = new TransferWarningReader(request, history);
+    const judge = (start: number, end: number) => warnings.read(start, end);
+    await inSlices(request.creditTransfers.length, slices, judge, SLICE_ROWS);
+    return warnings.warnings();
+  };
+}
+
+/** Reads what a bulk is compared with. */
+class HistoryReader {
+  constructor(
+    private readonly request: BulkTransferRequest,
+    private readonly account: Account,
+    private readonly reader: LedgerReader,
+    private readonly slices: SliceTurns,
+  ) {}
+
+  async read(
+    now: Date,
+    performed: Pick<BulkTransfer, 'sequence'> | undefined,
+  ): Promise<TransferHistory> {
+    const itself = performed ?? (await this.#performed());
+    const { nodes: bulks } = await this.reader.bulkTransfers(this.account.id, {
+      size: EARLIER_BULKS_MAX,
+      fromEnd: false,
+      ...(itself && { after: itself.sequence }),
+    });
+    return { sameBulk: await this.#sameBulk(bulks, now), paidNames: await this.#paidNames(bulks) };
+  }
+
+  async #performed(): Promise<BulkTransfer | null> {
+    const { idempotencyKey } = this.request;
+    if (idempotencyKey === undefined) return null;
+    return this.reader.bulkTransferByKey(this.account.id, idempotencyKey);
+  }
+
+  async #sameBulk(bulks: readonly BulkTransfer[], now: Date): Promise<BulkTransfer | undefined> {
+    const since = now.getTime() - EARLIER_DAYS * DAY_MS;
+    const { length } = this.request.creditTransfers;
+    const recent = bulks.filter(
+      ({ createdAt, transferCount }) => createdAt.getTime() >= since && transferCount === length,
+    );
+    if (recent.length === 0) return undefined;
+    const total = await this.#total();
+    const alike = recent.filter(({ totalAmountMinor }) => totalAmountMinor === total);
+    for (const bulk of alike.slice(0, COMPARED_BULKS_MAX)) {
+      if (await this.#hasSameRows(bulk)) return bulk;
+    }
+    return undefined;
+  }
+
+  /** The total in minor units; undefined where it can't be that of a bulk of this account. */
+  async #total(): Promise<bigint | undefined> {
+    const { currency } = this.account;
+    const rows = this.request.creditTransfers;
+    let total: bigint | undefined = 0n;
+    await inSlices(rows.length, this.slices, (start, end) => {
+      for (const row of rows.slice(start, end)) {
+        const amount = amountOf(row, currency);
+        total = total === undefined || amount === undefined ? undefined : total + amount;
+      }
+    });
+    return total;
+  }
+
+  async #hasSameRows(bulk: BulkTransfer): Promise<boolean> {
+    const rows = this.request.creditTransfers.slice(0, COMPARED_ROWS_MAX);
+    let after: bigint | undefined;
+    for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
+      const range = { size: ROWS_AT_ONCE, fromEnd: false, ...(after !== undefined && { after }) };
+      const { nodes } = await this.reader.transfersOfBulk(bulk, range);
+      const some = rows.slice(start, start + ROWS_AT_ONCE);
+      const isSame = some.every((row, place) => {
+        const transfer = nodes[place];
+        return transfer && paymentKeyOf(row) === paymentKeyOf(recordedPaymentOf(transfer));
+      });
+      if (!isSame) return false;
+      after = nodes.at(-1)?.position;
+    }
+    return true;
+  }
+
+  async #paidNames(bulks: readonly BulkTransfer[]): Promise<readonly PaidName[]> {
+    const named = bulks.slice(0, NAMED_BULKS_MAX);
+    const [newest, oldest] = [named[0], named.at(-1)];
+    if (!newest || !oldest) return [];
+    const within = { first: oldest.sequence, last: newest.sequence };
+    const ibans = ibansOf(this.request).filter(hasIbanShape);
+    const names: PaidName[] = [];
+    for (let start = 0; start < ibans.length && names.length < NAMES_MAX; start += IBANS_AT_ONCE) {
+      const some = ibans.slice(start, start + IBANS_AT_ONCE);
+      names.push(...(await this.reader.paidNames(this.account.id, some, within)));
+    }
+    return names;
+  }
+}
+
+function amountOf(row: CreditTransferRequest, currency: string): bigint | undefined {
+  if ((row.currency ?? CURRENCY_DEFAULT) !== currency) return undefined;
+  return parseAmountIn(row.amount, currency).minorUnits;
+}

@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import type { CreditTransferRequest } from './bulk-transfer.js';
+import {
+  paymentKeyOf,
+  recordedPaymentOf,
+  type TransferHistory,
+  TransferWarningReader,
+} from './transfer-warnings.js';
+
+const IBAN = 'DE89370400440532013000';
+const ROW: CreditTransferRequest = {
+  amount: '14.50',
+  counterpartyName: 'Bip Bip',
+  counterpartyIban: IBAN,
+  description: 'Wonderland/4410',
+};
+const aRow = (overrides: Partial<CreditTransferRequest> = {}) => ({ ...ROW, ...overrides });
+
+function warningsOf(
+  creditTransfers: readonly CreditTransferRequest[],
+  history: TransferHistory = { paidNames: [] },
+) {
+  const reader = new TransferWarningReader({ creditTransfers }, history);
+  reader.read(0, creditTransfers.length);
+  return reader.warnings();
+}
+
+const codesOf = (...args: Parameters<typeof warningsOf>) =>
+  warningsOf(...args).map(({ index, field, code }) => `${index ?? '-'} ${field} ${code}`);
+
+describe('a bulk is warned of', () => {
+  test('rows that pay the same again, each of them but the first', () => {
+    const rows = [
+      aRow(),
+      aRow({ amount: '14.5', counterpartyIban: 'de89 3704 0044 0532 0130 00' }),
+      aRow({ counterpartyName: 'Bip-Bip', endToEndId: 'E1' }),
+    ];
+
+    expect(warningsOf(rows)).toEqual(
+      [1, 2].map((index) => ({
+        index,
+        field: 'counterpartyIban',
+        code: 'DUPLICATE_IN_BULK',
+        message: 'Row 0 has the same payee, amount and description.',
+      })),
+    );
+  });
+
+  test.each([
+    { amount: '14.51' },
+    { counterpartyIban: 'NL91ABNA0417164300' },
+    { description: 'Wonderland/4411' },
+  ])('no rows that differ in %o', (other) => {
+    expect(codesOf([aRow(), aRow(other)])).toEqual([]);
+  });
+
+  test('an earlier bulk with the same rows, as a whole', () => {
+    const sameBulk = { id: 'b1', createdAt: new Date('2026-11-23T09:30:00Z') };
+
+    expect(warningsOf([aRow()], { sameBulk, paidNames: [] })).toEqual([
+      {
+        field: 'creditTransfers',
+        code: 'DUPLICATE_OF_EARLIER',
+        message: 'A bulk with the same rows was performed at 2026-11-23T09:30:00.000Z.',
+        bulkTransferId: 'b1',
+      },
+    ]);
+  });
+
+  test('an IBAN that was paid under other names alone', () => {
+    const paid = (counterpartyName: string, bulkTransferId: string) => ({
+      counterpartyIban: IBAN,
+      counterpartyName,
+      bulkTransferId,
+    });
+
+    expect(
+      warningsOf([aRow()], { paidNames: [paid('Road Runner', 'b2'), paid('Coyote', 'b1')] }),
+    ).toEqual([
+      {
+        index: 0,
+        field: 'counterpartyName',
+        code: 'NAME_DIFFERS',
+        message: `${IBAN} was paid under the name "Road Runner" before.`,
+        bulkTransferId: 'b2',
+      },
+    ]);
+    expect(
+      codesOf([aRow()], { paidNames: [paid('Road Runner', 'b2'), paid('BIP BIP ', 'b1')] }),
+    ).toEqual([]);
+  });
+
+  test.each([
+    ['DEUTDEFF', IBAN, false],
+    ['ABNANL2A', IBAN, true],
+    ['abna nl 2a', IBAN, true],
+    ['not a BIC', IBAN, false],
+    ['ABNAXXFF', IBAN, false],
+    ['ABNANL2A', 'DE00', false],
+    ['BNPAGPGX', 'FR1420041010050500013M02606', false],
+    ['BNPAFRPP', 'MC5811222000010123456789030', false],
+    ['LOYDGGS1', 'GB29NWBK60161331926819', false],
+    ['NWBKGB2L', 'IE29AIBK93115212345678', true],
+  ])('a bank of another country than the account: %s and %s', (bic, iban, isWarned) => {
+    const rows = [aRow({ counterpartyBic: bic, counterpartyIban: iban })];
+
+    expect(codesOf(rows)).toEqual(isWarned ? ['0 counterpartyBic BIC_COUNTRY_DIFFERS'] : []);
+  });
+
+  test('an account number with wrong national check digits', () => {
+    // ISO 7064 gives it these check digits; the last two should be 06.
+    expect(codesOf([aRow({ counterpartyIban: 'FR8420041010050500013M02607' })])).toEqual([
+      '0 counterpartyIban NATIONAL_CHECK_DIGITS',
+    ]);
+  });
+
+  test('nothing that is a problem of its own', () => {
+    expect(
+      codesOf([aRow({ counterpartyIban: 'FR10474608000002006107XXXXX', amount: 'x' })]),
+    ).toEqual([]);
+  });
+
+  test('a hundred things at most, the first ones', () => {
+    const rows = Array.from({ length: 300 }, () => aRow());
+
+    expect(codesOf(rows)).toEqual(
+      Array.from({ length: 100 }, (_, place) => `${place + 1} counterpartyIban DUPLICATE_IN_BULK`),
+    );
+  });
+});
+
+test('a recorded transfer is the payment of its row', () => {
+  const recorded = {
+    amountMinor: 1_450n,
+    currency: 'EUR',
+    counterpartyIban: IBAN,
+    description: ROW.description,
+  };
+
+  expect(paymentKeyOf(recordedPaymentOf(recorded))).toBe(paymentKeyOf(aRow({ amount: '014.5' })));
+});

@@ -1,0 +1,177 @@
+/**
+ * What may be a mistake in a bulk, though nothing is refused for it. The rules need the rows of the bulk, and what
+ * was read of the account's history.
+ */
+import {
+  type BulkTransferRequest,
+  type CreditTransferRequest,
+  canonicalAmount,
+} from './bulk-transfer.js';
+import { bicCountryOf, ibanProblem, isBic, normaliseBic, normaliseIban } from './iban.js';
+import { formatAmount } from './money.js';
+import { hasRightNationalCheckDigits } from './national-check-digits.js';
+import { quote } from './problem.js';
+import { isSameName } from './text.js';
+
+export const TRANSFER_WARNING_CODES = [
+  'DUPLICATE_IN_BULK',
+  'DUPLICATE_OF_EARLIER',
+  'NAME_DIFFERS',
+  'BIC_COUNTRY_DIFFERS',
+  'NATIONAL_CHECK_DIGITS',
+] as const;
+
+export type TransferWarningCode = (typeof TRANSFER_WARNING_CODES)[number];
+
+export interface TransferWarning {
+  /** The row, 0-based; undefined for the bulk itself. */
+  readonly index?: number | undefined;
+  /** The input's field name. */
+  readonly field: string;
+  readonly code: TransferWarningCode;
+  /** A sentence for a person. */
+  readonly message: string;
+  /** The earlier bulk that it resembles. */
+  readonly bulkTransferId?: string | undefined;
+}
+
+/** How many warnings one answer lists at most. */
+export const WARNINGS_LISTED_MAX = 100;
+
+/** A name under which an IBAN was paid. */
+export interface PaidName {
+  readonly counterpartyIban: string;
+  readonly counterpartyName: string;
+  readonly bulkTransferId: string;
+}
+
+/** What is known of an account before a bulk. */
+export interface TransferHistory {
+  /** The latest bulk with the same rows. */
+  readonly sameBulk?: { readonly id: string; readonly createdAt: Date } | undefined;
+  readonly paidNames: readonly PaidName[];
+}
+
+/** What makes two rows one payment: payee, amount and description. Ids and the spelling of a name may differ. */
+export interface Payment {
+  readonly amount: string;
+  readonly counterpartyIban: string;
+  readonly description: string;
+}
+
+/** Returns a text that is equal for rows that are one payment. */
+export function paymentKeyOf({ amount, counterpartyIban, description }: Payment): string {
+  return JSON.stringify([canonicalAmount(amount), normaliseIban(counterpartyIban), description]);
+}
+
+/** Returns the payment that a transfer recorded. */
+export function recordedPaymentOf(transfer: {
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  readonly counterpartyIban: string;
+  readonly description: string;
+}): Payment {
+  const { amountMinor, currency, counterpartyIban, description } = transfer;
+  return { amount: formatAmount(amountMinor, currency), counterpartyIban, description };
+}
+
+/** Territories whose banks have IBANs of another country, or BICs of one; ISO 9362 and the SWIFT IBAN registry. */
+const HOME_OF: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    'GF GP MQ RE PF TF YT NC BL MF PM WF MC'.split(' ').map((territory) => [territory, 'FR']),
+  ),
+  AX: 'FI',
+  GG: 'GB',
+  IM: 'GB',
+  JE: 'GB',
+  SJ: 'NO',
+};
+
+const homeOf = (country: string) => HOME_OF[country] ?? country;
+
+/** Judges the rows of one bulk in ranges. */
+export class TransferWarningReader {
+  readonly #warnings: TransferWarning[] = [];
+  readonly #firstIndexOf = new Map<string, number>();
+  readonly #namesOf: ReadonlyMap<string, readonly PaidName[]>;
+
+  constructor(
+    private readonly request: Pick<BulkTransferRequest, 'creditTransfers'>,
+    { sameBulk, paidNames }: TransferHistory,
+  ) {
+    this.#namesOf = Map.groupBy(paidNames, ({ counterpartyIban }) => counterpartyIban);
+    if (sameBulk) {
+      this.#warnings.push({
+        field: 'creditTransfers',
+        code: 'DUPLICATE_OF_EARLIER',
+        message: `A bulk with the same rows was performed at ${sameBulk.createdAt.toISOString()}.`,
+        bulkTransferId: sameBulk.id,
+      });
+    }
+  }
+
+  /** Judges the rows from start up to end, exclusive; ranges follow each other from 0. */
+  read(start: number, end: number): void {
+    for (const [offset, row] of this.request.creditTransfers.slice(start, end).entries()) {
+      if (this.#warnings.length >= WARNINGS_LISTED_MAX) return;
+      this.#judge(row, start + offset);
+    }
+  }
+
+  /** Returns the first WARNINGS_LISTED_MAX, in the order of the rows. */
+  warnings(): readonly TransferWarning[] {
+    return this.#warnings.slice(0, WARNINGS_LISTED_MAX);
+  }
+
+  #judge(row: CreditTransferRequest, index: number): void {
+    const iban = normaliseIban(row.counterpartyIban);
+    const isIban = ibanProblem(iban, 'strict') === undefined;
+    const found = [
+      this.#duplicateOf(row, index),
+      this.#otherNameOf(row, iban),
+      isIban && row.counterpartyBic != null ? bicWarning(row.counterpartyBic, iban) : undefined,
+      isIban ? nationalWarning(iban) : undefined,
+    ];
+    for (const warning of found) if (warning) this.#warnings.push({ index, ...warning });
+  }
+
+  #duplicateOf(row: CreditTransferRequest, index: number): TransferWarning | undefined {
+    const key = paymentKeyOf(row);
+    const first = this.#firstIndexOf.get(key);
+    if (first === undefined) {
+      this.#firstIndexOf.set(key, index);
+      return undefined;
+    }
+    const message = `Row ${first} has the same payee, amount and description.`;
+    return { field: 'counterpartyIban', code: 'DUPLICATE_IN_BULK', message };
+  }
+
+  #otherNameOf(row: CreditTransferRequest, iban: string): TransferWarning | undefined {
+    const [latest, ...others] = this.#namesOf.get(iban) ?? [];
+    if (!latest) return undefined;
+    const isKnown = [latest, ...others].some(({ counterpartyName }) =>
+      isSameName(row.counterpartyName, counterpartyName),
+    );
+    if (isKnown) return undefined;
+    return {
+      field: 'counterpartyName',
+      code: 'NAME_DIFFERS',
+      message: `${iban} was paid under the name ${quote(latest.counterpartyName)} before.`,
+      bulkTransferId: latest.bulkTransferId,
+    };
+  }
+}
+
+function bicWarning(sent: string, iban: string): TransferWarning | undefined {
+  const bic = normaliseBic(sent);
+  const [bicCountry, ibanCountry] = [bicCountryOf(bic), iban.slice(0, 2)];
+  if (!isBic(bic, 'strict') || homeOf(bicCountry) === homeOf(ibanCountry)) return undefined;
+  const message = `The bank ${bic} is in ${bicCountry}, the account ${iban} in ${ibanCountry}.`;
+  return { field: 'counterpartyBic', code: 'BIC_COUNTRY_DIFFERS', message };
+}
+
+function nationalWarning(iban: string): TransferWarning | undefined {
+  if (hasRightNationalCheckDigits(iban)) return undefined;
+  const message = `The check digits that ${iban.slice(0, 2)} has inside the account number of ${iban} are wrong.`;
+  return { field: 'counterpartyIban', code: 'NATIONAL_CHECK_DIGITS', message };
+}

@@ -1,0 +1,70 @@
+import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql';
+import type { FindTransferWarnings } from '../application/find-transfer-warnings.js';
+import type { TransferWarning } from '../domain/transfer-warnings.js';
+import { BulkTransferType } from '../schema/bulk-transfer.js';
+import {
+  BulkTransferPerformedType,
+  BulkTransferValidationType,
+} from '../schema/perform-bulk-transfer.js';
+import { TransferWarningType } from '../schema/transfer-warning.js';
+import type { RequestContext } from './context.js';
+import { make, presentBulkTransfer } from './present.js';
+
+const DESCRIPTION =
+  'What may be a mistake, the first 100; nothing is refused for it. It is looked for only where it is selected.';
+
+/** Warnings are found when they are asked for, so that performing a bulk pays nothing for them. */
+@Resolver(() => BulkTransferPerformedType)
+export class PerformedWarningsResolver {
+  constructor(private readonly findTransferWarnings: FindTransferWarnings) {}
+
+  @FieldResolver(() => [TransferWarningType], { description: DESCRIPTION })
+  async warnings(
+    @Root() { request, bulkTransfer }: BulkTransferPerformedType,
+    @Ctx() { reader, origin }: RequestContext,
+  ): Promise<TransferWarningType[]> {
+    const caller = { reader, isAbandoned: origin.isAbandoned };
+    const found = await this.findTransferWarnings(request, caller, bulkTransfer);
+    return found.map(presentWarning);
+  }
+}
+
+@Resolver(() => BulkTransferValidationType)
+export class ValidationWarningsResolver {
+  constructor(private readonly findTransferWarnings: FindTransferWarnings) {}
+
+  @FieldResolver(() => [TransferWarningType], { description: DESCRIPTION })
+  async warnings(
+    @Root() { request }: BulkTransferValidationType,
+    @Ctx() { reader, origin }: RequestContext,
+  ): Promise<TransferWarningType[]> {
+    const caller = { reader, isAbandoned: origin.isAbandoned };
+    return (await this.findTransferWarnings(request, caller)).map(presentWarning);
+  }
+}
+
+@Resolver(() => TransferWarningType)
+export class TransferWarningResolver {
+  @FieldResolver(() => BulkTransferType, {
+    nullable: true,
+    description: 'The earlier one that it resembles.',
+  })
+  async bulkTransfer(
+    @Root() { bulkTransferId }: TransferWarningType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<BulkTransferType | null> {
+    if (bulkTransferId === null) return null;
+    const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
+    return bulkTransfer && presentBulkTransfer(bulkTransfer);
+  }
+}
+
+function presentWarning({ index, field, code, message, bulkTransferId }: TransferWarning) {
+  return make(TransferWarningType, {
+    index: index ?? null,
+    field,
+    code,
+    message,
+    bulkTransferId: bulkTransferId ?? null,
+  });
+}

@@ -1,0 +1,46 @@
+import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
+import type { TransferWarningCode } from '../domain/transfer-warnings.js';
+
+export const TransferWarningCodes: { readonly [Code in TransferWarningCode]: Code } = {
+  DUPLICATE_IN_BULK: 'DUPLICATE_IN_BULK',
+  DUPLICATE_OF_EARLIER: 'DUPLICATE_OF_EARLIER',
+  NAME_DIFFERS: 'NAME_DIFFERS',
+  BIC_COUNTRY_DIFFERS: 'BIC_COUNTRY_DIFFERS',
+  NATIONAL_CHECK_DIGITS: 'NATIONAL_CHECK_DIGITS',
+};
+
+registerEnumType(TransferWarningCodes, {
+  name: 'TransferWarningCode',
+  description: 'What may be a mistake.',
+  valuesConfig: {
+    DUPLICATE_IN_BULK: {
+      description: 'An earlier row has the same payee, amount and description.',
+    },
+    DUPLICATE_OF_EARLIER: { description: 'A bulk of the last seven days has the same rows.' },
+    NAME_DIFFERS: { description: 'One of the last bulks paid the IBAN under another name.' },
+    BIC_COUNTRY_DIFFERS: { description: 'The BIC is of another country than the IBAN.' },
+    NATIONAL_CHECK_DIGITS: {
+      description: 'Check digits that the country has inside the account number are wrong.',
+    },
+  },
+});
+
+@ObjectType('TransferWarning', {
+  description: 'Something that may be a mistake. Nothing is refused for it.',
+  simpleResolvers: true,
+})
+export class TransferWarningType {
+  @Field(() => Int, { nullable: true, description: 'The row, 0-based; null for the bulk itself.' })
+  index!: number | null;
+
+  @Field(() => String, { description: "The input's field name." })
+  field!: string;
+
+  @Field(() => TransferWarningCodes)
+  code!: TransferWarningCode;
+
+  @Field(() => String, { description: 'A sentence for a person.' })
+  message!: string;
+
+  bulkTransferId!: string | null;
+}

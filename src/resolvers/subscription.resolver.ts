@@ -99,7 +99,7 @@ export class SubscriptionResolver {
 
   @Subscription(() => TransferReceivedType, {
     description:
-      'Transfers from other accounts of this server, one event each, in the order of commit. Like transferPerformed, for the payee: it resumes after a cursor of its own or of incomingTransfers.',
+      'Transfers from other accounts of this server, one event each, in the order of commit. Like transferPerformed, for the payee: it resumes after a cursor of its own or of incomingTransfers, and is seen by the same roles: VIEWER, INITIATOR and OPERATOR.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, incomingTransfersOf);
       return followIncomingTransfers(request.context.feeds, account, after);

@@ -17,7 +17,7 @@ import {
 export class CreditTransferInput {
   @Field(() => String, {
     description:
-      'In major units, positive, with at most the fraction digits of the currency: "14.5". Nine digits before the point at most.',
+      'In major units, positive, with at most the fraction digits of the currency: "14.5". In EUR nine digits before the point at most.',
   })
   amount!: string;
 
@@ -32,7 +32,8 @@ export class CreditTransferInput {
   counterpartyName!: string;
 
   @Field(() => String, {
-    description: 'The account that is credited; in any case, with or without spaces.',
+    description:
+      'The account that is credited. Lower case and what is pasted with it, such as spaces, are accepted and normalised.',
   })
   counterpartyIban!: string;
 
@@ -125,7 +126,10 @@ export class BulkTransferValidationType {
   @Field(() => Int)
   transferCount!: number;
 
-  @Field(() => MoneyType, { nullable: true, description: "Null where an amount can't be read." })
+  @Field(() => MoneyType, {
+    nullable: true,
+    description: "Null where an amount can't be read, or no balance could cover it.",
+  })
   totalAmount!: MoneyType | null;
 
   @Field(() => MoneyType, {

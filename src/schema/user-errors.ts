@@ -14,7 +14,10 @@ registerEnumType(ProblemCode, {
     TOO_FEW: { description: 'A bulk without transfers.' },
     TOO_MANY: { description: 'More transfers than one bulk may have.' },
     CURRENCY_MISMATCH: { description: "Not the account's currency." },
-    INVALID_CHARACTERS: { description: 'Control characters or lone surrogates.' },
+    INVALID_CHARACTERS: {
+      description:
+        'Control characters, lone surrogates, noncharacters, separators of lines, and what changes the direction of writing.',
+    },
     DUPLICATE: { description: 'The end-to-end id of an earlier row.' },
     SAME_ACCOUNT: { description: 'The counterparty is the account that is debited.' },
     MISMATCH: { description: 'Not what the account has.' },

@@ -118,15 +118,16 @@ export function composeApplication(
   const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, hooks?.onCommit);
   const unitOfWork = hooks?.watch.guard(own) ?? own;
   const clock = hooks?.watch.now ?? wallClock;
-  const { ibanCheck, bulkTransfersMax: transfersMax } = config;
-  const preparation = { reader, turns, rules: { ibanCheck, transfersMax } };
+  const { ibanCheck, bulkTransfersMax: transfersMax, requiresIdempotencyKey } = config;
+  const rules = { ibanCheck, transfersMax, requiresIdempotencyKey };
+  const preparation = { reader, turns, rules };
   return {
     reader,
     performBulkTransfer: makePerformBulkTransfer({ ...preparation, unitOfWork, clock }),
     validateBulkTransfer: makeValidateBulkTransfer(preparation),
     findTransferWarnings: makeFindTransferWarnings({ turns, clock }),
     openAccount: makeOpenAccount({ reader, unitOfWork, clock, ibanCheck }),
-    creditAccount: makeCreditAccount({ reader, unitOfWork, clock }),
+    creditAccount: makeCreditAccount({ reader, unitOfWork, clock, requiresIdempotencyKey }),
   };
 }
 

@@ -146,6 +146,7 @@ const environment = z
     DATABASE_URL: databaseUrl,
     DATABASE_POOL_MAX: integer(10, 5, 1_000),
     IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
+    REQUIRE_IDEMPOTENCY_KEY: flag,
     BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
     LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
     CLOCK_SKEW_MS_MAX: integer(5_000, 100, CLOCK_SKEW_LIMIT_MS),
@@ -216,6 +217,7 @@ const environment = z
     databasePoolMax: env.DATABASE_POOL_MAX,
     ibanCheck: env.IBAN_CHECK,
     bulkTransfersMax: env.BULK_TRANSFERS_MAX,
+    requiresIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY ?? false,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
     clockSkewMsMax: env.CLOCK_SKEW_MS_MAX,
     // Whoever waits for a lock is told in time, by whom it waits for.

@@ -260,3 +260,29 @@ test('a key that the first release stored goes on standing for its credit', asyn
   expect(await credit()).toMatchObject({ replayed: true, entry });
   expect(await credit({ amount: '13' })).toMatchObject({ __typename: 'IdempotencyKeyReused' });
 });
+
+test('a server that requires keys refuses what has none, and nothing is done', async () => {
+  const { client } = await startServer({ REQUIRE_IDEMPOTENCY_KEY: 'true' });
+  const problem = {
+    index: null,
+    field: 'idempotencyKey',
+    code: 'REQUIRED',
+    message: 'This server takes no bulk and no credit without an idempotency key.',
+  };
+  const credit = async (headers: Record<string, string> = {}) =>
+    (
+      await client.send(
+        `mutation { creditAccount(input: { iban: "${ACME}", amount: "1", description: "" }) {
+          __typename ... on InvalidInput { problems { index field code message } }
+        } }`,
+        {},
+        headers,
+      )
+    ).data?.creditAccount;
+
+  expect(await client.perform(PAYROLL)).toMatchObject({ problemCount: 1, problems: [problem] });
+  expect(await credit()).toEqual({ __typename: 'InvalidInput', problems: [problem] });
+  expect(await client.balance(ACME)).toBe('100000.00');
+  expect(await client.perform(KEYED)).toMatchObject({ __typename: 'BulkTransferPerformed' });
+  expect(await credit({ 'Idempotency-Key': '"c"' })).toEqual({ __typename: 'AccountCredited' });
+});

@@ -43,6 +43,8 @@ export interface CreditAccountPorts {
   readonly reader: LedgerReader;
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
+  /** Whether a credit without an idempotency key is refused. */
+  readonly requiresIdempotencyKey?: boolean;
 }
 
 /** A credit to record, in minor units. */
@@ -57,11 +59,12 @@ export function makeCreditAccount({
   reader,
   unitOfWork,
   clock,
+  requiresIdempotencyKey = false,
 }: CreditAccountPorts): CreditAccount {
   return async (request, origin) => {
     const iban = normaliseIban(request.iban);
     const known = await reader.accountByIban(iban);
-    const { amountMinor, problems } = readCredit(request, known);
+    const { amountMinor, problems } = readCredit(request, known, requiresIdempotencyKey);
     if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
     if (!known) throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
     const { description, idempotencyKey } = request;
@@ -147,8 +150,9 @@ function findEarlier(
 function readCredit(
   request: CreditAccountRequest,
   account: Account | null,
+  requiresIdempotencyKey: boolean,
 ): { readonly amountMinor: bigint; readonly problems: Problem[] } {
-  const problems = idempotencyKeyProblems(request.idempotencyKey);
+  const problems = idempotencyKeyProblems(request.idempotencyKey, requiresIdempotencyKey);
   const currency = request.currency ?? CURRENCY_DEFAULT;
   const amountCurrency = account?.currency ?? listedCurrency(currency, CURRENCY_DEFAULT);
   const parsed = parseAmountIn(request.amount, amountCurrency);

@@ -131,7 +131,9 @@ await runProgram(async () => {
       const demo = composeApplication(demoConfig(config), database, NO_PUBLISHER);
       const opened = await seedDemo(demo.openAccount);
       console.log(`demo companies: ${opened} created${opened === 0 ? ', they were there' : ''}`);
-      const application = composeApplication(config, database, NO_PUBLISHER);
+      // Random data is sent once, and has no keys.
+      const settings = { ...config, requiresIdempotencyKey: false };
+      const application = composeApplication(settings, database, NO_PUBLISHER);
       const needed = transfers > 0 ? Math.max(accounts, 1) : accounts;
       if (needed === 0) return;
       const ibans = await openAccounts(application, needed);

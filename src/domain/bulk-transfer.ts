@@ -65,6 +65,8 @@ export interface BulkTransferRules {
   readonly ibanCheck: IbanCheck;
   /** Rows in one bulk. */
   readonly transfersMax: number;
+  /** Whether a bulk without an idempotency key is refused. */
+  readonly requiresIdempotencyKey?: boolean;
 }
 
 /** A bulk that was read. Where problemCount is 0, transfers holds every row. */
@@ -271,7 +273,7 @@ function headProblems(
   debtor: AccountFacts | undefined,
   rules: BulkTransferRules,
 ): Problem[] {
-  const problems = idempotencyKeyProblems(request.idempotencyKey);
+  const problems = idempotencyKeyProblems(request.idempotencyKey, rules.requiresIdempotencyKey);
   const { organizationIban, organizationName, organizationBic } = request;
   if (normaliseIban(organizationIban) === '') problems.push(requiredProblem('organizationIban'));
   if (

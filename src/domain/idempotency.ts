@@ -6,10 +6,16 @@ export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
-/** Judges an idempotency key: 1 to 255 printable ASCII characters. */
-export function idempotencyKeyProblems(key: string | undefined): Problem[] {
+/**
+ * Judges an idempotency key: 1 to 255 printable ASCII characters.
+ * @param isRequired whether the server takes no request without one
+ */
+export function idempotencyKeyProblems(key: string | undefined, isRequired = false): Problem[] {
   const field = 'idempotencyKey';
-  if (key === undefined) return [];
+  if (key === undefined) {
+    const message = 'This server takes no bulk and no credit without an idempotency key.';
+    return isRequired ? [{ field, code: 'REQUIRED', message }] : [];
+  }
   if (key === '') return [{ field, code: 'TOO_SHORT', message: 'The key has no characters.' }];
   const problems: Problem[] = [];
   if (key.length > IDEMPOTENCY_KEY_CHARACTERS_MAX) {

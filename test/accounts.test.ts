@@ -25,7 +25,7 @@ const CREDIT = `mutation ($input: CreditAccountInput!) {
     }
     ... on InvalidInput { problems { index field code } }
     ... on AccountNotFound { iban }
-    ... on IdempotencyKeyReused { bulkTransfer { id } }
+    ... on IdempotencyKeyReused { existingBulkTransfer { id } bulkTransfer { id } }
     ... on UserError { code retryable }
   }
 }`;
@@ -211,6 +211,7 @@ test('a credit with a key is made once', async () => {
   });
   expect(await credit(client, { ...keyed, amount: '14.51' })).toMatchObject({
     __typename: 'IdempotencyKeyReused',
+    existingBulkTransfer: null,
     bulkTransfer: null,
   });
   expect(await client.balance(ACME)).toBe('100014.50');

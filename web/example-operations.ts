@@ -141,8 +141,7 @@ mutation BulkTransfer($input: PerformBulkTransferInput!) {
       iban
     }
     ... on IdempotencyKeyReused {
-      # An alias, for bulkTransfer is nullable here.
-      performedBefore: bulkTransfer {
+      existingBulkTransfer {
         id
         createdAt
       }

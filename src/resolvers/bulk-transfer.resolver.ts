@@ -174,14 +174,28 @@ export class BulkTransferResolver {
 export class IdempotencyKeyReusedResolver {
   @FieldResolver(() => BulkTransferType, {
     nullable: true,
-    description: 'The one that the key stands for.',
+    description: 'The bulk that the key stands for; null for the key of a credit.',
   })
-  async bulkTransfer(
+  async existingBulkTransfer(
     @Root() { bulkTransferId }: IdempotencyKeyReusedType,
     @Ctx() { loaders }: RequestContext,
   ): Promise<BulkTransferType | null> {
     if (bulkTransferId === null) return null;
     const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
     return bulkTransfer && presentBulkTransfer(bulkTransfer);
+  }
+
+  @FieldResolver(() => BulkTransferType, {
+    nullable: true,
+    description: 'The same as existingBulkTransfer.',
+    deprecationReason:
+      'Use existingBulkTransfer: a document can not ask for bulkTransfer both here and in ' +
+      'BulkTransferPerformed, where it is not nullable.',
+  })
+  bulkTransfer(
+    @Root() rejection: IdempotencyKeyReusedType,
+    @Ctx() context: RequestContext,
+  ): Promise<BulkTransferType | null> {
+    return this.existingBulkTransfer(rejection, context);
   }
 }

@@ -97,7 +97,7 @@ export const PERFORM = `
         balance { amount } totalAmount { amount } shortfall { amount }
       }
       ... on AccountNotFound { iban }
-      ... on IdempotencyKeyReused { reused: bulkTransfer { id } }
+      ... on IdempotencyKeyReused { reused: existingBulkTransfer { id } }
       ... on UserError { code message retryable }
     }
   }`;

@@ -1,0 +1,39 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { executeCodegen } from '@graphql-codegen/cli';
+import { onTestFinished } from 'vitest';
+import { parse } from 'yaml';
+
+/** What `npm run codegen` writes for documents of a front end. */
+export interface GeneratedClient {
+  /** Trusted documents: what TRUSTED_DOCUMENTS_FILE names. */
+  readonly manifestFile: string;
+  /** Their texts by id. */
+  readonly manifest: Readonly<Record<string, string>>;
+  /** Operations with their types, by the name of their constant: `AccountsDocument`. */
+  // biome-ignore lint/suspicious/noExplicitAny: which there are depends on the documents
+  readonly operations: Readonly<Record<string, any>>;
+  readonly possibleTypes: Readonly<Record<string, string[]>>;
+}
+
+/** Runs the codegen of codegen.yml on other documents, as a front end does that copies the file. */
+export async function generateClient(documents: readonly string[]): Promise<GeneratedClient> {
+  const folder = await mkdtemp(join(tmpdir(), 'virement-codegen-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const config = parse(await readFile('codegen.yml', 'utf8'));
+  const { result, error } = await executeCodegen({ ...config, documents, silent: true });
+  if (error) throw error;
+  for (const { filename, content } of result) {
+    await mkdir(dirname(join(folder, filename)), { recursive: true });
+    await writeFile(join(folder, filename), content);
+  }
+  const manifestFile = join(folder, 'generated/persisted-documents.json');
+  const { possibleTypes } = (await import(join(folder, 'generated/possible-types.ts'))).default;
+  return {
+    manifestFile,
+    manifest: JSON.parse(await readFile(manifestFile, 'utf8')),
+    operations: await import(join(folder, 'generated/graphql.ts')),
+    possibleTypes,
+  };
+}

@@ -14,7 +14,13 @@ const WORKERS = 4;
 // One copy of graphql, whichever way a package asks for it.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
 
-const unit = { extends: true as const, test: { name: 'unit', include: ['src/**/*.test.ts'] } };
+// As it is built: what its users get.
+const client = fileURLToPath(new URL('clients/typescript/dist/index.js', import.meta.url));
+
+const unit = {
+  extends: true as const,
+  test: { name: 'unit', include: ['src/**/*.test.ts', 'clients/*/src/**/*.test.ts'] },
+};
 
 const endToEnd = (name: 'sqlite' | 'mysql') => ({
   extends: true as const,
@@ -109,7 +115,12 @@ async function projects() {
 }
 
 export default defineConfig(async () => ({
-  resolve: { alias: [{ find: /^graphql$/, replacement: graphql }] },
+  resolve: {
+    alias: [
+      { find: /^graphql$/, replacement: graphql },
+      { find: /^@virement\/client$/, replacement: client },
+    ],
+  },
   test: {
     // For most of their time tests wait for a process, a database or a browser.
     maxWorkers: WORKERS,

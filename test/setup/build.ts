@@ -4,5 +4,7 @@ import { execFileSync } from 'node:child_process';
 export function setup(): void {
   if (process.env.VIREMENT_TEST_BUILT) return;
   process.env.VIREMENT_TEST_BUILT = 'true';
-  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  for (const script of ['build', 'build:client']) {
+    execFileSync('npm', ['run', '--silent', script], { stdio: 'inherit' });
+  }
 }

@@ -41,6 +41,10 @@ export async function startBrokerProxy(): Promise<{ proxy: Proxy; amqpUrl: strin
   return { proxy, amqpUrl: url.href };
 }
 
+export function portOf(url: string): number {
+  return Number(new URL(url).port);
+}
+
 export async function startProxy(target: { host: string; port: number }): Promise<Proxy> {
   const sockets = new Set<Socket>();
   let port = 0;

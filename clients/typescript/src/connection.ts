@@ -1,0 +1,54 @@
+/** What the parts of a client share: where the server is, who the caller is, and how to reach it. */
+import { VirementError } from './errors.js';
+import { RetryPolicy } from './retry-policy.js';
+
+export interface ClientOptions {
+  /** The server's GraphQL endpoint: `https://bank.example/graphql`. */
+  readonly url: string;
+  /** A token or an API key, or a function that gives one; it is asked for every request and connection. */
+  readonly token?: string | (() => string | Promise<string>);
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch;
+  /** The class of WebSockets, where there is no global one: `import { WebSocket } from 'ws'` on Node 20. */
+  readonly webSocket?: unknown;
+  /** How subscriptions travel. Default: `websocket` where there is a WebSocket, else `sse`. */
+  readonly transport?: 'websocket' | 'sse';
+  /** Sends ids in place of texts, for servers that run trusted documents alone. */
+  readonly trustedDocuments?: boolean;
+  /** Is told of each failure that is followed by another attempt, for logs and metrics. */
+  readonly onRetry?: (error: VirementError, delayMs: number) => void;
+}
+
+export interface Connection {
+  readonly url: string;
+  readonly fetch: typeof fetch;
+  readonly trustedDocuments: boolean;
+  /** @returns the value of the Authorization header */
+  authorization(): Promise<string | undefined>;
+  newRetryPolicy(): RetryPolicy;
+  onRetry(error: VirementError, delayMs: number): void;
+}
+
+export function connectionOf(options: ClientOptions): Connection {
+  const { url, token, trustedDocuments = false } = options;
+  return {
+    url: url.replace(/\/+$/, ''),
+    // Browsers' fetch wants to be called on nothing.
+    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    trustedDocuments,
+    authorization: async () => {
+      if (token === undefined) return undefined;
+      return `Bearer ${typeof token === 'string' ? token : await freshToken(token)}`;
+    },
+    newRetryPolicy: () => new RetryPolicy(typeof token === 'function'),
+    onRetry: options.onRetry ?? (() => {}),
+  };
+}
+
+async function freshToken(token: () => string | Promise<string>): Promise<string> {
+  try {
+    return await token();
+  } catch (cause) {
+    throw new VirementError('TOKEN_UNAVAILABLE', 'There is no token to send now.', { cause });
+  }
+}

@@ -1,0 +1,129 @@
+/** What can go wrong between this client and a server, in one class with a code. */
+
+/** Codes of this client's own; all others are the server's `extensions.code`. */
+export type ClientErrorCode =
+  /** No answer, half of one, or none in time. */
+  | 'NETWORK_ERROR'
+  /** The server ended a subscription's connection. */
+  | 'STREAM_ENDED'
+  /** The function that gives tokens threw. */
+  | 'TOKEN_UNAVAILABLE'
+  /** The server does not speak the protocol, or says that this client does not. */
+  | 'PROTOCOL_ERROR'
+  /** An answer of something other than Virement, such as a proxy; see `status`. */
+  | 'HTTP_ERROR'
+  /** The signal was aborted. */
+  | 'ABORTED'
+  /** The account's lock was not acquired, however often it was tried. */
+  | 'ACCOUNT_BUSY';
+
+/** The server's codes for what may pass later: the very same request is sent again. */
+const RETRYABLE_CODES: ReadonlySet<string> = new Set([
+  'NETWORK_ERROR',
+  'STREAM_ENDED',
+  'TOKEN_UNAVAILABLE',
+  'ACCOUNT_BUSY',
+  'RATE_LIMITED',
+  'TOO_MANY_BODIES',
+  'TOO_MANY_CONNECTIONS',
+  'TOO_MANY_SUBSCRIPTIONS',
+  'TOO_MANY_OPERATIONS',
+  'OVERLOADED',
+  'UNAVAILABLE',
+  'TIMEOUT',
+  'REQUEST_TIMEOUT',
+  'ABANDONED',
+  'INTERNAL_SERVER_ERROR',
+]);
+
+/** Codes after which nobody knows whether a mutation was done. */
+const DOUBTFUL_CODES: ReadonlySet<string> = new Set([
+  'NETWORK_ERROR',
+  'ABORTED',
+  'TIMEOUT',
+  'ABANDONED',
+  'INTERNAL_SERVER_ERROR',
+]);
+
+const TOO_MANY_REQUESTS = 429;
+const SERVER_ERROR_MIN = 500;
+
+export interface VirementErrorDetails {
+  /** HTTP status, where there was an answer. */
+  readonly status?: number | undefined;
+  /** Milliseconds after which the server takes the same request. */
+  readonly retryAfterMs?: number | undefined;
+  /** For the server's operators: their log has it, too. */
+  readonly requestId?: string | undefined;
+  /** The key to perform the same bulk with again. */
+  readonly idempotencyKey?: string | undefined;
+  readonly isOutcomeUnknown?: boolean | undefined;
+  readonly cause?: unknown;
+}
+
+/** A request or a subscription that failed. Business outcomes are members of a union, not errors. */
+export class VirementError extends Error {
+  override readonly name = 'VirementError';
+  /** The server's `extensions.code`, or one of `ClientErrorCode`. */
+  readonly code: string;
+  readonly status: number | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly requestId: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** True where a mutation may have been done: send it again with the same key. */
+  readonly isOutcomeUnknown: boolean;
+
+  constructor(code: string, message: string, details: VirementErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.status = details.status;
+    this.retryAfterMs = details.retryAfterMs;
+    this.requestId = details.requestId;
+    this.idempotencyKey = details.idempotencyKey;
+    this.isOutcomeUnknown =
+      details.isOutcomeUnknown ??
+      (DOUBTFUL_CODES.has(code) || (code === 'HTTP_ERROR' && isServerError(details.status)));
+  }
+
+  /** True where the same request may succeed later. */
+  get isRetryable(): boolean {
+    if (this.code !== 'HTTP_ERROR') return RETRYABLE_CODES.has(this.code);
+    return this.status === TOO_MANY_REQUESTS || isServerError(this.status);
+  }
+}
+
+function isServerError(status = 0): boolean {
+  return status >= SERVER_ERROR_MIN;
+}
+
+/** An item of `errors` in an answer. */
+export interface GraphQLErrorLike {
+  readonly message: string;
+  readonly extensions?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Makes an error of the first one that a server answers with. */
+export function errorOf(
+  { message, extensions = {} }: GraphQLErrorLike,
+  details: VirementErrorDetails = {},
+): VirementError {
+  const { code, requestId, retryAfterSeconds } = extensions;
+  const told: VirementErrorDetails = {
+    ...details,
+    ...(typeof retryAfterSeconds === 'number' && { retryAfterMs: retryAfterSeconds * 1_000 }),
+    ...(typeof requestId === 'string' && { requestId }),
+  };
+  if (code === 'UNKNOWN_CURSOR') return new VirementError(code, `${message} ${START_AFRESH}`, told);
+  return new VirementError(typeof code === 'string' ? code : 'PROTOCOL_ERROR', message, told);
+}
+
+const START_AFRESH =
+  'Nothing can be resumed from this cursor: start afresh. Forget the cursor and what was derived ' +
+  'from it, page through the list again, and follow on from its newest cursor.';
+
+/** Makes an error of whatever a network or a library threw. */
+export function networkErrorOf(cause: unknown): VirementError {
+  if (cause instanceof VirementError) return cause;
+  const reason = cause instanceof Error ? cause.message : 'no connection';
+  return new VirementError('NETWORK_ERROR', `The server can not be reached: ${reason}`, { cause });
+}

@@ -1,0 +1,99 @@
+/** The four subscriptions: how each is begun, and what its events are. */
+import type { Connection } from './connection.js';
+import { type OperationPayload, payloadOf } from './document.js';
+import { beginWith, type Course, type Start } from './follow.js';
+import {
+  BalanceUpdatedDocument,
+  type BalanceUpdatedSubscription,
+  BulkTransferPerformedDocument,
+  type BulkTransferPerformedSubscription,
+  TransferPerformedDocument,
+  type TransferPerformedSubscription,
+  TransferReceivedDocument,
+  type TransferReceivedSubscription,
+  type TypedDocumentString,
+} from './generated/graphql.js';
+import { listsOf } from './pages.js';
+
+export type TransferEvent = TransferPerformedSubscription['transferPerformed'];
+export type IncomingTransferEvent = TransferReceivedSubscription['transferReceived'];
+export type BulkTransferEvent = BulkTransferPerformedSubscription['bulkTransferPerformed'];
+export type BalanceEvent = BalanceUpdatedSubscription['balanceUpdated'];
+
+export function transfersOf(connection: Connection, iban: string): Course<TransferEvent> {
+  const readPage = listsOf(connection).transfers(iban);
+  return {
+    ...resumable(connection, iban, TransferPerformedDocument),
+    eventOf: (data) => (data as TransferPerformedSubscription).transferPerformed,
+    begin: async (signal) =>
+      startOf(await beginWith(readPage, signal), ({ cursor, node }) => ({
+        __typename: 'TransferPerformed',
+        cursor,
+        transfer: node,
+      })),
+  };
+}
+
+export function receivedTransfersOf(
+  connection: Connection,
+  iban: string,
+): Course<IncomingTransferEvent> {
+  const readPage = listsOf(connection).incomingTransfers(iban);
+  return {
+    ...resumable(connection, iban, TransferReceivedDocument),
+    eventOf: (data) => (data as TransferReceivedSubscription).transferReceived,
+    begin: async (signal) =>
+      startOf(await beginWith(readPage, signal), ({ cursor, node }) => ({
+        __typename: 'TransferReceived',
+        cursor,
+        transfer: node,
+      })),
+  };
+}
+
+export function bulkTransfersOf(connection: Connection, iban: string): Course<BulkTransferEvent> {
+  const readPage = listsOf(connection).bulkTransfers(iban);
+  return {
+    ...resumable(connection, iban, BulkTransferPerformedDocument),
+    eventOf: (data) => (data as BulkTransferPerformedSubscription).bulkTransferPerformed,
+    begin: async (signal) =>
+      startOf(await beginWith(readPage, signal), ({ cursor, node }) => ({
+        __typename: 'BulkTransferPerformedEvent',
+        cursor,
+        bulkTransfer: node,
+      })),
+  };
+}
+
+/** The present balance at once, then each change. There is nothing to resume: a later balance has it all. */
+export function balanceOf(connection: Connection, iban: string): Course<BalanceEvent> {
+  return {
+    payloadAfter: () => payloadOf(BalanceUpdatedDocument, { iban }, connection.trustedDocuments),
+    eventOf: (data) => (data as BalanceUpdatedSubscription).balanceUpdated,
+    placeOf: ({ sequence }) => sequence,
+    isRepeated: ({ sequence }, place) => place !== undefined && BigInt(sequence) <= BigInt(place),
+  };
+}
+
+/** What subscriptions that take a cursor have in common. */
+function resumable<Data>(
+  connection: Connection,
+  iban: string,
+  document: TypedDocumentString<Data, { readonly iban: string; readonly after?: string | null }>,
+): {
+  readonly payloadAfter: (place: string | undefined) => OperationPayload;
+  readonly placeOf: (event: { readonly cursor: string }) => string;
+} {
+  return {
+    payloadAfter: (place) =>
+      payloadOf(document, { iban, after: place ?? null }, connection.trustedDocuments),
+    placeOf: ({ cursor }) => cursor,
+  };
+}
+
+function startOf<Item, Event>(
+  { place, event }: Start<Item>,
+  eventOf: (item: Item) => Event,
+): Start<Event> {
+  return { place, ...(event !== undefined && { event: eventOf(event) }) };
+}

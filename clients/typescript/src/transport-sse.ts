@@ -1,0 +1,99 @@
+/**
+ * Subscriptions as server-sent events, by fetch: they pass proxies that break WebSocket, and need no
+ * WebSocket. An event is read when the one before has been taken, so a slow reader holds little in memory.
+ */
+import { createParser } from 'eventsource-parser';
+import type { Connection } from './connection.js';
+import { networkErrorOf, VirementError } from './errors.js';
+import { headersOf, refusalOf } from './request.js';
+import type { StreamOptions, StreamResult, Transport } from './transport.js';
+
+/** Without a byte for so long the connection is dead: the server sends something every 12 seconds. */
+const SILENCE_MAX_MS = 40_000;
+
+/** Characters of one event. */
+const EVENT_LENGTH_MAX = 1_024 * 1_024;
+
+export function serverSentEventsTransport(connection: Connection): Transport {
+  return {
+    async *open(payload, { signal, onAccepted }) {
+      const authorization = await connection.authorization();
+      const response = await connection
+        .fetch(`${connection.url}/stream`, {
+          method: 'POST',
+          headers: headersOf(authorization, 'text/event-stream'),
+          body: JSON.stringify(payload),
+          signal,
+        })
+        .catch((cause) => {
+          throw networkErrorOf(cause);
+        });
+      const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
+      if (!response.ok || !isStream || !response.body) throw await refusalOf(response);
+      onAccepted();
+      yield* resultsOf(response.body, signal);
+    },
+  };
+}
+
+async function* resultsOf(
+  body: ReadableStream<Uint8Array>,
+  signal: StreamOptions['signal'],
+): AsyncGenerator<StreamResult> {
+  const events: { readonly event?: string | undefined; readonly data: string }[] = [];
+  const parser = createParser({
+    maxBufferSize: EVENT_LENGTH_MAX,
+    onEvent: (event) => events.push(event),
+    onError: (error) => {
+      if (error.type === 'max-buffer-size-exceeded') throw protocolError(error);
+    },
+  });
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    for (;;) {
+      const bytes = await nextBytes(reader);
+      parser.feed(decoder.decode(bytes, { stream: true }));
+      for (const { event, data } of events.splice(0)) {
+        if (event === 'complete') return;
+        if (event === 'next') yield parseResult(data);
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    cancel();
+  }
+}
+
+/** @throws VirementError where the connection is over, or silent for too long */
+async function nextBytes(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+  let isSilent = false;
+  const watch = setTimeout(() => {
+    isSilent = true;
+    void reader.cancel().catch(() => {});
+  }, SILENCE_MAX_MS);
+  try {
+    const { value } = await reader.read();
+    if (value) return value;
+  } catch (cause) {
+    throw networkErrorOf(cause);
+  } finally {
+    clearTimeout(watch);
+  }
+  const reason = isSilent ? 'nothing came for too long' : 'it ended';
+  throw new VirementError('NETWORK_ERROR', `The stream was cut: ${reason}.`);
+}
+
+function parseResult(data: string): StreamResult {
+  try {
+    return JSON.parse(data) as StreamResult;
+  } catch (cause) {
+    throw protocolError(cause);
+  }
+}
+
+function protocolError(cause: unknown): VirementError {
+  return new VirementError('PROTOCOL_ERROR', 'An event is not one of GraphQL over SSE.', { cause });
+}

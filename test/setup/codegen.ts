@@ -15,6 +15,8 @@ export interface GeneratedClient {
   // biome-ignore lint/suspicious/noExplicitAny: which there are depends on the documents
   readonly operations: Readonly<Record<string, any>>;
   readonly possibleTypes: Readonly<Record<string, string[]>>;
+  /** The module that front ends import them from. */
+  readonly possibleTypesFile: string;
 }
 
 /** Runs the codegen of codegen.yml on other documents, as a front end does that copies the file. */
@@ -29,11 +31,13 @@ export async function generateClient(documents: readonly string[]): Promise<Gene
     await writeFile(join(folder, filename), content);
   }
   const manifestFile = join(folder, 'generated/persisted-documents.json');
-  const { possibleTypes } = (await import(join(folder, 'generated/possible-types.ts'))).default;
+  const possibleTypesFile = join(folder, 'generated/possible-types.ts');
+  const { possibleTypes } = (await import(possibleTypesFile)).default;
   return {
     manifestFile,
     manifest: JSON.parse(await readFile(manifestFile, 'utf8')),
     operations: await import(join(folder, 'generated/graphql.ts')),
     possibleTypes,
+    possibleTypesFile,
   };
 }

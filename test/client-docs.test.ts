@@ -1,0 +1,284 @@
+/** Every example of docs/clients.md does what it says, through a network that is cut. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
+import { build } from 'vite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ACME, aBulk, aTransfer } from './setup/builders.js';
+import type { Client } from './setup/client.js';
+import { generateClient } from './setup/codegen.js';
+import { startIdentityProvider } from './setup/identity-provider.js';
+import { canRun } from './setup/lack.js';
+import { portOf, startProxy } from './setup/proxy.js';
+import { startServer } from './setup/server.js';
+import { writeSnippets } from './setup/snippets.js';
+import { DIALECT } from './setup/test-database.js';
+
+const DOCUMENT = 'docs/clients.md';
+
+const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
+
+/** On a loaded machine a program takes its time to start. */
+const POLL = { timeout: 60_000 };
+
+/** A server that asks who its callers are, behind a network that can be cut; the payer has one transfer. */
+async function startPayer(env: NodeJS.ProcessEnv = {}) {
+  const provider = await startIdentityProvider();
+  const { client: anyone, url: direct } = await startServer({ ...provider.env, ...env });
+  const operator = anyone.as(await provider.token({ roles: ['operator'] }));
+  const { accounts } = await operator.data('{ accounts { nodes { iban organizationId } } }');
+  const org = accounts.nodes.find(({ iban }: { iban: string }) => iban === ACME).organizationId;
+  const token = await provider.token({ org, roles: ['initiator'] });
+  const payer = anyone.as(token);
+  await payTo(payer, 'Before');
+  const { account } = await payer.data(
+    'query ($iban: String!) { account(iban: $iban) { transfers(first: 1) { edges { cursor } } } }',
+    { iban: ACME },
+  );
+  const proxy = await startProxy({ host: '127.0.0.1', port: portOf(direct) });
+  const after: string = account.transfers.edges[0].cursor;
+  return { payer, token, proxy, after, url: `http://127.0.0.1:${proxy.port}` };
+}
+
+/** @returns the id of the one transfer */
+async function payTo(payer: Client, description: string): Promise<string> {
+  const { bulkTransfer } = await payer.perform(aBulk([aTransfer({ amount: '1', description })]));
+  return bulkTransfer.transfers.nodes[0].id;
+}
+
+/** Ids of the payer's transfers, oldest first. */
+async function idsOf(payer: Client): Promise<string[]> {
+  const { account } = await payer.data(
+    'query ($iban: String!) { account(iban: $iban) { transfers(last: 50) { nodes { id } } } }',
+    { iban: ACME },
+  );
+  return account.transfers.nodes.map(({ id }: { id: string }) => id).reverse();
+}
+
+/** Starts a program, and gives what it prints, line by line; it ends with the test, with all that it started. */
+function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+  const child = spawn(command, args, { detached: true, env: { ...process.env, ...env } });
+  onTestFinished(() => endGroup(child));
+  const lines: string[] = [];
+  let rest = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    const parts = `${rest}${chunk}`.split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts);
+  });
+  const complaints: string[] = [];
+  child.stderr.on('data', (chunk: Buffer) => complaints.push(String(chunk)));
+  return { child, lines, complaints };
+}
+
+async function endGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  process.kill(-child.pid, 'SIGKILL');
+  await ended;
+}
+
+describe.runIf(DIALECT === 'sqlite')('the example', () => {
+  test('of each client type-checks, and its documents are taken by codegen', async () => {
+    const { folder, names, pathOf } = await writeSnippets(DOCUMENT);
+    const { manifest, possibleTypesFile } = await generateClient([pathOf('apollo.ts')]);
+    const { manifest: urqlManifest } = await generateClient([pathOf('urql.ts')]);
+    await mkdir(join(folder, 'generated'));
+    await copyFile(possibleTypesFile, pathOf('generated/possible-types.ts'));
+    await writeFile(pathOf('tsconfig.json'), JSON.stringify(TSCONFIG));
+
+    const checked = await promisify(execFile)('npx', ['tsc', '-p', folder]).catch((error) => error);
+
+    expect(checked.stdout).toBe('');
+    expect(names).toEqual([
+      'client.ts',
+      'apollo.ts',
+      'account.tsx',
+      'urql.ts',
+      'fetch.ts',
+      'pay.sh',
+      'follow.sh',
+    ]);
+    expect(Object.values(manifest)).toHaveLength(3);
+    expect(Object.values(urqlManifest)).toHaveLength(2);
+  });
+
+  test.each(['client.ts', 'urql.ts', 'fetch.ts'])(
+    '%s pays once and hands on every transfer once, whatever is cut',
+    async (name) => {
+      const { payer, token, proxy, after, url } = await startPayer();
+      const { pathOf } = await writeSnippets(DOCUMENT, url);
+      await writeFile(pathOf('run.mjs'), driverOf(name));
+      const cut = proxy.cutAt('"idempotencyKey":', 'answered');
+
+      const { lines, complaints } = start(process.execPath, [pathOf('run.mjs')], {
+        TOKEN: token,
+        AFTER: after,
+      });
+      const paid = () => lines.filter((line) => line.startsWith('paid'));
+      const seen = () =>
+        lines.filter((line) => line.startsWith('seen')).map((line) => line.slice(5));
+      await cut;
+      await expect.poll(() => [paid().length, complaints], POLL).toEqual([1, []]);
+      await expect.poll(seen, POLL).toHaveLength(1);
+      proxy.cut();
+      await payTo(payer, 'While it was cut');
+      await payTo(payer, 'And another');
+      await expect.poll(seen, POLL).toHaveLength(3);
+      await proxy.goDown();
+      await payTo(payer, 'While it was down');
+      await proxy.goUp();
+
+      await expect.poll(seen, POLL).toHaveLength(4);
+      const [, ...expected] = await idsOf(payer);
+      expect(seen()).toEqual(expected);
+      expect(await payer.balance(ACME)).toBe('99995.00');
+    },
+  );
+
+  test('pay.sh pays once, whatever is cut', async () => {
+    const { payer, token, proxy, url } = await startPayer();
+    const { pathOf } = await writeSnippets(DOCUMENT, url);
+    const cut = proxy.cutAt('idempotency-key', 'answered');
+
+    const { stdout } = await promisify(execFile)('bash', [pathOf('pay.sh')], {
+      env: { ...process.env, TOKEN: token },
+    });
+    await cut;
+
+    expect(JSON.parse(stdout)).toMatchObject({
+      data: { performBulkTransfer: { __typename: 'BulkTransferPerformed', replayed: true } },
+    });
+    expect(await payer.balance(ACME)).toBe('99984.50');
+  });
+
+  test('follow.sh prints every transfer once, whatever is cut', async () => {
+    const { payer, token, proxy, after, url } = await startPayer();
+    const { pathOf } = await writeSnippets(DOCUMENT, url);
+    const { lines } = start('bash', [pathOf('follow.sh')], { TOKEN: token, AFTER: `"${after}"` });
+
+    const expected = [await payTo(payer, 'First')];
+    await expect.poll(() => lines, POLL).toHaveLength(1);
+    proxy.cut();
+    expected.push(await payTo(payer, 'While it was cut'), await payTo(payer, 'And another'));
+
+    await expect.poll(() => lines, POLL).toHaveLength(3);
+    const ids = lines.map((line) => JSON.parse(line).data.transferPerformed.transfer.id);
+    expect(ids).toEqual(expected);
+  });
+
+  test.runIf(
+    DIALECT !== 'sqlite' ||
+      canRun('React in a browser', existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`),
+  )(
+    'of React shows the balance, pays once, and goes on with the list where it was cut',
+    async () => {
+      const pages = await startPages();
+      const { payer, token, proxy, url } = await startPayer({ CORS_ORIGINS: pages.url });
+      pages.serve(await bundlePage(url));
+      const browser = await chromium.launch({
+        executablePath: CHROMIUM,
+        args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+      });
+      onTestFinished(() => browser.close());
+      const page = await browser.newPage();
+      const complaints: string[] = [];
+      page.on('pageerror', (error) => complaints.push(error.message));
+      await page.addInitScript((given) => sessionStorage.setItem('token', given), token);
+      await page.goto(pages.url);
+      const shown = () => page.locator('body').innerText();
+      const listed = () => page.getByRole('listitem').allInnerTexts();
+      await expect.poll(shown, POLL).toContain('Balance: 99999.00');
+
+      const cut = proxy.cutAt('"idempotencyKey":', 'answered');
+      await page.getByRole('button', { name: 'Pay' }).click();
+      await cut;
+      await expect.poll(shown, POLL).toContain('Balance: 99998.00');
+      await expect.poll(listed, POLL).toEqual(['From the page']);
+      proxy.cut();
+      await payTo(payer, 'While it was cut');
+      await payTo(payer, 'And another');
+
+      await expect.poll(listed, POLL).toEqual(['From the page', 'While it was cut', 'And another']);
+      // By the events' account: the page asked for nothing more.
+      await expect.poll(shown, POLL).toContain('Balance: 99996.00');
+      expect(complaints).toEqual([]);
+      expect(await payer.balance(ACME)).toBe('99996.00');
+    },
+  );
+});
+
+const TSCONFIG = {
+  extends: '../../web/tsconfig.json',
+  // As most front ends have it.
+  compilerOptions: { types: ['node'], exactOptionalPropertyTypes: false },
+  include: ['*.ts', '*.tsx'],
+};
+
+const PAYMENT = aBulk([aTransfer({ amount: '1', description: 'From the example' })], {
+  idempotencyKey: 'example-1',
+});
+
+/** A program around an example: pays, follows, and prints what comes of it. */
+function driverOf(name: string): string {
+  return `
+    import { follow, pay } from './${name}';
+    follow('${ACME}', (id) => console.log('seen', id), process.env.AFTER);
+    console.log('paid', await pay(${JSON.stringify(PAYMENT)}, 'example-1'));`;
+}
+
+/** Bundles the example for React as an application does. @returns the folder of its files */
+async function bundlePage(url: string): Promise<string> {
+  const rows = [aTransfer({ amount: '1', description: 'From the page' })];
+  const main = `
+    import { ApolloProvider } from '@apollo/client/react';
+    import { createRoot } from 'react-dom/client';
+    import { Account } from './account';
+    import { apollo } from './apollo';
+    createRoot(document.body).render(
+      <ApolloProvider client={apollo}>
+        <Account iban="${ACME}" rows={${JSON.stringify(rows)}} />
+      </ApolloProvider>,
+    );`;
+  const { folder, pathOf } = await writeSnippets(DOCUMENT, url);
+  const { possibleTypesFile } = await generateClient([pathOf('apollo.ts')]);
+  await mkdir(pathOf('generated'));
+  await copyFile(possibleTypesFile, pathOf('generated/possible-types.ts'));
+  await writeFile(pathOf('tsconfig.json'), JSON.stringify(TSCONFIG));
+  await writeFile(pathOf('main.tsx'), main);
+  await writeFile(
+    pathOf('index.html'),
+    '<body></body><script type="module" src="./main.tsx"></script>',
+  );
+  await build({ root: folder, configFile: false, logLevel: 'error' });
+  return pathOf('dist');
+}
+
+/** Serves files from another origin than the server's, which has to know it before it starts. */
+async function startPages() {
+  let folder = '';
+  const pages = createServer(async ({ url = '/' }, response) => {
+    const path = url === '/' ? 'index.html' : url;
+    const bytes = await readFile(join(folder, path)).catch(() => undefined);
+    response.setHeader('content-type', path.endsWith('.js') ? 'text/javascript' : 'text/html');
+    response.writeHead(bytes ? 200 : 404).end(bytes);
+  }).listen(0, '127.0.0.1');
+  await once(pages, 'listening');
+  onTestFinished(() => {
+    pages.closeAllConnections();
+    pages.close();
+  });
+  const { port } = pages.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    serve: (from: string) => {
+      folder = from;
+    },
+  };
+}

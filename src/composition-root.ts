@@ -62,6 +62,7 @@ import {
 import { IncomingTransferResolver } from './resolvers/incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
+import { MeResolver, OrganizationResolver } from './resolvers/organization.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
 import { TransferResolver } from './resolvers/transfer.resolver.js';
@@ -282,6 +283,8 @@ function resolverContainer(
     new IncomingTransferResolver(),
     new LedgerEntryResolver(),
     new NodeResolver(),
+    new MeResolver(),
+    new OrganizationResolver(),
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),

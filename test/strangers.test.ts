@@ -64,6 +64,7 @@ interface Names {
   readonly transferId: string;
   readonly entryId: string;
   readonly incomingId: string;
+  readonly organizationId: string;
   readonly cursor: string;
   readonly incomingCursor: string;
 }
@@ -79,8 +80,11 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
     `accountIban: ${text(iban)}, idempotencyKey: ${text(KEY)}`,
   ],
   transfer: ({ transferId }) => [`id: ${text(transferId)}`],
-  node: ({ accountId, bulkId, transferId, entryId, incomingId }) =>
-    [accountId, bulkId, transferId, entryId, incomingId].map((id) => `id: ${text(id)}`),
+  me: () => [''],
+  node: ({ accountId, bulkId, transferId, entryId, incomingId, organizationId }) =>
+    [accountId, bulkId, transferId, entryId, incomingId, organizationId].map(
+      (id) => `id: ${text(id)}`,
+    ),
   validateBulkTransfer: ({ iban }) => [
     `input: { organizationIban: ${text(iban)}, idempotencyKey: ${text(KEY)}, creditTransfers: [${ROW}] }`,
     `input: { organizationIban: ${text(iban)}, organizationName: "Wrong", organizationBic: "WRONGFRP", creditTransfers: [] }`,
@@ -210,6 +214,7 @@ async function startWorld() {
     transferId: account.transfers.edges[0].node.id,
     entryId: account.entries.nodes[0].id,
     incomingId: account.incomingTransfers.edges[0].node.id,
+    organizationId: acme,
     cursor: account.transfers.edges[0].cursor,
     incomingCursor: account.incomingTransfers.edges[0].cursor,
   };
@@ -221,6 +226,7 @@ async function startWorld() {
     transferId: nobody,
     entryId: nobody,
     incomingId: nobody,
+    organizationId: nobody,
     cursor: theirs.cursor,
     incomingCursor: theirs.incomingCursor,
   };
@@ -266,8 +272,9 @@ test('what belongs to another company is answered as what nobody has, in every r
     const ask = async (names: Names) => {
       const answers = [];
       for (const args of probe(names)) {
+        const given = args === '' ? '' : `(${args})`;
         const { data, errors } = await stranger.send(
-          `${operation} { ${field.name}(${args}) ${selection} }`,
+          `${operation} { ${field.name}${given} ${selection} }`,
         );
         answers.push({ data, errors });
       }

@@ -91,16 +91,16 @@ function problemsOf({ name, organizationIds, roles }: CreateApiKeyRequest): Prob
   return problems;
 }
 
-/** An organization is the accounts that it has. Ids that are wrong in their form or number are not looked up. */
+/** Ids that are wrong in their form or number are not looked up. */
 async function unknownOrganizations(
   { organizationIds }: CreateApiKeyRequest,
   reader: LedgerReader,
 ): Promise<Problem[]> {
   if (organizationIds.length > ORGANIZATIONS_MAX || !organizationIds.every(isId)) return [];
-  const known = await reader.knownOrganizations(organizationIds);
-  const unknown = organizationIds.find((id) => !known.has(id));
+  const known = await reader.organizationsById(organizationIds);
+  const unknown = organizationIds.find((_, index) => known[index] === null);
   if (unknown === undefined) return [];
-  const message = `No account belongs to an organization with the id ${unknown}.`;
+  const message = `No organization has the id ${unknown}.`;
   return [{ field: 'organizationIds', code: 'MISMATCH', message }];
 }
 

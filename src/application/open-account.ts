@@ -16,6 +16,7 @@ import { type Problem, requiredProblem, valueProblem } from '../domain/problem.j
 import { NAME, textProblems } from '../domain/text.js';
 import { Account } from '../entities/account.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
+import { Organization } from '../entities/organization.entity.js';
 import { recordCredit } from './credit-account.js';
 import type { Clock, LedgerReader, UnitOfWork } from './ports.js';
 
@@ -23,7 +24,7 @@ import type { Clock, LedgerReader, UnitOfWork } from './ports.js';
 const OPENINGS = 'openings';
 
 export interface OpenAccountRequest {
-  /** Of an organization that has accounts already; absent: a new organization. */
+  /** Of an organization that exists; absent: a new organization. */
   readonly organizationId?: string | null | undefined;
   readonly organizationName: string;
   readonly iban: string;
@@ -67,17 +68,20 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
     const { isAbandoned } = origin;
     const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };
     return unitOfWork.run(turn, (ledger) => {
+      const known = canonicalId(request.organizationId ?? '');
+      const organization = { id: known ?? newId(), name: request.organizationName, createdAt: at };
       const account = Account.open({
         id: newId(),
-        organizationId: canonicalId(request.organizationId ?? '') ?? newId(),
-        organizationName: request.organizationName,
+        organizationId: organization.id,
+        organizationName: organization.name,
         iban,
         bic: normaliseBic(request.bic),
         currency,
         at,
       });
       const done = { action: 'openAccount', outcome: 'DONE', accountId: account.id } as const;
-      ledger.open(account, AuditEntry.of(origin, done, at));
+      const opened = known === undefined ? new Organization(organization) : undefined;
+      ledger.open(account, AuditEntry.of(origin, done, at), opened);
       if (opening.minorUnits > 0n) {
         const description = 'Opening balance';
         recordCredit(ledger, account, { amountMinor: opening.minorUnits, description }, at);
@@ -93,12 +97,12 @@ async function organizationProblems(
 ): Promise<Problem[]> {
   if (organizationId == null) return [];
   const id = canonicalId(organizationId);
-  const sibling = id === undefined ? null : await reader.accountOfOrganization(id);
-  if (!sibling) {
-    const message = 'No organization with this id has an account.';
+  const [organization] = id === undefined ? [] : await reader.organizationsById([id]);
+  if (!organization) {
+    const message = 'No organization has this id.';
     return [{ field: 'organizationId', code: 'MISMATCH', message }];
   }
-  return sibling.organizationName === organizationName
+  return organization.name === organizationName
     ? []
     : [valueProblem('MISMATCH', 'organizationName', organizationName)];
 }

@@ -13,6 +13,7 @@ import type {
   IncomingTransferRecord,
 } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { Organization } from '../entities/organization.entity.js';
 import type { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { Transfer, TransferRecord } from '../entities/transfer.entity.js';
 
@@ -62,8 +63,8 @@ export interface LockedLedger {
   account(id: string): Account;
   bulkTransferByKey(accountId: string, idempotencyKey: string): BulkTransfer | null;
   creditByKey(accountId: string, idempotencyKey: string): LedgerEntry | null;
-  /** Adds an account that did not exist. */
-  open(account: Account, audit: AuditEntry): void;
+  /** Adds an account that did not exist, and its organization where that did not exist either. */
+  open(account: Account, audit: AuditEntry, organization?: Organization): void;
   /** Appends rows, and writes the accounts that were posted to. */
   record(records: LedgerRecords): void;
 }
@@ -207,14 +208,13 @@ export interface LedgerReader {
   accountByIban(iban: string): Promise<Account | null>;
   /** What never changes of those accounts that exist, by IBAN. */
   accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>>;
-  /** Any account of an organization; null where it has none. */
-  accountOfOrganization(organizationId: string): Promise<Account | null>;
-  /** Which of these organizations have an account: one statement, however many they are. */
-  knownOrganizations(organizationIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** The first organizations, up to a number, oldest first. */
+  organizations(countMax: number): Promise<Organization[]>;
   bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;
 
   /** One answer for each id, in their order; null where there is none. */
   accountsById(ids: readonly string[]): Promise<(Account | null)[]>;
+  organizationsById(ids: readonly string[]): Promise<(Organization | null)[]>;
   bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]>;
   transfersById(ids: readonly string[]): Promise<(Transfer | null)[]>;
   entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]>;
@@ -226,8 +226,8 @@ export interface LedgerReader {
     place: Place<Position>,
   ): Promise<boolean>;
 
-  /** Oldest first, by id. */
-  accounts(range: PageRange<string>): Promise<Page<Account>>;
+  /** Oldest first, by id; of one organization where one is given. */
+  accounts(range: PageRange<string>, organizationId?: string): Promise<Page<Account>>;
   /** By sequence. */
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>>;
   /** By position. */

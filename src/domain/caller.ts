@@ -9,6 +9,9 @@ export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 
 export type Role = (typeof ROLES)[number];
 
+/** Organizations of a caller that are listed. */
+export const ORGANIZATIONS_LISTED_MAX = 100;
+
 /** Organizations by id, or all there are. */
 export type OrganizationScope = readonly string[] | 'all';
 

@@ -23,7 +23,9 @@ export interface AccountOpening {
 /** An account of an organization, and the state of its ledger. Money is in minor units. */
 export class Account {
   id!: string;
+  /** No foreign key: SQLite can't add one to a table that exists, so that verify checks it. */
   organizationId!: string;
+  /** The organization's, kept here as well: every bulk and event has it. */
   organizationName!: string;
   iban!: string;
   bic!: string;

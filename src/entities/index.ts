@@ -5,11 +5,13 @@ import { AuditEntrySchema } from './audit-entry.entity.js';
 import { BulkTransferSchema } from './bulk-transfer.entity.js';
 import { IncomingTransferSchema } from './incoming-transfer.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
+import { OrganizationSchema } from './organization.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
 import { TransferSchema } from './transfer.entity.js';
 
 /** Every entity, in the order in which their tables refer to each other. */
 export const ENTITIES: EntitySchema[] = [
+  OrganizationSchema,
   AccountSchema,
   BulkTransferSchema,
   TransferSchema,

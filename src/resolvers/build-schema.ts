@@ -8,6 +8,7 @@ import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-trans
 import { IncomingTransferResolver } from './incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
+import { MeResolver, OrganizationResolver } from './organization.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './outbox.resolver.js';
 import { SubscriptionResolver } from './subscription.resolver.js';
 import { TransferResolver } from './transfer.resolver.js';
@@ -36,6 +37,8 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       IncomingTransferResolver,
       LedgerEntryResolver,
       NodeResolver,
+      MeResolver,
+      OrganizationResolver,
       SubscriptionResolver,
       OutboxResolver,
       OutboxMessageResolver,

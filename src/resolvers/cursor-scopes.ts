@@ -26,6 +26,10 @@ export const ACCOUNTS: ListScope<Account, string> = {
   placeOf: ({ id }) => ({ position: id }),
 };
 
+export function accountsOf(organizationId: string): ListScope<Account, string> {
+  return { ...ACCOUNTS, ownerId: organizationId };
+}
+
 export const API_KEYS: ListScope<ApiKey, string> = {
   kind: 'api-key',
   ownerId: '',

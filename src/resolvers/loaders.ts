@@ -4,11 +4,13 @@ import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { Organization } from '../entities/organization.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 
 /** Look-ups by id of one operation: those of one moment go out as one statement. */
 export interface Loaders {
   readonly account: DataLoader<string, Account | null>;
+  readonly organization: DataLoader<string, Organization | null>;
   readonly bulkTransfer: DataLoader<string, BulkTransfer | null>;
   readonly transfer: DataLoader<string, Transfer | null>;
   readonly ledgerEntry: DataLoader<string, LedgerEntry | null>;
@@ -22,6 +24,7 @@ export function makeLoaders(reader: LedgerReader): Loaders {
   const options = { maxBatchSize: BATCH_MAX };
   return {
     account: new DataLoader((ids) => reader.accountsById(ids), options),
+    organization: new DataLoader((ids) => reader.organizationsById(ids), options),
     bulkTransfer: new DataLoader((ids) => reader.bulkTransfersById(ids), options),
     transfer: new DataLoader((ids) => reader.transfersById(ids), options),
     ledgerEntry: new DataLoader((ids) => reader.entriesById(ids), options),

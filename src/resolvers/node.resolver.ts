@@ -7,6 +7,7 @@ import {
   presentBulkTransfer,
   presentIncomingTransfer,
   presentLedgerEntry,
+  presentOrganization,
   presentTransfer,
 } from './present.js';
 
@@ -23,17 +24,19 @@ export class NodeResolver {
   ): Promise<NodeType | null> {
     const id = canonicalId(text);
     if (id === undefined) return null;
-    const [account, bulkTransfer, transfer, entry, incoming] = await Promise.all([
+    const [account, bulkTransfer, transfer, entry, incoming, organization] = await Promise.all([
       loaders.account.load(id),
       loaders.bulkTransfer.load(id),
       loaders.transfer.load(id),
       loaders.ledgerEntry.load(id),
       loaders.incomingTransfer.load(id),
+      loaders.organization.load(id),
     ]);
     if (account) return presentAccount(account);
     if (bulkTransfer) return presentBulkTransfer(bulkTransfer);
     if (transfer) return presentTransfer(transfer);
     if (entry) return presentLedgerEntry(entry);
-    return incoming && presentIncomingTransfer(incoming);
+    if (incoming) return presentIncomingTransfer(incoming);
+    return organization && presentOrganization(organization);
   }
 }

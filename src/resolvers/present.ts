@@ -7,12 +7,14 @@ import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { Organization } from '../entities/organization.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { IncomingTransferType } from '../schema/incoming-transfer.js';
 import { LedgerEntryType } from '../schema/ledger-entry.js';
 import { MoneyType } from '../schema/money.js';
+import { OrganizationType } from '../schema/organization.js';
 import type { Connection } from '../schema/page.js';
 import { StatementType } from '../schema/statement.js';
 import { TransferType } from '../schema/transfer.js';
@@ -39,6 +41,10 @@ export function presentAccount(account: Account): AccountType {
     sequence: account.sequence,
     createdAt: account.createdAt,
   });
+}
+
+export function presentOrganization({ id, name }: Organization): OrganizationType {
+  return make(OrganizationType, { id, name });
 }
 
 export function presentBulkTransfer(bulkTransfer: BulkTransfer): BulkTransferType {

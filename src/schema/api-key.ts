@@ -4,7 +4,7 @@ import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 import { InvalidInputType } from './user-errors.js';
 
-const RoleEnum = {
+export const RoleEnum = {
   VIEWER: 'viewer',
   INITIATOR: 'initiator',
   OPERATOR: 'operator',

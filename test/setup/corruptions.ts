@@ -41,6 +41,9 @@ const ID_OF_NOTHING = 'nothing in the database refers to it, and any other UUIDv
 
 /** Every column of every table. */
 export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
+  'organization.id': { found: [[`id = ${OTHER_ID}`], [`id = ${FOREIGN_ID}`]] },
+  'organization.name': { found: [["name = 'Another'"], ["name = ' '"]] },
+  'organization.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
   'account.id': {
     found: [
       [`id = ${OTHER_ID}`, 'sequence > 0'],
@@ -57,15 +60,14 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       ],
       [`organization_id = ${OTHER_ID}`, "organization_name = 'Globex GmbH'"],
     ],
-    free: 'an account may be alone in its organization: another id is another organization',
   },
   'account.organization_name': {
     found: [
       ["organization_name = 'ACME Corp '", "organization_name = 'ACME Corp'"],
       ["organization_name = 'Acme Corp'", `iban = '${ACME}'`],
       ["organization_name = ' '"],
+      ["organization_name = 'Another'", "organization_name = 'Globex GmbH'"],
     ],
-    free: 'the name of an organization with one account stands there alone',
   },
   'account.iban': {
     found: [

@@ -7,6 +7,7 @@ import { Account } from '../../entities/account.entity.js';
 import type { AuditEntry } from '../../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import type { Organization } from '../../entities/organization.entity.js';
 import type { CommittedMessage } from './outbox.js';
 
 /** What a unit of work came to: its result, or what it threw. */
@@ -24,6 +25,8 @@ export interface EarlierRows {
 export interface Opening {
   readonly account: Account;
   readonly audit: AuditEntry;
+  /** Where it did not exist either. */
+  readonly organization?: Organization | undefined;
 }
 
 /** A unit of work of a group. */
@@ -147,8 +150,8 @@ class MemberLedger implements LockedLedger {
     return this.group.creditByKey(accountId, idempotencyKey);
   }
 
-  open(account: Account, audit: AuditEntry): void {
-    this.openings.push({ account, audit });
+  open(account: Account, audit: AuditEntry, organization?: Organization): void {
+    this.openings.push({ account, audit, organization });
   }
 
   record(records: LedgerRecords): void {

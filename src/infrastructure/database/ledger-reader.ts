@@ -28,6 +28,7 @@ import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import { Organization } from '../../entities/organization.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from './dialect.js';
 import {
@@ -152,6 +153,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return new MikroOrmLedgerReader(this.database, organizations, reading);
   }
 
+  get #seenOrganizations(): { id?: { $in: string[] } } {
+    const { organizationId } = this.#seenAccounts;
+    return organizationId ? { id: organizationId } : {};
+  }
+
   /**
    * Runs one statement when it is the caller's turn.
    * @throws UnavailableError where the database is away
@@ -174,20 +180,15 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return this.#findAccountFacts(ibans, `look-up of ${ibans[0]}`);
   }
 
-  accountOfOrganization(organizationId: string): Promise<Account | null> {
-    return this.#read((em) => em.findOne(Account, { organizationId }));
+  organizations(countMax: number): Promise<Organization[]> {
+    return this.#read((em) =>
+      em.find(Organization, this.#seenOrganizations, { orderBy: { id: 'asc' }, limit: countMax }),
+    );
   }
 
-  async knownOrganizations(organizationIds: readonly string[]): Promise<ReadonlySet<string>> {
-    const ids = organizationIds.filter(isId);
-    if (ids.length === 0) return new Set();
-    const rows = await this.#read((em) =>
-      em.execute<Pick<AccountFactsRow, 'organization_id'>[]>(
-        `select distinct organization_id from account
-          where organization_id in (${ids.map(idLiteral).join(',')}) ${this.#ofSeenOrganizations}`,
-      ),
-    );
-    return new Set(rows.map((row) => stringify(row.organization_id)));
+  async organizationsById(ids: readonly string[]): Promise<(Organization | null)[]> {
+    const $and = [{ id: { $in: [...ids] } }, this.#seenOrganizations];
+    return inOrderOf(ids, await this.#read((em) => em.find(Organization, { $and })));
   }
 
   async bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null> {
@@ -323,13 +324,11 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return row !== null && !isBeyond;
   }
 
-  accounts(range: PageRange<string>): Promise<Page<Account>> {
+  accounts(range: PageRange<string>, organizationId?: string): Promise<Page<Account>> {
+    const ofOne = organizationId === undefined ? {} : { organizationId };
+    const where: FilterQuery<Account> = { $and: [this.#seenAccounts, ofOne] };
     return this.#read((em) =>
-      readPage(
-        em,
-        { entity: Account, where: this.#seenAccounts, key: 'id', order: 'oldest-first' },
-        range,
-      ),
+      readPage(em, { entity: Account, where, key: 'id', order: 'oldest-first' }, range),
     );
   }
 

@@ -189,16 +189,16 @@ const KEYS = {
   key: ['id'],
 } as const;
 
-/** A key is created for organizations that exist, and an account never ends. */
+/** A key is created for organizations that exist, and an organization never ends. */
 const organizationsOfKeys: Check = {
-  statements: ['an API key that was not revoked is for organizations that have accounts'],
+  statements: ['an API key that was not revoked is for organizations that exist'],
   run: async (em) => {
     const violations: Violation[] = [];
     for await (const page of pagesOf(em, KEYS)) {
       const keys = page
         .filter(({ revoked_at }) => revoked_at === null)
         .map(({ id, organization_ids }) => ({ id, ids: organizationsIn(organization_ids) }));
-      const known = await organizationsWithAccounts(em, new Set(keys.flatMap(({ ids }) => ids)));
+      const known = await organizationsAmong(em, new Set(keys.flatMap(({ ids }) => ids)));
       for (const { id, ids } of keys) {
         if (!ids.every((organization) => known.has(organization))) {
           violations.push({ apiKey: hexOf(id) });
@@ -221,7 +221,7 @@ function organizationsIn(list: unknown): string[] {
 /** In one look-up. */
 const ORGANIZATIONS_MAX = 1_000;
 
-async function organizationsWithAccounts(
+async function organizationsAmong(
   em: EntityManager,
   asked: ReadonlySet<string>,
 ): Promise<ReadonlySet<string>> {
@@ -230,8 +230,7 @@ async function organizationsWithAccounts(
   for (let start = 0; start < ids.length; start += ORGANIZATIONS_MAX) {
     const some = ids.slice(start, start + ORGANIZATIONS_MAX).map((id) => `x'${id}'`);
     const rows: { id: string }[] = await em.execute(
-      `select distinct hex(organization_id) as id from account
-        where organization_id in (${some.join(',')})`,
+      `select hex(id) as id from organization where id in (${some.join(',')})`,
     );
     for (const { id } of rows) known.add(id);
   }
@@ -239,6 +238,12 @@ async function organizationsWithAccounts(
 }
 
 export const ROW_CHECKS: readonly Check[] = [
+  rowCheck({ columns: 'id, name', source: 'organization', key: ['id'] }, [
+    formRule("an organization's id and name have their form", 'organization', {
+      id: isStoredId,
+      name: text(NAME),
+    }),
+  ]),
   rowCheck(
     {
       columns: 'id, organization_id, organization_name, iban, bic, currency',

@@ -236,10 +236,20 @@ const LEDGER: readonly Check[] = [
       )`,
   ),
   sqlCheck(
-    'all accounts of an organization have one organization name',
+    'an account belongs to an organization, and has its name',
     `
-      select hex(organization_id) as organization, count(*) as accounts from account
-      group by organization_id having min(hex(organization_name)) <> max(hex(organization_name))`,
+      select hex(a.id) as account, hex(a.organization_id) as organization from account a
+      left join organization o on o.id = a.organization_id
+      where o.id is null or hex(o.name) <> hex(a.organization_name)`,
+  ),
+  sqlCheck(
+    'an organization was created with its first account',
+    `
+      select hex(o.id) as organization, o.created_at from organization o
+      left join (
+        select organization_id, min(created_at) as first_at from account group by organization_id
+      ) a on a.organization_id = o.id
+      where a.organization_id is null or a.first_at <> o.created_at`,
   ),
   sqlCheck(
     'an idempotency key has a fingerprint, and belongs to a bulk or to a credit from outside',

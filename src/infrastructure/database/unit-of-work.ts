@@ -362,9 +362,9 @@ async function readEarlier(em: EntityManager, group: readonly GroupMember[]): Pr
 
 /** @throws DomainError ACCOUNT_EXISTS where another took the IBAN meanwhile */
 async function openAccounts(em: EntityManager, openings: readonly Opening[]): Promise<void> {
-  for (const { account } of openings) {
+  for (const { account, organization } of openings) {
     try {
-      await em.persist(account).flush();
+      await em.persist(organization ? [organization, account] : account).flush();
     } catch (error) {
       if (!(error instanceof UniqueConstraintViolationException)) throw error;
       const { iban } = account;

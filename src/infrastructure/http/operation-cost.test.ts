@@ -50,7 +50,7 @@ describe('the cost of an operation', () => {
     [
       'what an interface of it has',
       '{ node(id: "x") { ... on Transfer { account { id } } id } }',
-      6,
+      7,
     ],
   ])('is reckoned for %s', (_, text, expected) => {
     expect(cost(text)).toBe(expected);

@@ -26,6 +26,7 @@ import {
   TypeMetaFieldDef,
   type ValueNode,
 } from 'graphql';
+import { ORGANIZATIONS_LISTED_MAX } from '../../domain/caller.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../domain/page.js';
 import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
@@ -36,8 +37,8 @@ const OBJECT_COST = 1;
 
 /** Fields that cost something else, beside what their arguments add. */
 export const FIELD_COSTS: Readonly<Record<string, number>> = {
-  // It looks an id up in five tables.
-  'Query.node': 5,
+  // It looks an id up in six tables.
+  'Query.node': 6,
   // It finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
   // It counts what is due and what is parked.
@@ -83,6 +84,7 @@ export const FREE_TYPES: ReadonlySet<string> = new Set([
 /** Nodes of a list that is no connection. Problems come with what they are about, and cost nothing. */
 export const LIST_SIZES: Readonly<Record<string, number>> = {
   'Outbox.parkedMessages': 100,
+  'Me.organizations': ORGANIZATIONS_LISTED_MAX,
   'InvalidBulkTransfer.problems': PROBLEMS_LISTED_MAX,
   'InvalidInput.problems': PROBLEMS_LISTED_MAX,
   'BulkTransferValidation.problems': PROBLEMS_LISTED_MAX,

@@ -1,0 +1,20 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** Organizations as rows of their own; those of accounts that exist are made from the accounts. */
+export default class CreateOrganizations extends Migration {
+  override up(): void {
+    this.addSql(`create table \`organization\` (
+      \`id\` binary(16) not null,
+      \`name\` varchar(140) not null,
+      \`created_at\` datetime(3) not null,
+      primary key (\`id\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`insert into organization (id, name, created_at)
+      select organization_id, min(organization_name), min(created_at) from account
+      group by organization_id`);
+  }
+
+  override down(): void {
+    this.addSql('drop table `organization`');
+  }
+}

@@ -1,0 +1,25 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { UuidColumn } from './column-types.js';
+
+/** A company or bank that has accounts; API keys belong to it. Its name never changes. */
+export class Organization {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+
+  constructor({ id, name, createdAt }: Pick<Organization, 'id' | 'name' | 'createdAt'>) {
+    this.id = id;
+    this.name = name;
+    this.createdAt = createdAt;
+  }
+}
+
+export const OrganizationSchema = defineEntity({
+  class: Organization,
+  tableName: 'organization',
+  properties: {
+    id: p.type(UuidColumn).primary(),
+    name: p.string().length(140),
+    createdAt: p.datetime().length(3),
+  },
+});

@@ -97,8 +97,17 @@ const TEXT_UNITS_MAX = 2 * TEXT_CHARACTERS_MAX;
 
 /** Tells whether a text that a client sent, of any length, is the stored name. */
 export function isSameName(sent: string, kept: string): boolean {
-  const trimmed = sent.trim();
-  return trimmed.length <= TEXT_UNITS_MAX && foldName(trimmed) === foldName(kept.trim());
+  const folded = comparableName(sent);
+  return folded !== undefined && folded === comparableName(kept);
+}
+
+/**
+ * Returns the form in which names are the same, without space around it.
+ * @returns undefined for a text that is too long for a name
+ */
+export function comparableName(text: string): string | undefined {
+  const trimmed = text.trim();
+  return trimmed.length <= TEXT_UNITS_MAX ? foldName(trimmed) : undefined;
 }
 
 /**

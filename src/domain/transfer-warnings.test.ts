@@ -90,6 +90,20 @@ describe('a bulk is warned of', () => {
     ).toEqual([]);
   });
 
+  test('no name that an IBAN was paid under, of however many', () => {
+    const paidNames = Array.from({ length: 10_000 }, (_, index) => ({
+      counterpartyIban: IBAN,
+      counterpartyName: `Payee ${index}`,
+      bulkTransferId: 'b1',
+    }));
+    const rows = Array.from({ length: 90_000 }, (_, index) =>
+      aRow({ counterpartyName: 'payee 9999', description: `Row ${index}` }),
+    );
+
+    // Were each row compared with each name, the test would not end within its limit.
+    expect(codesOf(rows, { paidNames })).toEqual([]);
+  });
+
   test.each([
     ['DEUTDEFF', IBAN, false],
     ['ABNANL2A', IBAN, true],

@@ -11,7 +11,7 @@ import { bicCountryOf, ibanProblem, isBic, normaliseBic, normaliseIban } from '.
 import { formatAmount } from './money.js';
 import { hasRightNationalCheckDigits } from './national-check-digits.js';
 import { quote } from './problem.js';
-import { isSameName } from './text.js';
+import { comparableName } from './text.js';
 
 export const TRANSFER_WARNING_CODES = [
   'DUPLICATE_IN_BULK',
@@ -89,17 +89,27 @@ const HOME_OF: Readonly<Record<string, string>> = {
 
 const homeOf = (country: string) => HOME_OF[country] ?? country;
 
+/** The names under which one IBAN was paid, comparable; of an account with very many there may be thousands. */
+interface Payee {
+  readonly latest: PaidName;
+  readonly names: Set<string | undefined>;
+}
+
 /** Judges the rows of one bulk in ranges. */
 export class TransferWarningReader {
   readonly #warnings: TransferWarning[] = [];
   readonly #firstIndexOf = new Map<string, number>();
-  readonly #namesOf: ReadonlyMap<string, readonly PaidName[]>;
+  readonly #payees = new Map<string, Payee>();
 
   constructor(
     private readonly request: Pick<BulkTransferRequest, 'creditTransfers'>,
     { sameBulk, paidNames }: TransferHistory,
   ) {
-    this.#namesOf = Map.groupBy(paidNames, ({ counterpartyIban }) => counterpartyIban);
+    for (const paid of paidNames) {
+      const payee = this.#payees.get(paid.counterpartyIban) ?? { latest: paid, names: new Set() };
+      payee.names.add(comparableName(paid.counterpartyName));
+      this.#payees.set(paid.counterpartyIban, payee);
+    }
     if (sameBulk) {
       this.#warnings.push({
         field: 'creditTransfers',
@@ -147,12 +157,9 @@ export class TransferWarningReader {
   }
 
   #otherNameOf(row: CreditTransferRequest, iban: string): TransferWarning | undefined {
-    const [latest, ...others] = this.#namesOf.get(iban) ?? [];
-    if (!latest) return undefined;
-    const isKnown = [latest, ...others].some(({ counterpartyName }) =>
-      isSameName(row.counterpartyName, counterpartyName),
-    );
-    if (isKnown) return undefined;
+    const payee = this.#payees.get(iban);
+    if (!payee || payee.names.has(comparableName(row.counterpartyName))) return undefined;
+    const { latest } = payee;
     return {
       field: 'counterpartyName',
       code: 'NAME_DIFFERS',

@@ -136,13 +136,15 @@ test('a token is asked for again when it is refused, once', async () => {
   await expect(viewer.perform(ONE)).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
-test('an answer of a proxy in between is tried again where its status says so', async () => {
+/** Something between client and server that answers by itself, in turn; then it hands requests on. */
+async function startGateway(
+  answers: readonly { readonly status: number; readonly body: string }[],
+) {
   const { client: direct } = await startServer();
-  const statuses = [502, 503, 200];
+  const left = [...answers];
   const gateway = createServer(async (request, response) => {
-    const status = statuses.shift() ?? 404;
-    response.statusCode = status;
-    if (status !== 200) return response.end('<html>The gateway has a problem</html>');
+    const own = left.shift();
+    if (own) return response.writeHead(own.status).end(own.body);
     let body = '';
     for await (const chunk of request) body += chunk;
     const answer = await direct.post(body);
@@ -154,13 +156,49 @@ test('an answer of a proxy in between is tried again where its status says so', 
     gateway.close();
   });
   const { port } = gateway.address() as AddressInfo;
-  const client = createVirementClient({ url: `http://127.0.0.1:${port}/graphql` });
+  return createVirementClient({ url: `http://127.0.0.1:${port}/graphql` });
+}
 
-  expect(await client.perform(ONE)).toMatchObject({ __typename: 'BulkTransferPerformed' });
-  await expect(client.perform(ONE)).rejects.toMatchObject({
+test('an answer of a proxy in between is tried again where its status says so', async () => {
+  const body = '<html>The gateway has a problem</html>';
+  const failing = await startGateway([502, 503].map((status) => ({ status, body })));
+  const wrong = await startGateway([{ status: 404, body }]);
+
+  expect(await failing.perform(ONE)).toMatchObject({ __typename: 'BulkTransferPerformed' });
+  await expect(wrong.perform(ONE)).rejects.toMatchObject({
     code: 'HTTP_ERROR',
     status: 404,
     isOutcomeUnknown: false,
+  });
+});
+
+test('a busy account is tried again; where it stays busy that is the result, if nothing is in doubt', async () => {
+  const busy = {
+    status: 200,
+    body: JSON.stringify({
+      data: {
+        performBulkTransfer: {
+          __typename: 'AccountBusy',
+          code: 'ACCOUNT_BUSY',
+          message: 'Busy.',
+          retryable: true,
+        },
+      },
+    }),
+  };
+  const passing = await startGateway([busy, busy]);
+  const lasting = await startGateway([busy, busy]);
+  const doubtful = await startGateway([{ status: 504, body: '' }, busy]);
+
+  expect(await passing.perform(ONE)).toMatchObject({ __typename: 'BulkTransferPerformed' });
+  expect(await lasting.perform(ONE, { attemptsMax: 2 })).toMatchObject({
+    __typename: 'AccountBusy',
+  });
+  // The first attempt may be the one that keeps it busy.
+  await expect(doubtful.perform(ONE, { attemptsMax: 2 })).rejects.toMatchObject({
+    code: 'ACCOUNT_BUSY',
+    isOutcomeUnknown: true,
+    idempotencyKey: expect.any(String),
   });
 });
 

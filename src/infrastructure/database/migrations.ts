@@ -1,5 +1,6 @@
 import { DriverException, TableNotFoundException } from '@mikro-orm/core';
 import type { MikroORM } from '@mikro-orm/sql';
+import { UnavailableError } from '../../domain/errors.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { Database } from './dialect.js';
@@ -73,9 +74,10 @@ export async function explained<Result>(
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof DriverException)) throw error;
+    if (!(error instanceof DriverException || error instanceof UnavailableError)) throw error;
     const name = orm.config.get('dbName');
-    throw new ExplainedError(`The database ${name} failed: ${reasonOf(error)}.`, { cause: error });
+    const reason = reasonOf(error.cause ?? error);
+    throw new ExplainedError(`The database ${name} failed: ${reason}.`, { cause: error });
   }
 }
 

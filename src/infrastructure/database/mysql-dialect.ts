@@ -55,8 +55,11 @@ export async function openMySql(
   });
   await requireServer(orm, pool, settings, access);
   // What is wrong at start is told by the error that ends it.
-  if (settings.onUnavailable) pool.onUnavailable = settings.onUnavailable;
   const presence = new MySqlPresence(address);
+  pool.onUnavailable = (reason, error) => {
+    presence.renew();
+    settings.onUnavailable?.(reason, error);
+  };
   return {
     orm,
     groupsMax: GROUPS_MAX,

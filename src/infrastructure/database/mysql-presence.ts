@@ -45,6 +45,13 @@ export class MySqlPresence implements Presence {
     }
   }
 
+  /** Moves to another session: after a fail-over this one leads to the former primary. */
+  renew(): void {
+    if (this.#ids.size === 0) return;
+    this.#drop();
+    void this.endedAmong([]);
+  }
+
   async close(): Promise<void> {
     this.#ids.clear();
     this.#drop();

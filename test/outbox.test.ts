@@ -5,6 +5,7 @@ import { Account } from '../src/entities/account.entity.js';
 import { AuditEntry } from '../src/entities/audit-entry.entity.js';
 import { BulkTransfer } from '../src/entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
+import { Organization } from '../src/entities/organization.entity.js';
 import { DUE_AT_ONCE, OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
 import { type Lease, Outbox, type Publisher } from '../src/infrastructure/database/outbox.js';
@@ -67,6 +68,7 @@ test('a message that can never be published is parked after its attempts, and op
 /** Gives all that happened so far one time. */
 async function moveLedgerTo({ database }: TestServer, at: Date): Promise<void> {
   const em = database.orm.em.fork();
+  await em.nativeUpdate(Organization, {}, { createdAt: at });
   await em.nativeUpdate(Account, {}, { createdAt: at, updatedAt: at });
   await em.nativeUpdate(LedgerEntry, {}, { createdAt: at });
   await em.nativeUpdate(OutboxMessage, {}, { createdAt: at });

@@ -124,7 +124,7 @@ export async function fillOutbox(opened: Database): Promise<void> {
   const held = { holder: '01900000-0000-7000-8000-0000000000aa', end: lease };
   const [postponed, parked, retried, published] = await outbox.claim(at, 4, held);
   if (!postponed || !parked || !retried || !published) throw new Error('Too few messages');
-  const failure = { attempts: 1, lease, error: 'No route' };
+  const failure = { attempts: 1, holder: held.holder, error: 'No route' };
   await outbox.postpone(postponed.id, { ...failure, dueAt: lease });
   await outbox.park(parked.id, { ...failure, at });
   await outbox.park(retried.id, { ...failure, at });

@@ -22,19 +22,21 @@ export async function makeDatabaseProbe(
   watch: Pick<DatabaseWatch, 'troubles'>,
 ): Promise<ProbeDatabase> {
   const migrationCount = await countMigrations(orm);
-  const findFaults = async (): Promise<readonly DatabaseFault[]> =>
-    (await isMigrated(orm, migrationCount)) ? watch.troubles() : ['NOT_MIGRATED'];
-  return async () => partStateOf(await findFaults(), FAULTS);
+  return async () => partStateOf(await findFaults(orm, migrationCount, watch), FAULTS);
 }
 
-/** A database that does not answer may be migrated: whoever looks at it next finds that it does not answer. */
-async function isMigrated(orm: MikroORM, migrationCountMin: number): Promise<boolean> {
+async function findFaults(
+  orm: MikroORM,
+  migrationCountMin: number,
+  watch: Pick<DatabaseWatch, 'troubles'>,
+): Promise<readonly DatabaseFault[]> {
   try {
     // The migrations of a newer server may have run meanwhile.
-    return (await countMigrations(orm)) >= migrationCountMin;
+    if ((await countMigrations(orm)) < migrationCountMin) return ['NOT_MIGRATED'];
   } catch (error) {
-    return !(error instanceof TableNotFoundException);
+    return [error instanceof TableNotFoundException ? 'NOT_MIGRATED' : 'UNREACHABLE'];
   }
+  return watch.troubles();
 }
 
 async function countMigrations(orm: MikroORM): Promise<number> {

@@ -38,8 +38,8 @@ const DUE_AHEAD_MAX_MS = 120_000;
 interface Failure {
   /** How many failed by now. */
   readonly attempts: number;
-  /** The end of the caller's lease, as it is in the row: who lost it changes nothing. */
-  readonly lease: Date;
+  /** The relay that has the message: one that lost it changes nothing. */
+  readonly holder: string;
   readonly error: string;
 }
 
@@ -63,7 +63,6 @@ export type LeasedMessage = Pick<
   OutboxMessage,
   'id' | 'type' | 'accountId' | 'sequence' | 'attempts' | 'traceparent'
 > & {
-  lease: Date;
   /** How far the accounts have come that it is about, where that is known. */
   readonly heads?: readonly AccountHead[];
 };
@@ -155,7 +154,7 @@ export class Outbox implements OutboxDesk {
         .limit(messagesMax)
         .setLockMode(LockMode.PESSIMISTIC_PARTIAL_WRITE)
         .execute('all', false);
-      const messages = rows.map((row) => claimed(row, lease.end)).sort(bySequence);
+      const messages = rows.map((row) => claimed(row)).sort(bySequence);
       const ids = messages.map(({ id }) => id);
       if (ids.length > 0) {
         await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, leasedTo(lease));
@@ -165,11 +164,11 @@ export class Outbox implements OutboxDesk {
   }
 
   /** Keeps messages that take long to publish: those that are still the caller's. */
-  async extendLease(ids: readonly string[], lease: Date, until: Date): Promise<void> {
+  async extendLease(ids: readonly string[], { holder, end }: Lease): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
-      { id: { $in: [...ids] }, dueAt: lease },
-      { dueAt: until },
+      { id: { $in: [...ids] }, leasedBy: holder },
+      { dueAt: end },
     );
   }
 
@@ -186,10 +185,10 @@ export class Outbox implements OutboxDesk {
   }
 
   /** Gives claimed messages back, as if they had not been taken. */
-  async release(ids: readonly string[], lease: Date): Promise<void> {
+  async release(ids: readonly string[], holder: string): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
-      { id: { $in: [...ids] }, dueAt: lease },
+      { id: { $in: [...ids] }, leasedBy: holder },
       { dueAt: DUE_AT_ONCE, leasedBy: null },
     );
   }
@@ -214,15 +213,15 @@ export class Outbox implements OutboxDesk {
   }
 
   /** Tries a claimed message again later. */
-  async postpone(id: string, { attempts, lease, dueAt, error }: Postponement): Promise<void> {
+  async postpone(id: string, { attempts, holder, dueAt, error }: Postponement): Promise<void> {
     const outcome = { attempts, dueAt, leasedBy: null, lastError: cut(error) };
-    await this.#em.nativeUpdate(OutboxMessage, { id, dueAt: lease }, outcome);
+    await this.#em.nativeUpdate(OutboxMessage, { id, leasedBy: holder }, outcome);
   }
 
   /** Gives a claimed message up, until an operator puts it back. */
-  async park(id: string, { attempts, lease, at, error }: Parking): Promise<void> {
+  async park(id: string, { attempts, holder, at, error }: Parking): Promise<void> {
     const outcome = { attempts, dueAt: null, leasedBy: null, parkedAt: at, lastError: cut(error) };
-    await this.#em.nativeUpdate(OutboxMessage, { id, dueAt: lease }, outcome);
+    await this.#em.nativeUpdate(OutboxMessage, { id, leasedBy: holder }, outcome);
   }
 
   /** Deletes messages that were published before a moment. @returns how many */
@@ -276,7 +275,7 @@ export function leasedTo({ holder, end }: Lease): Pick<OutboxMessage, 'dueAt' | 
   return { dueAt: end, leasedBy: holder };
 }
 
-function claimed(row: DueRow, lease: Date): LeasedMessage {
+function claimed(row: DueRow): LeasedMessage {
   const { type, attempts, traceparent } = row;
   return {
     id: stringify(row.id),
@@ -285,7 +284,6 @@ function claimed(row: DueRow, lease: Date): LeasedMessage {
     sequence: BigInt(row.sequence),
     attempts,
     traceparent,
-    lease,
   };
 }
 

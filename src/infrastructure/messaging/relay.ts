@@ -140,13 +140,13 @@ export class Relay implements Publisher {
       lease: this.#leaseUntil(lease),
       take: (messages) => {
         this.#reserved -= messageCount;
-        this.#enqueue(messages.map(({ message, heads }) => ({ ...message, lease, heads })));
+        this.#enqueue(messages.map(({ message, heads }) => ({ ...message, heads })));
       },
       cancel,
       doubt: async (messages) => {
         cancel();
         const ids = messages.map(({ message }) => message.id);
-        const released = this.#releaseBy(lease, ids).then(() => this.wake());
+        const released = this.#releaseBefore(lease, ids).then(() => this.wake());
         await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
       },
     };
@@ -165,11 +165,11 @@ export class Relay implements Publisher {
   }
 
   /** Tries again until it has done it or the lease has ended: a database in doubt is often one that is away. */
-  async #releaseBy(lease: Date, ids: readonly string[]): Promise<void> {
+  async #releaseBefore(leaseEnd: Date, ids: readonly string[]): Promise<void> {
     const { outbox, clock } = this.ports;
     let isDone: boolean | undefined;
-    while (!isDone && clock() < lease && !this.#stopping.signal.aborted) {
-      isDone = await this.#guarded(() => outbox.release(ids, lease).then(() => true));
+    while (!isDone && clock() < leaseEnd && !this.#stopping.signal.aborted) {
+      isDone = await this.#guarded(() => outbox.release(ids, this.#id).then(() => true));
     }
   }
 
@@ -277,10 +277,10 @@ export class Relay implements Publisher {
       for (const message of group) await this.#postpone(message, error);
       return;
     }
-    for (const [lease, messages] of byLease(group)) {
-      const ids = messages.map(({ id }) => id);
-      await outbox.release(ids, lease);
-    }
+    await outbox.release(
+      group.map(({ id }) => id),
+      this.#id,
+    );
     this.wake();
   }
 
@@ -288,7 +288,7 @@ export class Relay implements Publisher {
     const { outbox, clock, logger } = this.ports;
     const { id, type } = message;
     const error = cause instanceof Error ? cause.message : String(cause);
-    const failure = { attempts: message.attempts + 1, lease: message.lease, error };
+    const failure = { attempts: message.attempts + 1, holder: this.#id, error };
     const { attempts } = failure;
     if (attempts >= ATTEMPTS_MAX) {
       logger.error({ outboxMessageId: id, type, attempts, reason: error }, 'Outbox message parked');
@@ -327,14 +327,10 @@ export class Relay implements Publisher {
       await pause(LEASE_RENEWAL_MS, this.#stopping.signal);
       // What is under way while it stops is given back.
       if (this.#stopping.signal.aborted) return;
-      const until = this.#leaseEnd();
-      for (const [lease, messages] of byLease([...this.#underWay])) {
-        const ids = messages.map(({ id }) => id);
-        await this.#guarded(async () => {
-          await outbox.extendLease(ids, lease, until);
-          for (const message of messages) message.lease = until;
-        });
-      }
+      const ids = [...this.#underWay].map(({ id }) => id);
+      if (ids.length === 0) continue;
+      const lease = this.#leaseUntil(this.#leaseEnd());
+      await this.#guarded(() => outbox.extendLease(ids, lease));
     }
   }
 
@@ -394,10 +390,4 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function togetherIn(messages: readonly LeasedMessage[]): number {
   const failed = messages.findIndex(({ attempts }) => attempts > 0);
   return failed === -1 ? messages.length : Math.max(failed, 1);
-}
-
-/** Messages that became ours at the same time have one lease. */
-function byLease(messages: readonly LeasedMessage[]): [Date, LeasedMessage[]][] {
-  const byTime = Map.groupBy(messages, ({ lease }) => lease.getTime());
-  return [...byTime].map(([time, ofLease]) => [new Date(time), ofLease]);
 }

@@ -103,6 +103,21 @@ export class Hub implements AccountFeeds {
   }
 }
 
+/** A list of an account that followers read on. */
+interface ListFacts<Item> {
+  readonly name: string;
+  /** The place after which it had nothing when its first follower came. */
+  readonly start: bigint;
+  /** Reads the next items after a place. */
+  readonly read: (after: bigint) => Promise<readonly Item[]>;
+  readonly placeOf: (item: Item) => bigint;
+}
+
+type FollowedList<Item> = Pick<ListFacts<Item>, 'name' | 'read'> & {
+  /** Its end, kept for all followers. */
+  readonly tail: SharedTail<Item>;
+};
+
 /** An account with followers, and what they read of it since it last changed. */
 class FollowedAccount {
   readonly feeds = new Set<Feed>();
@@ -114,9 +129,9 @@ class FollowedAccount {
   readonly #reads = new Map<string, Promise<unknown>>();
   /** Full pages of the past, which never change, by their place. */
   readonly #pages = new Map<string, readonly unknown[]>();
-  readonly #transfers: SharedTail<FollowedTransfer>;
-  readonly #bulkTransfers: SharedTail<FollowedBulkTransfer>;
-  readonly #incomingTransfers: SharedTail<FollowedIncomingTransfer>;
+  readonly #transfers: FollowedList<FollowedTransfer>;
+  readonly #bulkTransfers: FollowedList<FollowedBulkTransfer>;
+  readonly #incomingTransfers: FollowedList<FollowedIncomingTransfer>;
   /** When it was last looked at. */
   #versionSeen = 0;
 
@@ -128,32 +143,37 @@ class FollowedAccount {
     this.id = id;
     this.#sequence = sequence;
     const lastPosition = firstPositionOf(sequence + 1n) - 1n;
-    this.#transfers = new SharedTail(
-      lastPosition,
-      READ_MAX,
-      (position) => this.#told(this.#readTransfers(position)),
-      ({ transfer }) => transfer.position,
-    );
-    this.#bulkTransfers = new SharedTail(
-      sequence,
-      READ_MAX,
-      (after) => this.#told(this.#readBulkTransfers(after)),
-      ({ bulkTransfer }) => bulkTransfer.sequence,
-    );
-    this.#incomingTransfers = new SharedTail(
-      lastPosition,
-      READ_MAX,
-      (position) => this.#told(this.#readIncomingTransfers(position)),
-      ({ transfer }) => transfer.position,
-    );
+    this.#transfers = this.#listOf({
+      name: 'transfers',
+      start: lastPosition,
+      read: (position) => this.#readTransfers(position),
+      placeOf: ({ transfer }) => transfer.position,
+    });
+    this.#bulkTransfers = this.#listOf({
+      name: 'bulks',
+      start: sequence,
+      read: (after) => this.#readBulkTransfers(after),
+      placeOf: ({ bulkTransfer }) => bulkTransfer.sequence,
+    });
+    this.#incomingTransfers = this.#listOf({
+      name: 'incoming',
+      start: lastPosition,
+      read: (position) => this.#readIncomingTransfers(position),
+      placeOf: ({ transfer }) => transfer.position,
+    });
+  }
+
+  #listOf<Item>({ start, placeOf, ...list }: ListFacts<Item>): FollowedList<Item> {
+    const read = (after: bigint) => this.#told(list.read(after));
+    return { ...list, tail: new SharedTail(start, READ_MAX, read, placeOf) };
   }
 
   /** Where nothing happened since the last look, nothing is kept for its followers. */
   rest(): void {
     if (this.version === this.#versionSeen) {
-      this.#transfers.rest();
-      this.#bulkTransfers.rest();
-      this.#incomingTransfers.rest();
+      this.#transfers.tail.rest();
+      this.#bulkTransfers.tail.rest();
+      this.#incomingTransfers.tail.rest();
       this.#reads.clear();
       this.#pages.clear();
     }
@@ -169,24 +189,23 @@ class FollowedAccount {
     for (const feed of this.feeds) feed.wake();
   }
 
-  async transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]> {
-    return (
-      (await this.#transfers.after(position, this.version)) ??
-      this.#pageOnce(`transfers ${position}`, () => this.#readTransfers(position))
-    );
+  transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]> {
+    return this.#after(this.#transfers, position);
   }
 
-  async bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
-    return (
-      (await this.#bulkTransfers.after(sequence, this.version)) ??
-      this.#pageOnce(`bulks ${sequence}`, () => this.#readBulkTransfers(sequence))
-    );
+  bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]> {
+    return this.#after(this.#bulkTransfers, sequence);
   }
 
-  async incomingTransfersAfter(position: bigint): Promise<readonly FollowedIncomingTransfer[]> {
+  incomingTransfersAfter(position: bigint): Promise<readonly FollowedIncomingTransfer[]> {
+    return this.#after(this.#incomingTransfers, position);
+  }
+
+  /** The next items from the list's end where the place is within it, else from a page of the past. */
+  async #after<Item>(list: FollowedList<Item>, place: bigint): Promise<readonly Item[]> {
     return (
-      (await this.#incomingTransfers.after(position, this.version)) ??
-      this.#pageOnce(`incoming ${position}`, () => this.#readIncomingTransfers(position))
+      (await list.tail.after(place, this.version)) ??
+      this.#pageOnce(`${list.name} ${place}`, () => list.read(place))
     );
   }
 

@@ -32,15 +32,15 @@ const UNDER_WAY_MAX = 4 * GROUP_MEMBERS_MAX;
 const CLAIM_MAX = 200;
 
 /**
- * How long a message is ours, at least; renewed for as long as it is under way. A relay that ended is noticed
- * sooner, by its presence: so this is the time for which a relay may stand still and lose nothing.
+ * The time of a lease, which is renewed while its message is under way. A relay that stands still for less loses
+ * nothing. A relay that ended is noticed sooner, by its presence.
  */
 const LEASE_MS = 60_000;
 const LEASE_RENEWAL_MS = 5_000;
 
 /**
- * Between looks for relays that ended. Each has to be absent at two looks: one whose connection to the
- * database broke has time to connect again.
+ * The interval between looks for relays that ended. A relay counts as ended when it is absent at two looks, so one
+ * whose connection to the database broke has time to connect again.
  */
 const ABSENCE_LOOK_MS = 700;
 
@@ -79,7 +79,7 @@ export interface RelayPorts {
 }
 
 export class Relay implements Publisher {
-  /** By which its leases are told from those of others. */
+  /** Tells this relay's leases from those of others. */
   readonly #id = newId();
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<LeasedMessage>();
@@ -100,7 +100,7 @@ export class Relay implements Publisher {
   constructor(private readonly ports: RelayPorts) {}
 
   async start(): Promise<void> {
-    // Before it has a lease: others would take it for one that ended.
+    // Other relays would take a relay that has a lease and no presence for one that ended.
     await this.ports.presence.announce(this.#id);
     this.ports.broker.onReady(() => this.wake());
     this.#running = Promise.all([
@@ -130,14 +130,14 @@ export class Relay implements Publisher {
       const wake = () => this.wake();
       return { lease: undefined, take: wake, cancel: () => {}, doubt: async () => wake() };
     }
-    const lease = this.#leaseEnd();
+    const lease = this.#newLease();
     this.#reserved += messageCount;
     const cancel = () => {
       this.#reserved -= messageCount;
       this.#tellOfRoom(messageCount);
     };
     return {
-      lease: this.#leaseUntil(lease),
+      lease,
       take: (messages) => {
         this.#reserved -= messageCount;
         this.#enqueue(messages.map(({ message, heads }) => ({ ...message, heads })));
@@ -146,7 +146,7 @@ export class Relay implements Publisher {
       doubt: async (messages) => {
         cancel();
         const ids = messages.map(({ message }) => message.id);
-        const released = this.#releaseBefore(lease, ids).then(() => this.wake());
+        const released = this.#releaseBefore(lease.end, ids).then(() => this.wake());
         await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
       },
     };
@@ -173,21 +173,17 @@ export class Relay implements Publisher {
     }
   }
 
-  #leaseEnd(): Date {
+  #newLease(): Lease {
     const end = this.ports.clock().getTime() + LEASE_MS;
-    return new Date(Math.ceil(end / LEASE_GRID_MS) * LEASE_GRID_MS);
+    return { holder: this.#id, end: new Date(Math.ceil(end / LEASE_GRID_MS) * LEASE_GRID_MS) };
   }
 
-  #leaseUntil(end: Date): Lease {
-    return { holder: this.#id, end };
-  }
-
-  /** Stops between two events; what was not marked is published again by whoever comes next. */
-  /** Whether all that was due at the last look was claimed. */
+  /** Tells whether the relay claimed all that was due at its last look. */
   get isCaughtUp(): boolean {
     return this.#isCaughtUp;
   }
 
+  /** Stops between two events; another relay publishes again what was not marked. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.wake();
@@ -214,9 +210,7 @@ export class Relay implements Publisher {
   async #claim(): Promise<number> {
     const { outbox, clock } = this.ports;
     this.#reserved += CLAIM_MAX;
-    const claimed = await this.#guarded(() =>
-      outbox.claim(clock(), CLAIM_MAX, this.#leaseUntil(this.#leaseEnd())),
-    );
+    const claimed = await this.#guarded(() => outbox.claim(clock(), CLAIM_MAX, this.#newLease()));
     this.#reserved -= CLAIM_MAX;
     // What a claim that failed may have taken is left until its lease ends.
     if (!claimed) this.#hasLeft = true;
@@ -329,8 +323,7 @@ export class Relay implements Publisher {
       if (this.#stopping.signal.aborted) return;
       const ids = [...this.#underWay].map(({ id }) => id);
       if (ids.length === 0) continue;
-      const lease = this.#leaseUntil(this.#leaseEnd());
-      await this.#guarded(() => outbox.extendLease(ids, lease));
+      await this.#guarded(() => outbox.extendLease(ids, this.#newLease()));
     }
   }
 

@@ -5,13 +5,13 @@ import { errorOf, networkErrorOf, VirementError } from './errors.js';
 import { EventQueue } from './event-queue.js';
 import type { StreamResult, Transport } from './transport.js';
 
-/** Between pings: a connection that a network dropped silently is noticed. */
+/** The interval between pings, which find a connection that a network dropped silently. */
 const PING_MS = 15_000;
 
-/** For the answer to a ping. */
+/** The time that the answer to a ping may take. */
 const PONG_MAX_MS = 15_000;
 
-/** For the server to take the credential. */
+/** The time that the server may take to accept the credential. */
 const ACCEPTED_MAX_MS = 15_000;
 
 /** Events that came and were not taken yet. A WebSocket can not be slowed down, only closed. */
@@ -81,10 +81,10 @@ export function webSocketTransport(connection: Connection, webSocket: unknown): 
   };
 }
 
-/** What graphql-ws gives a sink: the server's errors, a close event, or whatever the socket threw. */
+/** Converts an error of a graphql-ws sink: the server's errors, a close event, or an error of the socket. */
 function streamErrorOf(reason: unknown): VirementError {
   if (Array.isArray(reason) && reason[0]) return errorOf(reason[0]);
-  return isCloseEvent(reason) ? closeErrorOf(reason) : networkErrorOf(reason);
+  return closeErrorOf(reason);
 }
 
 function closeErrorOf(event: unknown): VirementError {

@@ -247,7 +247,7 @@ export interface LedgerReader {
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
   ): Promise<Page<Transfer>>;
-  /** What the payees of a bulk see of it, in the order of the bulk, by the payer's position. */
+  /** The incoming transfers that a bulk made, in the order of the bulk, by the payer's position. */
   incomingTransfersOfBulk(
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,

@@ -13,7 +13,7 @@ export interface BookCredit {
   readonly accountId: string;
   readonly amountMinor: bigint;
   readonly description: string;
-  /** In the order of the bulk. */
+  /** Its transfers, in the order of the bulk. */
   readonly bookTransfers: readonly BookTransfer[];
 }
 

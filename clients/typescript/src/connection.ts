@@ -1,4 +1,4 @@
-/** What the parts of a client share: where the server is, who the caller is, and how to reach it. */
+/** The connection that all parts of a client share: the server's address, the credential and the transport. */
 import { VirementError } from './errors.js';
 import { RetryPolicy } from './retry-policy.js';
 
@@ -11,7 +11,7 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
   /** The class of WebSockets, where there is no global one: `import { WebSocket } from 'ws'` on Node 20. */
   readonly webSocket?: unknown;
-  /** How subscriptions travel. Default: `websocket` where there is a WebSocket, else `sse`. */
+  /** The transport of subscriptions. The default is `websocket` if there is a WebSocket, else `sse`. */
   readonly transport?: 'websocket' | 'sse';
   /** Sends ids in place of texts, for servers that run trusted documents alone. */
   readonly trustedDocuments?: boolean;

@@ -1,6 +1,6 @@
 import type { TypedDocumentString } from './generated/graphql.js';
 
-/** What a request says beside who sends it; the body over HTTP, the payload of `subscribe`. */
+/** The content of a request without its credential: the body over HTTP, or the payload of `subscribe`. */
 export interface OperationPayload {
   readonly query?: string;
   readonly documentId?: string;

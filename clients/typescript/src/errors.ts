@@ -1,4 +1,4 @@
-/** What can go wrong between this client and a server, in one class with a code. */
+/** The errors between this client and a server: one class with a code for each. */
 
 /** Codes of this client's own; all others are the server's `extensions.code`. */
 export type ClientErrorCode =
@@ -53,7 +53,7 @@ export interface VirementErrorDetails {
   readonly status?: number | undefined;
   /** Milliseconds after which the server takes the same request. */
   readonly retryAfterMs?: number | undefined;
-  /** For the server's operators: their log has it, too. */
+  /** The id of the request. The server's log has it, so its operators can look the request up. */
   readonly requestId?: string | undefined;
   /** The key to perform the same bulk with again. */
   readonly idempotencyKey?: string | undefined;

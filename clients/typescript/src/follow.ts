@@ -14,7 +14,7 @@ import type { Item, ReadPage } from './pages.js';
 import type { RetryPolicy } from './retry-policy.js';
 import type { StreamResult, Transport } from './transport.js';
 
-/** Between looks at a list that has no node yet. */
+/** The interval between reads of a list that has no node yet. */
 const EMPTY_LIST_MS = 1_000;
 
 export interface FollowOptions {
@@ -24,22 +24,22 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How one kind of subscription is begun, and how its items are told apart. */
+/** One kind of subscription: the way to begin it, and the way to tell its items apart. */
 export interface Course<Event> {
   /** @param place where the last item stood */
   readonly payloadAfter: (place: string | undefined) => OperationPayload;
   readonly eventOf: (data: NonNullable<StreamResult['data']>) => Event;
-  /** Where an event stands: its cursor. */
+  /** Returns the cursor of an event. */
   readonly placeOf: (event: Event) => string;
-  /** Whether an event came before; for subscriptions that begin with the present state. */
+  /** Tells whether an event came before. Subscriptions that begin with the present state repeat it. */
   readonly isRepeated?: (event: Event, place: string | undefined) => boolean;
-  /** Where there is no cursor to begin after: the newest, or the first event that there ever is. */
+  /** Finds the place to begin when there is no cursor: behind the newest event, or at the first one ever. */
   readonly begin?: (signal: AbortSignal) => Promise<Start<Event>>;
 }
 
 export interface Start<Event> {
   readonly place: string;
-  /** What stands at the place, if it is news. */
+  /** The event at the place, if it is new to the caller. */
   readonly event?: Event;
 }
 

@@ -5,7 +5,7 @@ import { payloadOf } from './document.js';
 import { errorOf, type GraphQLErrorLike, networkErrorOf, VirementError } from './errors.js';
 import type { TypedDocumentString } from './generated/graphql.js';
 
-/** For one attempt: longer than a server takes by default, so that it is the server that says TIMEOUT. */
+/** The timeout of one attempt. It is longer than the server's own by default, so the server answers TIMEOUT first. */
 const ATTEMPT_TIMEOUT_MS = 60_000;
 
 /** Attempts of one query. */

@@ -75,7 +75,7 @@ export function balanceOf(connection: Connection, iban: string): Course<BalanceE
   };
 }
 
-/** What subscriptions that take a cursor have in common. */
+/** The parts that all subscriptions with a cursor share. */
 function resumable<Data>(
   connection: Connection,
   iban: string,

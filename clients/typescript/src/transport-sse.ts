@@ -8,7 +8,7 @@ import { networkErrorOf, VirementError } from './errors.js';
 import { headersOf, refusalOf } from './request.js';
 import type { StreamOptions, StreamResult, Transport } from './transport.js';
 
-/** Without a byte for so long the connection is dead: the server sends something every 12 seconds. */
+/** The time without a byte after which the connection is dead: the server sends something every 12 seconds. */
 const SILENCE_MAX_MS = 40_000;
 
 /** Characters of one event. */

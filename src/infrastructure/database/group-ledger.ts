@@ -25,7 +25,7 @@ export interface EarlierRows {
 export interface Opening {
   readonly account: Account;
   readonly audit: AuditEntry;
-  /** Where it did not exist either. */
+  /** The account's organization, if it did not exist either. */
   readonly organization?: Organization | undefined;
 }
 

@@ -8,7 +8,7 @@ import { type Connection, createConnection, type RowDataPacket } from 'mysql2/pr
 import type { MySqlAddress } from './mysql-url.js';
 import type { Presence } from './presence.js';
 
-/** How long a session may be silent; a relay that runs asks every second. */
+/** The time for which a session may be silent; a relay that runs asks every second. */
 const SESSION_TIMEOUT_S = 60;
 
 interface Session {

@@ -51,7 +51,7 @@ export interface Parking extends Failure {
   readonly at: Date;
 }
 
-/** Who has messages, and until when. */
+/** The relay that has messages, and the time until which it has them. */
 export interface Lease {
   /** Id of the relay. */
   readonly holder: string;
@@ -86,7 +86,7 @@ export interface Publisher {
 }
 
 export interface Reservation {
-  /** Of the messages; undefined where whoever comes first shall claim them. */
+  /** The lease of the messages; undefined where the first relay that looks shall claim them. */
   readonly lease: Lease | undefined;
   /** They are committed. Never throws. */
   take(messages: readonly CommittedMessage[]): void;

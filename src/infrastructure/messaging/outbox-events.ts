@@ -137,7 +137,7 @@ async function readReceipts(
   return Map.groupBy(receipts, ({ entry }) => entry.bulkTransferId ?? '');
 }
 
-/** How the rows of bulks of one account are read, and the position that orders them in the payer's history. */
+/** Reads the rows of bulks of one account, and tells the position that orders them in the payer's history. */
 interface RowSource<Row> {
   ofBulks(bulkTransfers: readonly BulkTransfer[]): Promise<readonly Row[]>;
   ofBulk(bulkTransfer: BulkTransfer, range: PageRange<bigint>): Promise<Page<Row>>;
@@ -146,7 +146,7 @@ interface RowSource<Row> {
 
 /** Rows of bulks that are asked for in turn. Small bulks are read together, large ones page by page. */
 class RowPages<Row> {
-  /** By the sequence of their bulk. */
+  /** Rows that were read, by the sequence of their bulk. */
   #readAhead = new Map<bigint, Row[]>();
 
   constructor(

@@ -235,6 +235,11 @@ function fieldCases(known: Readonly<Record<string, string>>): Case[] {
           (_, index) => `a${index}: ${whole.head} { pageInfo { endCursor } }`,
         ).join(' ');
         cases.push({ name: `${place}, pageInfo alone`, query: wrap(bare) });
+        const counts = Array.from({ length: ALIASES }, (_, index) => `a${index}: totalCount`);
+        cases.push({
+          name: `${place}, totalCount`,
+          query: wrap(`${one.head} { ${counts.join(' ')} }`),
+        });
       }
       ways.push({
         type: target,
@@ -256,17 +261,25 @@ const FILTERS: Readonly<Record<string, string>> = {
   'IBAN that all have, amount that none has': `{ counterpartyIban: "${OTHER_IBAN}", minAmount: "901" }`,
   'end-to-end id': '{ endToEndId: "E-77" }',
   'end-to-end id and IBAN': `{ endToEndId: "E-77", counterpartyIban: "${OTHER_IBAN}" }`,
+  'all conditions, each of which all meet': `{ counterpartyName: "", minAmount: "1", counterpartyIban: "${OTHER_IBAN}", from: "2020-01-01T00:00:00.000Z" }`,
   times: '{ from: "2020-01-01T00:00:00.000Z", to: "2100-01-01T00:00:00.000Z" }',
 };
 
 function filterCases(): Case[] {
-  return Object.entries(FILTERS).map(([name, filter]) => ({
-    name: `filter: ${name}`,
-    query: `{ account(iban: "${IBAN}") { ${Array.from(
-      { length: ALIASES },
-      (_, index) => `a${index}: transfers(first: 100, filter: ${filter}) { nodes { id } }`,
-    ).join(' ')} } }`,
-  }));
+  const repeated = (selected: string) =>
+    Array.from({ length: ALIASES }, (_, index) => `a${index}: ${selected}`).join(' ');
+  return Object.entries(FILTERS).flatMap(([name, filter]) => [
+    {
+      name: `filter: ${name}`,
+      query: `{ account(iban: "${IBAN}") { ${repeated(
+        `transfers(first: 100, filter: ${filter}) { nodes { id } }`,
+      )} } }`,
+    },
+    {
+      name: `filter: ${name}, totalCount`,
+      query: `{ account(iban: "${IBAN}") { transfers(first: 1, filter: ${filter}) { ${repeated('totalCount')} } } }`,
+    },
+  ]);
 }
 
 function otherCases(): Case[] {

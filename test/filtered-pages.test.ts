@@ -9,6 +9,7 @@ const PAGE = `query ($filter: TransferFilter, $first: Int, $after: Cursor, $last
     transfers(filter: $filter, first: $first, after: $after, last: $last, before: $before) {
       nodes { description }
       pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      totalCount
     }
   }
 }`;
@@ -16,6 +17,8 @@ const PAGE = `query ($filter: TransferFilter, $first: Int, $after: Cursor, $last
 interface Walk {
   readonly texts: readonly string[];
   readonly pages: number;
+  /** Of each page. */
+  readonly totalCounts: ReadonlySet<number | null>;
 }
 
 /** More pages than any walk here has: one that goes on for ever ends with a failure. */
@@ -24,16 +27,20 @@ const PAGES_MAX = 100;
 /** All matches of a filter, newest first, page by page. */
 async function walk(client: Client, filter: object, size: number, fromEnd: boolean): Promise<Walk> {
   const texts: string[] = [];
+  const totalCounts = new Set<number | null>();
   let cursor: string | null = null;
   for (let pages = 1; pages <= PAGES_MAX; pages += 1) {
     const page = fromEnd ? { last: size, before: cursor } : { first: size, after: cursor };
     const { account } = await client.data(PAGE, { filter, ...page });
-    const { nodes, pageInfo } = account.transfers;
+    const { nodes, pageInfo, totalCount } = account.transfers;
+    totalCounts.add(totalCount);
     const found = nodes.map(({ description }: { description: string }) => description);
     expect(found.length).toBeLessThanOrEqual(size);
     if (fromEnd) texts.unshift(...found);
     else texts.push(...found);
-    if (!(fromEnd ? pageInfo.hasPreviousPage : pageInfo.hasNextPage)) return { texts, pages };
+    if (!(fromEnd ? pageInfo.hasPreviousPage : pageInfo.hasNextPage)) {
+      return { texts, pages, totalCounts };
+    }
     cursor = fromEnd ? pageInfo.startCursor : pageInfo.endCursor;
     expect(cursor).not.toBeNull();
   }
@@ -62,8 +69,48 @@ test('a filter that matches rarely and far away is found page by page, none of w
     });
     const forward = await walk(client, filter, 50, false);
     expect(forward.texts).toEqual(expected);
+    expect(forward.totalCounts).toEqual(new Set([expected.length]));
     expect((await walk(client, filter, 50, true)).texts).toEqual(expected);
   }
+});
+
+const COUNT = `query ($filter: TransferFilter) {
+  account(iban: "${ACME}") { transfers(first: 1, filter: $filter) { totalCount nodes { createdAt } } }
+}`;
+
+test('a list is counted up to 10,000 and not beyond, filtered or not', async () => {
+  const { client } = await startServer({ BULK_TRANSFERS_MAX: '10001' });
+  const list = async (filter: object = {}) =>
+    (await client.data(COUNT, { filter })).account.transfers;
+  const count = async (filter: object = {}) => (await list(filter)).totalCount;
+  const rows = Array.from({ length: 10_000 }, (_, index) =>
+    aTransfer({
+      amount: '0.01',
+      counterpartyName: 'Same',
+      counterpartyIban: ibanOf(0),
+      ...(index < 3 && { endToEndId: `E${index}` }),
+    }),
+  );
+  await client.perform(aBulk(rows));
+  const all = [
+    {},
+    { counterpartyIban: ibanOf(0) },
+    { counterpartyName: 'same' },
+    { maxAmount: '0.01' },
+  ];
+  const both = { counterpartyName: 'same', maxAmount: '0.01' };
+
+  for (const filter of [...all, both]) expect(await count(filter)).toBe(10_000);
+  const last = aTransfer({ amount: '0.01', counterpartyName: 'Same', counterpartyIban: ibanOf(0) });
+  await client.perform(aBulk([last]));
+  for (const filter of [...all, both]) expect(await count(filter)).toBeNull();
+
+  const from = (await list()).nodes[0].createdAt;
+  // The condition with few rows is counted by, wherever it stands.
+  expect(await count({ ...both, endToEndId: 'E1' })).toBe(1);
+  expect(await count({ ...both, counterpartyIban: ibanOf(1) })).toBe(0);
+  expect(await count({ ...both, from })).toBe(1);
+  expect(await count({ from })).toBe(1);
 });
 
 const NAMES = ['Zoë', 'Zoé', 'zebra', 'Anna', 'anna b'];
@@ -109,7 +156,9 @@ test('any filter gives exactly what matches, in order, by pages of any size from
           .filter((row) => matches(row, filter))
           .map(({ description }) => description)
           .reverse();
-        expect((await walk(client, filter, size, fromEnd)).texts).toEqual(expected);
+        const { texts, totalCounts } = await walk(client, filter, size, fromEnd);
+        expect(texts).toEqual(expected);
+        expect(totalCounts).toEqual(new Set([expected.length]));
       },
     ),
     { numRuns: 25 },

@@ -187,3 +187,45 @@ test('every other list pages by the same rules', async () => {
     expect(front).toMatchObject({ ids: all.ids.slice(0, -2), hasPreviousPage: false });
   }
 });
+
+const COUNTS = `{
+  accounts(first: 1) { totalCount }
+  me { organizations { accounts(first: 1) { totalCount } } }
+  auditLog(first: 1) { totalCount }
+  none: auditLog(accountIban: "NL26TEST0000000009") { totalCount }
+  apiKeys { totalCount }
+  account(iban: "${ACME}") {
+    bulkTransfers(first: 1) { totalCount nodes { transfers(first: 2) { totalCount } } }
+    transfers(last: 3) { totalCount }
+    entries(first: 1) { totalCount }
+    statement(from: "2000-01-01", to: "2999-12-31") { entryCount entries(first: 1) { totalCount } }
+  }
+  globex: account(iban: "${GLOBEX}") { incomingTransfers(first: 1) { totalCount } }
+}`;
+
+test('every list tells how many nodes all of its pages have', async () => {
+  const { client } = await startServer();
+  const toGlobex = aTransfer({ counterpartyIban: GLOBEX });
+  for (const rows of [transfersOf(10), [toGlobex, toGlobex], transfersOf(4)]) {
+    await client.perform(aBulk(rows));
+  }
+
+  const { me, ...counted } = await client.data(COUNTS);
+  expect(counted).toEqual({
+    accounts: { totalCount: 3 },
+    auditLog: { totalCount: 6 },
+    none: { totalCount: 0 },
+    apiKeys: { totalCount: 0 },
+    account: {
+      bulkTransfers: { totalCount: 3, nodes: [{ transfers: { totalCount: 4 } }] },
+      transfers: { totalCount: 16 },
+      entries: { totalCount: 4 },
+      statement: { entryCount: 4, entries: { totalCount: 4 } },
+    },
+    globex: { incomingTransfers: { totalCount: 2 } },
+  });
+  const counts = me.organizations.map(
+    ({ accounts }: { accounts: { totalCount: number } }) => accounts.totalCount,
+  );
+  expect(counts.reduce((sum: number, count: number) => sum + count)).toBe(3);
+});

@@ -326,6 +326,28 @@ test('a subscription to an account of another company is refused as one to no ac
   }
 });
 
+test('a subscription to all accounts tells a company of its own alone', async () => {
+  const { url, token, stranger, operator, secrets, schema } = await startWorld();
+  const type = schema.getSubscriptionType()?.getFields().balanceUpdated?.type;
+  if (!type) throw new Error('There is no subscription balanceUpdated');
+  const query = `subscription { balanceUpdated ${new Selections(schema).of(getNamedType(type))} }`;
+  const { errors, events } = subscribe(url, query, {}, token);
+  await expect.poll(() => events.length).toBe(1);
+
+  for (const iban of [ACME, GLOBEX]) {
+    await operator.data(
+      `mutation { creditAccount(input: { iban: "${iban}", amount: "1", description: "" }) { __typename } }`,
+    );
+  }
+
+  await expect.poll(() => events.length).toBe(2);
+  expect(errors).toEqual([]);
+  // It learns of its payer the name, the IBAN and what the payer wrote.
+  const seen = JSON.stringify(events).replaceAll(`"IncomingTransfer_payerIban":"${ACME}"`, '');
+  for (const secret of secrets) expect(seen).not.toContain(secret);
+  expect((await stranger.data('{ accounts { totalCount } }')).accounts.totalCount).toBe(1);
+});
+
 test('what is the bank’s own is forbidden, whatever is asked', async () => {
   const { stranger, schema } = await startWorld();
   const mutations = schema.getMutationType()?.getFields() ?? {};

@@ -2,7 +2,7 @@
 
 import type { AccountFacts } from '../domain/bulk-transfer.js';
 import type { OrganizationScope, Origin } from '../domain/caller.js';
-import type { CursorScope, Page, PageRange, Place, Position } from '../domain/page.js';
+import type { CursorScope, ListPage, PageRange, Place, Position } from '../domain/page.js';
 import type { PaidName } from '../domain/transfer-warnings.js';
 import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
@@ -119,8 +119,11 @@ export interface AccountFeed {
 }
 
 export interface AccountFeeds {
-  /** @returns a feed of its own for each who follows; the caller closes it */
-  open(account: Account): AccountFeed;
+  /**
+   * @param onChange is called whenever something may have happened
+   * @returns a feed of its own for each who follows; the caller closes it
+   */
+  open(account: Account, onChange?: () => void): AccountFeed;
 }
 
 /** Bounds of a list of transfers; the counterparty of an incoming transfer is its payer. Amounts are minor units, both inclusive. */
@@ -169,7 +172,7 @@ export interface AuditLog {
   /** For what was refused, or had been done before. */
   note(origin: Origin, outcome: AuditedOutcome): Promise<void>;
   /** Newest first, by id; of one account where one is given. */
-  entries(accountId: string | undefined, range: PageRange<string>): Promise<Page<AuditEntry>>;
+  entries(accountId: string | undefined, range: PageRange<string>): Promise<ListPage<AuditEntry>>;
 }
 
 /** Keeps the keys of machines. */
@@ -180,7 +183,7 @@ export interface ApiKeyStore {
   /** @returns it, revoked now or before; null where there is none */
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null>;
   /** Oldest first, by id. */
-  list(range: PageRange<string>): Promise<Page<ApiKey>>;
+  list(range: PageRange<string>): Promise<ListPage<ApiKey>>;
 }
 
 /** How far an account has come. */
@@ -226,39 +229,41 @@ export interface LedgerReader {
     place: Place<Position>,
   ): Promise<boolean>;
 
+  /** The ids of the first accounts, up to a number, oldest first. */
+  accountIds(countMax: number): Promise<string[]>;
   /** Oldest first, by id; of one organization where one is given. */
-  accounts(range: PageRange<string>, organizationId?: string): Promise<Page<Account>>;
+  accounts(range: PageRange<string>, organizationId?: string): Promise<ListPage<Account>>;
   /** By sequence. */
-  bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>>;
+  bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<BulkTransfer>>;
   /** By position. */
   transfers(
     accountId: string,
     filter: TransferFilter,
     range: PageRange<bigint>,
-  ): Promise<Page<Transfer>>;
+  ): Promise<ListPage<Transfer>>;
   /** Transfers from other accounts of this server, by position in the history of the account credited. */
   incomingTransfers(
     accountId: string,
     filter: TransferFilter,
     range: PageRange<bigint>,
-  ): Promise<Page<IncomingTransfer>>;
+  ): Promise<ListPage<IncomingTransfer>>;
   /** In the order given, by position. */
   transfersOfBulk(
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
-  ): Promise<Page<Transfer>>;
+  ): Promise<ListPage<Transfer>>;
   /** The incoming transfers that a bulk made, in the order of the bulk, by the payer's position. */
   incomingTransfersOfBulk(
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
-  ): Promise<Page<IncomingTransfer>>;
+  ): Promise<ListPage<IncomingTransfer>>;
   /** By sequence, newest first or oldest first. */
   entries(
     accountId: string,
     within: SequenceRange,
     order: 'newest-first' | 'oldest-first',
     range: PageRange<bigint>,
-  ): Promise<Page<LedgerEntry>>;
+  ): Promise<ListPage<LedgerEntry>>;
 
   /** In the order given, all of them: for bulks of one account that are small. */
   transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]>;

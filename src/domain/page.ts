@@ -12,6 +12,9 @@ import { BadUserInputError } from './errors.js';
 export const PAGE_SIZE_MAX = 100;
 export const PAGE_SIZE_DEFAULT = 20;
 
+/** Nodes of a list that are counted, or examined to count those of a filter. */
+export const COUNT_MAX = 10_000;
+
 /** A number that grows along the list, or an id. */
 export type Position = bigint | string;
 
@@ -41,6 +44,12 @@ export interface Page<Node> {
   /** The places at which the page begins and ends, where more was examined than its nodes. */
   readonly startPlace?: Place<Position>;
   readonly endPlace?: Place<Position>;
+}
+
+/** A page of a list that can be counted. */
+export interface ListPage<Node> extends Page<Node> {
+  /** Counts the whole list. @returns null where that would take more than COUNT_MAX nodes */
+  readonly count: () => Promise<number | null>;
 }
 
 /** A position in a list, and the id of the row that proves it; absent in cursors of earlier versions. */

@@ -28,7 +28,7 @@ export class AuditResolver {
     const { audit, reader } = context;
     const range = pageRange(page, AUDIT_ENTRIES);
     const account = accountIban && (await reader.accountByIban(normaliseIban(accountIban)));
-    const nobody = { nodes: [], hasNextPage: false, hasPreviousPage: false };
+    const nobody = { nodes: [], hasNextPage: false, hasPreviousPage: false, count: async () => 0 };
     const isUnknown = accountIban != null && !account;
     const entries = isUnknown
       ? nobody

@@ -26,6 +26,11 @@ export interface RequestContext {
    * @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED
    */
   readonly chargeForRows: (rows: number) => void;
+  /**
+   * Charges the caller of a subscription for the accounts that it follows, whose number is known only when it begins.
+   * @throws GraphQLError TOO_MANY_SUBSCRIPTIONS or RATE_LIMITED
+   */
+  followAccounts(count: number): void;
 }
 
 /** @throws ForbiddenError where the caller has none of the roles */

@@ -2,7 +2,7 @@
 import type { ClassType } from 'type-graphql';
 import type { AccountStatement } from '../application/read-statement.js';
 import { formatAmount } from '../domain/money.js';
-import { encodeCursor, type Page, type Place, type Position } from '../domain/page.js';
+import { encodeCursor, type ListPage, type Place, type Position } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
@@ -122,7 +122,7 @@ export function presentStatement(statement: AccountStatement): StatementType {
 
 /** A page as a connection. */
 export function presentPage<Row, Node, P extends Position>(
-  page: Page<Row>,
+  page: ListPage<Row>,
   scope: ListScope<Row, P>,
   present: (row: Row) => Node,
 ): Connection<Node> {
@@ -140,5 +140,6 @@ export function presentPage<Row, Node, P extends Position>(
       startCursor: cursorOf(page.startPlace) ?? edges[0]?.cursor ?? null,
       endCursor: cursorOf(page.endPlace) ?? edges.at(-1)?.cursor ?? null,
     },
+    totalCount: page.count,
   };
 }

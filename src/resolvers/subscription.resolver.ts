@@ -6,6 +6,7 @@ import {
   followIncomingTransfers,
   followTransfers,
 } from '../application/follow-account.js';
+import { FOLLOWED_ACCOUNTS_MAX, followBalances } from '../application/follow-balances.js';
 import type {
   FollowedBulkTransfer,
   FollowedIncomingTransfer,
@@ -39,7 +40,7 @@ import { requirePlace } from './read-page-range.js';
 
 /** What a subscription is asked for; type-graphql does not know its type. */
 interface Request {
-  readonly args: { readonly accountIban?: string; readonly after?: string | null };
+  readonly args: { readonly accountIban?: string | null; readonly after?: string | null };
   readonly context: RequestContext;
 }
 
@@ -121,15 +122,21 @@ export class SubscriptionResolver {
 
   @Subscription(() => BalanceUpdatedType, {
     description:
-      'The balance of an account at once, then each change; changes that a slow reader is late for are merged. It is seen by the same roles as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
+      'The balance of an account at once, then each change; changes that a slow reader is late for are merged. Without accountIban: of all accounts that the caller sees, 1,000 at most, else TOO_MANY_ACCOUNTS; an account that is opened later joins within 15 seconds. It is seen by the same roles as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
     subscribe: async (request: Request) => {
-      const account = await readAccount(request);
-      return followBalance(request.context.feeds, account);
+      const { args, context } = request;
+      if (args.accountIban == null) return followVisibleBalances(context);
+      return followBalance(context.feeds, await readAccount(request));
     },
   })
   balanceUpdated(
     @Root() account: Account,
-    @Arg('accountIban', () => String, { description: ACCOUNT_IBAN }) _accountIban: string,
+    @Arg('accountIban', () => String, {
+      nullable: true,
+      description:
+        'The account to follow, in any case, with or without spaces; all accounts that the caller sees if absent.',
+    })
+    _accountIban: string | null,
     @Ctx() context: RequestContext,
   ): BalanceUpdatedType {
     forgetEarlierEvents(context);
@@ -141,6 +148,24 @@ export class SubscriptionResolver {
       at: account.updatedAt,
     });
   }
+}
+
+/**
+ * Follows the balances of all accounts that the caller sees.
+ * @throws GraphQLError TOO_MANY_ACCOUNTS, or what followAccounts throws
+ */
+async function followVisibleBalances(
+  context: RequestContext,
+): Promise<AsyncIterableIterator<Account>> {
+  const ids = await context.reader.accountIds(FOLLOWED_ACCOUNTS_MAX + 1);
+  if (ids.length > FOLLOWED_ACCOUNTS_MAX) {
+    const message = `You see more than ${FOLLOWED_ACCOUNTS_MAX} accounts: name the one to follow.`;
+    const extensions = { code: 'TOO_MANY_ACCOUNTS', limit: FOLLOWED_ACCOUNTS_MAX };
+    throw new GraphQLError(message, { extensions });
+  }
+  context.followAccounts(ids.length);
+  const accounts = (await context.reader.accountsById(ids)).filter((account) => account !== null);
+  return followBalances(context.feeds, accounts, context.reader);
 }
 
 /** The cursor of an event, which is also its id where events have ids. */

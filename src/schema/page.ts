@@ -49,6 +49,8 @@ export interface Connection<Node> {
   readonly edges: readonly Edge<Node>[];
   readonly nodes: readonly Node[];
   readonly pageInfo: PageInfoType;
+  /** Resolves the field where a document selects it: the list is not counted for others. */
+  readonly totalCount: () => Promise<number | null>;
 }
 
 /** The connection type of a node type: `${name}Connection`, with its edge type. */
@@ -78,6 +80,13 @@ export function connectionOf<Node extends object>(
 
     @Field(() => PageInfoType)
     pageInfo!: PageInfoType;
+
+    @Field(() => Int, {
+      nullable: true,
+      description:
+        'Nodes of the whole list, of all pages: exact up to 10,000, null beyond. Also null where a filter has several conditions and more than 10,000 rows match each of them.',
+    })
+    totalCount!: () => Promise<number | null>;
   }
 
   return ConnectionType;

@@ -2,10 +2,10 @@ import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import type { ApiKeyStore } from '../../application/ports.js';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
 import type { Origin } from '../../domain/caller.js';
-import type { Page, PageRange } from '../../domain/page.js';
+import type { ListPage, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
-import { readPage } from './keyset-page.js';
+import { readListPage } from './keyset-page.js';
 
 export class MikroOrmApiKeys implements ApiKeyStore {
   constructor(private readonly orm: MikroORM) {}
@@ -37,11 +37,8 @@ export class MikroOrmApiKeys implements ApiKeyStore {
     });
   }
 
-  list(range: PageRange<string>): Promise<Page<ApiKey>> {
-    return readPage(
-      this.#em,
-      { entity: ApiKey, where: {}, key: 'id', order: 'oldest-first' },
-      range,
-    );
+  list(range: PageRange<string>): Promise<ListPage<ApiKey>> {
+    const list = { entity: ApiKey, where: {}, key: 'id', order: 'oldest-first' } as const;
+    return readListPage((statement) => statement(this.#em), list, range);
   }
 }

@@ -1,12 +1,12 @@
 import DataLoader from 'dataloader';
 import type { AuditLog } from '../../application/ports.js';
 import type { Origin } from '../../domain/caller.js';
-import type { Page, PageRange } from '../../domain/page.js';
+import type { ListPage, PageRange } from '../../domain/page.js';
 import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
 import type { Logger } from '../observability/logger.js';
 import { type AppendTable, appendTableOf } from './append-rows.js';
 import type { Database } from './dialect.js';
-import { readPage } from './keyset-page.js';
+import { readListPage } from './keyset-page.js';
 
 /** Entries in one commit. */
 const BATCH_MAX = 500;
@@ -42,9 +42,9 @@ export class MikroOrmAuditLog implements AuditLog {
     }
   }
 
-  entries(accountId: string | undefined, range: PageRange<string>): Promise<Page<AuditEntry>> {
+  entries(accountId: string | undefined, range: PageRange<string>): Promise<ListPage<AuditEntry>> {
     const where = accountId === undefined ? {} : { accountId };
     const list = { entity: AuditEntry, where, key: 'id', order: 'newest-first' } as const;
-    return readPage(this.database.orm.em.fork(), list, range);
+    return readListPage((statement) => statement(this.database.orm.em.fork()), list, range);
   }
 }

@@ -14,10 +14,18 @@
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import type { TransferFilter } from '../../application/ports.js';
-import { type Page, type PageRange, type Place, toPage } from '../../domain/page.js';
+import {
+  COUNT_MAX,
+  type ListPage,
+  type Page,
+  type PageRange,
+  type Place,
+  toPage,
+} from '../../domain/page.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import { idLiteral, idOfHex } from './id-literal.js';
+import type { Read } from './keyset-page.js';
 
 /** A table of transfers that is searched: both have the same columns and indexes for it. */
 export interface SearchedTable<Row> {
@@ -64,16 +72,32 @@ export function needsExamining(filter: TransferFilter): boolean {
   return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
 }
 
-/** @param bounds of what the filter says about time */
+/** Transfers of an account that are asked for. */
+export interface SearchedTransfers {
+  readonly accountId: string;
+  readonly filter: TransferFilter;
+  /** What the filter says about time. */
+  readonly bounds: PositionBounds;
+}
+
 export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
+  read: Read,
+  table: SearchedTable<Row>,
+  searched: SearchedTransfers,
+  range: PageRange<bigint>,
+): Promise<ListPage<Row>> {
+  const page = await read((em) => readExaminedPage(em, table, searched, range));
+  return { ...page, count: () => countMatches(read, table, searched) };
+}
+
+async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
   em: EntityManager,
   table: SearchedTable<Row>,
-  accountId: string,
-  filter: TransferFilter,
-  bounds: PositionBounds,
+  searched: SearchedTransfers,
   range: PageRange<bigint>,
 ): Promise<Page<Row>> {
-  const search = new TransferSearch(em, table, accountId, filter, bounds, range);
+  const { accountId } = searched;
+  const search = new TransferSearch(em, table, searched, range);
   const { positions, examinedTo } = await search.find();
   const found =
     positions.length === 0
@@ -88,6 +112,42 @@ export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
   return range.fromEnd
     ? { ...page, hasPreviousPage: true, startPlace: examinedTo }
     : { ...page, hasNextPage: true, endPlace: examinedTo };
+}
+
+/**
+ * Counts the transfers of a filter. The rows of one condition after the other are examined, each by its own
+ * index, until one has few enough: then it is known how many of these meet all conditions.
+ */
+async function countMatches(
+  read: Read,
+  { name }: Pick<SearchedTable<never>, 'name'>,
+  { accountId, filter, bounds: { first = 0n, last = POSITION_MAX } }: SearchedTransfers,
+): Promise<number | null> {
+  const ofAccount = plain(`account_id = ${idLiteral(accountId)}`);
+  const conditions = [
+    ...[...equalitiesOf(filter), ...rangesOf(filter)].map(({ indexed }) => indexed),
+    plain(`position between ${first} and ${last}`),
+  ];
+  const meetsAll = allOf(conditions);
+  for (const driving of conditions) {
+    const examined = allOf([ofAccount, driving]);
+    const rows = await read((em) =>
+      em.getConnection().execute<CountedRow[]>(
+        `select count(*) as examined, coalesce(sum(meets_all), 0) as matching from (select ${meetsAll.sql} as meets_all
+            from ${name} where ${examined.sql} limit ${COUNT_MAX + 1}) counted`,
+        [...meetsAll.parameters, ...examined.parameters],
+      ),
+    );
+    const [counted] = rows;
+    if (Number(counted?.examined) <= COUNT_MAX) return Number(counted?.matching);
+  }
+  return null;
+}
+
+/** As the driver gives it. */
+interface CountedRow {
+  readonly examined: number | string;
+  readonly matching: number | string;
 }
 
 interface Found {
@@ -106,23 +166,26 @@ interface FoundRow {
 class TransferSearch {
   /** Condition of the page: its account, its cursors and its times. */
   readonly #within: Condition;
+  readonly #ofAccount: Condition;
   readonly #equalities: readonly Condition[];
+  readonly #ranges: readonly Criterion[];
   readonly #direction: 'asc' | 'desc';
   readonly #limit: number;
 
   constructor(
     private readonly em: EntityManager,
     private readonly table: Pick<SearchedTable<never>, 'name' | 'rowIdColumn'>,
-    private readonly accountId: string,
-    private readonly filter: TransferFilter,
-    bounds: PositionBounds,
+    { accountId, filter, bounds }: SearchedTransfers,
     private readonly range: PageRange<bigint>,
   ) {
+    this.#ofAccount = plain(`account_id = ${idLiteral(accountId)}`);
+    this.#ranges = rangesOf(filter);
     const { first, last } = boundsOf(bounds, range);
-    this.#within = plain(
-      `account_id = ${idLiteral(accountId)} and position between ${first} and ${last}`,
+    this.#within = allOf([this.#ofAccount, plain(`position between ${first} and ${last}`)]);
+    // The first is the most selective: its index is read, others are conditions on what it gives.
+    this.#equalities = equalitiesOf(filter).map(({ indexed, unindexed }, index) =>
+      index === 0 ? indexed : unindexed,
     );
-    this.#equalities = equalitiesOf(filter);
     this.#direction = range.fromEnd ? 'asc' : 'desc';
     this.#limit = range.size + 1;
   }
@@ -135,7 +198,7 @@ class TransferSearch {
       examinedTo === undefined
         ? []
         : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo.position}`)];
-    const ranges = rangesOf(this.filter).map(({ unindexed }) => unindexed);
+    const ranges = this.#ranges.map(({ unindexed }) => unindexed);
     const positions = await this.#positions(
       [this.#within, ...this.#equalities, ...examined, ...ranges],
       this.#limit,
@@ -145,13 +208,15 @@ class TransferSearch {
 
   /** @returns undefined where each of the ranges has many matches, or there is none */
   async #findFew(): Promise<readonly bigint[] | undefined> {
-    for (const { indexed } of rangesOf(this.filter)) {
-      const inAccount = plain(`account_id = ${idLiteral(this.accountId)}`);
-      const matches = await this.#readPositions([inAccount, indexed], `limit ${MATCHES_FEW + 1}`);
+    for (const { indexed } of this.#ranges) {
+      const matches = await this.#readPositions(
+        [this.#ofAccount, indexed],
+        `limit ${MATCHES_FEW + 1}`,
+      );
       if (matches.length > MATCHES_FEW) continue;
       if (matches.length === 0) return [];
       const amongThem = plain(`position in (${matches.join(',')})`);
-      const ranges = rangesOf(this.filter).map(({ unindexed }) => unindexed);
+      const ranges = this.#ranges.map(({ unindexed }) => unindexed);
       return this.#positions(
         [this.#within, amongThem, ...this.#equalities, ...ranges],
         this.#limit,
@@ -190,24 +255,25 @@ class TransferSearch {
     conditions: readonly Condition[],
     rest: string,
   ): Promise<readonly FoundRow[]> {
-    const where = conditions.map(({ sql }) => sql).join(' and ');
-    return this.em.getConnection().execute(
-      `select ${columns} from ${this.table.name} where ${where} ${rest}`,
-      conditions.flatMap(({ parameters }) => parameters),
-    );
+    const where = allOf(conditions);
+    return this.em
+      .getConnection()
+      .execute(`select ${columns} from ${this.table.name} where ${where.sql} ${rest}`, [
+        ...where.parameters,
+      ]);
   }
 }
 
-/** A range in two forms: as its index serves it, and as no index does, for rows that are examined anyway. */
-interface Range {
+/** One condition of a filter in two forms: as its index serves it, and as no index does, for rows that are examined anyway. */
+interface Criterion {
   readonly indexed: Condition;
   readonly unindexed: Condition;
 }
 
 /** An expression, unlike a column, is never looked up in an index: either database must go by position. */
-function rangesOf(filter: TransferFilter): Range[] {
+function rangesOf(filter: TransferFilter): Criterion[] {
   const { counterpartyNamePrefix: prefix, amountMinorMin, amountMinorMax } = filter;
-  const ranges: Range[] = [];
+  const ranges: Criterion[] = [];
   if (prefix !== undefined && prefix !== '') {
     const parameters = [Buffer.from(prefix), Buffer.from(prefix + LAST_CHARACTER)];
     const within = (column: string) => ({ sql: `(${column} >= ? and ${column} < ?)`, parameters });
@@ -230,17 +296,19 @@ function rangesOf(filter: TransferFilter): Range[] {
 /** More than any amount. */
 const AMOUNT_MAX = 2n ** 53n;
 
-/** The most selective first: its index is read, others are conditions on what it gives. */
-function equalitiesOf({ endToEndId, counterpartyIban }: TransferFilter): Condition[] {
-  const conditions: Condition[] = [];
-  if (endToEndId !== undefined) {
-    conditions.push({ sql: 'end_to_end_id = ?', parameters: [Buffer.from(endToEndId)] });
-  }
-  if (counterpartyIban !== undefined) {
-    const column = conditions.length > 0 ? "coalesce(counterparty_iban, '')" : 'counterparty_iban';
-    conditions.push({ sql: `${column} = ?`, parameters: [counterpartyIban] });
-  }
-  return conditions;
+/** The most selective first. */
+function equalitiesOf({ endToEndId, counterpartyIban }: TransferFilter): Criterion[] {
+  return [
+    ...(endToEndId === undefined ? [] : [equality('end_to_end_id', Buffer.from(endToEndId))]),
+    ...(counterpartyIban === undefined ? [] : [equality('counterparty_iban', counterpartyIban)]),
+  ];
+}
+
+function equality(column: string, value: string | Uint8Array): Criterion {
+  return {
+    indexed: { sql: `${column} = ?`, parameters: [value] },
+    unindexed: { sql: `coalesce(${column}, '') = ?`, parameters: [value] },
+  };
 }
 
 /** The list is newest first: after a cursor come lower positions. */
@@ -257,4 +325,11 @@ const POSITION_MAX = 2n ** 53n - 1n;
 
 function plain(sql: string): Condition {
   return { sql, parameters: [] };
+}
+
+function allOf(conditions: readonly Condition[]): Condition {
+  return {
+    sql: conditions.map(({ sql }) => sql).join(' and '),
+    parameters: conditions.flatMap(({ parameters }) => parameters),
+  };
 }

@@ -1,6 +1,13 @@
-import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
+import { type EntityClass, type FilterQuery, type QueryOrderMap, raw } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import { type Page, type PageRange, type Position, toPage } from '../../domain/page.js';
+import {
+  COUNT_MAX,
+  type ListPage,
+  type Page,
+  type PageRange,
+  type Position,
+  toPage,
+} from '../../domain/page.js';
 
 export type ListOrder = 'newest-first' | 'oldest-first';
 
@@ -12,8 +19,44 @@ export interface KeysetList<Entity extends object, Key extends string> {
   readonly order: ListOrder;
 }
 
+/** Runs one statement when it is the reader's turn. */
+export type Read = <Result>(statement: (em: EntityManager) => Promise<Result>) => Promise<Result>;
+
+/** Reads a page of a list, which is counted only if that is asked for. */
+export async function readListPage<Entity extends object, Key extends string & keyof Entity>(
+  read: Read,
+  list: KeysetList<Entity, Key>,
+  range: PageRange<Entity[Key] & Position>,
+): Promise<ListPage<Entity>> {
+  const page = await read((em) => readPage(em, list, range));
+  return { ...page, count: () => read((em) => countRows(em, list)) };
+}
+
+/** @returns null where there are more rows than are counted */
+async function countRows<Entity extends object>(
+  em: EntityManager,
+  { entity, where }: Pick<KeysetList<Entity, string>, 'entity' | 'where'>,
+): Promise<number | null> {
+  const rows = em
+    .createQueryBuilder<object>(entity)
+    .select(raw('1 as counted'))
+    .where(where as object)
+    .limit(COUNT_MAX + 1);
+  const { sql, params } = rows.toQuery();
+  const [counted] = await em
+    .getConnection()
+    .execute<CountRow[]>(`select count(*) as count from (${sql}) counted`, [...params]);
+  const count = Number(counted?.count);
+  return count > COUNT_MAX ? null : count;
+}
+
+/** As the driver gives it. */
+interface CountRow {
+  readonly count: number | string;
+}
+
 /** One page of a list: a range of its key, and one node more to know whether there are others. */
-export async function readPage<Entity extends object, Key extends string & keyof Entity>(
+async function readPage<Entity extends object, Key extends string & keyof Entity>(
   em: EntityManager,
   { entity, where, key, order }: KeysetList<Entity, Key>,
   range: PageRange<Entity[Key] & Position>,

@@ -17,7 +17,7 @@ import { idempotencyKeyProblems } from '../../domain/idempotency.js';
 import {
   type CursorScope,
   isId,
-  type Page,
+  type ListPage,
   type PageRange,
   type Place,
   type Position,
@@ -40,7 +40,7 @@ import {
   TRANSFERS,
 } from './filtered-transfers.js';
 import { idLiteral } from './id-literal.js';
-import { type ListOrder, readPage } from './keyset-page.js';
+import { type KeysetList, type ListOrder, readListPage } from './keyset-page.js';
 import { throwUnavailable } from './unavailability.js';
 
 /** IBANs in one look-up: of many more, databases rather read the whole index. */
@@ -169,6 +169,13 @@ export class MikroOrmLedgerReader implements LedgerReader {
     const { orm, readSlots } = this.database;
     const read = () => statement(orm.em.fork()).catch(throwUnavailable);
     return readSlots.run(key, read, this.reading.isAbandoned);
+  }
+
+  #readList<Row extends object, Key extends string & keyof Row>(
+    list: KeysetList<Row, Key>,
+    range: PageRange<Row[Key] & Position>,
+  ): Promise<ListPage<Row>> {
+    return readListPage((statement) => this.#read(statement), list, range);
   }
 
   async accountByIban(iban: string): Promise<Account | null> {
@@ -324,18 +331,28 @@ export class MikroOrmLedgerReader implements LedgerReader {
     return row !== null && !isBeyond;
   }
 
-  accounts(range: PageRange<string>, organizationId?: string): Promise<Page<Account>> {
-    const ofOne = organizationId === undefined ? {} : { organizationId };
-    const where: FilterQuery<Account> = { $and: [this.#seenAccounts, ofOne] };
-    return this.#read((em) =>
-      readPage(em, { entity: Account, where, key: 'id', order: 'oldest-first' }, range),
+  async accountIds(countMax: number): Promise<string[]> {
+    const accounts = await this.#read((em) =>
+      em.find(Account, this.#seenAccounts, {
+        fields: ['id'],
+        orderBy: { id: 'asc' },
+        limit: countMax,
+      }),
     );
+    return accounts.map(({ id }) => id);
   }
 
-  bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<Page<BulkTransfer>> {
+  accounts(range: PageRange<string>, organizationId?: string): Promise<ListPage<Account>> {
+    const ofOne = organizationId === undefined ? {} : { organizationId };
+    const where: FilterQuery<Account> = { $and: [this.#seenAccounts, ofOne] };
+    return this.#readList({ entity: Account, where, key: 'id', order: 'oldest-first' }, range);
+  }
+
+  bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<BulkTransfer>> {
     const where = { accountId };
-    return this.#read((em) =>
-      readPage(em, { entity: BulkTransfer, where, key: 'sequence', order: 'newest-first' }, range),
+    return this.#readList(
+      { entity: BulkTransfer, where, key: 'sequence', order: 'newest-first' },
+      range,
     );
   }
 
@@ -343,7 +360,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
     accountId: string,
     filter: TransferFilter,
     range: PageRange<bigint>,
-  ): Promise<Page<Transfer>> {
+  ): Promise<ListPage<Transfer>> {
     return this.#search(TRANSFERS, accountId, filter, range);
   }
 
@@ -351,7 +368,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
     accountId: string,
     filter: TransferFilter,
     range: PageRange<bigint>,
-  ): Promise<Page<IncomingTransfer>> {
+  ): Promise<ListPage<IncomingTransfer>> {
     return this.#search(INCOMING_TRANSFERS, accountId, filter, range);
   }
 
@@ -360,10 +377,15 @@ export class MikroOrmLedgerReader implements LedgerReader {
     accountId: string,
     filter: TransferFilter,
     range: PageRange<bigint>,
-  ): Promise<Page<Row>> {
+  ): Promise<ListPage<Row>> {
     const bounds = await this.#positionBounds(accountId, filter);
     if (needsExamining(filter)) {
-      return this.#read((em) => readFilteredPage(em, table, accountId, filter, bounds, range));
+      return readFilteredPage(
+        (statement) => this.#read(statement),
+        table,
+        { accountId, filter, bounds },
+        range,
+      );
     }
     const { counterpartyIban, endToEndId } = filter;
     const { first, last } = bounds;
@@ -374,23 +396,24 @@ export class MikroOrmLedgerReader implements LedgerReader {
     if (last !== undefined) conditions.push({ position: { $lte: last } });
     const where = { $and: conditions } as FilterQuery<Row>;
     const list = { entity: table.entity, where, key: 'position', order: 'newest-first' } as const;
-    return this.#read((em) => readPage<Row, 'position'>(em, list, range));
+    return this.#readList<Row, 'position'>(list, range);
   }
 
   transfersOfBulk(
     { accountId, sequence }: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
-  ): Promise<Page<Transfer>> {
+  ): Promise<ListPage<Transfer>> {
     const where = { accountId, position: positionsOf(sequence) };
-    return this.#read((em) =>
-      readPage(em, { entity: Transfer, where, key: 'position', order: 'oldest-first' }, range),
+    return this.#readList(
+      { entity: Transfer, where, key: 'position', order: 'oldest-first' },
+      range,
     );
   }
 
   incomingTransfersOfBulk(
     { accountId, sequence }: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
-  ): Promise<Page<IncomingTransfer>> {
+  ): Promise<ListPage<IncomingTransfer>> {
     const where = { payerAccountId: accountId, payerPosition: positionsOf(sequence) };
     const list = {
       entity: IncomingTransfer,
@@ -398,7 +421,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
       key: 'payerPosition',
       order: 'oldest-first',
     } as const;
-    return this.#read((em) => readPage(em, list, range));
+    return this.#readList(list, range);
   }
 
   entries(
@@ -406,11 +429,9 @@ export class MikroOrmLedgerReader implements LedgerReader {
     within: SequenceRange,
     order: ListOrder,
     range: PageRange<bigint>,
-  ): Promise<Page<LedgerEntry>> {
+  ): Promise<ListPage<LedgerEntry>> {
     const where = { accountId, ...sequenceWhere(within) };
-    return this.#read((em) =>
-      readPage(em, { entity: LedgerEntry, where, key: 'sequence', order }, range),
-    );
+    return this.#readList({ entity: LedgerEntry, where, key: 'sequence', order }, range);
   }
 
   async transfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<Transfer[]> {

@@ -3,7 +3,7 @@ import type { Origin } from '../../domain/caller.js';
 import { AbandonedError } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { type Loaders, makeLoaders } from '../../resolvers/loaders.js';
-import type { OperationGate } from './operation-gate.js';
+import type { OperationGate, StreamPlace } from './operation-gate.js';
 import { graphQLErrorOf } from './refusal.js';
 
 export interface OperationContextParts {
@@ -18,12 +18,14 @@ export interface OperationContextParts {
   /** Units of cost that were taken before the operation was known, for the bytes of its body. */
   readonly unitsPaid?: number;
   readonly chargeForRows: (rows: number) => void;
+  /** Of a subscription: see StreamPlace. */
+  readonly followAccounts?: StreamPlace['followAccounts'] | undefined;
 }
 
-/** The parts of a context that come with an HTTP request. */
+/** The parts of a context that come with an HTTP request or a subscription. */
 type RequestParts = Pick<
   OperationContextParts,
-  'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid'
+  'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid' | 'followAccounts'
 >;
 
 export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => OperationContext;
@@ -53,6 +55,7 @@ export class OperationContext implements RequestContext {
   readonly audit: AuditLog;
   readonly unitsPaid: number;
   readonly chargeForRows: (rows: number) => void;
+  private readonly followMore: OperationContextParts['followAccounts'];
   private readonly visibleReader: LedgerReader;
   private readonly ownLoaders: Loaders;
 
@@ -64,6 +67,7 @@ export class OperationContext implements RequestContext {
     this.audit = parts.audit;
     this.unitsPaid = parts.unitsPaid ?? 0;
     this.chargeForRows = parts.chargeForRows;
+    this.followMore = parts.followAccounts;
     this.visibleReader = parts.reader;
     this.ownLoaders = makeLoaders(parts.reader);
   }
@@ -76,6 +80,11 @@ export class OperationContext implements RequestContext {
   get loaders(): Loaders {
     this.assertWanted();
     return this.ownLoaders;
+  }
+
+  followAccounts(count: number): void {
+    const refusal = this.followMore?.(count);
+    if (refusal) throw graphQLErrorOf(refusal);
   }
 
   private assertWanted(): void {

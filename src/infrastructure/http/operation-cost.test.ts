@@ -97,6 +97,14 @@ describe('the cost of an operation', () => {
     expect(cost(query, { filter: { minAmount: '1' } })).toBe(3 + more);
   });
 
+  test('of a count is that of the list, however many nodes a page has', () => {
+    expect(cost(page('(first: 5)', 'nodes { id } totalCount'))).toBe(6 + 20);
+    expect(cost(page('(first: 5)', 'totalCount again: totalCount'))).toBe(6 + 40);
+    expect(cost(page('(first: 5)', 'nodes { transfers(first: 10) { totalCount } }'))).toBe(
+      1 + 5 * (1 + 1 + 10 + 20),
+    );
+  });
+
   test('of edges is that of nodes, and of pages within pages the product', () => {
     expect(cost(page('(first: 5)', 'edges { cursor node { id } } pageInfo { endCursor }'))).toBe(6);
     expect(cost(page('(first: 5)', 'nodes { transfers(first: 10) { nodes { id } } }'))).toBe(

@@ -98,6 +98,9 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
  */
 export const RANGE_FILTER_COST = 100;
 
+/** Cost of a list's totalCount: 10,000 rows of an index are counted at most. */
+export const COUNT_COST = 20;
+
 /** Fields of a filter that an index serves in the order of the list, one of them at a time. */
 const EQUALITY_FILTERS: readonly string[] = ['counterpartyIban', 'endToEndId'];
 
@@ -147,9 +150,11 @@ export interface Estimate {
 interface Part extends Estimate {
   /** Lists of warnings: each judges all rows of its bulk. */
   readonly warningLists: number;
+  /** What the list itself costs, however many nodes a page of it has. */
+  readonly listCost: number;
 }
 
-const NOTHING: Part = { cost: 0, answerBytes: 0, warningLists: 0 };
+const NOTHING: Part = { cost: 0, answerBytes: 0, warningLists: 0, listCost: 0 };
 
 /** Estimates of operations without the rows of their bulks, where no variable changes them. */
 const known = new WeakMap<OperationDefinitionNode, Part>();
@@ -287,7 +292,8 @@ class Estimator {
     const keyBytes = (field.alias ?? field.name).value.length + FIELD_OVERHEAD_BYTES;
     if (!isCompositeType(type) || !field.selectionSet) {
       const answerBytes = keyBytes + leafBytesOf(place, type);
-      return { ...NOTHING, cost: FIELD_COSTS[place] ?? 0, answerBytes };
+      const listCost = isConnection(parent) && name === 'totalCount' ? COUNT_COST : 0;
+      return { ...NOTHING, cost: FIELD_COSTS[place] ?? 0, answerBytes, listCost };
     }
     const inner = this.ofSet(field.selectionSet, type);
     const objectBytes = inner.answerBytes + OBJECT_OVERHEAD_BYTES;
@@ -297,12 +303,13 @@ class Estimator {
       const rowCost = Math.max(OBJECT_COST, inner.cost);
       return {
         ...NOTHING,
-        cost: OBJECT_COST + this.#filterCost(field) + size * rowCost,
+        cost: OBJECT_COST + this.#filterCost(field) + inner.listCost + size * rowCost,
         answerBytes: keyBytes + size * objectBytes,
       };
     }
     const size = LIST_SIZES[place] ?? 1;
     return {
+      ...NOTHING,
       cost: size * (ownCost(place, type) + inner.cost),
       answerBytes: keyBytes + size * objectBytes,
       warningLists: inner.warningLists + (WARNING_LISTS.includes(place) ? 1 : 0),
@@ -366,6 +373,7 @@ function larger(one: Part, other: Part): Part {
     cost: Math.max(one.cost, other.cost),
     answerBytes: Math.max(one.answerBytes, other.answerBytes),
     warningLists: Math.max(one.warningLists, other.warningLists),
+    listCost: Math.max(one.listCost, other.listCost),
   };
 }
 
@@ -374,6 +382,7 @@ function sum(one: Part, other: Part): Part {
     cost: one.cost + other.cost,
     answerBytes: one.answerBytes + other.answerBytes,
     warningLists: one.warningLists + other.warningLists,
+    listCost: one.listCost + other.listCost,
   };
 }
 

@@ -59,6 +59,9 @@ const REMEMBERED_CHARACTERS_MAX = 10_000;
 const SUBSCRIPTION_BYTES_PER_CALLER_MAX = 8 * 1_024 * 1_024;
 const SUBSCRIPTION_BYTES_MAX = 32 * 1_024 * 1_024;
 
+/** Bytes of text that keep as much memory as an account that a subscription follows. */
+const FOLLOWED_ACCOUNT_BYTES = 16;
+
 /** Cost of a subscription that none of its events has: for its beginning, and for objects that an event comes with. */
 const COST_WITHOUT_EVENTS = 13;
 
@@ -80,6 +83,8 @@ export interface StreamPlace {
   readonly release: Release;
   /** To be awaited before each event; it takes as long as the caller has no units for what the event reads. */
   readonly payForEvent: () => Promise<void>;
+  /** Pays for accounts that the subscription follows beside its first, and keeps their memory until it is released. */
+  readonly followAccounts: (count: number) => Refusal | undefined;
 }
 
 /** Before a place is likely to be free again. */
@@ -181,12 +186,21 @@ export class OperationGate {
       return this.#tooManySubscriptions();
     }
     const unitsPerEvent = unitsPerEventOf(estimateOf(this.schema, operation).cost);
+    const kept = [place, memory];
     let isOver = false;
     return {
       release: () => {
         isOver = true;
-        place();
-        memory();
+        for (const release of kept) release();
+      },
+      followAccounts: (count) => {
+        const left = this.#take(caller, count);
+        if (isRefusal(left)) return left;
+        const ofAccounts = this.#subscriptionBytes.take(caller, count * FOLLOWED_ACCOUNT_BYTES);
+        if (!ofAccounts) return this.#tooManySubscriptions();
+        if (isOver) ofAccounts();
+        else kept.push(ofAccounts);
+        return undefined;
       },
       payForEvent: () => this.#pay(unitsPerEvent, caller, () => isOver),
     };
@@ -196,7 +210,7 @@ export class OperationGate {
     const limit = this.settings.subscriptionsPerCallerMax;
     return {
       code: 'TOO_MANY_SUBSCRIPTIONS',
-      message: `A caller has ${limit} subscriptions at most, and ${SUBSCRIPTION_BYTES_PER_CALLER_MAX} bytes of their texts and variables.`,
+      message: `A caller has ${limit} subscriptions at most, and ${SUBSCRIPTION_BYTES_PER_CALLER_MAX} bytes of their texts, variables and accounts.`,
       limit,
       retryAfterSeconds: PLACE_RETRY_S,
     };

@@ -21,7 +21,7 @@ import { callerKeyOf } from './caller-key.js';
 import { presentResult } from './graphql-errors.js';
 import { unitsPaidBy } from './json-body.js';
 import type { OperationContext } from './operation-context.js';
-import { resolveOperation } from './operation-gate.js';
+import { resolveOperation, type StreamPlace } from './operation-gate.js';
 import { answerRefusal, isRefusal } from './refusal.js';
 import {
   bytesOf,
@@ -45,7 +45,8 @@ type Prepared = DocumentNode | readonly GraphQLError[];
 
 interface PreparedRequest extends StreamRequest {
   readonly prepared: Prepared;
-  readonly payForEvent: () => Promise<void>;
+  /** Absent where the request is refused. */
+  readonly place: StreamPlace | undefined;
 }
 
 export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts): void {
@@ -78,8 +79,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
         open.delete(reply.raw);
         place?.release();
       });
-      const payForEvent = place?.payForEvent ?? (async () => {});
-      await stream({ ...asked, prepared, payForEvent }, request, reply, ports);
+      await stream({ ...asked, prepared, place }, request, reply, ports);
     },
   });
   app.addHook('preClose', async () => {
@@ -137,7 +137,10 @@ async function stream(
     clearInterval(keepingAlive);
   });
   try {
-    const context = ports.contextOf(originOf(request), lastEventIdOf(request));
+    const context = ports.contextOf(originOf(request), {
+      ...lastEventIdOf(request),
+      followAccounts: asked.place?.followAccounts,
+    });
     await sendResults(resultsOf(asked, request, context, ports), response, context);
   } catch (error) {
     ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
@@ -157,7 +160,7 @@ function lastEventIdOf({ headers }: FastifyRequest): { readonly lastEventId?: st
 
 /** Refusals are results, too: so the protocol has it. */
 async function resultsOf(
-  { prepared, operationName, variables, payForEvent }: PreparedRequest,
+  { prepared, operationName, variables, place }: PreparedRequest,
   request: FastifyRequest,
   contextValue: OperationContext,
   { schema, logger }: StreamPorts,
@@ -174,7 +177,7 @@ async function resultsOf(
   const iterator = 'next' in results ? results : refused(results.errors ?? []);
   return {
     next: async () => {
-      await payForEvent();
+      await place?.payForEvent();
       const { done, value } = await iterator.next();
       return done ? { done, value } : { value: presentResult(value, request.id, logger) };
     },

@@ -134,7 +134,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const place = operation && gate.begin(operation, caller, size);
       if (isRefusal(place)) return [graphQLErrorOf(place)];
       if (place) extra.places.set(payload, place);
-      const contextValue = contextOf(origin);
+      const contextValue = contextOf(origin, { followAccounts: place?.followAccounts });
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
     onOperation: ({ extra: { places } }, _id, payload, _args, result) => {

@@ -81,15 +81,16 @@ export class Hub implements AccountFeeds {
     }
   }
 
-  open(account: Account): AccountFeed {
+  open(account: Account, onChange?: () => void): AccountFeed {
     const { iban } = account;
     const followed =
       this.#accounts.get(iban) ?? new FollowedAccount(account, this.reader, this.logger);
     this.#accounts.set(iban, followed);
-    const feed = new Feed(followed, () => {
+    const onClose = () => {
       followed.feeds.delete(feed);
       if (followed.feeds.size === 0) this.#accounts.delete(iban);
-    });
+    };
+    const feed = new Feed(followed, onClose, onChange);
     followed.feeds.add(feed);
     return feed;
   }
@@ -297,6 +298,7 @@ class Feed implements AccountFeed {
   constructor(
     private readonly followed: FollowedAccount,
     private readonly onClose: () => void,
+    private readonly onChange: (() => void) | undefined,
   ) {}
 
   get version(): number {
@@ -327,6 +329,7 @@ class Feed implements AccountFeed {
   }
 
   wake(): void {
+    this.onChange?.();
     this.#waiting?.();
     this.#waiting = undefined;
   }

@@ -1,0 +1,166 @@
+/**
+ * The balances of many accounts as one stream: each at once, then each change. Changes that a slow reader is
+ * late for are merged, so that a stream holds no more than one mark for each account.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Account } from '../entities/account.entity.js';
+import { sharedTurn } from './event-loop-turn.js';
+import type { AccountFeed, AccountFeeds, LedgerReader } from './ports.js';
+
+/** Accounts that one stream follows: its memory is bounded. */
+export const FOLLOWED_ACCOUNTS_MAX = 1_000;
+
+/** Time until the caller's accounts are listed again, to find those that were opened since. */
+const LIST_AGAIN_MS = 15_000;
+
+/** Time until a read that failed is tried again: a database that fails over ends no subscription. */
+const RETRY_MS = 1_000;
+
+/** Accounts that are read one by one, for all who follow them; of more, a stream reads its own in one statement. */
+const READ_APART_MAX = 10;
+
+export type AccountLister = Pick<LedgerReader, 'accountIds' | 'accountsById'>;
+
+/**
+ * @param accounts those that exist now
+ * @param lister reads the accounts of the caller: one that is opened later joins, up to FOLLOWED_ACCOUNTS_MAX in all
+ */
+export function followBalances(
+  feeds: AccountFeeds,
+  accounts: readonly Account[],
+  lister: AccountLister,
+): AsyncIterableIterator<Account> {
+  return new BalancesStream(feeds, accounts, lister);
+}
+
+interface FollowedBalance {
+  readonly feed: AccountFeed;
+  /** Of the account as it was sent last; undefined before the first time. */
+  sequenceSent: bigint | undefined;
+}
+
+class BalancesStream implements AsyncIterableIterator<Account> {
+  readonly #followed = new Map<string, FollowedBalance>();
+  /** Ids of accounts that may have another balance than was sent. */
+  readonly #changed = new Set<string>();
+  readonly #balances = this.#read();
+  #listAgainAt = Date.now() + LIST_AGAIN_MS;
+  #isClosed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(
+    private readonly feeds: AccountFeeds,
+    accounts: readonly Account[],
+    private readonly lister: AccountLister,
+  ) {
+    for (const account of accounts) this.#follow(account);
+  }
+
+  next(): Promise<IteratorResult<Account>> {
+    return this.#balances.next();
+  }
+
+  return(): Promise<IteratorResult<Account>> {
+    this.#close();
+    return this.#balances.return(undefined);
+  }
+
+  throw(error: unknown): Promise<IteratorResult<Account>> {
+    this.#close();
+    return this.#balances.throw(error);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** An account counts as changed from the start: it may have changed after it was read and before its feed was open. */
+  #follow(account: Account): void {
+    const { id } = account;
+    const feed = this.feeds.open(account, () => this.#note(id));
+    this.#followed.set(id, { feed, sequenceSent: undefined });
+    this.#changed.add(id);
+  }
+
+  #note(id: string): void {
+    this.#changed.add(id);
+    this.#wake?.();
+  }
+
+  /** A generator that waits does not hear that it is to end: this wakes it. */
+  #close(): void {
+    this.#isClosed = true;
+    for (const { feed } of this.#followed.values()) feed.close();
+    this.#wake?.();
+  }
+
+  async *#read(): AsyncGenerator<Account, undefined> {
+    try {
+      while (!this.#isClosed) {
+        const accounts = await this.#readChanged().catch(() => undefined);
+        if (accounts === undefined) await sleep(RETRY_MS);
+        for (const account of accounts ?? []) {
+          await sharedTurn.take();
+          if (this.#isClosed) return;
+          yield account;
+        }
+        if (this.#changed.size > 0) continue;
+        if (Date.now() >= this.#listAgainAt) await this.#followOpened().catch(() => undefined);
+        else await this.#untilChanged(this.#listAgainAt - Date.now());
+      }
+    } finally {
+      this.#close();
+    }
+  }
+
+  /** @returns the accounts whose balance is another than was sent */
+  async #readChanged(): Promise<readonly Account[]> {
+    const ids = [...this.#changed];
+    this.#changed.clear();
+    try {
+      return (await this.#accounts(ids)).filter((account) => this.#isNews(account));
+    } catch (error) {
+      for (const id of ids) this.#changed.add(id);
+      throw error;
+    }
+  }
+
+  async #accounts(ids: readonly string[]): Promise<readonly Account[]> {
+    if (ids.length > READ_APART_MAX) return existing(await this.lister.accountsById(ids));
+    const feeds = ids.flatMap((id) => this.#followed.get(id)?.feed ?? []);
+    return Promise.all(feeds.map((feed) => feed.account()));
+  }
+
+  #isNews({ id, sequence }: Account): boolean {
+    const followed = this.#followed.get(id);
+    if (!followed || sequence <= (followed.sequenceSent ?? -1n)) return false;
+    followed.sequenceSent = sequence;
+    return true;
+  }
+
+  async #followOpened(): Promise<void> {
+    this.#listAgainAt = Date.now() + LIST_AGAIN_MS;
+    const ids = await this.lister.accountIds(FOLLOWED_ACCOUNTS_MAX);
+    const opened = ids.filter((id) => !this.#followed.has(id));
+    const room = FOLLOWED_ACCOUNTS_MAX - this.#followed.size;
+    const accounts = existing(await this.lister.accountsById(opened.slice(0, room)));
+    if (!this.#isClosed) for (const account of accounts) this.#follow(account);
+  }
+
+  async #untilChanged(ms: number): Promise<void> {
+    if (this.#isClosed || this.#changed.size > 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      timer.unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = undefined;
+  }
+}
+
+function existing(accounts: readonly (Account | null)[]): Account[] {
+  return accounts.filter((account) => account !== null);
+}

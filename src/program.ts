@@ -40,16 +40,10 @@ function requireNode(version: string): void {
 }
 
 function descriptionOf(error: unknown): string {
-  if (error instanceof ExplainedError || isWrongArgument(error)) return reasonOf(error);
+  if (error instanceof ExplainedError) return reasonOf(error);
   if (!(error instanceof Error)) return withoutPasswords(inspect(error));
   const causes = [...('errors' in error && Array.isArray(error.errors) ? error.errors : [])];
   if (error.cause !== undefined) causes.push(error.cause);
   const own = withoutPasswords(error.stack ?? String(error));
   return [own, ...causes.map((cause) => `Cause: ${descriptionOf(cause)}`)].join('\n');
-}
-
-/** Thrown by parseArgs: its message names the argument. */
-function isWrongArgument(error: unknown): error is Error {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  return String(error.code).startsWith('ERR_PARSE_ARGS');
 }

@@ -103,15 +103,19 @@ test('npm run migrate applies, lists and takes back', async () => {
   expect(await migrate('down')).toEqual([0, expect.stringMatching(/^reverted \d{14}_/)]);
 });
 
-test('npm run migrate explains itself, and does nothing where it is not understood', async () => {
+test('npm run migrate does nothing where an argument is wrong, and names it', async () => {
   const database = await createDatabase();
   onTestFinished(() => database.drop());
   const migrate = (...args: string[]) => runMigrate(database.url, ...args);
 
-  expect(await migrate('--help')).toEqual([0, expect.stringMatching(/^npm run migrate -- \[up/)]);
-  expect(await migrate('sideways')).toEqual([1, expect.stringMatching(/^Unknown: sideways\./)]);
-  expect(await migrate('up', 'down')).toEqual([1, expect.stringMatching(/^Unknown: up down\./)]);
-  expect(await migrate('--force')).toEqual([1, expect.stringMatching(/^Unknown option '--force'/)]);
+  const help = 'For help: npm run migrate -- --help';
+  expect(await migrate('sideways')).toEqual([1, `Unknown action 'sideways'. ${help}`]);
+  expect(await migrate('up', 'down')).toEqual([1, `Unexpected argument 'down'. ${help}`]);
+  expect(await migrate('--force')).toEqual([1, `Unknown option '--force'. ${help}`]);
+  expect(await migrate('down', '--drop-data-of=')).toEqual([
+    1,
+    `Option '--drop-data-of' has no value. ${help}`,
+  ]);
   expect(await migrate('up', '--drop-data-of', 'virement')).toEqual([
     1,
     '--drop-data-of is for down alone.',

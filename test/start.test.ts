@@ -142,19 +142,13 @@ describe.skipIf(DIALECT !== 'sqlite')('every command', () => {
     });
   });
 
-  test.each([
-    'dist/main.js',
-    'dist/commands/seed.js',
-    'dist/commands/verify.js',
-    TOKEN,
-    EMIT_SCHEMA,
-  ])(
+  test.each([...DATABASE_COMMANDS, TOKEN, EMIT_SCHEMA])(
     '%s --help says how it is used, and an unknown argument is refused in one line',
     async (script) => {
       const cwd = await aFolder();
       const { code, output } = await runScript(script, {}, ['--help'], { cwd });
       expect([script, code]).toEqual([script, 0]);
-      expect(output).toMatch(/^Usage: npm (run|start) [\s\S]*\n {2}--help +says this\n$/);
+      expect(output).toMatch(/^Usage: npm (run|start) [\s\S]*\n {2}--help +prints this\n$/);
 
       const refused = await runScript(script, {}, ['nonsense'], { cwd });
       expect([refused.code, refused.output.trimEnd().split('\n')]).toEqual([
@@ -163,6 +157,31 @@ describe.skipIf(DIALECT !== 'sqlite')('every command', () => {
       ]);
     },
   );
+
+  test.each([
+    ['dist/commands/migrate.js', '--drop-data-of'],
+    ['dist/commands/seed.js', '--accounts'],
+    [TOKEN, '--org'],
+  ])('%s %s without a value is refused in one line', async (script, option) => {
+    for (const args of [[option], [`${option}=`], [option, '--help']]) {
+      const { code, output } = await runScript(script, {}, args);
+      expect([args, code, output]).toEqual([
+        args,
+        1,
+        expect.stringMatching(new RegExp(`^Option '${option}.* For help: npm run .* --help\n$`)),
+      ]);
+    }
+  });
+
+  test('the schema is neither written nor compared outside the checkout, in one line', async () => {
+    const cwd = await aFolder();
+    for (const args of [[], ['--check']]) {
+      expect(await runScript(EMIT_SCHEMA, {}, args, { cwd })).toEqual({
+        code: 1,
+        output: expect.stringMatching(/^src\/schema\/schema\.graphql can't be used: .*\n$/),
+      });
+    }
+  });
 
   test('reads .env where it starts, and the environment comes first', async () => {
     const cwd = await aFolder();

@@ -1,45 +1,102 @@
 import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util';
+import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { reasonOf } from '../infrastructure/observability/secrets.js';
 import { HelpRequest } from '../program.js';
 
-/** An option of a command, and what --help says of it. */
+/** An option of a command, and its line of --help. */
 export interface Option extends ParseArgsOptionDescriptor {
-  /** What to write for its value: N, ID or FILE. */
+  /** The name of its value in --help: N, ID or FILE. */
   readonly value?: string;
   readonly help: string;
 }
 
-/** A command's way to be called, and its options by name. */
-export interface Usage<Options extends Readonly<Record<string, Option>>> {
-  /** As it is typed: npm run seed -- */
+type Options = Readonly<Record<string, Option>>;
+
+/** The arguments that a command takes. */
+export interface Usage<Own extends Options = Options> {
+  /** The command as it is typed: npm run seed -- */
   readonly call: string;
   readonly summary: string;
-  readonly options: Options;
+  readonly options: Own;
 }
 
-const HELP = { type: 'boolean', short: 'h', help: 'says this' } as const;
+/** A command of which the first argument may be an action. */
+export interface ActionUsage<Action extends string, Own extends Options> extends Usage<Own> {
+  /** The line of --help for each action. */
+  readonly actions: Readonly<Record<Action, string>>;
+  readonly defaultAction: NoInfer<Action>;
+}
+
+const HELP = { type: 'boolean', short: 'h', help: 'prints this' } as const;
 
 /**
  * Reads a command's options from its arguments.
- * @throws HelpRequest where they ask for help; what parseArgs throws where one is unknown
+ * @throws HelpRequest where --help is among them
+ * @throws ExplainedError where an argument is unknown, or an option has no value
  */
-export function readArguments<const Options extends Readonly<Record<string, Option>>>(
-  usage: Usage<Options>,
-) {
-  const { values } = parseArgs({ options: { ...usage.options, help: HELP } });
-  if ('help' in values && values.help === true) throw new HelpRequest(helpOf(usage));
-  return values;
+export function readArguments<const Own extends Options>(usage: Usage<Own>) {
+  return parse(usage, false).values;
 }
 
-/** The text of --help: how to call the command, what it does, and a line for each option. */
-function helpOf({ call, summary, options }: Usage<Readonly<Record<string, Option>>>): string {
-  const lines = Object.entries({ ...options, help: HELP }).map(
+/**
+ * Reads a command's action and options from its arguments.
+ * @throws HelpRequest where --help is among them
+ * @throws ExplainedError where an argument is unknown, or an option has no value
+ */
+export function readActionArguments<Action extends string, const Own extends Options>(
+  usage: ActionUsage<Action, Own>,
+) {
+  const { values, positionals } = parse(usage, true);
+  const [name = usage.defaultAction, ...others] = positionals;
+  const action = (Object.keys(usage.actions) as Action[]).find((known) => known === name);
+  if (action === undefined) throw refusal(usage, `Unknown action '${name}'`);
+  if (others.length > 0) throw refusal(usage, `Unexpected argument '${others[0]}'`);
+  return { action, values };
+}
+
+function parse<const Own extends Options>(usage: Usage<Own>, allowPositionals: boolean) {
+  const parsed = strictlyParsed(usage, allowPositionals);
+  const { values } = parsed;
+  if ('help' in values && values.help === true) throw new HelpRequest(helpOf(usage));
+  for (const [name, value] of Object.entries(values)) {
+    if ([value].flat().includes('')) throw refusal(usage, `Option '--${name}' has no value`);
+  }
+  return parsed;
+}
+
+function strictlyParsed<const Own extends Options>(usage: Usage<Own>, allowPositionals: boolean) {
+  try {
+    return parseArgs({ options: { ...usage.options, help: HELP }, allowPositionals });
+  } catch (error) {
+    // The first sentence names the argument; the others are about positional arguments and dashes.
+    const [complaint = ''] = reasonOf(error).split(/\. |\n/);
+    throw refusal(usage, complaint.replace(/\.$/, ''));
+  }
+}
+
+function refusal({ call }: Usage, complaint: string): ExplainedError {
+  return new ExplainedError(`${complaint}. For help: ${call} --help`);
+}
+
+/** Returns the text of --help: the call, the summary, and a line for each action and option. */
+function helpOf(usage: Usage & { readonly actions?: Readonly<Record<string, string>> }): string {
+  const actions = Object.entries(usage.actions ?? {});
+  const options = Object.entries({ ...usage.options, help: HELP }).map(
     ([name, { value, help, ...option }]: [string, Option]) => {
       const flag = [`--${name}`, value].filter(Boolean).join(' ');
-      const repeated = option.multiple ? '; may be repeated' : '';
-      return [flag, `${help}${repeated}`] as const;
+      return [flag, `${help}${option.multiple ? '; may be repeated' : ''}`] as const;
     },
   );
-  const width = Math.max(...lines.map(([flag]) => flag.length));
-  const described = lines.map(([flag, help]) => `  ${flag.padEnd(width)}  ${help}`);
-  return [`Usage: ${call} [options]`, '', summary, '', ...described].join('\n');
+  const width = Math.max(...[...actions, ...options].map(([word]) => word.length));
+  const described = (lines: readonly (readonly [string, string])[]) =>
+    lines.map(([word, help]) => `  ${word.padEnd(width)}  ${help}`);
+  const choice = actions.length > 0 ? ` [${actions.map(([name]) => name).join(' | ')}]` : '';
+  return [
+    `Usage: ${usage.call}${choice} [options]`,
+    '',
+    usage.summary,
+    '',
+    ...(actions.length > 0 ? [...described(actions), ''] : []),
+    ...described(options),
+  ].join('\n');
 }

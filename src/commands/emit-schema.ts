@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { sdlOf } from '../infrastructure/http/server.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { reasonOf } from '../infrastructure/observability/secrets.js';
 import { runProgram } from '../program.js';
 import { buildSchema } from '../resolvers/build-schema.js';
 import { readArguments } from './arguments.js';
@@ -24,11 +25,20 @@ await runProgram(async () => {
   const { check } = readArguments(USAGE);
   const sdl = sdlOf(buildSchema({ get: (type) => Object.create(type.prototype) }));
   if (!check) {
-    await writeFile(FILE, sdl);
+    await explained(() => writeFile(FILE, sdl));
     console.log(`${FILE} is written`);
-  } else if ((await readFile(FILE, 'utf8')) === sdl) {
+  } else if ((await explained(() => readFile(FILE, 'utf8'))) === sdl) {
     console.log(`${FILE} is what the code says`);
   } else {
     throw new ExplainedError(`${FILE} is not what the code says. Run: npm run schema:emit`);
   }
 });
+
+/** @throws ExplainedError where the file can't be read or written, as in another folder than the checkout */
+async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new ExplainedError(`${FILE} can't be used: ${reasonOf(error)}.`, { cause: error });
+  }
+}

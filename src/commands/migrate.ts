@@ -1,26 +1,35 @@
-/** npm run migrate: brings the schema up to date, or takes its last migration back. */
-import { parseArgs } from 'node:util';
+/** npm run migrate: brings the schema up to date, lists what that takes, or takes the last migration back. */
 import { loadConfig } from '../config.js';
 import { type Database, openDatabase } from '../infrastructure/database/dialect.js';
 import { explained, revertLast } from '../infrastructure/database/migrations.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { runProgram } from '../program.js';
+import { readActionArguments } from './arguments.js';
 
-const HELP = `npm run migrate -- [up | pending | down [--drop-data-of NAME]]
+const USAGE = {
+  call: 'npm run migrate --',
+  summary:
+    'Changes the tables of the database that DATABASE_URL names. A second migration waits for the first.',
+  actions: {
+    up: 'applies every migration that has not run; the default',
+    pending: 'lists the migrations that have not run',
+    down: 'takes the last migration back',
+  },
+  defaultAction: 'up',
+  options: {
+    'drop-data-of': {
+      type: 'string',
+      value: 'NAME',
+      help: 'lets down drop the rows of the database with this name',
+    },
+  },
+} as const;
 
-  up        applies every migration that has not run; the default
-  pending   lists the migrations that have not run
-  down      takes the last migration back
+type Action = keyof typeof USAGE.actions;
 
-Options:
-  --drop-data-of NAME   lets down drop rows of the database of this name
-  --help                prints this
+type Work = (database: Database, confirmedName: string | undefined) => Promise<void>;
 
-The database is DATABASE_URL's. Two migrations of one database take turns.`;
-
-type Command = (database: Database, confirmedName: string | undefined) => Promise<void>;
-
-const COMMANDS: Readonly<Record<string, Command>> = {
+const WORK: Readonly<Record<Action, Work>> = {
   up: async ({ orm }) => report('applied', await orm.migrator.up(), 'up to date'),
   pending: async ({ orm }) => report('pending', await orm.migrator.getPending(), 'up to date'),
   down: async (database, confirmedName) =>
@@ -28,24 +37,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 await runProgram(async () => {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h' }, 'drop-data-of': { type: 'string' } },
-  });
-  if (values.help) return console.log(HELP);
-  const [name = 'up', ...others] = positionals;
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command || others.length > 0) {
-    throw new ExplainedError(`Unknown: ${positionals.join(' ')}.\n\n${HELP}`);
-  }
+  const { action, values } = readActionArguments(USAGE);
   const confirmedName = values['drop-data-of'];
-  if (confirmedName !== undefined && name !== 'down') {
+  if (confirmedName !== undefined && action !== 'down') {
     throw new ExplainedError('--drop-data-of is for down alone.');
   }
   const database = await openDatabase(loadConfig());
   try {
     await explained(database, () =>
-      database.whileMigrating(() => command(database, confirmedName)),
+      database.whileMigrating(() => WORK[action](database, confirmedName)),
     );
   } finally {
     await database.close();

@@ -54,7 +54,7 @@ export function landingPage(settings: ShownSettings, server: ServerDescription, 
 <body>
 <main>
 <header>
-${FAVICON}
+<span class="logo" aria-hidden="true">${FAVICON}</span>
 <div><h1>Virement</h1>
 <p>Bulk transfers over GraphQL: thousands of credit transfers in one commit, or nothing.</p></div>
 </header>
@@ -70,8 +70,8 @@ ${linksOf(settings)}
 
 function stateOf({ introspection }: PageSettings, server: ServerDescription): string {
   const access = server.isOpen
-    ? ['open', 'Open to this machine: no authentication']
-    : ['closed', 'Callers say who they are: a token or an API key'];
+    ? ['open', 'Authentication is off: open to this machine']
+    : ['closed', 'Authentication is on: token or API key'];
   const parts = introspection ? [`Version ${server.version}`, server.database] : [];
   const items = parts.map((part) => `<li>${part}</li>`).join('');
   return `<ul class="state">${items}<li class="${access[0]}">${access[1]}</li></ul>`;
@@ -84,13 +84,28 @@ function firstCallOf(server: ServerDescription, origin: string): string {
   const body = isBulk ? bulkOf(server.demoAccounts[0]?.iban ?? '') : ACCOUNTS;
   const token = server.isOpen ? '' : ` \\\n  -H "authorization: Bearer $TOKEN"`;
   const command = `curl -s <span data-origin>${origin}</span>/graphql${token} \\
-  -H 'content-type: application/json' -d '${escaped(body)}'`;
+  -H 'content-type: application/json' \\
+  -d '${escaped(body)}'`;
   return `<section>
-<div class="title"><h2>${title}</h2><button type="button" data-copies="call" hidden>Copy</button></div>
-<pre tabindex="0" aria-label="The call"><code id="call">${command}</code></pre>
-<p>${isBulk ? 'The answer, at first; send it again, and it is <code>"replayed":true</code>: nothing is debited twice.' : 'The answer:'}</p>
-<pre tabindex="0" aria-label="Its answer"><code id="answer">${escaped(isBulk ? BULK_ANSWER : ACCOUNTS_ANSWER)}</code></pre>
+<div class="title"><h2>${title}</h2><span role="status" id="copied"></span><button type="button" data-copies="call" hidden>Copy</button></div>
+<pre><code id="call">${linesOf(command)}</code></pre>
+<p>${aboutAnswer(server.isOpen, isBulk)}</p>
+<pre><code id="answer">${linesOf(escaped(isBulk ? BULK_ANSWER : ACCOUNTS_ANSWER))}</code></pre>
 </section>`;
+}
+
+function aboutAnswer(isOpen: boolean, isBulk: boolean): string {
+  if (isBulk) {
+    return 'The first answer, laid out to be read. Send the call again, and it says <code>"replayed":true</code>: nothing is debited twice.';
+  }
+  const token = isOpen ? '' : '<code>$TOKEN</code> is a token or an API key. ';
+  return `${token}The answer, laid out to be read:`;
+}
+
+/** Puts each line into an element of its own: where it is too long for the window, it goes on indented. */
+function linesOf(html: string): string {
+  const lines = html.split(/(?<=\n)/);
+  return lines.map((line) => `<span class="line">${line}</span>`).join('');
 }
 
 /** Its key makes it the same bulk, however often it is pasted. */
@@ -100,31 +115,40 @@ const bulkOf = (iban: string) => `{
     "idempotencyKey": "first-page-1",
     "organizationIban": "${iban}",
     "creditTransfers": [
-      { "amount": "14.5", "counterpartyName": "Zoë Müller", "counterpartyIban": "DE89370400440532013000", "description": "Invoice 4410" },
-      { "amount": "999", "counterpartyName": "Ørsted A/S", "counterpartyIban": "NL91ABNA0417164300", "description": "Licences" }
+      { "amount": "14.5", "description": "Invoice 4410",
+        "counterpartyName": "Zoë Müller", "counterpartyIban": "DE89370400440532013000" },
+      { "amount": "999", "description": "Licences",
+        "counterpartyName": "Ørsted A/S", "counterpartyIban": "NL91ABNA0417164300" }
     ] } } }`;
 
-const BULK_ANSWER =
-  '{"data":{"performBulkTransfer":{"__typename":"BulkTransferPerformed","replayed":false,"bulkTransfer":{"transferCount":2,"totalAmount":{"amount":"1013.50"},"balanceAfter":{"amount":"98986.50"}}}}, …}';
+const BULK_ANSWER = `{ "data": { "performBulkTransfer": {
+  "__typename": "BulkTransferPerformed",
+  "replayed": false,
+  "bulkTransfer": {
+    "transferCount": 2,
+    "totalAmount": { "amount": "1013.50" },
+    "balanceAfter": { "amount": "98986.50" } } } }, … }`;
 
-const ACCOUNTS =
-  '{"query":"{ accounts(first: 3) { nodes { organizationName iban balance { amount } } } }"}';
+const ACCOUNTS = `{
+  "query": "{ accounts(first: 3) { nodes { organizationName iban balance { amount } } } }"
+}`;
 
-const ACCOUNTS_ANSWER =
-  '{"data":{"accounts":{"nodes":[{"organizationName":"…","iban":"…","balance":{"amount":"…"}}, …]}}, …}';
+const ACCOUNTS_ANSWER = `{ "data": { "accounts": { "nodes": [
+  { "organizationName": "…", "iban": "…", "balance": { "amount": "…" } },
+  … ] } }, … }`;
 
 function demoAccountsOf({ demoAccounts }: ServerDescription): string {
   if (demoAccounts.length === 0) return '';
   const rows = demoAccounts.map(
     ({ organizationName, iban, openingBalance }) =>
-      `<tr><td>${organizationName}</td><td><code>${iban}</code></td><td class="amount">${AMOUNT.format(Number(openingBalance))}</td></tr>`,
+      `<tr><td>${organizationName}</td><td class="iban"><code>${iban}</code></td><td class="amount">${AMOUNT.format(Number(openingBalance))}</td></tr>`,
   );
   return `<section>
 <h2>Demo accounts</h2>
-<div class="scrolls" tabindex="0" aria-label="Demo accounts"><table>
-<thead><tr><th>Company</th><th>IBAN</th><th class="amount">Opened with, EUR</th></tr></thead>
+<table>
+<thead><tr><th scope="col">Company</th><th scope="col" class="iban">IBAN</th><th scope="col" class="amount">Opened with, EUR</th></tr></thead>
 <tbody>${rows.join('')}</tbody>
-</table></div>
+</table>
 </section>`;
 }
 
@@ -134,14 +158,14 @@ function linksOf({ introspection, graphiql, metricsPort }: ShownSettings): strin
   const link = (path: string, text: string) =>
     `<li><a href="${path}">${path}</a><span>${text}</span></li>`;
   return `<section>
-<h2>What there is</h2>
+<h2>Addresses</h2>
 <ul class="links">
 ${graphiql ? link('/graphiql/', 'try it in the browser, with examples') : ''}
 ${graphiql ? link('/graphql', 'the API: POST, WebSocket, and /graphql/stream') : '<li><code>/graphql</code><span>the API: POST, WebSocket, and /graphql/stream</span></li>'}
 ${introspection ? link('/schema.graphql', 'the schema') : ''}
-${link('/livez', 'whether it is up')}
-${link('/readyz', 'whether it can take bulks')}
-${metricsPort === undefined ? link('/metrics', 'for Prometheus') : ''}
+${link('/livez', 'answers while it is up')}
+${link('/readyz', 'answers 200 while it can take bulks')}
+${metricsPort === undefined ? link('/metrics', 'metrics for Prometheus') : ''}
 </ul>
 </section>`;
 }
@@ -172,8 +196,9 @@ for (const button of document.querySelectorAll('[data-copies]')) {
   button.hidden = false;
   button.addEventListener('click', async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
-    button.textContent = 'Copied';
-    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+    const status = document.getElementById('copied');
+    status.textContent = 'Copied';
+    setTimeout(() => { status.textContent = ''; }, 2000);
   });
 }
 `;
@@ -186,25 +211,27 @@ const STYLE = `
 body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 52rem; margin: 0 auto; padding: clamp(1.5rem, 6vw, 4rem) clamp(1rem, 4vw, 2rem); }
 header { display: flex; gap: 1rem; align-items: center; }
-header svg { width: 3.25rem; height: 3.25rem; flex: none; }
+.logo { flex: none; width: 3.25rem; height: 3.25rem; }
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; letter-spacing: -0.02em; }
 header p { margin: 0.15rem 0 0; color: var(--soft); }
 h2 { margin: 0; font-size: 1.1rem; }
 section { margin-top: 2.25rem; }
 section p { margin: 0.75rem 0; color: var(--soft); }
-.title { display: flex; justify-content: space-between; align-items: center; min-height: 2.2rem; }
+.title { display: flex; align-items: center; gap: 0.75rem; min-height: 2.2rem; }
+.title h2 { flex: 1; }
+.title span { color: var(--good); font-size: 0.875rem; }
 .state { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 1.5rem 0 0; padding: 0; list-style: none; font-size: 0.875rem; }
 .state li { padding: 0.15rem 0.7rem; border: 1px solid var(--line); border-radius: 1rem; color: var(--soft); }
 .state .open, .state .closed { color: var(--text); }
-.state .open::before, .state .closed::before { content: '● '; color: var(--good); }
+.state .open::before, .state .closed::before { content: '● ' / ''; color: var(--good); }
 .state .open::before { color: var(--accent); }
-pre { margin: 0.5rem 0 0; padding: 0.9rem 1rem; overflow-x: auto; background: var(--field); border: 1px solid var(--line); border-radius: 0.6rem; }
+pre { margin: 0.5rem 0 0; padding: 0.9rem 1rem; background: var(--field); border: 1px solid var(--line); border-radius: 0.6rem; }
 code { font: 0.84rem/1.6 ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
 pre code { white-space: pre-wrap; overflow-wrap: anywhere; }
+.line { display: block; padding-left: 6ch; text-indent: -6ch; }
 button { padding: 0.3rem 0.9rem; border: 1px solid var(--line); border-radius: 0.5rem; background: var(--field); color: var(--text); font: inherit; font-size: 0.875rem; cursor: pointer; }
 button:hover { border-color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.scrolls { overflow-x: auto; }
 table { width: 100%; margin-top: 0.5rem; border-collapse: collapse; white-space: nowrap; }
 th, td { padding: 0.5rem 1rem 0.5rem 0; border-bottom: 1px solid var(--line); text-align: left; }
 th { color: var(--soft); font-size: 0.875rem; font-weight: 500; }
@@ -215,5 +242,10 @@ th { color: var(--soft); font-size: 0.875rem; font-weight: 500; }
 .links span { flex: 1 1 13rem; color: var(--soft); }
 a { color: var(--accent); text-decoration: none; }
 a:hover { text-decoration: underline; }
-@media (max-width: 30rem) { th, td { padding-right: 0.6rem; font-size: 0.8rem; } td code { font-size: 0.7rem; } }
+@media (max-width: 36rem) {
+  .line { padding-left: 4ch; text-indent: -4ch; }
+  tr { display: grid; grid-template-columns: 1fr auto; padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
+  th, td { padding: 0.1rem 0; border: 0; }
+  .iban { grid-area: 2 / 1 / 2 / -1; }
+}
 `;

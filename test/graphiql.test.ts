@@ -45,6 +45,10 @@ describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
       await expect
         .poll(() => page.getByRole('tab').allInnerTexts())
         .toEqual(examples.map(({ operationName }) => operationName));
+      for (const tab of await page.getByRole('tab').all()) {
+        const { x = 0, width = 0 } = (await tab.boundingBox()) ?? {};
+        expect(x + width).toBeLessThanOrEqual(1_280);
+      }
       const answers: Record<string, unknown> = {};
       for (const { operationName, query } of examples) {
         if (query.includes('subscription ')) continue;

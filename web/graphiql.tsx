@@ -58,7 +58,7 @@ function Banner({ token }: { readonly token: string }) {
   return (
     <p className="banner" role="alert">
       {token === '' ? 'This server asks who you are.' : 'This token is not valid, or no longer.'}{' '}
-      Give a token or an API key at the top right, and press Enter. For development:{' '}
+      Give a token or an API key in the field at the top right, and press Enter. For development:{' '}
       <code>npm run token -- --help</code>
     </p>
   );
@@ -84,7 +84,7 @@ function Pages() {
     setToken(given);
   };
   return (
-    <div className="pages">
+    <main className="pages">
       <Banner token={token} />
       <div className="editor">
         {/* Another token sees another schema, or none: everything begins anew. defaultTabs count on the first
@@ -111,7 +111,7 @@ function Pages() {
           </GraphiQL.Logo>
         </GraphiQL>
       </div>
-    </div>
+    </main>
   );
 }
 

@@ -149,10 +149,12 @@ test('npm run migrate -- down drops rows of the database alone that it is told b
 const ANY_ACCOUNT = `insert into account values (x'00000000000000000000000000000001',
   x'00000000000000000000000000000002', 'A', 'B', 'C', 'EUR', 0, 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00')`;
 
-/** How a database says that it will run a statement. */
+/** The plan of a statement, without the indexes that the database considered and did not take. */
 async function planOf({ orm }: Database, statement: string): Promise<string> {
-  const explain = DIALECT === 'mysql' ? 'explain format=json ' : 'explain query plan ';
-  return JSON.stringify(await orm.em.execute(explain + statement));
+  // MySQL 9 looks unique keys up while it plans; its plan in JSON then names no index.
+  const explain = DIALECT === 'mysql' ? 'explain format=traditional ' : 'explain query plan ';
+  const steps = await orm.em.execute(explain + statement);
+  return JSON.stringify(steps.map(({ possible_keys, ...step }) => step));
 }
 
 test('the main queries go by an index, and none sorts', async () => {

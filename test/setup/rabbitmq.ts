@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { access, constants, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
-import { freePort } from './free-port.js';
+// Also loaded by Node alone, which needs a file's own name.
+import { endProcess } from './end-process.ts';
+import { freePort } from './free-port.ts';
 
 /** A RabbitMQ of the tests' own: its node, ports, cookie and folder are nobody else's. */
 export interface RabbitMq {
@@ -21,7 +22,6 @@ export interface RabbitMq {
 
 /** A start takes 7 s on two cores with nothing else to do. */
 const START_TIMEOUT_MS = 120_000;
-const STOP_TIMEOUT_MS = 30_000;
 
 /** Reason why there can't be one; undefined where there can. */
 export async function rabbitMqLack(): Promise<string | undefined> {
@@ -46,7 +46,7 @@ export async function startRabbitMq(vhosts: readonly string[] = []): Promise<Rab
   const epmd = spawn('epmd', [], { env, stdio: 'ignore' });
   let node: ChildProcess | undefined;
   const stop = async () => {
-    if (node) await end(node);
+    if (node) await endProcess(node);
   };
   const close = async () => {
     await stop();
@@ -127,16 +127,6 @@ async function untilAnswers(node: ChildProcess, url: string): Promise<void> {
     await sleep(100);
   }
   throw new Error(`rabbitmq-server exited with ${node.exitCode ?? node.signalCode}`);
-}
-
-/** Asks a process to end, and insists where it does not. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await exited;
-  clearTimeout(insist);
 }
 
 async function findProgram(name: string): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
 import { canRun } from './setup/lack.js';
 import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
 import { MYSQL_URL } from './setup/mysql-url.js';
-import { startProxy } from './setup/proxy.js';
+import { COMMIT, startProxy } from './setup/proxy.js';
 import { readinessOf } from './setup/readiness.js';
 import { startServerOn, type TestServer } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
@@ -164,9 +164,6 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     },
   );
 });
-
-/** What MySQL's protocol has on its wire for a statement that is this word alone. */
-const COMMIT = '\u0003commit';
 
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mariaDbLack()))(
   'a MariaDB server',

@@ -16,16 +16,23 @@ export interface Proxy {
   jam(direction: Direction, afterBytes: number): void;
   /**
    * Cuts the connection on which the next message goes out that has a text in it; resolved by then.
+   * @param text or several, of which the message has one
    * @param after a text that has gone out on the same connection before; without one, any connection
    */
-  cutAt(text: string, moment: CutMoment, after?: string): Promise<void>;
+  cutAt(text: string | readonly string[], moment: CutMoment, after?: string): Promise<void>;
 }
+
+/**
+ * A statement that is this word alone, on the wire of MariaDB and of MySQL. MySQL's has the numbers of its attributes, none,
+ * and of their sets, one, before the word.
+ */
+export const COMMIT = ['\u0003commit', '\u0003\u0000\u0001commit'] as const;
 
 /** Before the message reaches the target, as soon as it is sent, or when the target has answered it. */
 export type CutMoment = 'before' | 'sent' | 'answered';
 
 interface Trap {
-  readonly text: string;
+  readonly texts: readonly string[];
   readonly moment: CutMoment;
   readonly after: string | undefined;
   readonly sprung: () => void;
@@ -67,7 +74,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     if (direction !== 'to-target' || !trap) return false;
     if (trap.after !== undefined && chunk.includes(trap.after)) trapped = from;
     if (trap.after !== undefined && trapped !== from) return false;
-    if (!chunk.includes(trap.text)) return false;
+    if (!trap.texts.some((text) => chunk.includes(text))) return false;
     const { moment, sprung } = trap;
     trap = undefined;
     if (moment === 'answered') {
@@ -131,7 +138,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     cutAt: (text, moment, after) =>
       new Promise((sprung) => {
         trapped = undefined;
-        trap = { text, moment, after, sprung };
+        trap = { texts: [text].flat(), moment, after, sprung };
       }),
   };
 }

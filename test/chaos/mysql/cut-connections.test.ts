@@ -2,12 +2,9 @@ import { onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../../setup/amqp-url.js';
 import { MYSQL_URL } from '../../setup/mysql-url.js';
 import { endure } from '../../setup/ordeal.js';
-import { type CutMoment, startProxy } from '../../setup/proxy.js';
+import { COMMIT, type CutMoment, startProxy } from '../../setup/proxy.js';
 import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
 import { createMigratedDatabase } from '../../setup/test-database.js';
-
-/** What MySQL's protocol has on its wire for a statement that is this word alone. */
-const COMMIT = '\u0003commit';
 
 const MOMENTS: readonly (CutMoment | 'at once')[] = ['before', 'sent', 'answered', 'at once'];
 

@@ -1,0 +1,163 @@
+/**
+ * Runs the tests against servers of newer Debian releases, without installing them: npm run test:servers. Packages are
+ * fetched once into .servers, unpacked there, and started from there on free ports of loopback.
+ */
+import { access, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { SERVERS, type Server } from './catalogue.ts';
+import { fetchPackages, Unavailable } from './debian-packages.ts';
+import { type Counts, runVitest } from './vitest.ts';
+
+const CACHE = resolve('.servers');
+const FETCH_SECONDS = 600;
+
+const USAGE = `npm run test:servers -- [options] [servers] [arguments of vitest]
+
+Servers (all where none is named; "rabbitmq" names both of its releases):
+  ${SERVERS.map(({ name }) => name).join('\n  ')}
+Options:
+  --refresh          fetches packages again
+  --fetch-seconds=N  longest time for the packages of a server, ${FETCH_SECONDS} by default
+  --require          fails where a server can't be had
+  --help
+`;
+
+interface Order {
+  readonly servers: readonly Server[];
+  readonly isRefresh: boolean;
+  readonly isRequired: boolean;
+  readonly fetchMs: number;
+  readonly vitestArgs: readonly string[];
+}
+
+interface Outcome {
+  readonly name: string;
+  readonly state: 'passed' | 'FAILED' | 'NOT TESTED';
+  /** The version that the server reports; empty where it did not start. */
+  readonly version: string;
+  readonly counts: Counts | undefined;
+  readonly seconds: number;
+  readonly reason: string;
+}
+
+/** Reads the command line: options and names of servers come first, and all that follows is vitest's. */
+function readOrder(args: readonly string[]): Order {
+  const options = new Set<string>();
+  const named = new Set<Server>();
+  let rest = args;
+  for (; rest[0] !== undefined; rest = rest.slice(1)) {
+    const [word] = rest;
+    const servers = SERVERS.filter(({ name }) => name === word || name.startsWith(`${word}-`));
+    if (servers.length === 0 && !/^--(refresh|require|help|fetch-seconds=\d+)$/.test(word)) break;
+    for (const server of servers) named.add(server);
+    if (servers.length === 0) options.add(word);
+  }
+  if (options.has('--help')) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  const seconds = [...options].find((option) => option.startsWith('--fetch-seconds='));
+  return {
+    servers: named.size > 0 ? [...named] : SERVERS,
+    isRefresh: options.has('--refresh'),
+    isRequired: options.has('--require'),
+    fetchMs: Number(seconds?.split('=')[1] ?? FETCH_SECONDS) * 1_000,
+    vitestArgs: rest,
+  };
+}
+
+async function testServer(server: Server, order: Order, signal: AbortSignal): Promise<Outcome> {
+  const { name } = server;
+  const startedAt = performance.now();
+  const outcome = (state: Outcome['state'], found: Partial<Outcome>): Outcome => ({
+    version: '',
+    counts: undefined,
+    reason: '',
+    ...found,
+    name,
+    state,
+    seconds: Math.round((performance.now() - startedAt) / 1_000),
+  });
+  try {
+    const root = await unpacked(server, order, signal);
+    const { version, hasPassed, counts } = await runSuite(server, root, order, signal);
+    return outcome(hasPassed ? 'passed' : 'FAILED', { version, counts });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return outcome(error instanceof Unavailable ? 'NOT TESTED' : 'FAILED', { reason });
+  }
+}
+
+/** @returns the folder with the server's programs */
+async function unpacked(server: Server, order: Order, signal: AbortSignal): Promise<string> {
+  const folder = join(CACHE, server.name);
+  if (order.isRefresh) await rm(folder, { recursive: true, force: true });
+  const isThere = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return folder;
+  say(`fetching ${server.packages.join(', ')} of Debian ${server.suite}`);
+  const time = AbortSignal.timeout(order.fetchMs);
+  try {
+    await fetchPackages(server, folder, AbortSignal.any([signal, time]));
+  } catch (error) {
+    if (!time.aborted) throw error;
+    throw new Unavailable(`not fetched within ${order.fetchMs / 1_000} s`, { cause: error });
+  }
+  return folder;
+}
+
+async function runSuite(server: Server, root: string, order: Order, signal: AbortSignal) {
+  const running = await server.start(root, signal);
+  try {
+    say(`${server.name}: version ${running.version}`);
+    const isOther = order.vitestArgs.some((word) => word.startsWith('--project'));
+    const projects = isOther ? [] : server.projects.map((project) => `--project=${project}`);
+    const args = [...projects, ...running.args, ...order.vitestArgs];
+    return { version: running.version, ...(await runVitest(args, running.env, signal)) };
+  } finally {
+    await running.stop();
+  }
+}
+
+function say(text: string): void {
+  process.stdout.write(`\n=== ${text}\n`);
+}
+
+const COLUMNS = ['server', 'version', 'result', 'passed', 'failed', 'skipped', 'seconds'] as const;
+
+function printTable(outcomes: readonly Outcome[]): void {
+  const rows = outcomes.map(({ name, version, state, counts, seconds }) => [
+    name,
+    version,
+    state,
+    ...[counts?.passed, counts?.failed, counts?.skipped].map((count) => String(count ?? '')),
+    String(seconds),
+  ]);
+  const widths = COLUMNS.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  say('servers');
+  for (const row of [[...COLUMNS], ...rows]) {
+    const cells = row.map((cell, index) => cell.padEnd(widths[index] ?? 0));
+    process.stdout.write(`${cells.join('  ').trimEnd()}\n`);
+  }
+  for (const { name, state, reason } of outcomes) {
+    if (reason) process.stdout.write(`\n*** ${state}: ${name}. ${reason} ***\n`);
+  }
+}
+
+const order = readOrder(process.argv.slice(2));
+const ending = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => ending.abort(new Error(`ended by ${signal}`)));
+
+const outcomes: Outcome[] = [];
+for (const server of order.servers) {
+  if (!ending.signal.aborted) outcomes.push(await testServer(server, order, ending.signal));
+}
+printTable(outcomes);
+const isFailed = ({ state }: Outcome) =>
+  state === 'FAILED' || (state === 'NOT TESTED' && order.isRequired);
+process.exitCode = ending.signal.aborted || outcomes.some(isFailed) ? 1 : 0;

@@ -46,6 +46,8 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       AuditResolver,
     ],
     container,
+    // The check runs an introspection query, 50 ms at each start. Apollo Server refuses an invalid schema itself.
+    skipCheck: true,
     // type-graphql insists on one; every subscription here brings a stream of its own.
     pubSub: { publish: notUsed, subscribe: notUsed },
     // Inputs are judged by the domain's rules, which name every row; class-validator names none.

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import type { FastifyInstance } from 'fastify';
 import { readArguments } from './commands/arguments.js';
-import { composeServer, type Server } from './composition-root.js';
+import type { Server } from './composition-root.js';
 import { type Config, loadConfig } from './config.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { type Logger, logDestination, makeLogger } from './infrastructure/observability/logger.js';
@@ -30,6 +30,8 @@ await runProgram(async () => {
   const logger = makeLogger(config.logLevel, await logDestination(config.logFormat));
   const { unknownNames } = config;
   if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
+  // Loaded late, so that a wrong setting and --help are answered in a quarter of the time.
+  const { composeServer } = await import('./composition-root.js');
   const server = await composeServer(config, logger);
   const address = await listen(server, server.http, config);
   if (server.metricsHttp) {

@@ -22,11 +22,34 @@ const unit = {
   test: { name: 'unit', include: ['src/**/*.test.ts', 'clients/*/src/**/*.test.ts'] },
 };
 
+/**
+ * Files that use the server through HTTP, a client package, a browser or a command, where no assertion depends
+ * on SQL: the database only has to answer. They run on the embedded database alone.
+ */
+const ON_SQLITE_ALONE = [
+  'client-docs',
+  'client-follow',
+  'client-pages',
+  'client-perform',
+  'connections',
+  'deployment',
+  'graphiql',
+  'heavy-clients',
+  'http',
+  'landing-page',
+  'limits',
+  'server-sent-events',
+  'start',
+  'stream-refusals',
+  'trusted-documents',
+].map((name) => `test/${name}.test.ts`);
+
 const endToEnd = (name: 'sqlite' | 'mysql') => ({
   extends: true as const,
   test: {
     name,
     include: ['test/*.test.ts'],
+    exclude: name === 'mysql' ? ON_SQLITE_ALONE : [],
     env: { TEST_DATABASE: name },
     globalSetup: ['test/setup/build.ts'],
   },

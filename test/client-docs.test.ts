@@ -18,7 +18,6 @@ import { canRun } from './setup/lack.js';
 import { portOf, startProxy } from './setup/proxy.js';
 import { startServer } from './setup/server.js';
 import { writeSnippets } from './setup/snippets.js';
-import { DIALECT } from './setup/test-database.js';
 
 const DOCUMENT = 'docs/clients.md';
 
@@ -84,7 +83,7 @@ async function endGroup(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-describe.runIf(DIALECT === 'sqlite')('the example', () => {
+describe('the example', () => {
   test('of each client type-checks, and its documents are taken by codegen', async () => {
     const { folder, names, pathOf } = await writeSnippets(DOCUMENT);
     const { manifest, possibleTypesFile } = await generateClient([pathOf('apollo.ts')]);
@@ -174,8 +173,7 @@ describe.runIf(DIALECT === 'sqlite')('the example', () => {
   });
 
   test.runIf(
-    DIALECT !== 'sqlite' ||
-      canRun('React in a browser', existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`),
+    canRun('React in a browser', existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`),
   )(
     'of React shows the balance, pays once, and goes on with the list where it was cut',
     async () => {

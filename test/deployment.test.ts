@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { loadConfig, SETTINGS } from '../src/config.js';
-import { DIALECT } from './setup/test-database.js';
 
 const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
@@ -59,7 +58,7 @@ const example = Object.fromEntries(
 );
 
 // One run is enough: no database is involved.
-describe.skipIf(DIALECT !== 'sqlite')('the example of an environment', () => {
+describe('the example of an environment', () => {
   test('names every setting, and nothing else', () => {
     expect(SETTINGS).toContain('DATABASE_URL');
     expect(Object.keys(example).sort()).toEqual([...SETTINGS].sort());
@@ -77,7 +76,7 @@ describe.skipIf(DIALECT !== 'sqlite')('the example of an environment', () => {
   });
 });
 
-describe.skipIf(DIALECT !== 'sqlite')('docker compose', () => {
+describe('docker compose', () => {
   test('sets only what the server reads, to what it accepts', () => {
     for (const name of ['server', 'migrate']) {
       const environment = environmentOf(name);
@@ -162,7 +161,7 @@ describe.skipIf(DIALECT !== 'sqlite')('docker compose', () => {
   });
 });
 
-describe.skipIf(DIALECT !== 'sqlite')('the image', () => {
+describe('the image', () => {
   test('runs the server as a user who is not root', () => {
     const users = [...runtimeStage.matchAll(/^USER (\S+)$/gm)].map(([, user]) => user);
     expect(users).toEqual(['node']);

@@ -6,7 +6,6 @@ import { hasBrowser, openBrowser } from './setup/browser.js';
 import { ACME, aBulk, aTransfer } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
-import { DIALECT } from './setup/test-database.js';
 
 const hasChromium = hasBrowser('GraphiQL in a browser');
 
@@ -31,7 +30,7 @@ async function execute(page: Page): Promise<void> {
   await button.click({ timeout: 1_000 }).catch(() => {});
 }
 
-describe.runIf(DIALECT === 'sqlite')('GraphiQL', () => {
+describe('GraphiQL', () => {
   test.runIf(hasChromium)(
     'opens offline with the examples, and each gives the answer it is there to show',
     async () => {

@@ -6,7 +6,6 @@ import { hasBrowser, openBrowser } from './setup/browser.js';
 import { ACME } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';
-import { DIALECT } from './setup/test-database.js';
 
 async function pageOf(url: string): Promise<string> {
   return (await fetch(url, { headers: { accept: 'text/html' } })).text();
@@ -59,51 +58,48 @@ test('its icon is the one of GraphiQL', async () => {
   );
 });
 
-describe.runIf(DIALECT === 'sqlite' && hasBrowser('the first page in a browser'))(
-  'in a browser',
-  () => {
-    test('the call can be copied, and its answer is the one that is shown', async () => {
-      const { url } = await startServer();
-      const { page, requests, complaints } = await openBrowser();
-      await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-      await page.goto(url);
+describe.runIf(hasBrowser('the first page in a browser'))('in a browser', () => {
+  test('the call can be copied, and its answer is the one that is shown', async () => {
+    const { url } = await startServer();
+    const { page, requests, complaints } = await openBrowser();
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.goto(url);
 
-      await page.getByRole('button', { name: 'Copy' }).click();
-      await page.getByRole('status').getByText('Copied').waitFor();
-      const call = await page.evaluate('navigator.clipboard.readText()');
-      const { stdout } = await promisify(execFile)('sh', ['-c', String(call)]);
+    await page.getByRole('button', { name: 'Copy' }).click();
+    await page.getByRole('status').getByText('Copied').waitFor();
+    const call = await page.evaluate('navigator.clipboard.readText()');
+    const { stdout } = await promisify(execFile)('sh', ['-c', String(call)]);
 
-      const shown = await page.locator('#answer').innerText();
-      expect(stdout).toContain(shown.replaceAll(/\s/g, '').replace(/,…\}$/, ''));
-      expect(complaints).toEqual([]);
-      for (const request of requests) expect(request).toMatch(new RegExp(`^${url}/`));
-    });
+    const shown = await page.locator('#answer').innerText();
+    expect(stdout).toContain(shown.replaceAll(/\s/g, '').replace(/,…\}$/, ''));
+    expect(complaints).toEqual([]);
+    for (const request of requests) expect(request).toMatch(new RegExp(`^${url}/`));
+  });
 
-    test.each([
-      [1280, 'light'],
-      [390, 'dark'],
-      [320, 'light'],
-    ] as const)('nothing is wider than a window of %i px (%s)', async (width, colorScheme) => {
-      const { url } = await startServer();
-      const { page } = await openBrowser();
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 844 });
-      await page.goto(url);
+  test.each([
+    [1280, 'light'],
+    [390, 'dark'],
+    [320, 'light'],
+  ] as const)('nothing is wider than a window of %i px (%s)', async (width, colorScheme) => {
+    const { url } = await startServer();
+    const { page } = await openBrowser();
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 844 });
+    await page.goto(url);
 
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
-      for (const amount of await page.locator('td.amount').all()) {
-        const { x = 0, width: own = 0 } = (await amount.boundingBox()) ?? {};
-        expect(x + own).toBeLessThanOrEqual(width);
-      }
-    });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    for (const amount of await page.locator('td.amount').all()) {
+      const { x = 0, width: own = 0 } = (await amount.boundingBox()) ?? {};
+      expect(x + own).toBeLessThanOrEqual(width);
+    }
+  });
 
-    test('without JavaScript all is there but the copy button', async () => {
-      const { url } = await startServer();
-      const { page } = await openBrowser({ javaScriptEnabled: false });
-      await page.goto(url);
+  test('without JavaScript all is there but the copy button', async () => {
+    const { url } = await startServer();
+    const { page } = await openBrowser({ javaScriptEnabled: false });
+    await page.goto(url);
 
-      expect(await page.locator('#call').innerText()).toContain(`curl -s ${url}/graphql`);
-      expect(await page.getByRole('button').count()).toBe(0);
-    });
-  },
-);
+    expect(await page.locator('#call').innerText()).toContain(`curl -s ${url}/graphql`);
+    expect(await page.getByRole('button').count()).toBe(0);
+  });
+});

@@ -62,32 +62,35 @@ async function expectSentence(
   }
 }
 
-test.each([
-  [ALL, 'AMQP_URL', 'amqp://user:hunter2@host:99999'],
-  [[SERVER], 'AMQP_URL', 'amqp://user:hunter2@host:port'],
-  [[SERVER], 'AMQP_URL', 'amqp://user:hunter2%@host'],
-  [[SERVER], 'DATABASE_URL', 'mysql://root:hunter2@host:99999/virement'],
-  [[SERVER], 'DATABASE_URL', 'mysql://root:hunter2%@host/virement'],
-])('%s: %s=%s is refused, without its password', async (scripts, name, value) => {
-  for (const script of scripts) {
-    expect(await complaintOf(script, { [name]: value })).toMatch(
-      new RegExp(`^The environment is not right:\n {2}${name}: .*port`),
-    );
-  }
-});
+// No database is opened.
+describe.runIf(DIALECT === 'sqlite')('a setting', () => {
+  test.each([
+    [ALL, 'AMQP_URL', 'amqp://user:hunter2@host:99999'],
+    [[SERVER], 'AMQP_URL', 'amqp://user:hunter2@host:port'],
+    [[SERVER], 'AMQP_URL', 'amqp://user:hunter2%@host'],
+    [[SERVER], 'DATABASE_URL', 'mysql://root:hunter2@host:99999/virement'],
+    [[SERVER], 'DATABASE_URL', 'mysql://root:hunter2%@host/virement'],
+  ])('%s: %s=%s is refused, without its password', async (scripts, name, value) => {
+    for (const script of scripts) {
+      expect(await complaintOf(script, { [name]: value })).toMatch(
+        new RegExp(`^The environment is not right:\n {2}${name}: .*port`),
+      );
+    }
+  });
 
-test('keys that a token can not be signed with are named', async () => {
-  const folder = await aFolder();
-  await writeFile(join(folder, 'data'), 'no folder');
-  expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
-    /^The keys data\/development-key\.pem .* can't be used: .*$/,
-  );
-  await rm(join(folder, 'data'));
-  await mkdir(join(folder, 'data'));
-  await writeFile(join(folder, 'data', 'development-key.pem'), 'no key');
-  expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
-    /^The keys data\/development-key\.pem .* can't be used: .*$/,
-  );
+  test('keys that a token can not be signed with are named', async () => {
+    const folder = await aFolder();
+    await writeFile(join(folder, 'data'), 'no folder');
+    expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
+      /^The keys data\/development-key\.pem .* can't be used: .*$/,
+    );
+    await rm(join(folder, 'data'));
+    await mkdir(join(folder, 'data'));
+    await writeFile(join(folder, 'data', 'development-key.pem'), 'no key');
+    expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
+      /^The keys data\/development-key\.pem .* can't be used: .*$/,
+    );
+  });
 });
 
 describe.runIf(DIALECT === 'sqlite')('a database file', () => {

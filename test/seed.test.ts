@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { ACME } from './setup/builders.js';
+import { MYSQL_URL } from './setup/mysql-url.js';
 import { runScript, startProcess } from './setup/process.js';
-import { createMigratedDatabase } from './setup/test-database.js';
+import { startProxy } from './setup/proxy.js';
+import { createMigratedDatabase, DIALECT } from './setup/test-database.js';
 
 test('npm run seed makes the demo companies once, and as many accounts and transfers as asked for', async () => {
   const database = await createMigratedDatabase();
@@ -31,3 +33,27 @@ test('npm run seed makes the demo companies once, and as many accounts and trans
   await server.stop();
   expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
 });
+
+test.runIf(DIALECT === 'mysql')(
+  'npm run seed says in one line that the database went away meanwhile',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const { hostname, port } = new URL(MYSQL_URL);
+    const proxy = await startProxy({ host: hostname, port: Number(port || 3306) });
+    const url = new URL(database.url);
+    url.host = `127.0.0.1:${proxy.port}`;
+    const gone = proxy.cutAt('Company 7', 'before').then(() => proxy.goDown());
+
+    const { code, output } = await runScript('dist/commands/seed.js', { DATABASE_URL: url.href }, [
+      '--accounts',
+      '50',
+    ]);
+    await gone;
+
+    expect(code).toBe(1);
+    const said = output.trimEnd().split('\n');
+    expect(said.at(-1)).toMatch(/^The database .* failed: /);
+    expect(output).not.toMatch(/^\s+at /m);
+  },
+);

@@ -6,7 +6,6 @@ import { exampleOperations } from '../web/example-operations.js';
 import { ACME, aBulk, aTransfer } from './setup/builders.js';
 import { generateClient } from './setup/codegen.js';
 import { startServer } from './setup/server.js';
-import { DIALECT } from './setup/test-database.js';
 
 /** What a front end asks for that shows an account, and sends bulks from it. */
 const FRONT_END = [
@@ -42,7 +41,7 @@ function selectionsWithoutTypename(text: string): number {
   return count;
 }
 
-describe.runIf(DIALECT === 'sqlite')('documents that codegen writes', () => {
+describe('documents that codegen writes', () => {
   test('ask for __typename everywhere, and keep the fields of both outcomes apart', async () => {
     const examples = exampleOperations(new Date()).map(({ query }) => query);
     const both = `mutation Both($input: PerformBulkTransferInput!) {

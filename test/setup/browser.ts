@@ -1,39 +1,46 @@
 import { existsSync } from 'node:fs';
-import { type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { onTestFinished } from 'vitest';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, onTestFinished } from 'vitest';
 import { canRun } from './lack.js';
-import { DIALECT } from './test-database.js';
 
 const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
 
-/** Whether a test in a browser can run; one database is enough, so where it is not looked for nothing is said. */
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** The browser that the tests of a file share. */
+let started: Promise<Browser> | undefined;
+
+/** Tells whether a file's tests in a browser can run. The browser that they share is closed after them. */
 export function hasBrowser(what: string): boolean {
+  afterAll(async () => {
+    const browser = await started;
+    started = undefined;
+    await browser?.close();
+  });
   if (existsSync(CHROMIUM)) return true;
   const lack = `No browser at ${CHROMIUM}. Set TEST_CHROMIUM, or: apt-get install chromium`;
-  return DIALECT === 'sqlite' && canRun(what, lack);
+  return canRun(what, lack);
 }
 
-/** A page in a fresh browser, and all that it asked for and complained of. */
+/** Opens a page with a profile of its own, and records all that it asked for and complained of. */
 export async function openBrowser(
   options: BrowserContextOptions = {},
 ): Promise<{ page: Page; requests: string[]; complaints: string[] }> {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  onTestFinished(() => browser.close());
+  started ??= chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+  const browser = await started;
   const page = await browser.newPage({
     viewport: { width: 1280, height: 800 },
     ...options,
   });
+  onTestFinished(() => page.close());
   const requests: string[] = [];
   const complaints: string[] = [];
   page.on('request', (request) => requests.push(request.url()));

@@ -5,9 +5,12 @@ import { createConnection } from 'mysql2/promise';
 import { defineConfig } from 'vitest/config';
 import { MYSQL_URL } from './test/setup/mysql-url.js';
 import { rabbitMqLack } from './test/setup/rabbitmq.js';
+import { temporaryFolder } from './test/setup/temporary-folder.js';
 
 /** Of all files of a run: what it prints gives the same requests and the same faults again. */
 process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
+
+process.env.TMPDIR = temporaryFolder();
 
 const WORKERS = 4;
 

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { createConnection } from 'mysql2/promise';
 import { defineConfig } from 'vitest/config';
+import { mariaDbLack } from './test/setup/mariadb.js';
 import { MYSQL_URL } from './test/setup/mysql-url.js';
 import { rabbitMqLack } from './test/setup/rabbitmq.js';
 import { temporaryFolder } from './test/setup/temporary-folder.js';
@@ -56,7 +57,7 @@ const endToEnd = (name: 'sqlite' | 'mysql') => ({
     // A worker keeps the modules that it has loaded: importing the server takes 3 s of a processor.
     isolate: false,
     env: { TEST_DATABASE: name },
-    globalSetup: ['test/setup/build.ts'],
+    globalSetup: ['test/setup/build.ts', ...(name === 'mysql' ? ['test/setup/database.ts'] : [])],
   },
 });
 
@@ -73,7 +74,11 @@ const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, t
     name,
     include: [`test/broker/${files}.test.ts`],
     env: { TEST_DATABASE: database },
-    globalSetup: ['test/setup/build.ts', 'test/setup/broker.ts'],
+    globalSetup: [
+      'test/setup/build.ts',
+      'test/setup/broker.ts',
+      ...(database === 'mysql' ? ['test/setup/database.ts'] : []),
+    ],
     ...(SHARED_BROKER ? { fileParallelism: false, sequence: { groupOrder: turn } } : {}),
   },
 });
@@ -88,7 +93,10 @@ const chaos = (database: 'sqlite' | 'mysql') => ({
     name: `chaos-${database}`,
     include: ['test/chaos/*.test.ts', `test/chaos/${database}/*.test.ts`],
     env: { TEST_DATABASE: database },
-    globalSetup: ['test/setup/build.ts', ...(database === 'mysql' ? ['test/setup/broker.ts'] : [])],
+    globalSetup: [
+      'test/setup/build.ts',
+      ...(database === 'mysql' ? ['test/setup/broker.ts', 'test/setup/database.ts'] : []),
+    ],
     sequence: { groupOrder: 2 },
   },
 });
@@ -111,6 +119,7 @@ const hasMysql = () =>
     'mysql',
     `No MySQL or MariaDB at ${MYSQL_URL}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server`,
     async () => {
+      if (!process.env.TEST_MYSQL_URL && (await mariaDbLack()) === undefined) return;
       const connection = await createConnection(MYSQL_URL.replace(/^mariadb:/, 'mysql:'));
       await connection.end();
     },

@@ -16,13 +16,20 @@ import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
-import type { AccountHead, ApiKeyStore, LedgerReader, OutboxDesk } from './application/ports.js';
+import type {
+  AccountHead,
+  ApiKeyStore,
+  Clock,
+  LedgerReader,
+  OutboxDesk,
+} from './application/ports.js';
 import { DEMO_ACCOUNTS, seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
   type ValidateBulkTransfer,
 } from './application/validate-bulk-transfer.js';
 import { type Config, ConfigError } from './config.js';
+import { dateIdsBy } from './domain/id.js';
 import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
 import { makeDatabaseProbe } from './infrastructure/database/database-probe.js';
@@ -43,7 +50,7 @@ import type { Broker } from './infrastructure/messaging/broker.js';
 import { Hub } from './infrastructure/messaging/hub.js';
 import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js';
 import { RabbitMqBroker } from './infrastructure/messaging/rabbitmq-broker.js';
-import { Relay } from './infrastructure/messaging/relay.js';
+import { Relay, type RelayPorts } from './infrastructure/messaging/relay.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics } from './infrastructure/observability/metrics.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
@@ -151,16 +158,18 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
   const stop = () => stopAll(stops.splice(0).reverse());
   try {
     await requireMigrated(database);
+    const watch = await DatabaseWatch.start({ database, skewMaxMs: config.clockSkewMsMax, logger });
+    stops.push(async () => watch.stop());
+    const clock = watch.now;
+    dateIdsBy(clock);
     const broker = await startBroker(config, logger);
     stops.push(() => broker.close());
-    const outbox = new Outbox(database.orm);
-    const relay = composeRelay(config, database, outbox, broker, logger);
+    const outbox = new Outbox(database.orm, clock);
+    const relay = composeRelay(config, database, { outbox, broker, clock, logger });
     await relay.start();
     stops.push(() => relay.stop());
     const feeds = new Hub(new MikroOrmLedgerReader(database), broker, logger);
     stops.push(() => feeds.close());
-    const watch = await DatabaseWatch.start({ database, skewMaxMs: config.clockSkewMsMax, logger });
-    stops.push(async () => watch.stop());
     const application = composeApplication(config, database, relay, {
       watch,
       onCommit: (heads) => {
@@ -168,14 +177,14 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       },
     });
     await seedDemoCompanies(config, database, relay, logger);
-    const apiKeys = new MikroOrmApiKeys(database.orm);
-    const audit = new MikroOrmAuditLog(database, logger);
+    const apiKeys = new MikroOrmApiKeys(database.orm, clock);
+    const audit = new MikroOrmAuditLog(database, clock, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
     const readMetrics = () => metrics.metrics();
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, { outbox, apiKeys })),
+      schema: buildSchema(resolverContainer(application, { outbox, apiKeys, clock })),
       reader: application.reader,
       feeds,
       audit,
@@ -237,14 +246,12 @@ function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {
 function composeRelay(
   config: Config,
   database: Database,
-  outbox: Outbox,
-  broker: Broker,
-  logger: Logger,
+  ports: Pick<RelayPorts, 'outbox' | 'broker' | 'clock' | 'logger'>,
 ): Relay {
   const reader = new MikroOrmLedgerReader(database);
   const retentionMs = config.outboxRetentionMs;
   const { presence } = database;
-  return new Relay({ outbox, presence, reader, broker, clock: wallClock, logger, retentionMs });
+  return new Relay({ ...ports, presence, reader, retentionMs });
 }
 
 async function seedDemoCompanies(
@@ -268,7 +275,7 @@ export function demoConfig(config: Config): Config {
 /** type-graphql asks for the instance of a resolver by its class. */
 function resolverContainer(
   application: Application,
-  { outbox, apiKeys }: { outbox: OutboxDesk; apiKeys: ApiKeyStore },
+  { outbox, apiKeys, clock }: { outbox: OutboxDesk; apiKeys: ApiKeyStore; clock: Clock },
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -288,10 +295,7 @@ function resolverContainer(
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
-    new ApiKeyResolver(
-      makeManageApiKeys({ apiKeys, reader: application.reader, clock: wallClock }),
-      apiKeys,
-    ),
+    new ApiKeyResolver(makeManageApiKeys({ apiKeys, reader: application.reader, clock }), apiKeys),
     new AuditResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));

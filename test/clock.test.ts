@@ -47,6 +47,50 @@ test('a clock that jumps while a server runs dates no entry', async () => {
   expect(await newestAfterNowMs(client)).toBeLessThan(60_000);
 });
 
+/** The time that an id begins with (RFC 9562, UUIDv7), in milliseconds from now. */
+function idAfterNowMs(id: string): number {
+  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16) - realNow();
+}
+
+const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
+
+const CREATE_KEY = `mutation { createApiKey(input: { name: "A", organizationIds: [], roles: [OPERATOR] }) {
+  ... on ApiKeyCreated { apiKey { prefix createdAt } } } }`;
+
+test('a clock that jumps dates no id, API key or audit entry, so that later ones come first', async () => {
+  const { client } = await startServer();
+
+  setClock(YEARS_MS);
+  const during = (await client.data(CREATE_KEY)).createApiKey.apiKey;
+  await sendBulk(client);
+  await client.data(`mutation { retryOutboxMessage(id: "${UNKNOWN_ID}") }`);
+  await client.data(`mutation { revokeApiKey(prefix: "${during.prefix}") { prefix } }`);
+  setClock(0);
+  await client.data(CREATE_KEY);
+
+  const { auditLog, apiKeys, account } = await client.data(`{
+    auditLog(first: 10) { nodes { id at action } }
+    apiKeys { nodes { createdAt revokedAt } }
+    account(iban: "${ACME}") { transfers(first: 1) { nodes { id } } } }`);
+  expect(auditLog.nodes.map(({ action }: { action: string }) => action).slice(0, 5)).toEqual([
+    'createApiKey',
+    'revokeApiKey',
+    'retryOutboxMessage',
+    'performBulkTransfer',
+    'createApiKey',
+  ]);
+  const dates = [
+    ...auditLog.nodes.map(({ at }: { at: string }) => at),
+    ...apiKeys.nodes.flatMap((key: { createdAt: string; revokedAt: string | null }) => [
+      key.createdAt,
+      key.revokedAt ?? key.createdAt,
+    ]),
+  ];
+  for (const date of dates) expect(Date.parse(date) - realNow()).toBeLessThan(60_000);
+  const ids = [...auditLog.nodes, ...account.transfers.nodes].map(({ id }: { id: string }) => id);
+  for (const id of ids) expect(idAfterNowMs(id)).toBeLessThan(60_000);
+});
+
 describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s', () => {
   test('refuses bulks retryably, and is told by /readyz', async () => {
     const server = await startServer();
@@ -91,6 +135,11 @@ describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s'
     const open = `mutation { openAccount(input: { organizationName: "A", bic: "ABNANL2A",
       iban: "DE75512108001245126199" }) { __typename } }`;
     expect(await server.client.send(open)).toMatchObject({ status: 503 });
+    // What is written all the same has the database's time.
+    const { createApiKey } = await server.client.data(CREATE_KEY);
+    expect(Math.abs(Date.parse(createApiKey.apiKey.createdAt) - realNow())).toBeLessThan(60_000);
+    const { auditLog } = await server.client.data('{ auditLog(first: 1) { nodes { id } } }');
+    expect(Math.abs(idAfterNowMs(auditLog.nodes[0].id))).toBeLessThan(60_000);
   });
 
   test('may differ by as much as CLOCK_SKEW_MS_MAX', async () => {

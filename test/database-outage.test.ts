@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ACME, aBulk, aTransfer } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX } from './setup/builders.js';
 import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
 import { canRun } from './setup/lack.js';
 import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
@@ -19,6 +19,8 @@ import {
 /** Bulks are tried again for no longer than this. */
 const LOCK_TIMEOUT_MS = '1000';
 
+type Environment = Readonly<Record<string, string>>;
+
 const UNAVAILABLE = {
   status: 503,
   errors: [{ extensions: { code: 'UNAVAILABLE', retryAfterSeconds: 5 } }],
@@ -27,16 +29,17 @@ const UNAVAILABLE = {
 const BALANCE = `{ account(iban: "${ACME}") { balance { amount } } }`;
 
 /** A server on a database that no other test has; it is closed when the test ends. */
-async function startOn(databaseUrl: string): Promise<TestServer> {
+async function startOn(databaseUrl: string, env: Environment = {}): Promise<TestServer> {
   const database = { url: databaseUrl, drop: async () => {} };
-  const server = await startServerOn(database, { LOCK_TIMEOUT_MS });
+  const server = await startServerOn(database, { LOCK_TIMEOUT_MS, ...env });
   onTestFinished(() => server.close());
   return server;
 }
 
 /** A server whose database is reached through a network that a test can cut. */
-async function startBehindProxy(): Promise<{
+async function startBehindProxy(env: Environment = {}): Promise<{
   server: TestServer;
+  directUrl: string;
   proxy: Awaited<ReturnType<typeof startProxy>>;
 }> {
   const database = await createMigratedDatabase();
@@ -46,7 +49,7 @@ async function startBehindProxy(): Promise<{
   const url = new URL(database.url);
   url.hostname = '127.0.0.1';
   url.port = String(proxy.port);
-  return { server: await startOn(url.href), proxy };
+  return { server: await startOn(url.href, env), directUrl: database.url, proxy };
 }
 
 /** A server that is an ordinary user of a MariaDB of the test's own. */
@@ -163,6 +166,51 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
       expect(await server.client.balance(ACME)).toBe('99999.00');
     },
   );
+
+  test('where an earlier mutation of the operation was performed, nobody says that nothing was done', async () => {
+    const { server, proxy, directUrl } = await startBehindProxy({ LOCK_TIMEOUT_MS: '60000' });
+    const direct = await createConnection(directUrl.replace(/^mariadb:/, 'mysql:'));
+    onTestFinished(() => direct.end());
+    await direct.query('set session transaction isolation level read committed');
+    await direct.query('start transaction');
+    await direct.query(`select id from account where iban = '${GLOBEX}' for update`);
+    const perform = '{ __typename }';
+    const both = `mutation ($one: PerformBulkTransferInput!, $two: PerformBulkTransferInput!) {
+      one: performBulkTransfer(input: $one) ${perform}
+      two: performBulkTransfer(input: $two) ${perform} }`;
+    const two = { ...aBulk([aTransfer()]), organizationIban: GLOBEX };
+    const answering = server.client.send(both, { one: aBulk([aTransfer()]), two });
+    const bulkCount = async () => {
+      const [rows] = await direct.query('select count(*) as count from bulk_transfer');
+      return (rows as { count: number }[])[0]?.count;
+    };
+    await expect.poll(bulkCount).toBe(1);
+
+    await proxy.goDown();
+
+    expect(await answering).toMatchObject({
+      status: 503,
+      errors: [{ path: ['two'], extensions: { code: 'OUTCOME_UNKNOWN' } }],
+    });
+    await direct.query('rollback');
+  });
+
+  test('a performed bulk is answered although its warnings can not be read', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const cut = proxy.cutAt('order by `b0`.`sequence` desc', 'sent');
+
+    const answer = await server.client.send(
+      `mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) {
+        ... on BulkTransferPerformed { bulkTransfer { transferCount } warnings { code } } } }`,
+      { input: aBulk([aTransfer(), aTransfer()]) },
+    );
+    await cut;
+
+    expect(answer).toMatchObject({
+      status: 200,
+      data: { performBulkTransfer: { bulkTransfer: { transferCount: 2 }, warnings: [] } },
+    });
+  });
 });
 
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mariaDbLack()))(

@@ -72,8 +72,7 @@ export interface CursorScope<P extends Position> {
   readonly ownerId: string;
   readonly parse: (text: string) => P | undefined;
   /**
-   * Tells whether the ledger is asked for a cursor's place. It is not asked where the owner's id proves the place,
-   * or where positions are ids that grow with time, so that nothing is skipped.
+   * Tells whether the ledger is asked for a cursor's place. It is not asked where the owner's id proves the place.
    */
   readonly isVerified: boolean;
 }

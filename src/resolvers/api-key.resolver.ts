@@ -1,7 +1,6 @@
 import { Arg, Args, Ctx, Mutation, Query, Resolver } from 'type-graphql';
 import type { ManageApiKeys } from '../application/manage-api-keys.js';
 import type { ApiKeyStore } from '../application/ports.js';
-import { pageRange } from '../domain/page.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import {
   ApiKeyConnection,
@@ -15,6 +14,7 @@ import { audited } from './audited.js';
 import { type RequestContext, requireRole } from './context.js';
 import { API_KEYS } from './cursor-scopes.js';
 import { make, presentPage } from './present.js';
+import { readPageRange } from './read-page-range.js';
 
 @Resolver(() => ApiKeyType)
 export class ApiKeyResolver {
@@ -32,7 +32,7 @@ export class ApiKeyResolver {
     @Ctx() context: RequestContext,
   ): Promise<Connection<ApiKeyType>> {
     requireRole(context, 'operator');
-    const keys = await this.store.list(pageRange(page, API_KEYS));
+    const keys = await this.store.list(await readPageRange(page, API_KEYS, context.reader));
     return presentPage(keys, API_KEYS, presentApiKey);
   }
 

@@ -1,12 +1,12 @@
 import { Arg, Args, Ctx, Query, Resolver } from 'type-graphql';
 import { normaliseIban } from '../domain/iban.js';
-import { pageRange } from '../domain/page.js';
 import type { AuditEntry } from '../entities/audit-entry.entity.js';
 import { AuditEntryConnection, AuditEntryType } from '../schema/audit.js';
 import { type Connection, PageArgs } from '../schema/page.js';
 import { type RequestContext, requireRole } from './context.js';
 import { AUDIT_ENTRIES } from './cursor-scopes.js';
 import { make, presentPage } from './present.js';
+import { readPageRange } from './read-page-range.js';
 
 @Resolver(() => AuditEntryType)
 export class AuditResolver {
@@ -26,7 +26,7 @@ export class AuditResolver {
   ): Promise<Connection<AuditEntryType>> {
     requireRole(context, 'operator');
     const { audit, reader } = context;
-    const range = pageRange(page, AUDIT_ENTRIES);
+    const range = await readPageRange(page, AUDIT_ENTRIES, reader);
     const account = accountIban && (await reader.accountByIban(normaliseIban(accountIban)));
     const nobody = { nodes: [], hasNextPage: false, hasPreviousPage: false, count: async () => 0 };
     const isUnknown = accountIban != null && !account;

@@ -34,7 +34,7 @@ export const API_KEYS: ListScope<ApiKey, string> = {
   kind: 'api-key',
   ownerId: '',
   parse: parseId,
-  isVerified: false,
+  isVerified: true,
   placeOf: ({ id }) => ({ position: id }),
 };
 
@@ -42,7 +42,7 @@ export const AUDIT_ENTRIES: ListScope<AuditEntry, string> = {
   kind: 'audit',
   ownerId: '',
   parse: parseId,
-  isVerified: false,
+  isVerified: true,
   placeOf: ({ id }) => ({ position: id }),
 };
 

@@ -1,5 +1,6 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql';
 import type { FindTransferWarnings } from '../application/find-transfer-warnings.js';
+import { UnavailableError } from '../domain/errors.js';
 import type { TransferWarning } from '../domain/transfer-warnings.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import {
@@ -18,13 +19,17 @@ const DESCRIPTION =
 export class PerformedWarningsResolver {
   constructor(private readonly findTransferWarnings: FindTransferWarnings) {}
 
-  @FieldResolver(() => [TransferWarningType], { description: DESCRIPTION })
+  @FieldResolver(() => [TransferWarningType], {
+    description: `${DESCRIPTION} Empty where the database became unavailable meanwhile, for the bulk is performed.`,
+  })
   async warnings(
     @Root() { request, bulkTransfer }: BulkTransferPerformedType,
     @Ctx() { reader, origin }: RequestContext,
   ): Promise<TransferWarningType[]> {
     const caller = { reader, isAbandoned: origin.isAbandoned };
-    const found = await this.findTransferWarnings(request, caller, bulkTransfer);
+    const found = await this.findTransferWarnings(request, caller, bulkTransfer).catch(
+      whereUnavailable,
+    );
     return found.map(presentWarning);
   }
 }
@@ -57,6 +62,12 @@ export class TransferWarningResolver {
     const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
     return bulkTransfer && presentBulkTransfer(bulkTransfer);
   }
+}
+
+/** A bulk that was performed is answered, also where the database is away before its warnings are found. */
+function whereUnavailable(error: unknown): readonly TransferWarning[] {
+  if (error instanceof UnavailableError) return [];
+  throw error;
 }
 
 function presentWarning({ index, field, code, message, bulkTransferId }: TransferWarning) {

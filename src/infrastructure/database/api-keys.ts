@@ -1,5 +1,5 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
-import type { ApiKeyStore } from '../../application/ports.js';
+import type { ApiKeyStore, Clock } from '../../application/ports.js';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
 import type { Origin } from '../../domain/caller.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
@@ -8,7 +8,10 @@ import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { readListPage } from './keyset-page.js';
 
 export class MikroOrmApiKeys implements ApiKeyStore {
-  constructor(private readonly orm: MikroORM) {}
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly clock: Clock,
+  ) {}
 
   get #em(): EntityManager {
     return this.orm.em.fork();
@@ -25,7 +28,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
     return this.#em.transactional(async (em) => {
       const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;
-      const now = new Date();
+      const now = this.clock();
       // The clock that it was created by may be ahead of this one.
       const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;
       const outcome = apiKey ? 'DONE' : 'NOT_FOUND';

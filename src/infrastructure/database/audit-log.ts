@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import type { AuditLog } from '../../application/ports.js';
+import type { AuditLog, Clock } from '../../application/ports.js';
 import type { Origin } from '../../domain/caller.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
@@ -27,13 +27,14 @@ export class MikroOrmAuditLog implements AuditLog {
 
   constructor(
     private readonly database: Database,
+    private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
     this.#table = appendTableOf(database.orm, AuditEntry);
   }
 
   async note(origin: Origin, outcome: AuditedOutcome): Promise<void> {
-    const entry = AuditEntry.of(origin, outcome, new Date());
+    const entry = AuditEntry.of(origin, outcome, this.clock());
     try {
       await this.#append.load(entry);
     } catch (error) {

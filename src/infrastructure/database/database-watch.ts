@@ -116,6 +116,8 @@ export class DatabaseWatch {
       return;
     }
     this.#skewMs = skewMs;
+    // What is written all the same, such as the audit log, has the database's time.
+    if (database.hasOwnClock) this.#clock.followWallClock(skewMs);
     if (!wasRight) return;
     const message = database.hasOwnClock ? "Clock differs from the database's" : 'Clock jumped';
     logger.error({ skewMs, skewMaxMs }, message);

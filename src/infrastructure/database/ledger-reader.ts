@@ -25,6 +25,8 @@ import {
 import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
 import type { PaidName } from '../../domain/transfer-warnings.js';
 import { Account } from '../../entities/account.entity.js';
+import { ApiKey } from '../../entities/api-key.entity.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
@@ -314,10 +316,7 @@ export class MikroOrmLedgerReader implements LedgerReader {
     { kind, ownerId }: Pick<CursorScope<Position>, 'kind' | 'ownerId'>,
     { position, rowId }: Place<Position>,
   ): Promise<boolean> {
-    if (typeof position === 'string') {
-      const [account] = kind === 'account' ? await this.accountsById([position]) : [];
-      return account != null;
-    }
+    if (typeof position === 'string') return this.#hasRow(kind, position);
     const ofOwner = { accountId: ownerId, ...(rowId !== undefined && { id: rowId }) };
     const sequence = kind === 'transfer' ? sequenceOf(position) : position;
     const row = await this.#read<object | null>((em) => {
@@ -329,6 +328,16 @@ export class MikroOrmLedgerReader implements LedgerReader {
     const isBeyond =
       kind === 'transfer' && row instanceof BulkTransfer && indexOf(position) >= row.transferCount;
     return row !== null && !isBeyond;
+  }
+
+  /** Tells whether a list in the order of ids has an id. */
+  async #hasRow(kind: CursorScope<Position>['kind'], id: string): Promise<boolean> {
+    const row = await this.#read<object | null>((em) => {
+      if (kind === 'audit') return em.findOne(AuditEntry, { id });
+      if (kind === 'api-key') return em.findOne(ApiKey, { id });
+      return em.findOne(Account, { id, ...this.#seenAccounts });
+    });
+    return row !== null;
   }
 
   async accountIds(countMax: number): Promise<string[]> {

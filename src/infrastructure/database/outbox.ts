@@ -11,7 +11,7 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
-import type { AccountHead, OutboxCounts, OutboxDesk } from '../../application/ports.js';
+import type { AccountHead, Clock, OutboxCounts, OutboxDesk } from '../../application/ports.js';
 import type { Origin } from '../../domain/caller.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import {
@@ -131,7 +131,10 @@ export class Outbox implements OutboxDesk {
     { cache: false, batchScheduleFn: (mark) => void setImmediate(mark) },
   );
 
-  constructor(private readonly orm: MikroORM) {}
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly clock: Clock = () => new Date(),
+  ) {}
 
   get #em(): EntityManager {
     return this.orm.em.fork();
@@ -178,7 +181,7 @@ export class Outbox implements OutboxDesk {
   }
 
   async #markPublished(groups: readonly (readonly string[])[]): Promise<undefined[]> {
-    const published = { publishedAt: new Date(), parkedAt: null, lastError: null };
+    const published = { publishedAt: this.clock(), parkedAt: null, lastError: null };
     const done = { ...published, dueAt: null, leasedBy: null };
     await this.#em.nativeUpdate(OutboxMessage, { id: { $in: groups.flat() } }, done);
     return groups.map(() => undefined);
@@ -250,7 +253,7 @@ export class Outbox implements OutboxDesk {
       const isDone = (await em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
       const outcome = isDone ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'retryOutboxMessage', outcome, subjectId: id } as const;
-      em.persist(AuditEntry.of(origin, what, new Date()));
+      em.persist(AuditEntry.of(origin, what, this.clock()));
       return isDone;
     });
   }

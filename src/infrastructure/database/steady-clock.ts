@@ -15,9 +15,9 @@ export class SteadyClock {
     return Date.now() - this.#nowMs();
   }
 
-  /** Takes the wall clock's time. */
-  followWallClock(): void {
-    this.#wallMs = Date.now();
+  /** Takes the wall clock's time, less what the wall clock is known to be ahead. */
+  followWallClock(aheadMs = 0): void {
+    this.#wallMs = Date.now() - aheadMs;
     this.#monotonicMs = performance.now();
   }
 

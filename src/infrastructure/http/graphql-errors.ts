@@ -4,7 +4,13 @@
  */
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
-import { GraphQLError, type GraphQLFormattedError, OperationTypeNode } from 'graphql';
+import {
+  GraphQLError,
+  type GraphQLFormattedError,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+} from 'graphql';
 import {
   AbandonedError,
   BadUserInputError,
@@ -55,9 +61,10 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
         );
       },
       didEncounterErrors: async ({ errors, operation, contextValue: { origin } }) => {
-        const isMutation = operation?.operation === OperationTypeNode.MUTATION;
+        const mutation =
+          operation?.operation === OperationTypeNode.MUTATION ? operation : undefined;
         for (const error of errors) {
-          const refusal = refuseOutage(error, isMutation);
+          const refusal = refuseOutage(error, mutation);
           if (refusal) error.extensions.http = httpHeadOf(refusal);
           else classify(error, origin.requestId, logger);
         }
@@ -107,7 +114,7 @@ export function presentErrors(
     const isRefusal =
       path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
     if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
-    if (refuseOutage(error, false)) return error;
+    if (refuseOutage(error)) return error;
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);
     if (masked) return new GraphQLError(masked.message, { ...masked, path });
@@ -121,8 +128,11 @@ export function presentErrors(
  * outage is, once in a while.
  * @returns undefined for any other error, which is left as it is
  */
-function refuseOutage(error: GraphQLError, isMutation: boolean): Refusal | undefined {
-  const reason = outageOf(error, isMutation);
+function refuseOutage(
+  error: GraphQLError,
+  mutation?: OperationDefinitionNode,
+): Refusal | undefined {
+  const reason = outageOf(error, mutation);
   if (reason === undefined) return undefined;
   const refusal = outageRefusal(reason);
   const { message, ...extensions } = refusal;
@@ -131,15 +141,29 @@ function refuseOutage(error: GraphQLError, isMutation: boolean): Refusal | undef
   return refusal;
 }
 
-function outageOf(error: GraphQLError, isMutation: boolean): Unavailability | undefined {
+function outageOf(
+  error: GraphQLError,
+  mutation: OperationDefinitionNode | undefined,
+): Unavailability | undefined {
   const cause = unwrapResolverError(error);
   if (cause instanceof UnavailableError) {
-    // The mutation itself has been answered, and what failed is a field of its answer.
-    const isOfAnswer = isMutation && (error.path?.length ?? 0) > 1;
-    return isOfAnswer ? 'OUTCOME_UNKNOWN' : cause.reason;
+    return mutation && mayHaveBeenDone(mutation, error) ? 'OUTCOME_UNKNOWN' : cause.reason;
   }
   const reason = unavailabilityOf(cause);
-  return isMutation && reason === 'DATABASE_AWAY' ? 'OUTCOME_UNKNOWN' : reason;
+  return mutation && reason === 'DATABASE_AWAY' ? 'OUTCOME_UNKNOWN' : reason;
+}
+
+/**
+ * Tells whether something of an operation may have been done before a field failed: the field is one of a mutation's
+ * answer, or another mutation of the operation came before. Mutations are run one after the other.
+ */
+function mayHaveBeenDone(
+  { selectionSet: { selections } }: OperationDefinitionNode,
+  { path = [] }: GraphQLError,
+): boolean {
+  const [first] = selections;
+  const isFirst = first?.kind === Kind.FIELD && (first.alias ?? first.name).value === path[0];
+  return path.length > 1 || !isFirst;
 }
 
 function classify(error: GraphQLError, requestId: string, logger: Logger): void {

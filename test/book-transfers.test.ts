@@ -65,13 +65,13 @@ test('an account here is paid even if its IBAN would not pass the check', async 
 test('a credit that a balance could not hold exactly is refused, by the dry run too', async () => {
   const { client, database } = await startServer();
   for (const [number, balance] of [
-    [1, '999999999.9999'],
+    [1, '9999999999.999'],
     [2, '0'],
   ] as const) {
     await client.data(
       `mutation ($iban: String!, $balance: String!) {
         openAccount(input: {
-          organizationName: "Fomento", iban: $iban, bic: "TESTNL2A", currency: "CLF", openingBalance: $balance
+          organizationName: "Kuwait Trading", iban: $iban, bic: "TESTNL2A", currency: "KWD", openingBalance: $balance
         }) { __typename }
       }`,
       { iban: ibanOf(number), balance },
@@ -80,9 +80,7 @@ test('a credit that a balance could not hold exactly is refused, by the dry run 
   await fill(database, ibanOf(2));
   const input = {
     organizationIban: ibanOf(1),
-    creditTransfers: [
-      aTransfer({ amount: '0.0002', currency: 'CLF', counterpartyIban: ibanOf(2) }),
-    ],
+    creditTransfers: [aTransfer({ amount: '0.002', currency: 'KWD', counterpartyIban: ibanOf(2) })],
   };
   const problems = [{ index: 0, field: 'amount', code: 'AMOUNT_TOO_LARGE' }];
 

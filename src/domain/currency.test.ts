@@ -6,7 +6,10 @@ describe('a currency', () => {
     ['EUR', 2],
     ['JPY', 0],
     ['KWD', 3],
-    ['CLF', 4],
+    ['SLE', 2],
+    ['ZWG', 2],
+    ['BYN', 2],
+    ['VED', 2],
     ['XCG', 2],
     ['XOF', 0],
     ['XAF', 0],
@@ -20,6 +23,14 @@ describe('a currency', () => {
     ['ANG', 2],
     ['BGN', 2],
     ['CUC', 2],
+    ['HRK', 2],
+    ['SLL', 2],
+    ['ZWL', 2],
+    ['VEF', 2],
+    ['STD', 2],
+    ['MRO', 2],
+    ['BYR', 0],
+    ['LTL', 2],
   ])('that was withdrawn keeps its amounts readable, and gets no account: %s', (code, digits) => {
     expect(fractionDigitsOf(code)).toBe(digits);
     expect(openingFaultOf(code)).toBe(`${code} was withdrawn from ISO 4217.`);
@@ -35,12 +46,30 @@ describe('a currency', () => {
     },
   );
 
-  test.each(['XYZ', 'eur', '', 'EURO', 'constructor'])(
-    'that was never listed is none: %s',
-    (code) => {
-      expect(fractionDigitsOf(code)).toBeUndefined();
-      expect(openingFaultOf(code)).toBe('The currency is not an ISO 4217 code.');
-      expect(listedCurrency(code, 'EUR')).toBe('EUR');
+  test.each([
+    ['BOV', 2],
+    ['CHE', 2],
+    ['CHW', 2],
+    ['CLF', 4],
+    ['COU', 2],
+    ['MXV', 2],
+    ['USN', 2],
+    ['UYI', 0],
+    ['UYW', 4],
+    ['XAD', 2],
+  ])(
+    'that is a fund or a unit of account keeps its amounts readable, and gets no account: %s',
+    (code, digits) => {
+      expect(fractionDigitsOf(code)).toBe(digits);
+      expect(openingFaultOf(code)).toBe(
+        `${code} is no currency that is paid in: it is a fund or a unit of account.`,
+      );
     },
   );
+
+  test.each(['XYZ', 'eur', '', 'EURO', 'constructor'])('that is not listed is none: %s', (code) => {
+    expect(fractionDigitsOf(code)).toBeUndefined();
+    expect(openingFaultOf(code)).toBe('The currency is not an ISO 4217 code.');
+    expect(listedCurrency(code, 'EUR')).toBe('EUR');
+  });
 });

@@ -1,22 +1,44 @@
 import currencyCodes from 'currency-codes';
 
 /**
- * Where the table of currency-codes 2.2.0, list one of ISO 4217 of 2024-06-25, is behind.
- * Source: ISO 4217, lists one and three, as maintained by SIX; compared on 2026-11-26.
+ * Current codes that the table of currency-codes 2.2.0 lacks: it is list one of ISO 4217 of 2024-06-25.
+ * Source: ISO 4217, list one, as maintained by SIX; compared on 2026-11-26.
  */
 const ADDED: readonly (readonly [code: string, fractionDigits: number])[] = [
   // The Caribbean guilder of Curaçao and Sint Maarten, since 2025-03-31.
   ['XCG', 2],
+  // The Arab accounting dinar of the Arab Monetary Fund, since 2025-05-12.
+  ['XAD', 2],
 ];
 
-/** Currencies that a ledger may have and that no longer are any. */
-const WITHDRAWN: ReadonlySet<string> = new Set([
-  // The guilder of the Netherlands Antilles; XCG took its place.
-  'ANG',
-  // Bulgaria has the euro since 2026-01-01.
-  'BGN',
+/**
+ * Currencies that were withdrawn since the end of 2014. Amounts in them stay readable.
+ * Source: ISO 4217, list three, as maintained by SIX; compared on 2026-11-26. List three has no minor units:
+ * these are the ones that list one gave last.
+ */
+const WITHDRAWN: ReadonlyMap<string, number> = new Map([
+  // Lithuania has the euro since 2015-01-01.
+  ['LTL', 2],
+  // The ruble of Belarus before 2016-07-01; BYN took its place.
+  ['BYR', 0],
+  // The ouguiya of Mauritania before 2018; MRU took its place.
+  ['MRO', 2],
+  // The dobra of São Tomé and Príncipe before 2018; STN took its place.
+  ['STD', 2],
+  // The bolívar of Venezuela before 2018-08-20; VES took its place.
+  ['VEF', 2],
   // Cuba's convertible peso, 2021.
-  'CUC',
+  ['CUC', 2],
+  // Croatia has the euro since 2023-01-01.
+  ['HRK', 2],
+  // The leone of Sierra Leone before it lost three zeros in 2022; SLE took its place.
+  ['SLL', 2],
+  // The dollar of Zimbabwe, 2024; ZWG took its place.
+  ['ZWL', 2],
+  // The guilder of the Netherlands Antilles, 2025; XCG took its place.
+  ['ANG', 2],
+  // Bulgaria has the euro since 2026-01-01.
+  ['BGN', 2],
 ]);
 
 /**
@@ -27,22 +49,29 @@ const NO_MONEY: ReadonlySet<string> = new Set(
   'XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX'.split(' '),
 );
 
+/**
+ * Codes with a minor unit that are no money either: the funds of list one, and two units of account that it does
+ * not mark as funds, UYW (Uruguay's pensions) and XAD (the Arab Monetary Fund).
+ */
+const FUNDS: ReadonlySet<string> = new Set('BOV CHE CHW CLF COU MXV USN UYI UYW XAD'.split(' '));
+
 const FRACTION_DIGITS: ReadonlyMap<string, number> = new Map([
   ...currencyCodes.data.map(({ code, digits }) => [code, digits] as const),
   ...ADDED,
+  ...WITHDRAWN,
 ]);
 
 /**
  * How many fraction digits an amount of this currency has: 2 for EUR, 0 for JPY, 3 for KWD. Accounts of
  * earlier releases may have currencies that none is opened in any more: these have theirs as well.
  * @param code ISO 4217 alphabetic code, upper case
- * @returns undefined for a code that ISO 4217 never listed
+ * @returns undefined for a code that ISO 4217 does not list, or withdrew before the end of 2014
  */
 export function fractionDigitsOf(code: string): number | undefined {
   return FRACTION_DIGITS.get(code);
 }
 
-/** Returns a currency if ISO 4217 lists it, and another one if it does not. */
+/** Returns a currency if its fraction digits are known, and another one if they are not. */
 export function listedCurrency(code: string, otherwise: string): string {
   return FRACTION_DIGITS.has(code) ? code : otherwise;
 }
@@ -55,5 +84,7 @@ export function openingFaultOf(code: string): string | undefined {
   if (!FRACTION_DIGITS.has(code)) return 'The currency is not an ISO 4217 code.';
   if (WITHDRAWN.has(code)) return `${code} was withdrawn from ISO 4217.`;
   if (NO_MONEY.has(code)) return `${code} is no currency that is paid in: it has no minor unit.`;
+  if (FUNDS.has(code))
+    return `${code} is no currency that is paid in: it is a fund or a unit of account.`;
   return undefined;
 }

@@ -65,6 +65,20 @@ test('the same file once more is a warning that names the bulk before, and never
   expect(await perform(client, bulk)).toMatchObject({ replayed: true, warnings: [] });
 });
 
+test('the same rows in another order are a duplicate, as often as each is there', async () => {
+  const { client } = await startServer();
+  const [one, two] = transfersOf(2).map((row) => row ?? {});
+  const { bulkTransfer } = await perform(client, aBulk([one, one, two].map((row) => row ?? {})));
+  const ofBulk = (warnings: { code: string }[]) =>
+    warnings.filter(({ code }) => code === 'DUPLICATE_OF_EARLIER');
+
+  const again = await validate(client, aBulk([two, one, one].map((row) => row ?? {})));
+  const other = await validate(client, aBulk([two, two, one].map((row) => row ?? {})));
+
+  expect(ofBulk(again.warnings)).toMatchObject([{ bulkTransfer: { id: bulkTransfer.id } }]);
+  expect(ofBulk(other.warnings)).toEqual([]);
+});
+
 test('a bulk is no duplicate of one with another row, or of another account', async () => {
   const { client } = await startServer();
   await perform(client, aBulk(transfersOf(3)));
@@ -140,6 +154,52 @@ test('an IBAN that was paid under another name is a warning', async () => {
   // Another account has another history.
   const fromGlobex = aBulk([aTransfer({ description: 'x' })], { organizationIban: GLOBEX });
   expect(await validate(client, fromGlobex)).toMatchObject({ warnings: [] });
+});
+
+test('the name of an IBAN is known however many bulks came after it', async () => {
+  const { client } = await startServer();
+  const supplier = aTransfer({ counterpartyName: 'Supplier Ltd' });
+  const { bulkTransfer } = await perform(client, aBulk([supplier]));
+  for (const [row] of Array.from({ length: 6 }, () => transfersOf(1))) {
+    await perform(client, aBulk([row ?? {}]));
+  }
+
+  expect(
+    await validate(client, aBulk([{ ...supplier, counterpartyName: 'Thief', description: 'x' }])),
+  ).toMatchObject({ warnings: [{ code: 'NAME_DIFFERS', bulkTransfer: { id: bulkTransfer.id } }] });
+});
+
+test('the last ten transfers to an IBAN name it, and a warning has the bulk of the latest', async () => {
+  const { client } = await startServer();
+  const named = (...names: string[]) =>
+    names.map((counterpartyName, index) =>
+      aTransfer({ counterpartyName, description: `${names.length}/${index}` }),
+    );
+  const ten = Array.from({ length: 10 }, (_, index) => `Name ${index}`);
+  await perform(client, aBulk(named('Old')));
+  const { bulkTransfer } = await perform(client, aBulk(named(...ten)));
+  const probe = (counterpartyName: string) =>
+    validate(client, aBulk([aTransfer({ counterpartyName, description: 'x' })]));
+
+  expect(await probe('Name 0')).toMatchObject({ warnings: [] });
+  expect(await probe('Old')).toMatchObject({
+    warnings: [{ code: 'NAME_DIFFERS', bulkTransfer: { id: bulkTransfer.id } }],
+  });
+});
+
+test('names are looked up for more IBANs than one statement takes', async () => {
+  const { client } = await startServer();
+  const rows = transfersOf(250);
+  await perform(client, aBulk(rows));
+  const renamed = rows.map((row, index) =>
+    index % 100 === 99 || index === 249 ? { ...row, counterpartyName: 'Thief', amount: '2' } : row,
+  );
+
+  const { warnings } = await validate(client, aBulk(renamed));
+
+  expect(warnings.map(({ index, code }: { index: number; code: string }) => [index, code])).toEqual(
+    [99, 199, 249].map((index) => [index, 'NAME_DIFFERS']),
+  );
 });
 
 test('warnings come beside problems, and where the account is unknown', async () => {

@@ -1,8 +1,8 @@
 /**
  * Finds what may be a mistake in a bulk, after it was judged or performed, and only where an answer asks for it.
  * Of the account's history it reads a bounded part, by indexes that are there for lists: its last bulks, the rows
- * of those that have the same number of rows and the same total, and the names under which the last few of them
- * paid the same IBANs.
+ * of those that have the same number of rows and the same total, and the names under which the same IBANs were
+ * last paid.
  */
 import {
   type BulkTransferRequest,
@@ -10,6 +10,7 @@ import {
   CURRENCY_DEFAULT,
   ibansOf,
 } from '../domain/bulk-transfer.js';
+import { AbandonedError } from '../domain/errors.js';
 import { hasIbanShape, normaliseIban } from '../domain/iban.js';
 import { parseAmountIn } from '../domain/money.js';
 import {
@@ -35,23 +36,17 @@ const EARLIER_BULKS_MAX = 200;
 /** Of them, those whose rows are read: they have the same number of rows and the same total. */
 const COMPARED_BULKS_MAX = 3;
 
-/** Rows of one of them that are read. What has the same total and as many same rows is taken for the same bulk. */
+/** Rows of one of them that are read. If all are among the rows of this bulk, it is taken for the same bulk. */
 const COMPARED_ROWS_MAX = 10_000;
 
 /** Rows that are read at once. */
 const ROWS_AT_ONCE = 500;
 
-/** Bulks in which the names of the same IBANs are looked for: the last of the account. */
-const NAMED_BULKS_MAX = 5;
-
 /** Rows of a slice that are judged: some five milliseconds. */
 const SLICE_ROWS = 1_000;
 
-/** IBANs of one look-up of names. */
-const IBANS_AT_ONCE = 500;
-
-/** Names with which the rows of one bulk are compared. */
-const NAMES_MAX = 10_000;
+/** IBANs of one look-up of names. SQLite allows 500, and reads them in one turn of the event loop. */
+const IBANS_AT_ONCE = 100;
 
 export interface TransferWarningPorts {
   readonly turns: FairTurns;
@@ -115,7 +110,11 @@ class HistoryReader {
       fromEnd: false,
       ...(itself && { after: itself.sequence }),
     });
-    return { sameBulk: await this.#sameBulk(bulks, now), paidNames: await this.#paidNames(bulks) };
+    if (bulks.length === 0) return NO_HISTORY;
+    return {
+      sameBulk: await this.#sameBulk(bulks, now),
+      paidNames: await this.#paidNames(itself?.sequence),
+    };
   }
 
   async #performed(): Promise<BulkTransfer | null> {
@@ -133,8 +132,10 @@ class HistoryReader {
     if (recent.length === 0) return undefined;
     const total = await this.#total();
     const alike = recent.filter(({ totalAmountMinor }) => totalAmountMinor === total);
+    if (alike.length === 0) return undefined;
+    const counts = await this.#countPayments();
     for (const bulk of alike.slice(0, COMPARED_BULKS_MAX)) {
-      if (await this.#hasSameRows(bulk)) return bulk;
+      if (await this.#hasSameRows(bulk, counts)) return bulk;
     }
     return undefined;
   }
@@ -153,33 +154,47 @@ class HistoryReader {
     return total;
   }
 
-  async #hasSameRows(bulk: BulkTransfer): Promise<boolean> {
-    const rows = this.request.creditTransfers.slice(0, COMPARED_ROWS_MAX);
+  /** Counts the rows of the bulk by payment. */
+  async #countPayments(): Promise<ReadonlyMap<string, number>> {
+    const rows = this.request.creditTransfers;
+    const counts = new Map<string, number>();
+    await inSlices(rows.length, this.slices, (start, end) => {
+      for (const row of rows.slice(start, end)) {
+        const key = paymentKeyOf(row);
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+    });
+    return counts;
+  }
+
+  /** Tells whether a bulk with as many rows has the same ones, in any order. */
+  async #hasSameRows(
+    { accountId, sequence, transferCount }: BulkTransfer,
+    counts: ReadonlyMap<string, number>,
+  ): Promise<boolean> {
+    const left = new Map(counts);
     let after: bigint | undefined;
-    for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
+    for (let start = 0; start < Math.min(transferCount, COMPARED_ROWS_MAX); start += ROWS_AT_ONCE) {
       const range = { size: ROWS_AT_ONCE, fromEnd: false, ...(after !== undefined && { after }) };
-      const { nodes } = await this.reader.transfersOfBulk(bulk, range);
-      const some = rows.slice(start, start + ROWS_AT_ONCE);
-      const isSame = some.every((row, place) => {
-        const transfer = nodes[place];
-        return transfer && paymentKeyOf(row) === paymentKeyOf(recordedPaymentOf(transfer));
-      });
-      if (!isSame) return false;
+      const { nodes } = await this.reader.transfersOfBulk({ accountId, sequence }, range);
+      for (const transfer of nodes) {
+        const key = paymentKeyOf(recordedPaymentOf(transfer));
+        const count = left.get(key) ?? 0;
+        if (count === 0) return false;
+        left.set(key, count - 1);
+      }
       after = nodes.at(-1)?.position;
     }
     return true;
   }
 
-  async #paidNames(bulks: readonly BulkTransfer[]): Promise<readonly PaidName[]> {
-    const named = bulks.slice(0, NAMED_BULKS_MAX);
-    const [newest, oldest] = [named[0], named.at(-1)];
-    if (!newest || !oldest) return [];
-    const within = { first: oldest.sequence, last: newest.sequence };
+  async #paidNames(before: bigint | undefined): Promise<readonly PaidName[]> {
     const ibans = ibansOf(this.request).filter(hasIbanShape);
     const names: PaidName[] = [];
-    for (let start = 0; start < ibans.length && names.length < NAMES_MAX; start += IBANS_AT_ONCE) {
+    for (let start = 0; start < ibans.length; start += IBANS_AT_ONCE) {
+      if (this.slices.isAbandoned?.()) throw new AbandonedError();
       const some = ibans.slice(start, start + IBANS_AT_ONCE);
-      names.push(...(await this.reader.paidNames(this.account.id, some, within)));
+      names.push(...(await this.reader.paidNames(this.account.id, some, before)));
     }
     return names;
   }

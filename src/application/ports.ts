@@ -270,14 +270,15 @@ export interface LedgerReader {
   incomingTransfersOfBulks(bulkTransfers: readonly BulkTransfer[]): Promise<IncomingTransfer[]>;
 
   /**
-   * Names under which these IBANs were paid in bulks of an account: each once for each IBAN, with its latest
-   * bulk, the latest name of an IBAN first.
+   * Names under which an account last paid these IBANs, the latest first: one for each of an IBAN's last ten
+   * transfers.
    * @param ibans some hundred, each once
+   * @param before the sequence of the first bulk that is no history; absent where all are
    */
   paidNames(
     accountId: string,
     ibans: readonly string[],
-    within: Required<SequenceRange>,
+    before: bigint | undefined,
   ): Promise<PaidName[]>;
 
   /** Those that exist of what has these sequences in an account, in order of sequence. */

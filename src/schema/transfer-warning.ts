@@ -16,8 +16,10 @@ registerEnumType(TransferWarningCodes, {
     DUPLICATE_IN_BULK: {
       description: 'An earlier row has the same payee, amount and description.',
     },
-    DUPLICATE_OF_EARLIER: { description: 'A bulk of the last seven days has the same rows.' },
-    NAME_DIFFERS: { description: 'One of the last bulks paid the IBAN under another name.' },
+    DUPLICATE_OF_EARLIER: {
+      description: 'A bulk of the last seven days has the same rows, in any order.',
+    },
+    NAME_DIFFERS: { description: 'The account paid the IBAN before, and under other names alone.' },
     BIC_COUNTRY_DIFFERS: { description: 'The BIC is of another country than the IBAN.' },
     NATIONAL_CHECK_DIGITS: {
       description: 'Check digits that the country has inside the account number are wrong.',

@@ -51,8 +51,8 @@ const IBANS_MAX = 5_000;
 /** A bulk that names more looks them up by itself: small ones do not wait for what it takes. */
 const IBANS_TOGETHER_MAX = 500;
 
-/** Transfers whose names are read in one look-up: SQLite reads them in one turn of the event loop. */
-const NAMED_TRANSFERS_MAX = 5_000;
+/** Transfers whose names are read of each IBAN: the last ones. */
+const NAMED_TRANSFERS_MAX = 10;
 
 /** Accounts in one read: they are made in one turn of the event loop. */
 const ACCOUNTS_MAX = 1_000;
@@ -99,6 +99,7 @@ interface PaidNameRow {
   readonly counterparty_iban: string;
   readonly counterparty_name: string;
   readonly bulk_transfer_id: Uint8Array;
+  readonly position: number | string;
 }
 
 interface IdempotencyKeyOfAccount {
@@ -467,26 +468,30 @@ export class MikroOrmLedgerReader implements LedgerReader {
   async paidNames(
     accountId: string,
     ibans: readonly string[],
-    { first, last }: Required<SequenceRange>,
+    before: bigint | undefined,
   ): Promise<PaidName[]> {
-    const payees = ibans.filter(hasIbanShape).map((iban) => `'${iban}'`);
+    const payees = ibans.filter(hasIbanShape);
     if (payees.length === 0) return [];
+    const until = before === undefined ? '' : `and position < ${firstPositionOf(before)}`;
     // In plain SQL, as for #findAccountFacts: what has the shape of an IBAN or an id needs no escaping.
-    const rows = await this.#read((em) =>
-      em.getConnection().execute<PaidNameRow[]>(
-        `select counterparty_iban, counterparty_name, max(bulk_transfer_id) as bulk_transfer_id
-          from (select counterparty_iban, counterparty_name, bulk_transfer_id from transfer
-            where account_id = ${idLiteral(accountId)} and counterparty_iban in (${payees.join(',')})
-            and position >= ${firstPositionOf(first)} and position < ${firstPositionOf(last + 1n)}
-            limit ${NAMED_TRANSFERS_MAX}) named
-          group by counterparty_iban, counterparty_name order by 1, 3 desc, 2`,
-      ),
+    // Each select reads the end of one range of transfer_counterparty_iban_index. SQLite wants a limit of one
+    // select inside a subquery, and MariaDB wants a name for it.
+    const latest = payees.map(
+      (iban) =>
+        `select * from (select counterparty_iban, counterparty_name, bulk_transfer_id, position
+          from transfer where account_id = ${idLiteral(accountId)} and counterparty_iban = '${iban}' ${until}
+          order by position desc limit ${NAMED_TRANSFERS_MAX}) latest`,
     );
-    return rows.map((row) => ({
-      counterpartyIban: row.counterparty_iban,
-      counterpartyName: row.counterparty_name,
-      bulkTransferId: stringify(row.bulk_transfer_id),
-    }));
+    const rows = await this.#read((em) =>
+      em.getConnection().execute<PaidNameRow[]>(latest.join(' union all ')),
+    );
+    return rows
+      .toSorted((one, other) => Number(BigInt(other.position) - BigInt(one.position)))
+      .map((row) => ({
+        counterpartyIban: row.counterparty_iban,
+        counterpartyName: row.counterparty_name,
+        bulkTransferId: stringify(row.bulk_transfer_id),
+      }));
   }
 
   async bulkTransfersAt(accountId: string, sequences: readonly bigint[]): Promise<BulkTransfer[]> {

@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { chromium } from 'playwright-core';
+import { chromium, type Route } from 'playwright-core';
 import { build } from 'vite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer } from './setup/builders.js';
@@ -33,7 +33,8 @@ async function startPayer(env: NodeJS.ProcessEnv = {}) {
   const operator = anyone.as(await provider.token({ roles: ['operator'] }));
   const { accounts } = await operator.data('{ accounts { nodes { iban organizationId } } }');
   const org = accounts.nodes.find(({ iban }: { iban: string }) => iban === ACME).organizationId;
-  const token = await provider.token({ org, roles: ['initiator'] });
+  const newToken = (expiresIn?: string) => provider.token({ org, roles: ['initiator'] }, expiresIn);
+  const token = await newToken();
   const payer = anyone.as(token);
   await payTo(payer, 'Before');
   const { account } = await payer.data(
@@ -42,7 +43,35 @@ async function startPayer(env: NodeJS.ProcessEnv = {}) {
   );
   const proxy = await startProxy({ host: '127.0.0.1', port: portOf(direct) });
   const after: string = account.transfers.edges[0].cursor;
-  return { payer, token, proxy, after, url: `http://127.0.0.1:${proxy.port}` };
+  return { payer, newToken, token, proxy, after, url: `http://127.0.0.1:${proxy.port}` };
+}
+
+/**
+ * Makes a token that lasts for 15 seconds: the server accepts a token until 30 seconds after it expires.
+ * @returns the token, and a function that waits until the server refuses it
+ */
+async function shortToken({ payer, newToken }: Awaited<ReturnType<typeof startPayer>>) {
+  const token = await newToken('-15s');
+  const untilRefused = () =>
+    expect
+      .poll(async () => (await payer.as(token).send('{ __typename }')).errors?.length, POLL)
+      .toBe(1);
+  return { token, untilRefused };
+}
+
+/** Returns the cursor of a place that the ledger does not have, as after it was restored from a backup. */
+function lostCursor(cursor: string): string {
+  const [kind, accountId, position = ''] = Buffer.from(cursor, 'base64url').toString().split('~');
+  return Buffer.from(`${kind}~${accountId}~${BigInt(position) + 1_000n}`).toString('base64url');
+}
+
+/** Returns a cursor of the payer's bulks, which means nothing to its transfers. */
+async function foreignCursor(payer: Client): Promise<string> {
+  const { account } = await payer.data(
+    'query ($iban: String!) { account(iban: $iban) { bulkTransfers(first: 1) { edges { cursor } } } }',
+    { iban: ACME },
+  );
+  return account.bulkTransfers.edges[0].cursor;
 }
 
 /** @returns the id of the one transfer */
@@ -74,6 +103,21 @@ function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv)
   const complaints: string[] = [];
   child.stderr.on('data', (chunk: Buffer) => complaints.push(String(chunk)));
   return { child, lines, complaints };
+}
+
+/** Starts an example that follows the payer's transfers. @returns the program; `renew` gives it its next token */
+async function startFollower(name: string, given: { url: string; token: string; after: string }) {
+  const { pathOf } = await writeSnippets(DOCUMENT, given.url);
+  await writeFile(pathOf('run.mjs'), followerOf(name));
+  await writeFile(pathOf('token'), given.token);
+  const program = name.endsWith('.sh')
+    ? start('bash', [pathOf(name)], { TOKEN_FILE: pathOf('token'), AFTER: `"${given.after}"` })
+    : start(process.execPath, [pathOf('run.mjs')], { TOKEN: given.token, AFTER: given.after });
+  const renew = async (token: string) => {
+    await writeFile(pathOf('token'), token);
+    program.child.stdin?.write(token);
+  };
+  return { ...program, name, renew };
 }
 
 async function endGroup(child: ChildProcess): Promise<void> {
@@ -146,8 +190,9 @@ describe('the example', () => {
     const { pathOf } = await writeSnippets(DOCUMENT, url);
     const cut = proxy.cutAt('idempotency-key', 'answered');
 
+    await writeFile(pathOf('token'), token);
     const { stdout } = await promisify(execFile)('bash', [pathOf('pay.sh')], {
-      env: { ...process.env, TOKEN: token },
+      env: { ...process.env, TOKEN_FILE: pathOf('token') },
     });
     await cut;
 
@@ -159,8 +204,7 @@ describe('the example', () => {
 
   test('follow.sh prints every transfer once, whatever is cut', async () => {
     const { payer, token, proxy, after, url } = await startPayer();
-    const { pathOf } = await writeSnippets(DOCUMENT, url);
-    const { lines } = start('bash', [pathOf('follow.sh')], { TOKEN: token, AFTER: `"${after}"` });
+    const { lines } = await startFollower('follow.sh', { url, token, after });
 
     const expected = [await payTo(payer, 'First')];
     await expect.poll(() => lines, POLL).toHaveLength(1);
@@ -172,13 +216,74 @@ describe('the example', () => {
     expect(ids).toEqual(expected);
   });
 
+  test('of each follower stops with the error when the server refuses what it asks for', async () => {
+    const { payer, token, after, url } = await startPayer();
+    const cursors = {
+      BAD_USER_INPUT: await foreignCursor(payer),
+      UNKNOWN_CURSOR: lostCursor(after),
+    };
+
+    for (const [code, cursor] of Object.entries(cursors)) {
+      const followers = await Promise.all(
+        FOLLOWERS.map((name) => startFollower(name, { url, token, after: cursor })),
+      );
+      for (const { name, child, complaints } of followers) {
+        await expect.poll(() => [name, child.exitCode], POLL).toEqual([name, 1]);
+        await expect.poll(() => complaints.join(''), POLL).toContain(code);
+      }
+    }
+  });
+
+  test.each(['fetch.ts', 'follow.sh'])('%s stops when its token is refused', async (name) => {
+    const { after, url } = await startPayer();
+
+    const { child, complaints } = await startFollower(name, { url, token: 'no-token', after });
+
+    await expect.poll(() => child.exitCode, POLL).toBe(1);
+    await expect.poll(() => complaints.join(''), POLL).toContain('UNAUTHENTICATED');
+  });
+
+  test('follow.sh goes on when it had asked for too much', async () => {
+    const { payer, token, after, url } = await startPayer({ SUBSCRIPTIONS_PER_CALLER_MAX: '1' });
+    const other = await startFollower('follow.sh', { url, token, after });
+    await payTo(payer, 'First');
+    await expect.poll(() => other.lines, POLL).toHaveLength(1);
+
+    const { lines, complaints } = await startFollower('follow.sh', { url, token, after });
+    await expect.poll(() => complaints.join(''), POLL).toContain('TOO_MANY_SUBSCRIPTIONS');
+    await endGroup(other.child);
+
+    await expect.poll(() => lines, POLL).toHaveLength(1);
+  });
+
+  test('of each follower asks for another token when the first one expires', async () => {
+    const server = await startPayer();
+    const { payer, newToken, after, url } = server;
+    const { token, untilRefused } = await shortToken(server);
+    const followers = await Promise.all(
+      FOLLOWERS.map((name) => startFollower(name, { url, token, after })),
+    );
+    await payTo(payer, 'First');
+    for (const { lines } of followers) await expect.poll(() => lines, POLL).toHaveLength(1);
+
+    const next = await newToken();
+    for (const { renew } of followers) await renew(next);
+    await untilRefused();
+    await payTo(payer, 'After it expired');
+
+    for (const { name, lines } of followers) {
+      await expect.poll(() => [name, lines.length], POLL).toEqual([name, 2]);
+    }
+  });
+
   test.runIf(
     canRun('React in a browser', existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`),
   )(
-    'of React shows the balance, pays once, and goes on with the list where it was cut',
+    'of React shows the balance, pays once, and goes on when the ledger was restored, a token expires or the network is cut',
     async () => {
       const pages = await startPages();
-      const { payer, token, proxy, url } = await startPayer({ CORS_ORIGINS: pages.url });
+      const server = await startPayer({ CORS_ORIGINS: pages.url });
+      const { payer, newToken, proxy, after, url } = server;
       pages.serve(await bundlePage(url));
       const browser = await chromium.launch({
         executablePath: CHROMIUM,
@@ -188,11 +293,22 @@ describe('the example', () => {
       const page = await browser.newPage();
       const complaints: string[] = [];
       page.on('pageerror', (error) => complaints.push(error.message));
+      // The page's first answer is from before the ledger was restored.
+      const answerWithLostCursor = async (route: Route) => {
+        const response = await route.fetch();
+        const body = (await response.text()).replace(after, lostCursor(after));
+        await route.fulfill({ response, body });
+      };
+      await page.route(`${url}/graphql`, answerWithLostCursor, { times: 1 });
+      const { token, untilRefused } = await shortToken(server);
       await page.addInitScript((given) => sessionStorage.setItem('token', given), token);
       await page.goto(pages.url);
       const shown = () => page.locator('body').innerText();
       const listed = () => page.getByRole('listitem').allInnerTexts();
       await expect.poll(shown, POLL).toContain('Balance: 99999.00');
+      const next = await newToken();
+      await page.evaluate((given) => sessionStorage.setItem('token', given), next);
+      await untilRefused();
 
       const cut = proxy.cutAt('"idempotencyKey":', 'answered');
       await page.getByRole('button', { name: 'Pay' }).click();
@@ -229,6 +345,17 @@ function driverOf(name: string): string {
     import { follow, pay } from './${name}';
     follow('${ACME}', (id) => console.log('seen', id), process.env.AFTER);
     console.log('paid', await pay(${JSON.stringify(PAYMENT)}, 'example-1'));`;
+}
+
+/** The examples that follow an account's transfers, outside a browser. */
+const FOLLOWERS = ['client.ts', 'urql.ts', 'fetch.ts', 'follow.sh'];
+
+/** A program around an example: follows, and takes each token that comes on its standard input. */
+function followerOf(name: string): string {
+  return `
+    import { follow } from './${name}';
+    process.stdin.on('data', (token) => { process.env.TOKEN = String(token); });
+    await follow('${ACME}', (id) => console.log(id), process.env.AFTER);`;
 }
 
 /** Bundles the example for React as an application does. @returns the folder of its files */

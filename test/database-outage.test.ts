@@ -1,13 +1,13 @@
-import { createConnection } from 'mysql2/promise';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ACME, aBulk, aTransfer, GLOBEX } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
 import { canRun } from './setup/lack.js';
 import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
 import { MYSQL_URL } from './setup/mysql-url.js';
 import { COMMIT, startProxy } from './setup/proxy.js';
 import { readinessOf } from './setup/readiness.js';
-import { startServerOn, type TestServer } from './setup/server.js';
+import { startServer, startServerOn, type TestServer } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
 import {
   createDatabaseOn,
@@ -211,6 +211,54 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
       data: { performBulkTransfer: { bulkTransfer: { transferCount: 2 }, warnings: [] } },
     });
   });
+});
+
+test.runIf(DIALECT === 'sqlite')(
+  'a SQLite file without room refuses bulks retryably, serves reads, and is written to again',
+  async () => {
+    const server = await startServer();
+    const setPagesMax = (pages: number) =>
+      server.database.orm.em.fork().execute(`pragma max_page_count = ${pages}`);
+    // No smaller than the file is.
+    await setPagesMax(1);
+    const large = aBulk(transfersOf(1_000));
+
+    const refused = await server.client.send(PERFORM, { input: large });
+
+    expect(refused).toMatchObject(UNAVAILABLE);
+    expect(refused.errors?.[0]?.message).toMatch(/no room/);
+    expect(server.log).toMatchObject([{ msg: 'Database unavailable', reason: 'DATABASE_FULL' }]);
+    expect(await server.client.balance(ACME)).toBe('100000.00');
+    await setPagesMax(1_000_000);
+    expect(await server.client.send(PERFORM, { input: large })).toMatchObject(PERFORMED);
+  },
+);
+
+test.runIf(DIALECT === 'mysql')('a bulk whose statement is interrupted is run again', async () => {
+  const server = await startServer();
+  const { client, databaseUrl } = server;
+  const uri = databaseUrl.replace(/^mariadb:/, 'mysql:');
+  const other = await createConnection({ uri });
+  onTestFinished(() => other.end());
+  await other.query('begin');
+  await other.query('select id from account for update');
+
+  const answer = sendBulk(client);
+  const waiting = async () => {
+    const [rows] = await other.query<RowDataPacket[]>(
+      `select id from information_schema.processlist
+        where db = database() and id <> connection_id() and info like '%for update'`,
+    );
+    return rows[0]?.id;
+  };
+  await expect.poll(waiting, { interval: 20 }).toBeDefined();
+  await other.query(`kill query ${await waiting()}`);
+  await expect
+    .poll(() => server.log.map(({ reason }) => reason), { interval: 20 })
+    .toContain('STATEMENT_FAILED');
+  await other.query('rollback');
+
+  expect(await answer).toMatchObject(PERFORMED);
 });
 
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mariaDbLack()))(

@@ -61,6 +61,10 @@ export type Unavailability =
   | 'DATABASE_AWAY'
   /** The database takes no writes, as after a fail-over. */
   | 'DATABASE_READ_ONLY'
+  /** The database has no room, on its disk or in its memory. */
+  | 'DATABASE_FULL'
+  /** A statement was interrupted, or the database could not read or write its files. */
+  | 'STATEMENT_FAILED'
   /** The clock of this server and the database's differ by more than they may. */
   | 'CLOCK_SKEW'
   /** The connection was lost while a transaction was committed: the same request tells, by its key. */

@@ -21,6 +21,7 @@ import { MySqlPresence } from './mysql-presence.js';
 import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
 import { type MySqlAddress, parseMySqlUrl } from './mysql-url.js';
 import { ormOptions } from './orm-options.js';
+import { needsOtherConnection } from './unavailability.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
 const GROUPS_MAX = 2;
@@ -57,7 +58,7 @@ export async function openMySql(
   // What is wrong at start is told by the error that ends it.
   const presence = new MySqlPresence(address);
   pool.onUnavailable = (reason, error) => {
-    presence.renew();
+    if (needsOtherConnection(reason)) presence.renew();
     settings.onUnavailable?.(reason, error);
   };
   return {

@@ -19,7 +19,12 @@ import {
   type RowDataPacket,
 } from 'mysql2';
 import type { AskServer, MySqlServer } from './mysql-session.js';
-import { type DatabaseUnavailability, NO_CONNECTION, unavailabilityOf } from './unavailability.js';
+import {
+  type DatabaseUnavailability,
+  NO_CONNECTION,
+  needsOtherConnection,
+  unavailabilityOf,
+} from './unavailability.js';
 
 /** Prepares the session of a new connection. @returns the server that it is on */
 export type PrepareSession = (ask: AskServer) => Promise<MySqlServer>;
@@ -103,6 +108,10 @@ export class MySqlPool implements MysqlPool {
   #note(error: unknown): boolean {
     const reason = unavailabilityOf(error);
     if (reason === undefined) return false;
+    if (!needsOtherConnection(reason)) {
+      this.onUnavailable(reason, error);
+      return false;
+    }
     const now = performance.now();
     if (now - this.#renewedAt >= RENEWAL_INTERVAL_MS) this.#renewedAt = now;
     this.onUnavailable(reason, error);

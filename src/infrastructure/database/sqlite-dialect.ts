@@ -17,6 +17,7 @@ import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { ormOptions } from './orm-options.js';
 import { SolePresence } from './presence.js';
+import { sqliteCodeOf, unavailabilityOf } from './unavailability.js';
 
 const MEMORY = ':memory:';
 
@@ -47,7 +48,7 @@ export class DatabaseInUseError extends ExplainedError {
 
 /** @throws ExplainedError where the file can't be opened, is no database, or can't be written */
 export async function openSqlite(
-  { databaseUrl }: DatabaseSettings,
+  { databaseUrl, onUnavailable = () => {} }: DatabaseSettings,
   access: DatabaseAccess,
 ): Promise<Database> {
   const file = databaseUrl.slice('sqlite:'.length);
@@ -61,12 +62,21 @@ export async function openSqlite(
       cause: error,
     });
   }
+  const note: Note = (run) => {
+    try {
+      return run();
+    } catch (error) {
+      const reason = unavailabilityOf(error);
+      if (reason !== undefined) onUnavailable(reason, error);
+      throw error;
+    }
+  };
   try {
     const orm = await MikroORM.init<AbstractSqlDriver>({
       ...ormOptions('sqlite'),
       driver: SqliteDriver,
       dbName: file,
-      driverOptions: new SqliteDialect({ database: driverOf(connection) }),
+      driverOptions: new SqliteDialect({ database: driverOf(connection, note) }),
     });
     const stopCheckpoints = access === 'read-only' ? async () => {} : startCheckpoints(file);
     return {
@@ -80,7 +90,7 @@ export async function openSqlite(
       snapshotIsolation: {},
       // The process has the file to itself.
       whileMigrating: (work) => work(),
-      appendRows: appenderOf(connection),
+      appendRows: appenderOf(connection, note),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // One that can't be written was found out at start.
       look: async () => ({ isWritable: true }),
@@ -97,6 +107,9 @@ export async function openSqlite(
     throw error;
   }
 }
+
+/** Runs a statement; a full disk and the like are told to whoever logs the database's outages. */
+type Note = <Result>(run: () => Result) => Result;
 
 async function lastEntryAt(orm: MikroORM): Promise<Date | undefined> {
   const [row] = await orm.em
@@ -158,15 +171,17 @@ function startCheckpoints(file: string): () => Promise<void> {
  * node:sqlite as Kysely drives it. Where a disk is full SQLite may have rolled back by itself, and calls
  * another rollback an error, after which Kysely would never give the one connection back.
  */
-function driverOf(connection: DatabaseSync) {
+function driverOf(connection: DatabaseSync, note: Note) {
   return {
     prepare: (sql: string) => {
       if (sql === 'rollback' && !connection.isTransaction) return NOTHING_TO_DO;
-      const statement = connection.prepare(sql);
+      const statement = note(() => connection.prepare(sql));
       return {
         reader: statement.columns().length > 0,
-        all: (values: readonly unknown[]) => statement.all(...(values as SQLInputValue[])),
-        run: (values: readonly unknown[]) => statement.run(...(values as SQLInputValue[])),
+        all: (values: readonly unknown[]) =>
+          note(() => statement.all(...(values as SQLInputValue[]))),
+        run: (values: readonly unknown[]) =>
+          note(() => statement.run(...(values as SQLInputValue[]))),
         iterate: (values: readonly unknown[]) => statement.iterate(...(values as SQLInputValue[])),
       };
     },
@@ -191,7 +206,7 @@ const ROWS_PER_TURN = 400;
  * in between when the event loop has its turns: Kysely gives the one connection to a transaction until it
  * ends, and makes all others wait (SqliteAdapter.supportsMultipleConnections is false, RuntimeDriver).
  */
-function appenderOf(connection: DatabaseSync): Database['appendRows'] {
+function appenderOf(connection: DatabaseSync, note: Note): Database['appendRows'] {
   const statements = new Map<string, StatementSync>();
   return async (_em, batches) => {
     let rowCount = 0;
@@ -199,7 +214,7 @@ function appenderOf(connection: DatabaseSync): Database['appendRows'] {
       const statement = statements.get(batch.table) ?? connection.prepare(insertInto(batch));
       statements.set(batch.table, statement);
       for (const tuple of batch.tuples) {
-        statement.run(...tuple.map(stored));
+        note(() => statement.run(...tuple.map(stored)));
         rowCount += 1;
         if (rowCount % ROWS_PER_TURN === 0) await turnOfTheLoop();
       }
@@ -268,11 +283,9 @@ function noLock(file: string, cause: unknown): ExplainedError {
   );
 }
 
-/** https://sqlite.org/rescode.html: the primary code is the lowest byte. */
+/** https://sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 
 function isBusy(error: unknown): boolean {
-  return (
-    error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY
-  );
+  return sqliteCodeOf(error) === SQLITE_BUSY;
 }

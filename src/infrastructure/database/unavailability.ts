@@ -1,5 +1,5 @@
 /**
- * Errors of MySQL and MariaDB that tell of the server or the way to it, not of the statement. They are told
+ * Errors of a database that tell of the database or the way to it, not of the statement. They are told
  * by their numbers and codes: MikroORM wraps errors in its own, and copies both.
  */
 import { type Unavailability, UnavailableError } from '../../domain/errors.js';
@@ -38,6 +38,34 @@ const AWAY_ERRNOS: readonly unknown[] = [
   4_031, // ER_CLIENT_INTERACTION_TIMEOUT
 ];
 
+/** The server has no room, on its disk or in its memory. */
+const FULL_ERRNOS: readonly unknown[] = [
+  1_021, // ER_DISK_FULL
+  1_037, // ER_OUTOFMEMORY
+  1_038, // ER_OUT_OF_SORTMEMORY
+  1_041, // ER_OUT_OF_RESOURCES
+  1_114, // ER_RECORD_FILE_FULL
+  1_135, // ER_CANT_CREATE_THREAD
+];
+
+/** Failures of files; the message has the number that the operating system gave. */
+const FILE_ERRNOS: readonly unknown[] = [
+  3, // EE_WRITE
+  1_026, // ER_ERROR_ON_WRITE
+  1_030, // ER_GET_ERRNO
+];
+
+/** ENOSPC: "(Errcode: 28 "No space left on device")", or "Got error 28 from storage engine". */
+const NO_SPACE = /\b(errcode:|errno:|error) 28\b/i;
+
+/** ER_QUERY_INTERRUPTED: an administrator's KILL QUERY. */
+const QUERY_INTERRUPTED = 1_317;
+
+/** SQLite's primary codes: https://sqlite.org/rescode.html */
+const SQLITE_NOMEM = 7;
+const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
+
 /** The code of an error of the pool: there is no connection to run a statement on, whatever the reason. */
 export const NO_CONNECTION = 'NO_DATABASE_CONNECTION';
 
@@ -56,11 +84,37 @@ const AWAY_CODES: readonly unknown[] = [
 export function unavailabilityOf(error: unknown): DatabaseUnavailability | undefined {
   if (!(error instanceof Error)) return undefined;
   const { errno, code, fatal } = error as { errno?: unknown; code?: unknown; fatal?: unknown };
+  const sqliteCode = sqliteCodeOf(error);
   if (READ_ONLY_ERRNOS.includes(errno)) return 'DATABASE_READ_ONLY';
+  if (sqliteCode === SQLITE_FULL || sqliteCode === SQLITE_NOMEM) return 'DATABASE_FULL';
+  if (FULL_ERRNOS.includes(errno)) return 'DATABASE_FULL';
+  if (FILE_ERRNOS.includes(errno) && NO_SPACE.test(error.message)) return 'DATABASE_FULL';
+  if (errno === QUERY_INTERRUPTED || sqliteCode === SQLITE_IOERR) return 'STATEMENT_FAILED';
   // mysql2 gives no code where a connection ended before a statement was sent on it.
   const hasEnded = fatal === true && errno === undefined && code === undefined;
   const isAway = AWAY_ERRNOS.includes(errno) || AWAY_CODES.includes(code);
   return isAway || hasEnded ? 'DATABASE_AWAY' : undefined;
+}
+
+/** Returns the primary code of an error of SQLite, which is the lowest byte; undefined for any other error. */
+export function sqliteCodeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error)) return undefined;
+  return Number(error.errcode) & 0xff;
+}
+
+/**
+ * Tells whether a transaction whose COMMIT failed was certainly rolled back. A read-only server has done so;
+ * SQLite has where the disk had no room for the last page of the log, which is what makes a commit. A failed
+ * fsync does not tell: the page may be in the log, and a crash would bring it back.
+ */
+export function isCertainlyRolledBack(commitError: unknown): boolean {
+  const isFullSqlite = sqliteCodeOf(commitError) === SQLITE_FULL;
+  return isFullSqlite || unavailabilityOf(commitError) === 'DATABASE_READ_ONLY';
+}
+
+/** Tells whether an error's connection leads to a server that can't be used, so that another one is needed. */
+export function needsOtherConnection(reason: DatabaseUnavailability): boolean {
+  return reason === 'DATABASE_AWAY' || reason === 'DATABASE_READ_ONLY';
 }
 
 /** Tells whether the database's outage is what an error is about: the pool has it logged. */

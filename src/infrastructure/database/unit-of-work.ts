@@ -16,7 +16,8 @@
  *
  * The outcome is that of one at a time in the same order. Where the database gave way to another
  * transaction, the group is run again; where it refused what the group wrote, each member is tried
- * alone, so that none fails for another's sake. Where the database is away or read-only before the commit,
+ * alone, so that none fails for another's sake. So it is where the database has no room: a small member may
+ * fit. Where the database is away or read-only before the commit, or a statement was interrupted,
  * nothing was done and the group is run again as well, until one group gave up: from then on until the
  * database answers, each group has one attempt. Where the commit itself failed nobody knows whether it was
  * done, and every member is told just that.
@@ -54,7 +55,7 @@ import {
   type Publisher,
   type Reservation,
 } from './outbox.js';
-import { unavailabilityOf } from './unavailability.js';
+import { isCertainlyRolledBack, unavailabilityOf } from './unavailability.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
 /** How often work is run in all before a client hears of contention. */
@@ -185,14 +186,15 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
         return this.#runAgain(group, { whenLocked, attempt, lateError: busy() });
       }
       const reason = error instanceof SharedFailure ? undefined : unavailabilityOf(error);
-      if (reason !== undefined) {
-        const lateError = new UnavailableError(reason, { cause: error });
-        return this.#runAgain(group, { whenLocked, attempt, lateError });
+      const unavailable = reason && new UnavailableError(reason, { cause: error });
+      // No disk has room again in a moment; a smaller group may fit.
+      if (unavailable && reason !== 'DATABASE_FULL') {
+        return this.#runAgain(group, { whenLocked, attempt, lateError: unavailable });
       }
       if (group.length > 1 && !(error instanceof SharedFailure)) {
         return this.#runEachAlone(group, whenLocked);
       }
-      const cause = error instanceof SharedFailure ? error.cause : error;
+      const cause = error instanceof SharedFailure ? error.cause : (unavailable ?? error);
       for (const member of group) member.settle({ error: cause });
       if (error instanceof CommitInDoubt) await error.reservation.doubt(error.messages);
       return [];
@@ -290,10 +292,9 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       await em.commit();
     } catch (error) {
       await rollBack(em);
-      // A read-only server has rolled back; of a connection that is lost nobody knows what it did.
-      const unavailability = unavailabilityOf(error);
-      if (!this.database.isContention(error) && unavailability !== 'DATABASE_READ_ONLY') {
-        const cause = unavailability
+      // Nobody knows what a connection did that is lost.
+      if (!this.database.isContention(error) && !isCertainlyRolledBack(error)) {
+        const cause = unavailabilityOf(error)
           ? new UnavailableError('OUTCOME_UNKNOWN', { cause: error })
           : error;
         throw new CommitInDoubt(reservation, committed.messages, { cause });

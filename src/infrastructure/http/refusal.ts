@@ -71,6 +71,14 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
     code: 'UNAVAILABLE',
     message: 'The database takes no writes now, and nothing was done: try again.',
   },
+  DATABASE_FULL: {
+    code: 'UNAVAILABLE',
+    message: 'The database has no room now, and nothing was done: try again.',
+  },
+  STATEMENT_FAILED: {
+    code: 'UNAVAILABLE',
+    message: 'The database could not finish a statement, and nothing was done: try again.',
+  },
   CLOCK_SKEW: {
     code: 'UNAVAILABLE',
     message: 'The clock of this server is wrong, and nothing was done: try again.',

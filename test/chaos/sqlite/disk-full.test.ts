@@ -20,10 +20,10 @@ test.runIf(hasDisk)(
       roundsMin: 3,
       strike: async ({ fleet, load, random, ibans }) => {
         await load.untilMore(random.between(1, 60));
-        const { masked } = load.indefinite;
+        const { unavailable } = load.indefinite;
         await disk.fill();
         await expect
-          .poll(() => load.indefinite.masked - masked, { timeout: 30_000 })
+          .poll(() => load.indefinite.unavailable - unavailable, { timeout: 30_000 })
           .toBeGreaterThan(random.between(5, 40));
         const client = new Client(fleet.urls[0] ?? '');
         await expect(client.balance(random.pick(ibans))).resolves.toMatch(/^[0-9]+\.[0-9]{2}$/);

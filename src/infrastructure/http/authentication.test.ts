@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { claimOf } from './authentication.js';
+import { claimOf, rolesOf } from './authentication.js';
 
 const CLAIMS = {
   roles: ['viewer'],
@@ -29,4 +29,19 @@ test.each([
   ['', undefined],
 ])('the claim %s is found by its name, or by the parts of it', (name, claim) => {
   expect(claimOf(CLAIMS, name)).toEqual(claim);
+});
+
+test.each([
+  ['operator', ['operator']],
+  ['OPERATOR', ['operator']],
+  [
+    ['Viewer', 'INITIATOR', 'initiator', 'admin'],
+    ['viewer', 'initiator'],
+  ],
+  ['VIEWER monitor', ['viewer', 'monitor']],
+  ['operators', []],
+  [['viewer '], []],
+  [undefined, []],
+])('the claim %j has its roles in any case', (claim, roles) => {
+  expect(rolesOf(claim)).toEqual(roles);
 });

@@ -145,9 +145,6 @@ function readClaims(
   { organizationClaim, rolesClaim }: TokenSettings,
 ): Authenticated | undefined {
   if (!isSubject(payload.sub)) return undefined;
-  const roles = textsOf(claimOf(payload, rolesClaim)).filter((role): role is Role =>
-    (ROLES as readonly string[]).includes(role),
-  );
   return {
     caller: {
       kind: 'token',
@@ -155,10 +152,16 @@ function readClaims(
       organizationIds: textsOf(claimOf(payload, organizationClaim)).flatMap(
         (id) => canonicalId(id) ?? [],
       ),
-      roles,
+      roles: rolesOf(claimOf(payload, rolesClaim)),
     },
     expiresAt: payload.exp === undefined ? undefined : new Date(payload.exp * 1_000),
   };
+}
+
+/** Returns the roles that a claim names, in any case: providers and this API's enum write them in capitals. */
+export function rolesOf(claim: unknown): Role[] {
+  const names = textsOf(claim).map((name) => name.toLowerCase());
+  return ROLES.filter((role) => names.includes(role));
 }
 
 /**

@@ -10,6 +10,17 @@ import {
 const codesOf = (key: string | undefined) => idempotencyKeyProblems(key).map(({ code }) => code);
 
 describe('an idempotency key', () => {
+  test.each([
+    ['key\u3164', 'U+3164'],
+    ['key\u200b', 'U+200B'],
+    ['é🦊', 'U+00E9'],
+    ['🦊', 'U+1F98A'],
+  ])('%j is refused by the name of its first character that is not ASCII: %s', (key, name) => {
+    expect(idempotencyKeyProblems(key)).toMatchObject([
+      { message: `"${key}" has ${name}; a key has printable ASCII characters alone.` },
+    ]);
+  });
+
   test.each([undefined, ' ', 'a', '~', 'payroll-2026-11', '"quoted"', 'k'.repeat(255)])(
     'of 1 to 255 printable ASCII characters, or none, is fine: %j',
     (key) => {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type Problem, quote, valueProblem } from './problem.js';
+import { codePointOf, type Problem, quote } from './problem.js';
 
 /** Length of an idempotency key, in characters: all are ASCII. */
 export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
 
-const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+const NOT_PRINTABLE_ASCII = /[^\x20-\x7e]/u;
 
 /**
  * Judges an idempotency key: 1 to 255 printable ASCII characters.
@@ -22,7 +22,11 @@ export function idempotencyKeyProblems(key: string | undefined, isRequired = fal
     const message = `${quote(key)} has more than ${IDEMPOTENCY_KEY_CHARACTERS_MAX} characters.`;
     problems.push({ field, code: 'TOO_LONG', message });
   }
-  if (!PRINTABLE_ASCII.test(key)) problems.push(valueProblem('INVALID_CHARACTERS', field, key));
+  const [forbidden] = NOT_PRINTABLE_ASCII.exec(key) ?? [];
+  if (forbidden !== undefined) {
+    const message = `${quote(key)} has ${codePointOf(forbidden)}; a key has printable ASCII characters alone.`;
+    problems.push({ field, code: 'INVALID_CHARACTERS', message });
+  }
   return problems;
 }
 

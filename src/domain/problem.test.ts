@@ -88,6 +88,15 @@ describe('a problem', () => {
     });
   });
 
+  test('with a name speaks of the organization, with a BIC of the account', () => {
+    expect(valueProblem('MISMATCH', 'organizationName', 'Other').message).toBe(
+      '"Other" is not the name of the organization.',
+    );
+    expect(valueProblem('MISMATCH', 'organizationBic', 'DEUTDEFF').message).toBe(
+      '"DEUTDEFF" is not what the account has.',
+    );
+  });
+
   test('of the bulk itself has no row', () => {
     expect(valueProblem('MISMATCH', 'organizationBic', 'DEUTDEFF').index).toBeUndefined();
   });

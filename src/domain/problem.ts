@@ -69,7 +69,6 @@ const SENTENCES = {
   INVALID_IBAN: 'is not an IBAN: its country, length or structure is wrong.',
   INVALID_IBAN_CHECKSUM: 'is not an IBAN: its check digits are wrong.',
   INVALID_BIC: 'is not a BIC: 8 or 11 letters and digits are expected.',
-  INVALID_CHARACTERS: 'has characters that are not allowed here.',
   DUPLICATE: 'is used by an earlier row of this bulk.',
   SAME_ACCOUNT: 'is the account that is debited.',
   MISMATCH: 'is not what the account has.',
@@ -82,7 +81,13 @@ export function valueProblem(
   value: string,
   index?: number,
 ): Problem {
-  return { index, field, code, message: `${quote(value)} ${SENTENCES[code]}` };
+  return { index, field, code, message: `${quote(value)} ${sentenceOf(code, field)}` };
+}
+
+/** The name is the organization's, whatever account it is sent with. */
+function sentenceOf(code: keyof typeof SENTENCES, field: string): string {
+  const isOfOrganization = code === 'MISMATCH' && field === 'organizationName';
+  return isOfOrganization ? 'is not the name of the organization.' : SENTENCES[code];
 }
 
 /** A value that must be there is empty or blank. */

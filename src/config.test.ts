@@ -242,6 +242,21 @@ describe('the configuration', () => {
     );
   });
 
+  test('says the same of a URL without a database, with options and without', () => {
+    expect(faultOf({ DATABASE_URL: 'mariadb://root@host/?ssl-mode=REQUIRED' })).toBe(
+      faultOf({ DATABASE_URL: 'mariadb://root@host/' }),
+    );
+  });
+
+  test('names the option of AMQP_URL that is wrong', () => {
+    expect(faultOf({ AMQP_URL: 'amqp://host?heartbeat=abc' })).toContain(
+      'AMQP_URL: has heartbeat=abc: it takes a whole number from 0 to 65535',
+    );
+    expect(faultOf({ AMQP_URL: 'amqp://host?heartbeat=1&heartbeat=2' })).toContain(
+      'AMQP_URL: has heartbeat twice',
+    );
+  });
+
   test('leaves a name alone that is nearly a setting where that setting is given, too', () => {
     expect(loadConfig({ AMQP_URI: 'x', AMQP_URL: 'amqp://host' })).toMatchObject({
       amqpUrl: 'amqp://host',
@@ -349,6 +364,8 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'mariadb://host/virement?ssl-mode=VERIFY_IDENTITY'],
     ['DATABASE_URL', 'mariadb://host/virement?ssl-mode=VERIFY_CA&ssl-ca=package.json'],
     ['AMQP_URL', 'amqp://host/?heartbeat=5&frameMax=8192'],
+    ['AMQP_URL', 'amqp://host/?heartbeat=0&channelMax=65535&frameMax=0&maxFrameSize=4096'],
+    ['AMQP_URL', 'amqp://host/?locale=en_US'],
   ])('accepts %s=%s', (name, value) => {
     expect(faultOf({ [name]: value })).toBe('');
   });
@@ -395,6 +412,17 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'mysql://host/db?ssl-cert=package.json&ssl-key=package.json'],
     ['DATABASE_URL', 'mysql://10.0.0.1/db?ssl-mode=VERIFY_IDENTITY'],
     ['AMQP_URL', 'amqp://host?heartbeats=5'],
+    ['AMQP_URL', 'amqp://host?heartbeat=abc'],
+    ['AMQP_URL', 'amqp://host?heartbeat='],
+    ['AMQP_URL', 'amqp://host?heartbeat=-1'],
+    ['AMQP_URL', 'amqp://host?heartbeat=65536'],
+    ['AMQP_URL', 'amqp://host?channelMax=1e3'],
+    ['AMQP_URL', 'amqp://host?frameMax=1'],
+    ['AMQP_URL', 'amqp://host?frameMax=4294967296'],
+    ['AMQP_URL', 'amqp://host?maxFrameSize=4095'],
+    ['AMQP_URL', 'amqp://host?heartbeat=5&heartbeat=5'],
+    ['AMQP_URL', 'amqp://host?locale=a&locale=b'],
+    ['DATABASE_URL', 'mariadb://root@127.0.0.1:3397/?ssl-mode=REQUIRED'],
     ['AMQP_URL', 'http://user:pass@host'],
     ['AMQP_URL', 'amqp://user:pass@host:65536'],
     ['AMQP_URL', 'amqp://user:pass@host:0'],

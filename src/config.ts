@@ -102,40 +102,72 @@ function isServerUrl(text: string): boolean {
 const NO_SERVER_URL =
   'is not a URL: check the port, 1 to 65535, and percent-encode what is special in the password';
 
+const NO_DATABASE_URL =
+  'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…';
+
 const databaseUrl = z
   .string()
-  .regex(/^(sqlite:.+|(mysql|mariadb):\/\/.+\/.+)$/, {
-    abort: true,
-    message:
-      'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…',
-  })
+  .regex(/^(sqlite:.+|(mysql|mariadb):\/\/.+\/.+)$/, { abort: true, message: NO_DATABASE_URL })
   .refine((text) => text.startsWith('sqlite:') || isServerUrl(text), {
     abort: true,
     message: NO_SERVER_URL,
   })
   .superRefine((text, context) => {
     try {
-      if (!text.startsWith('sqlite:')) parseMySqlUrl(text);
-      else if (text.includes('?')) throw new ExplainedError('has a ?: sqlite:FILE has no options');
+      if (!text.startsWith('sqlite:')) {
+        const { database } = parseMySqlUrl(text);
+        if (database === '') context.addIssue({ code: 'custom', message: NO_DATABASE_URL });
+      } else if (text.includes('?')) {
+        throw new ExplainedError('has a ?: sqlite:FILE has no options');
+      }
     } catch (error) {
       context.addIssue({ code: 'custom', message: reasonOf(error) });
     }
   })
   .default('sqlite:data/virement.db');
 
-/** Options that amqplib reads from the URL of a broker. */
-const AMQP_OPTIONS = ['heartbeat', 'channelMax', 'frameMax', 'maxFrameSize', 'locale'];
+/** AMQP 0-9-1, 4.2.3: no frame is limited to less. */
+const AMQP_FRAME_BYTES_MIN = 4_096;
+const UINT16_MAX = 65_535;
+const UINT32_MAX = 4_294_967_295;
+
+/**
+ * Options that amqplib reads from the URL of a broker: the least and the largest number of each; undefined for a
+ * text. 0 stands for no heartbeat, and for no limit.
+ */
+const AMQP_OPTIONS: Readonly<Record<string, readonly [number, number] | undefined>> = {
+  heartbeat: [0, UINT16_MAX],
+  channelMax: [0, UINT16_MAX],
+  frameMax: [AMQP_FRAME_BYTES_MIN, UINT32_MAX],
+  maxFrameSize: [AMQP_FRAME_BYTES_MIN, UINT32_MAX],
+  locale: undefined,
+};
+
+/** Returns what is wrong with the options of a broker's URL; undefined where nothing is. */
+function amqpFault(text: string): string | undefined {
+  const options = [...new URL(text).searchParams];
+  for (const [index, [name, value]] of options.entries()) {
+    if (!Object.hasOwn(AMQP_OPTIONS, name)) {
+      return `has an unknown option: it takes ${Object.keys(AMQP_OPTIONS).join(', ')}`;
+    }
+    if (options.findIndex(([other]) => other === name) < index) return `has ${name} twice`;
+    const [min, max] = AMQP_OPTIONS[name] ?? [];
+    if (min === undefined || max === undefined || value === '0') continue;
+    const isNumber = /^[0-9]{1,10}$/.test(value) && Number(value) >= min && Number(value) <= max;
+    if (!isNumber)
+      return `has ${name}=${value}: it takes ${min === 0 ? '' : '0, or '}a whole number from ${min} to ${max}`;
+  }
+  return undefined;
+}
 
 const amqpUrl = z
   .string()
   .regex(/^amqps?:\/\/.+$/, { message: 'must be amqp://… or amqps://…', abort: true })
   .refine(isServerUrl, { message: NO_SERVER_URL, abort: true })
-  .refine(
-    (text) => [...new URL(text).searchParams.keys()].every((key) => AMQP_OPTIONS.includes(key)),
-    {
-      message: `has an unknown option: it takes ${AMQP_OPTIONS.join(', ')}`,
-    },
-  );
+  .superRefine((text, context) => {
+    const message = amqpFault(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
 
 const environment = z
   .object({

@@ -29,6 +29,24 @@ test('a variable that is set to nothing is not taken from the file', () => {
   expect(readEnvironment({ ENV_FILE, PORT: '' }).values).toMatchObject({ PORT: '' });
 });
 
+test('a byte order mark at the start of the file is no part of a name', () => {
+  const ENV_FILE = aFile('\ufeffPORT=1\nHOST=h\n');
+
+  expect(readEnvironment({ ENV_FILE })).toMatchObject({
+    values: { PORT: '1', HOST: 'h' },
+    fileNames: expect.arrayContaining(['PORT']),
+  });
+});
+
+test.each([
+  ['PROT', 'PORT'],
+  ['HSOT', 'HOST'],
+  ['LOG_LEVLE', 'LOG_LEVEL'],
+])('two swapped letters are one error: %s is %s', (name, meant) => {
+  const environment = { values: { [name]: '1' }, fileNames: [name] };
+  expect([...findUnknownNames(environment, SETTINGS).misspelt]).toEqual([[name, meant]]);
+});
+
 test('a file that is named and can not be read is an error', () => {
   expect(() => readEnvironment({ ENV_FILE: '/nowhere/.env' })).toThrow(
     /^ENV_FILE, \/nowhere\/.env, can't be read: /,

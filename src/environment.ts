@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { closest, distance } from 'fastest-levenshtein';
+import { distance } from 'fastest-levenshtein';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
 
@@ -26,7 +26,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
 
 function readText(given: string | undefined): string {
   try {
-    return readFileSync(given ?? DEFAULT_FILE, 'utf8');
+    // Editors on Windows begin a file with a byte order mark.
+    return readFileSync(given ?? DEFAULT_FILE, 'utf8').replace(/^\ufeff/, '');
   } catch (error) {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     if (isAbsent && given === undefined) return '';
@@ -76,8 +77,18 @@ function settingLike(
   lengthMin: number,
 ): string | undefined {
   const letters = name.toUpperCase();
-  const nearest = closest(letters, settings);
+  const errorsOf = new Map(settings.map((setting) => [setting, errorsBetween(letters, setting)]));
+  const [[nearest, errors] = ['', 0]] = [...errorsOf].sort(([, one], [, other]) => one - other);
   const errorsMax = Math.min(ERRORS_MAX, Math.floor(nearest.length / LETTERS_PER_ERROR));
-  const isLike = nearest.length >= lengthMin && distance(letters, nearest) <= errorsMax;
-  return isLike ? nearest : undefined;
+  return nearest.length >= lengthMin && errors <= errorsMax ? nearest : undefined;
+}
+
+/** Counts typing errors: the Levenshtein distance, in which one pair of swapped neighbours is one error. */
+function errorsBetween(typed: string, meant: string): number {
+  let errors = distance(typed, meant);
+  for (let at = 0; at + 1 < typed.length; at += 1) {
+    const swapped = `${typed.slice(0, at)}${typed[at + 1]}${typed[at]}${typed.slice(at + 2)}`;
+    errors = Math.min(errors, 1 + distance(swapped, meant));
+  }
+  return errors;
 }

@@ -1,5 +1,6 @@
 /** What an operator reads where a setting or a file is wrong: one sentence, without a stack or a secret. */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -122,6 +123,10 @@ describe.runIf(DIALECT === 'sqlite')('a database file', () => {
     await writeFile(parent, '');
     await expectSentence(WRITERS, join(parent, 'virement.db'));
     await expectSentence(['dist/commands/verify.js'], join(parent, 'virement.db'));
+  });
+
+  test.runIf(existsSync('/proc/self'))('whose folder can not be made is named', async () => {
+    await expectSentence(WRITERS, '/proc/virement/x/virement.db', {}, /no such file or directory/);
   });
 
   test.runIf(MAY_BE_ANOTHER)('that may not be read is named', async () => {

@@ -3,7 +3,7 @@
  * and transactions come in turn, so that each is alone and every read of a balance is a locked one.
  */
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -267,11 +267,27 @@ function connectTo(file: string): DatabaseSync {
 
 function openLock(file: string): DatabaseSync {
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(resolve(file)));
     // By its real name, whatever links lead to it.
     return connectTo(`${existsSync(file) ? realpathSync(file) : file}-lock`);
   } catch (error) {
     throw noLock(file, error);
+  }
+}
+
+/**
+ * Makes a folder and those above it, one by one. Node's own recursive mkdir never returns where a file system
+ * denies that the folder can exist in a parent that does, as /proc does.
+ */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  const parent = dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!existsSync(folder)) throw error;
   }
 }
 

@@ -83,7 +83,8 @@ async function testServer(server: Server, order: Order, signal: AbortSignal): Pr
     const { version, hasPassed, counts } = await runSuite(server, root, order, signal);
     return outcome(hasPassed ? 'passed' : 'FAILED', { version, counts });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const cause = signal.aborted ? signal.reason : error;
+    const reason = cause instanceof Error ? cause.message : String(cause);
     return outcome(error instanceof Unavailable ? 'NOT TESTED' : 'FAILED', { reason });
   }
 }

@@ -7,7 +7,7 @@ import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/m
 import { MYSQL_URL } from './setup/mysql-url.js';
 import { COMMIT, startProxy } from './setup/proxy.js';
 import { readinessOf } from './setup/readiness.js';
-import { startServer, startServerOn, type TestServer } from './setup/server.js';
+import { startServer, startServerOn, type TestServer, untilPublished } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
 import {
   createDatabaseOn,
@@ -113,6 +113,8 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
 
   test('its outage is logged once in a while, not with each request', async () => {
     const { server, proxy } = await startBehindProxy();
+    // A message that the outage met would be in the log as well.
+    await untilPublished(server);
     await proxy.goDown();
 
     const requests = Array.from({ length: 100 }, () => server.client.send(BALANCE));

@@ -8,7 +8,7 @@ import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js
 import { startServer } from './setup/server.js';
 
 /** What takes the server a while. */
-const FLOOD_BULKS = 14;
+const FLOOD_BULKS = 8;
 const FLOOD_ROWS = 9_500;
 
 /** More than one company may have in the line: 2,000 units of work. */

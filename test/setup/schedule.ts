@@ -7,7 +7,7 @@ export const CHAOS_SECONDS = Number(process.env.CHAOS_SECONDS || 0);
 export const CHAOS_SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
 
 /** For a test that goes on for CHAOS_SECONDS, and then looks at everything that it left. */
-export const CHAOS_TIMEOUT_MS = 120_000 + 3_000 * CHAOS_SECONDS;
+export const CHAOS_TIMEOUT_MS = 300_000 + 3_000 * CHAOS_SECONDS;
 
 /** Numbers that look random, and come again with their seed: mulberry32. */
 export class Random {

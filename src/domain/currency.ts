@@ -1,8 +1,8 @@
 import currencyCodes from 'currency-codes';
 
 /**
- * Current codes that the table of currency-codes 2.2.0 lacks: it is list one of ISO 4217 of 2024-06-25.
- * Source: ISO 4217, list one, as maintained by SIX; compared on 2026-11-26.
+ * Current codes that the table of currency-codes 2.2.0 lacks.
+ * Source: ISO 4217, amendments of list one since 2024-06-25, the day of that table.
  */
 const ADDED: readonly (readonly [code: string, fractionDigits: number])[] = [
   // The Caribbean guilder of Curaçao and Sint Maarten, since 2025-03-31.
@@ -13,7 +13,7 @@ const ADDED: readonly (readonly [code: string, fractionDigits: number])[] = [
 
 /**
  * Currencies that were withdrawn since the end of 2014. Amounts in them stay readable.
- * Source: ISO 4217, list three, as maintained by SIX; compared on 2026-11-26. List three has no minor units:
+ * Source: ISO 4217, list three, as public copies of it have it in 2026-11. List three has no minor units:
  * these are the ones that list one gave last.
  */
 const WITHDRAWN: ReadonlyMap<string, number> = new Map([

@@ -27,6 +27,7 @@ describe('an error of a server', () => {
     ['INTERNAL_SERVER_ERROR', true, true],
     ['OVERLOADED', true, false],
     ['UNAVAILABLE', true, false],
+    ['OUTCOME_UNKNOWN', true, true],
     ['FORBIDDEN', false, false],
     ['GRAPHQL_VALIDATION_FAILED', false, false],
     ['A_CODE_OF_LATER', false, false],

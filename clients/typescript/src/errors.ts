@@ -30,6 +30,7 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'TOO_MANY_OPERATIONS',
   'OVERLOADED',
   'UNAVAILABLE',
+  'OUTCOME_UNKNOWN',
   'TIMEOUT',
   'REQUEST_TIMEOUT',
   'ABANDONED',
@@ -40,6 +41,7 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
 const DOUBTFUL_CODES: ReadonlySet<string> = new Set([
   'NETWORK_ERROR',
   'ABORTED',
+  'OUTCOME_UNKNOWN',
   'TIMEOUT',
   'ABANDONED',
   'INTERNAL_SERVER_ERROR',

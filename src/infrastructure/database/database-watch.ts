@@ -35,6 +35,8 @@ export class DatabaseWatch {
   #isStopped = false;
   /** By how much the wall clock is wrong, in milliseconds; undefined where it is right, or nobody knows. */
   #skewMs: number | undefined;
+  /** Tells whether the two clocks have agreed since the start. */
+  #hasAgreed = false;
 
   private constructor(private readonly ports: WatchPorts) {}
 
@@ -111,13 +113,15 @@ export class DatabaseWatch {
     const wasRight = this.#skewMs === undefined;
     if (Math.abs(skewMs) <= skewMaxMs) {
       this.#skewMs = undefined;
+      this.#hasAgreed = true;
       this.#clock.followWallClock();
       if (!wasRight) logger.info('Clock right again');
       return;
     }
     this.#skewMs = skewMs;
-    // What is written all the same, such as the audit log, has the database's time.
-    if (database.hasOwnClock) this.#clock.followWallClock(skewMs);
+    // What is written all the same, such as the audit log, has the time on which both agreed last; at start, the
+    // database's, which other servers agree with.
+    if (database.hasOwnClock && !this.#hasAgreed) this.#clock.followWallClock(skewMs);
     if (!wasRight) return;
     const message = database.hasOwnClock ? "Clock differs from the database's" : 'Clock jumped';
     logger.error({ skewMs, skewMaxMs }, message);

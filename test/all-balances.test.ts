@@ -61,7 +61,7 @@ test('an account that is opened later joins, and no change of any account is mis
   expect(new Set(sent).size).toBe(sent.length);
 });
 
-test('a caller is told of the accounts of its organizations alone', async () => {
+test('a caller receives only the balances of its own organizations', async () => {
   const provider = await startIdentityProvider();
   const { client, url } = await startServer(provider.env);
   const operator = await provider.token({ roles: ['operator'] });

@@ -17,7 +17,7 @@ const PAGE = `query ($filter: TransferFilter, $first: Int, $after: Cursor, $last
 interface Walk {
   readonly texts: readonly string[];
   readonly pages: number;
-  /** Of each page. */
+  /** The totalCount of each page. */
   readonly totalCounts: ReadonlySet<number | null>;
 }
 

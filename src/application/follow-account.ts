@@ -15,8 +15,8 @@ import type {
   FollowedTransfer,
 } from './ports.js';
 
-/** Before what could not be read is read again: a database that fails over ends no subscription. */
-const RETRY_MS = 1_000;
+/** Time until a read that failed is tried again: a database that fails over ends no subscription. */
+export const RETRY_MS = 1_000;
 
 /** @param after a position; undefined for from now on */
 export function followTransfers(
@@ -83,16 +83,25 @@ interface Course<Item> {
 }
 
 function follow<Item>(feed: AccountFeed, course: Course<Item>): AsyncIterableIterator<Item> {
-  const items = itemsOf(feed, course);
+  return closable(itemsOf(feed, course), () => feed.close());
+}
+
+/**
+ * Makes the end of a generator wake it: one that waits does not hear that it is to end.
+ * @param close ends what the generator waits for
+ */
+export function closable<Item>(
+  items: AsyncGenerator<Item, undefined>,
+  close: () => void,
+): AsyncIterableIterator<Item> {
   return {
     next: () => items.next(),
-    // A generator that waits does not hear that it is to end: closing its feed wakes it.
     return: () => {
-      feed.close();
+      close();
       return items.return(undefined);
     },
     throw: (error) => {
-      feed.close();
+      close();
       return items.throw(error);
     },
     [Symbol.asyncIterator]() {
@@ -101,7 +110,10 @@ function follow<Item>(feed: AccountFeed, course: Course<Item>): AsyncIterableIte
   };
 }
 
-async function* itemsOf<Item>(feed: AccountFeed, course: Course<Item>): AsyncGenerator<Item> {
+async function* itemsOf<Item>(
+  feed: AccountFeed,
+  course: Course<Item>,
+): AsyncGenerator<Item, undefined> {
   let place = course.from;
   try {
     if (course.first !== undefined) yield course.first;

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../entities/account.entity.js';
 import { sharedTurn } from './event-loop-turn.js';
+import { closable, RETRY_MS } from './follow-account.js';
 import type { AccountFeed, AccountFeeds, LedgerReader } from './ports.js';
 
 /** Accounts that one stream follows: its memory is bounded. */
@@ -12,9 +13,6 @@ export const FOLLOWED_ACCOUNTS_MAX = 1_000;
 
 /** Time until the caller's accounts are listed again, to find those that were opened since. */
 const LIST_AGAIN_MS = 15_000;
-
-/** Time until a read that failed is tried again: a database that fails over ends no subscription. */
-const RETRY_MS = 1_000;
 
 /** Accounts that are read one by one, for all who follow them; of more, a stream reads its own in one statement. */
 const READ_APART_MAX = 10;
@@ -30,20 +28,20 @@ export function followBalances(
   accounts: readonly Account[],
   lister: AccountLister,
 ): AsyncIterableIterator<Account> {
-  return new BalancesStream(feeds, accounts, lister);
+  const stream = new BalancesStream(feeds, accounts, lister);
+  return closable(stream.read(), () => stream.close());
 }
 
 interface FollowedBalance {
   readonly feed: AccountFeed;
-  /** Of the account as it was sent last; undefined before the first time. */
+  /** The sequence of the account when it was sent last; undefined before the first time. */
   sequenceSent: bigint | undefined;
 }
 
-class BalancesStream implements AsyncIterableIterator<Account> {
+class BalancesStream {
   readonly #followed = new Map<string, FollowedBalance>();
   /** Ids of accounts that may have another balance than was sent. */
   readonly #changed = new Set<string>();
-  readonly #balances = this.#read();
   #listAgainAt = Date.now() + LIST_AGAIN_MS;
   #isClosed = false;
   #wake: (() => void) | undefined;
@@ -54,24 +52,6 @@ class BalancesStream implements AsyncIterableIterator<Account> {
     private readonly lister: AccountLister,
   ) {
     for (const account of accounts) this.#follow(account);
-  }
-
-  next(): Promise<IteratorResult<Account>> {
-    return this.#balances.next();
-  }
-
-  return(): Promise<IteratorResult<Account>> {
-    this.#close();
-    return this.#balances.return(undefined);
-  }
-
-  throw(error: unknown): Promise<IteratorResult<Account>> {
-    this.#close();
-    return this.#balances.throw(error);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 
   /** An account counts as changed from the start: it may have changed after it was read and before its feed was open. */
@@ -87,14 +67,13 @@ class BalancesStream implements AsyncIterableIterator<Account> {
     this.#wake?.();
   }
 
-  /** A generator that waits does not hear that it is to end: this wakes it. */
-  #close(): void {
+  close(): void {
     this.#isClosed = true;
     for (const { feed } of this.#followed.values()) feed.close();
     this.#wake?.();
   }
 
-  async *#read(): AsyncGenerator<Account, undefined> {
+  async *read(): AsyncGenerator<Account, undefined> {
     try {
       while (!this.#isClosed) {
         const accounts = await this.#readChanged().catch(() => undefined);
@@ -109,7 +88,7 @@ class BalancesStream implements AsyncIterableIterator<Account> {
         else await this.#untilChanged(this.#listAgainAt - Date.now());
       }
     } finally {
-      this.#close();
+      this.close();
     }
   }
 

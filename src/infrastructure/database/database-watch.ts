@@ -119,8 +119,8 @@ export class DatabaseWatch {
       return;
     }
     this.#skewMs = skewMs;
-    // What is written all the same, such as the audit log, has the time on which both agreed last; at start, the
-    // database's, which other servers agree with.
+    // The audit log is written even now. It is dated by the time on which both clocks agreed last; at start by the
+    // database's, which other servers share.
     if (database.hasOwnClock && !this.#hasAgreed) this.#clock.followWallClock(skewMs);
     if (!wasRight) return;
     const message = database.hasOwnClock ? "Clock differs from the database's" : 'Clock jumped';

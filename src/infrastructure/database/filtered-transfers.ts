@@ -76,7 +76,7 @@ export function needsExamining(filter: TransferFilter): boolean {
 export interface SearchedTransfers {
   readonly accountId: string;
   readonly filter: TransferFilter;
-  /** What the filter says about time. */
+  /** The positions to which the filter's times lead. */
   readonly bounds: PositionBounds;
 }
 

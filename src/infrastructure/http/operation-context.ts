@@ -18,7 +18,7 @@ export interface OperationContextParts {
   /** Units of cost that were taken before the operation was known, for the bytes of its body. */
   readonly unitsPaid?: number;
   readonly chargeForRows: (rows: number) => void;
-  /** Of a subscription: see StreamPlace. */
+  /** Pays for the accounts that a subscription follows: see StreamPlace. */
   readonly followAccounts?: StreamPlace['followAccounts'] | undefined;
 }
 

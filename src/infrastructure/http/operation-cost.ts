@@ -150,7 +150,7 @@ export interface Estimate {
 interface Part extends Estimate {
   /** Lists of warnings: each judges all rows of its bulk. */
   readonly warningLists: number;
-  /** What the list itself costs, however many nodes a page of it has. */
+  /** Units for the list itself, however many nodes a page of it has. */
   readonly listCost: number;
 }
 

@@ -4,8 +4,7 @@ import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js
 import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
 import { canRun } from './setup/lack.js';
 import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
-import { MYSQL_URL } from './setup/mysql-url.js';
-import { COMMIT, startProxy } from './setup/proxy.js';
+import { COMMIT, startDatabaseProxy } from './setup/proxy.js';
 import { readinessOf } from './setup/readiness.js';
 import { startServer, startServerOn, type TestServer, untilPublished } from './setup/server.js';
 import { subscribe } from './setup/subscriber.js';
@@ -40,16 +39,12 @@ async function startOn(databaseUrl: string, env: Environment = {}): Promise<Test
 async function startBehindProxy(env: Environment = {}): Promise<{
   server: TestServer;
   directUrl: string;
-  proxy: Awaited<ReturnType<typeof startProxy>>;
+  proxy: Awaited<ReturnType<typeof startDatabaseProxy>>['proxy'];
 }> {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
-  const { hostname, port } = new URL(MYSQL_URL);
-  const proxy = await startProxy({ host: hostname, port: Number(port || 3306) });
-  const url = new URL(database.url);
-  url.hostname = '127.0.0.1';
-  url.port = String(proxy.port);
-  return { server: await startOn(url.href, env), directUrl: database.url, proxy };
+  const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
+  return { server: await startOn(databaseUrl, env), directUrl: database.url, proxy };
 }
 
 /** A server that is an ordinary user of a MariaDB of the test's own. */

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { runScript } from './setup/process.js';
-import { startProxy } from './setup/proxy.js';
+import { startDatabaseProxy } from './setup/proxy.js';
 import { openConnection } from './setup/raw-connection.js';
 import { readinessOf } from './setup/readiness.js';
 import { startServer, startServerOn } from './setup/server.js';
@@ -15,10 +15,8 @@ const statusOf = async (url: string, headers: Record<string, string> = {}) =>
 /** A server and the network to its database, which has one where it is a server of its own. */
 async function startBehindProxy() {
   const database = await createMigratedDatabase();
-  const url = new URL(database.url);
-  const proxy = await startProxy({ host: url.hostname, port: Number(url.port || 3306) });
-  url.host = `127.0.0.1:${proxy.port}`;
-  const server = await startServerOn({ ...database, url: url.href });
+  const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
+  const server = await startServerOn({ ...database, url: databaseUrl });
   onTestFinished(async () => {
     await proxy.goDown();
     await server.close().catch(() => {});

@@ -1,8 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { ACME } from './setup/builders.js';
-import { MYSQL_URL } from './setup/mysql-url.js';
 import { runScript, startProcess } from './setup/process.js';
-import { startProxy } from './setup/proxy.js';
+import { startDatabaseProxy } from './setup/proxy.js';
 import { createMigratedDatabase, DIALECT } from './setup/test-database.js';
 
 test('npm run seed makes the demo companies once, and as many accounts and transfers as asked for', async () => {
@@ -39,16 +38,14 @@ test.runIf(DIALECT === 'mysql')(
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
-    const { hostname, port } = new URL(MYSQL_URL);
-    const proxy = await startProxy({ host: hostname, port: Number(port || 3306) });
-    const url = new URL(database.url);
-    url.host = `127.0.0.1:${proxy.port}`;
+    const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
     const gone = proxy.cutAt('Company 7', 'before').then(() => proxy.goDown());
 
-    const { code, output } = await runScript('dist/commands/seed.js', { DATABASE_URL: url.href }, [
-      '--accounts',
-      '50',
-    ]);
+    const { code, output } = await runScript(
+      'dist/commands/seed.js',
+      { DATABASE_URL: databaseUrl },
+      ['--accounts', '50'],
+    );
     await gone;
 
     expect(code).toBe(1);

@@ -42,10 +42,27 @@ type Direction = 'to-target' | 'from-target';
 
 /** A broker behind a network that a test can cut or jam. */
 export async function startBrokerProxy(): Promise<{ proxy: Proxy; amqpUrl: string }> {
-  const url = new URL(AMQP_URL);
-  const proxy = await startProxy({ host: url.hostname, port: Number(url.port || 5672) });
+  const { proxy, url } = await startProxyOf(AMQP_URL, 5672);
+  return { proxy, amqpUrl: url };
+}
+
+/** A database behind a network that a test can cut or jam. */
+export async function startDatabaseProxy(
+  directUrl: string,
+): Promise<{ proxy: Proxy; databaseUrl: string }> {
+  const { proxy, url } = await startProxyOf(directUrl, 3306);
+  return { proxy, databaseUrl: url };
+}
+
+/** @returns the URL of a service with the proxy in its place */
+async function startProxyOf(
+  directUrl: string,
+  defaultPort: number,
+): Promise<{ proxy: Proxy; url: string }> {
+  const url = new URL(directUrl);
+  const proxy = await startProxy({ host: url.hostname, port: Number(url.port || defaultPort) });
   url.host = `127.0.0.1:${proxy.port}`;
-  return { proxy, amqpUrl: url.href };
+  return { proxy, url: url.href };
 }
 
 export function portOf(url: string): number {

@@ -1,8 +1,7 @@
 import { onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../../setup/amqp-url.js';
-import { MYSQL_URL } from '../../setup/mysql-url.js';
 import { endure } from '../../setup/ordeal.js';
-import { COMMIT, type CutMoment, startProxy } from '../../setup/proxy.js';
+import { COMMIT, type CutMoment, startDatabaseProxy } from '../../setup/proxy.js';
 import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
 import { createMigratedDatabase } from '../../setup/test-database.js';
 
@@ -13,13 +12,9 @@ test(
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
-    const { hostname, port } = new URL(MYSQL_URL);
-    const proxy = await startProxy({ host: hostname, port: Number(port || 3306) });
-    const url = new URL(database.url);
-    url.hostname = '127.0.0.1';
-    url.port = String(proxy.port);
+    const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
     await endure('cut connections', {
-      databaseUrl: url.href,
+      databaseUrl,
       amqpUrl: AMQP_URL,
       roundsMin: 6,
       strike: async ({ load, random }) => {

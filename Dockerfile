@@ -1,23 +1,18 @@
-# The image of the server: Node, the packages that it runs with, and what `npm run build` makes. Needs
-# BuildKit, which `docker compose build` and Docker 23 and later use.
+# The image of the server: Node, and the output of `npm run build`, which contains the packages that the server
+# uses. Needs BuildKit, which `docker compose build` and Docker 23 and later use.
 #
-# No package's install script runs: what the server needs of them comes prebuilt, and the package
-# `node`, which gives a checkout its Node, would bring a second one into an image that has its own.
+# No package's install script runs: the build needs none, and the package `node`, which gives a checkout its
+# Node, would download a second one.
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json ./
+COPY tsconfig.json build.ts ./
 COPY migrations migrations
 COPY web web
 COPY src src
 RUN npm run build
-
-FROM node:24-bookworm-slim AS packages
-WORKDIR /app
-COPY package.json package-lock.json ./
-RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 
 FROM node:24-bookworm-slim
 WORKDIR /app
@@ -26,8 +21,8 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
 # The code stays root's, so that the server can't change it. The data are the server's: the embedded
 # database is here, unless DATABASE_URL says otherwise.
 RUN install -d -o node -g node data
-COPY --from=packages /app/node_modules node_modules
-COPY package.json ./
+# The lock file names the bundled packages for those who scan images.
+COPY package.json package-lock.json ./
 COPY --from=build /app/dist dist
 USER node
 VOLUME ["/app/data"]

@@ -40,7 +40,8 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 function startServer(): ChildProcess {
-  return run(process.execPath, 'dist/main.js');
+  // So that stacks name lines of src.
+  return run(process.execPath, '--enable-source-maps', 'dist/main.js');
 }
 
 async function untilChanged(): Promise<void> {

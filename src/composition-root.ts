@@ -30,6 +30,7 @@ import {
 } from './application/validate-bulk-transfer.js';
 import { type Config, ConfigError } from './config.js';
 import { dateIdsBy } from './domain/id.js';
+import { VERSION } from './files.js';
 import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
 import { makeDatabaseProbe } from './infrastructure/database/database-probe.js';
@@ -78,7 +79,6 @@ import {
   TransferWarningResolver,
   ValidationWarningsResolver,
 } from './resolvers/transfer-warning.resolver.js';
-import { VERSION } from './version.js';
 
 /** What the server can do, without a way in. */
 export interface Application {

@@ -1,6 +1,6 @@
 import { DEMO_ACCOUNTS } from './application/seed-demo.js';
 import type { Config } from './config.js';
-import { VERSION } from './version.js';
+import { VERSION } from './files.js';
 
 /** What a person at a terminal is told when the server listens: where it is, and what to try. */
 export function welcomeOf(config: Config, address: string): string {

@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { loadConfig, SETTINGS } from '../src/config.js';
+import { runScript } from './setup/process.js';
 
 const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
@@ -177,8 +181,18 @@ describe('the image', () => {
     expect(new Set(majors)).toEqual(new Set([devDependencies.node.split('.')[0]]));
   });
 
-  test('has no package that only development needs', () => {
-    expect(runtimeStage).toContain('COPY --from=packages /app/node_modules node_modules\n');
-    expect(dockerfile).toMatch(/ AS packages\n(?:(?!FROM ).*\n)*RUN .*npm ci .*--omit=dev/);
+  test('has the build, which runs without node_modules', async () => {
+    expect(runtimeStage).toContain('COPY --from=build /app/dist dist\n');
+    expect(runtimeStage).not.toContain('node_modules');
+    const app = await mkdtemp(join(tmpdir(), 'virement-image-'));
+    onTestFinished(() => rm(app, { recursive: true }));
+    await cp('dist', join(app, 'dist'), { recursive: true });
+    await cp('package.json', join(app, 'package.json'));
+    const DATABASE_URL = `sqlite:${join(app, 'virement.db')}`;
+
+    // Loads the whole server, and writes by it.
+    expect(await runScript(join(app, 'dist/commands/seed.js'), { DATABASE_URL })).toMatchObject({
+      code: 0,
+    });
   });
 });

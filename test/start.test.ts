@@ -101,6 +101,7 @@ describe('npm', () => {
       'dist',
       'package.json',
       'tsconfig.json',
+      'build.ts',
       'dev.ts',
     ]) {
       await cp(name, join(folder, name), { recursive: true });

@@ -2,12 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Options } from '@mikro-orm/sql';
 import { ENTITIES } from '../../entities/index.js';
-
-/** Migrations stand beside src in a checkout, and compiled beside the server in dist. */
-const MIGRATIONS = new URL(
-  import.meta.url.endsWith('.ts') ? '../../../migrations/' : '../../migrations/',
-  import.meta.url,
-);
+import { MIGRATIONS } from '../../files.js';
 
 /** What MikroORM is told for every dialect. */
 export function ormOptions(dialect: 'mysql' | 'sqlite'): Options {

@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { LockWaitTimeoutException } from '@mikro-orm/core';
 import { type AbstractSqlDriver, MikroORM, SqliteDriver } from '@mikro-orm/sql';
 import { SqliteDialect } from 'kysely';
+import { SQLITE_CHECKPOINT_THREAD } from '../../files.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
@@ -138,12 +139,6 @@ function openFile(file: string, access: DatabaseAccess): DatabaseSync {
   }
 }
 
-/** The thread's code is beside this: compiled, or as it is in a checkout. */
-const CHECKPOINT_THREAD = new URL(
-  `./sqlite-checkpoint-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-  import.meta.url,
-);
-
 /**
  * Before 3.51.3 SQLite could lose commits where one connection begins the log anew while another copies
  * it: https://sqlite.org/wal.html#walresetbug
@@ -155,7 +150,7 @@ function mayCheckpointBeside(sqliteVersion: string | undefined): boolean {
 /** @returns ends it; to be called before the connection is closed, which does what is left */
 function startCheckpoints(file: string): () => Promise<void> {
   if (file === MEMORY || !mayCheckpointBeside(process.versions.sqlite)) return async () => {};
-  const thread = new Worker(CHECKPOINT_THREAD, { workerData: { file } });
+  const thread = new Worker(SQLITE_CHECKPOINT_THREAD, { workerData: { file } });
   // Without it, this thread copies the log, whenever it comes to its bound.
   thread.on('error', (error) => process.emitWarning(error));
   thread.unref();

@@ -21,6 +21,7 @@ import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds, AuditLog, LedgerReader } from '../../application/ports.js';
 import { visibleOrganizations } from '../../domain/caller.js';
 import { ForbiddenError, UnavailableError } from '../../domain/errors.js';
+import { WEB } from '../../files.js';
 import { unavailabilityOf } from '../database/unavailability.js';
 import type { EventLoopTurns } from '../fair-turns.js';
 import type { Logger } from '../observability/logger.js';
@@ -89,13 +90,10 @@ export interface HttpServerPorts extends ProbePorts {
   readonly readMetrics: ReadMetrics;
 }
 
-/** The built GraphiQL: beside the server in dist, in dist from a checkout's sources. */
-const WEB = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web' : '../../web', import.meta.url),
-);
+const WEB_FOLDER = fileURLToPath(WEB);
 
 /** Files whose names have a hash of their content: another content has another name. */
-const ASSETS = join(WEB, 'assets', sep);
+const ASSETS = join(WEB_FOLDER, 'assets', sep);
 const CACHED_FOR_GOOD = 'public, max-age=31536000, immutable';
 
 /** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
@@ -213,7 +211,7 @@ async function servePages(
   }
   if (!settings.graphiql) return;
   await app.register(fastifyStatic, {
-    root: WEB,
+    root: WEB_FOLDER,
     prefix: '/graphiql',
     index: 'graphiql.html',
     redirect: true,

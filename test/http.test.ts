@@ -419,3 +419,52 @@ test('files whose names have a hash are cached for good, and pages are not', asy
   expect(page.headers.get('cache-control')).toBe('no-cache');
   expect(page.headers.get('etag')).not.toBeNull();
 });
+
+describe('a file of GraphiQL', () => {
+  const get = (address: string, encodings: string) =>
+    new Promise<{ headers: IncomingHttpHeaders; bytes: Buffer }>((resolve, reject) => {
+      const headers = { 'accept-encoding': encodings };
+      const asked = request(address, { headers }, async (response) => {
+        const chunks = await response.toArray();
+        resolve({ headers: response.headers, bytes: Buffer.concat(chunks) });
+      });
+      asked.on('error', reject).end();
+    });
+  /** Addresses of the page's script and styles, from the page that a browser gets. */
+  const assetsOf = async (url: string) => {
+    const page = await get(`${url}/graphiql/`, 'gzip, deflate, br, zstd');
+    const names = [
+      ...page.bytes.toString().matchAll(/(?:src|href)="\.\/(assets\/graphiql-[^"]+\.(?:js|css))"/g),
+    ];
+    expect(names).toHaveLength(2);
+    return names.map(([, name]) => `${url}/graphiql/${name}`);
+  };
+
+  test.each([
+    ['gzip', 'gzip', gunzipSync],
+    ['gzip, deflate, br, zstd', 'br', brotliDecompressSync],
+    ['br;q=0, gzip;q=0.5', 'gzip', gunzipSync],
+  ])('is compressed for a client that takes %s', async (encodings, encoding, decompress) => {
+    const { url } = await startServer();
+    for (const address of await assetsOf(url)) {
+      const plain = await get(address, 'identity');
+
+      const { headers, bytes } = await get(address, encodings);
+
+      expect(plain.headers['content-encoding']).toBeUndefined();
+      expect(headers).toMatchObject({
+        'content-encoding': encoding,
+        'content-length': String(bytes.length),
+        'content-type': plain.headers['content-type'],
+        'cache-control': 'public, max-age=31536000, immutable',
+      });
+      // A cache between must know it of either.
+      for (const { vary } of [headers, plain.headers]) {
+        expect(vary?.toLowerCase()).toContain('accept-encoding');
+      }
+      expect(headers.etag).not.toBe(plain.headers.etag);
+      expect(decompress(bytes).equals(plain.bytes)).toBe(true);
+      expect(bytes.length).toBeLessThan(plain.bytes.length);
+    }
+  });
+});

@@ -1,4 +1,33 @@
-import { defineConfig } from 'vite';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import { defineConfig, type Plugin } from 'vite';
+
+/** A smaller file fits one packet as it is. */
+const COMPRESSED_BYTES_MIN = 1_024;
+
+/** Nearly as small as the best quality, in a tenth of its time. */
+const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
+
+/**
+ * Writes each file a second and a third time, compressed. The server sends the one that a client takes, so it compresses no
+ * file itself and keeps none in memory.
+ */
+function compressFiles(): Plugin {
+  return {
+    name: 'compress-files',
+    async writeBundle({ dir = '' }, bundle) {
+      for (const name of Object.keys(bundle)) {
+        const path = join(dir, name);
+        const bytes = await readFile(path);
+        if (bytes.length < COMPRESSED_BYTES_MIN) continue;
+        await writeFile(`${path}.br`, await promisify(brotliCompress)(bytes, BROTLI));
+        await writeFile(`${path}.gz`, await promisify(gzip)(bytes));
+      }
+    },
+  };
+}
 
 /**
  * The browser pages, one HTML file each, bundled whole: a page loads nothing from another origin.
@@ -8,6 +37,7 @@ export default defineConfig({
   // Relative, so that the server alone decides where a page is mounted.
   base: './',
   publicDir: false,
+  plugins: [compressFiles()],
   build: {
     outDir: '../dist/web',
     emptyOutDir: true,

@@ -213,9 +213,12 @@ async function servePages(
   await app.register(fastifyStatic, {
     root: WEB_FOLDER,
     prefix: '/graphiql',
-    index: 'graphiql.html',
+    // A list: in a text @fastify/static looks for no compressed file, and answers 404.
+    index: ['graphiql.html'],
     redirect: true,
     cacheControl: false,
+    // The build wrote each file compressed, too.
+    preCompressed: true,
     setHeaders: (reply, path) => {
       reply.header('cache-control', path.startsWith(ASSETS) ? CACHED_FOR_GOOD : 'no-cache');
     },

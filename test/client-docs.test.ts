@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { chromium, type Route } from 'playwright-core';
+import { chromium, type Page, type Route } from 'playwright-core';
 import { build } from 'vite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer } from './setup/builders.js';
@@ -22,6 +22,11 @@ import { writeSnippets } from './setup/snippets.js';
 const DOCUMENT = 'docs/clients.md';
 
 const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
+
+const HAS_CHROMIUM = canRun(
+  'React in a browser',
+  existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`,
+);
 
 /** On a loaded machine a program takes its time to start. */
 const POLL = { timeout: 60_000 };
@@ -234,13 +239,33 @@ describe('the example', () => {
     }
   });
 
-  test.each(['fetch.ts', 'follow.sh'])('%s stops when its token is refused', async (name) => {
+  test('of each follower stops when its token is refused', async () => {
     const { after, url } = await startPayer();
 
-    const { child, complaints } = await startFollower(name, { url, token: 'no-token', after });
+    const followers = await Promise.all(
+      FOLLOWERS.map((name) => startFollower(name, { url, token: 'no-token', after })),
+    );
 
-    await expect.poll(() => child.exitCode, POLL).toBe(1);
-    await expect.poll(() => complaints.join(''), POLL).toContain('UNAUTHENTICATED');
+    for (const { name, child, complaints } of followers) {
+      await expect.poll(() => [name, child.exitCode], POLL).toEqual([name, 1]);
+      await expect.poll(() => complaints.join(''), POLL).toMatch(TOKEN_REFUSED);
+    }
+  });
+
+  test('of each follower stops when its token expires and is not replaced', async () => {
+    const server = await startPayer();
+    const { payer, after, url } = server;
+    const { token } = await shortToken(server);
+    const followers = await Promise.all(
+      FOLLOWERS.map((name) => startFollower(name, { url, token, after })),
+    );
+    await payTo(payer, 'First');
+    for (const { lines } of followers) await expect.poll(() => lines, POLL).toHaveLength(1);
+
+    for (const { name, child, complaints } of followers) {
+      await expect.poll(() => [name, child.exitCode], POLL).toEqual([name, 1]);
+      await expect.poll(() => complaints.join(''), POLL).toMatch(TOKEN_REFUSED);
+    }
   });
 
   test('follow.sh goes on when it had asked for too much', async () => {
@@ -276,34 +301,38 @@ describe('the example', () => {
     }
   });
 
-  test.runIf(
-    canRun('React in a browser', existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`),
-  )(
+  test.runIf(HAS_CHROMIUM)('of React shows an error when its token stays wrong', async () => {
+    const { server, openPage } = await startReact();
+    const { payer } = server;
+    const { token, untilRefused } = await shortToken(server);
+    const { page, shown, complaints } = await openPage(token);
+    await expect.poll(shown, POLL).toContain('Balance: 99999.00');
+    await payTo(payer, 'While it was accepted');
+    await expect.poll(shown, POLL).toContain('While it was accepted');
+
+    await untilRefused();
+
+    await expect.poll(shown, POLL).toContain('Transfers are not followed: ');
+    await page.reload();
+    await expect.poll(shown, POLL).toContain('The account can not be read: ');
+    expect(complaints).toEqual([]);
+  });
+
+  test.runIf(HAS_CHROMIUM)(
     'of React shows the balance, pays once, and goes on when the ledger was restored, a token expires or the network is cut',
     async () => {
-      const pages = await startPages();
-      const server = await startPayer({ CORS_ORIGINS: pages.url });
+      const { server, openPage } = await startReact();
       const { payer, newToken, proxy, after, url } = server;
-      pages.serve(await bundlePage(url));
-      const browser = await chromium.launch({
-        executablePath: CHROMIUM,
-        args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      });
-      onTestFinished(() => browser.close());
-      const page = await browser.newPage();
-      const complaints: string[] = [];
-      page.on('pageerror', (error) => complaints.push(error.message));
       // The page's first answer is from before the ledger was restored.
       const answerWithLostCursor = async (route: Route) => {
         const response = await route.fetch();
         const body = (await response.text()).replace(after, lostCursor(after));
         await route.fulfill({ response, body });
       };
-      await page.route(`${url}/graphql`, answerWithLostCursor, { times: 1 });
       const { token, untilRefused } = await shortToken(server);
-      await page.addInitScript((given) => sessionStorage.setItem('token', given), token);
-      await page.goto(pages.url);
-      const shown = () => page.locator('body').innerText();
+      const { page, shown, complaints } = await openPage(token, (opened) =>
+        opened.route(`${url}/graphql`, answerWithLostCursor, { times: 1 }),
+      );
       const listed = () => page.getByRole('listitem').allInnerTexts();
       await expect.poll(shown, POLL).toContain('Balance: 99999.00');
       const next = await newToken();
@@ -350,6 +379,9 @@ function driverOf(name: string): string {
 /** The examples that follow an account's transfers, outside a browser. */
 const FOLLOWERS = ['client.ts', 'urql.ts', 'fetch.ts', 'follow.sh'];
 
+/** What an example says of a token that stays wrong: the server's code, or the example's own words. */
+const TOKEN_REFUSED = /UNAUTHENTICATED|The server refuses the token/;
+
 /** A program around an example: follows, and takes each token that comes on its standard input. */
 function followerOf(name: string): string {
   return `
@@ -383,6 +415,29 @@ async function bundlePage(url: string): Promise<string> {
   );
   await build({ root: folder, configFile: false, logLevel: 'error' });
   return pathOf('dist');
+}
+
+/** Starts the payer's server, and the example for React on an origin of its own. */
+async function startReact() {
+  const pages = await startPages();
+  const server = await startPayer({ CORS_ORIGINS: pages.url });
+  pages.serve(await bundlePage(server.url));
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  });
+  onTestFinished(() => browser.close());
+  /** @param prepare what is done before the page loads */
+  const openPage = async (token: string, prepare?: (page: Page) => Promise<unknown>) => {
+    const page = await browser.newPage();
+    const complaints: string[] = [];
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await prepare?.(page);
+    await page.addInitScript((given) => sessionStorage.setItem('token', given), token);
+    await page.goto(pages.url);
+    return { page, complaints, shown: () => page.locator('body').innerText() };
+  };
+  return { server, openPage };
 }
 
 /** Serves files from another origin than the server's, which has to know it before it starts. */

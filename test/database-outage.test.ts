@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from './setup/builders.js';
 import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
 import { canRun } from './setup/lack.js';
 import { createUserOf, type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';
+import { startProcess } from './setup/process.js';
 import { COMMIT, startDatabaseProxy } from './setup/proxy.js';
 import { readinessOf } from './setup/readiness.js';
 import { startServer, startServerOn, type TestServer, untilPublished } from './setup/server.js';
@@ -69,6 +72,53 @@ const PERFORMED = {
   status: 200,
   data: { performBulkTransfer: { __typename: 'BulkTransferPerformed' } },
 };
+
+const OUTCOME_UNKNOWN = {
+  status: 503,
+  errors: [{ extensions: { code: 'OUTCOME_UNKNOWN', retryAfterSeconds: 5 } }],
+};
+
+/** ER_QUERY_INTERRUPTED; ER_LOCK_DEADLOCK, with which Galera refuses a commit. */
+const QUERY_INTERRUPTED = 1_317;
+const DEADLOCK = 1_213;
+
+const mutationOf = (name: string, input: string) =>
+  `mutation ($input: ${input}!) { ${name}(input: $input) { __typename } }`;
+
+/** Mutations that write rows of their own: their variables, different for each number, and what they write. */
+const MUTATIONS: readonly [
+  name: string,
+  document: string,
+  variables: (count: number) => Readonly<Record<string, unknown>>,
+  insert: string,
+][] = [
+  [
+    'performBulkTransfer',
+    PERFORM,
+    (count) => ({ input: aBulk([aTransfer()], { idempotencyKey: String(count) }) }),
+    'insert into `transfer`',
+  ],
+  [
+    'openAccount',
+    mutationOf('openAccount', 'OpenAccountInput'),
+    (count) => ({ input: { organizationName: 'New', iban: ibanOf(count), bic: 'BNPAFRPP' } }),
+    'insert into `account`',
+  ],
+  [
+    'creditAccount',
+    mutationOf('creditAccount', 'CreditAccountInput'),
+    (count) => ({
+      input: { iban: ACME, amount: '1', description: 'In', idempotencyKey: String(count) },
+    }),
+    'insert into `ledger_entry`',
+  ],
+  [
+    'createApiKey',
+    mutationOf('createApiKey', 'CreateApiKeyInput'),
+    () => ({ input: { name: 'Key', organizationIds: [], roles: ['VIEWER'] } }),
+    'insert into `api_key`',
+  ],
+];
 
 describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => {
   test('queries and bulks are refused with UNAVAILABLE, which says when to try again', async () => {
@@ -164,6 +214,47 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     },
   );
 
+  test.each(MUTATIONS)(
+    'the outcome of %s is unknown where its commit fails, whatever its error',
+    async (name, document, variables, insert) => {
+      const { server, proxy } = await startBehindProxy();
+      for (const errno of [QUERY_INTERRUPTED, 1_180]) {
+        const failed = proxy.failAt(COMMIT, errno, insert);
+
+        const answer = await server.client.send(document, variables(errno));
+        await failed;
+
+        expect([name, errno, answer]).toMatchObject([name, errno, OUTCOME_UNKNOWN]);
+      }
+      // The outage log has what tells of the database; nothing else does of an error that nobody knows.
+      await expect
+        .poll(() => server.log.filter(({ msg }) => msg === 'Commit failed'))
+        .toMatchObject([{ err: { errno: 1_180 } }]);
+    },
+  );
+
+  test.each(MUTATIONS)(
+    'nothing of %s was done where its commit fails because of a deadlock, or a statement before it',
+    async (name, document, variables, insert) => {
+      const { server, proxy } = await startBehindProxy();
+      const isRunAgain = name !== 'createApiKey';
+      const interrupted = proxy.failAt(insert, QUERY_INTERRUPTED);
+      const first = await server.client.send(document, variables(1));
+      await interrupted;
+      expect([name, first]).toMatchObject([name, isRunAgain ? { status: 200 } : UNAVAILABLE]);
+      expect(first.errors === undefined).toBe(isRunAgain);
+      if (!isRunAgain) return;
+
+      const deadlock = proxy.failAt(COMMIT, DEADLOCK, insert);
+      const second = await server.client.send(document, variables(2));
+      await deadlock;
+
+      // The proxy has let the commit through, so that an account is found to be there.
+      expect(second).toMatchObject({ status: 200 });
+      expect(second.errors).toBeUndefined();
+    },
+  );
+
   test('where an earlier mutation of the operation was performed, nobody says that nothing was done', async () => {
     const { server, proxy, directUrl } = await startBehindProxy({ LOCK_TIMEOUT_MS: '60000' });
     const direct = await createConnection(directUrl.replace(/^mariadb:/, 'mysql:'));
@@ -228,6 +319,30 @@ test.runIf(DIALECT === 'sqlite')(
     expect(await server.client.balance(ACME)).toBe('100000.00');
     await setPagesMax(1_000_000);
     expect(await server.client.send(PERFORM, { input: large })).toMatchObject(PERFORMED);
+  },
+);
+
+test.runIf(DIALECT === 'sqlite')(
+  'a commit that SQLite can not write is of unknown outcome, and the server goes on',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const server = await startProcess({ DATABASE_URL: database.url });
+    const setFileBytesMax = (max: string) =>
+      promisify(execFile)('prlimit', ['--pid', String(server.process.pid), `--fsize=${max}:`]);
+    // The rows are in memory until the commit, which is the first that can not be written.
+    await setFileBytesMax('0');
+
+    for (const [name, document, variables] of MUTATIONS) {
+      const answer = await server.client.send(document, variables(1));
+      expect([name, answer]).toMatchObject([name, OUTCOME_UNKNOWN]);
+    }
+
+    await setFileBytesMax('unlimited');
+    for (const [name, document, variables] of MUTATIONS) {
+      const answer = await server.client.send(document, variables(1));
+      expect([name, answer.errors]).toEqual([name, undefined]);
+    }
   },
 );
 

@@ -286,7 +286,7 @@ test('nor is what a commit left whose outcome nobody knows', async () => {
   };
   const credit = creditingFor(server, losingTheFirst);
 
-  await expect(credit()).rejects.toThrow('The connection is lost');
+  await expect(credit()).rejects.toThrow('OUTCOME_UNKNOWN');
   for (let number = 0; number < 3; number += 1) await credit();
   await untilPublished(server);
 

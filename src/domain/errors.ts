@@ -67,7 +67,7 @@ export type Unavailability =
   | 'STATEMENT_FAILED'
   /** The clock of this server and the database's differ by more than they may. */
   | 'CLOCK_SKEW'
-  /** The connection was lost while a transaction was committed: the same request tells, by its key. */
+  /** The commit of a transaction failed, and may have been done: the same request tells, by its key. */
   | 'OUTCOME_UNKNOWN';
 
 /** The same request may succeed later. Answered as a GraphQL error, UNAVAILABLE or OUTCOME_UNKNOWN. */

@@ -20,6 +20,11 @@ export interface Proxy {
    * @param after a text that has gone out on the same connection before; without one, any connection
    */
   cutAt(text: string | readonly string[], moment: CutMoment, after?: string): Promise<void>;
+  /**
+   * Has the next statement that has a text in it answered with an error of MySQL, although it was run; resolved by then.
+   * @param after as for cutAt
+   */
+  failAt(text: string | readonly string[], errno: number, after?: string): Promise<void>;
 }
 
 /**
@@ -34,6 +39,8 @@ export type CutMoment = 'before' | 'sent' | 'answered';
 interface Trap {
   readonly texts: readonly string[];
   readonly moment: CutMoment;
+  /** What the client gets in place of the answer; undefined where its connection is cut. */
+  readonly answer?: Buffer;
   readonly after: string | undefined;
   readonly sprung: () => void;
 }
@@ -77,15 +84,16 @@ export async function startProxy(target: { host: string; port: number }): Promis
   let trap: Trap | undefined;
   /** The connection that the trap is for; any, where it is for what comes after nothing. */
   let trapped: Socket | undefined;
-  /** Connections whose next answer is not to come through. */
-  const unanswered = new Map<Socket, () => void>();
+  /** Traps of connections whose next answer is not to come through. */
+  const unanswered = new Map<Socket, Trap>();
   /** @returns whether a message is to go no further, for its connection is cut */
   const springTrap = (from: Socket, to: Socket, direction: Direction, chunk: Buffer): boolean => {
-    const cutHere = unanswered.get(from);
-    if (cutHere) {
+    const caught = unanswered.get(from);
+    if (caught) {
       unanswered.delete(from);
-      from.destroy();
-      cutHere();
+      if (caught.answer) to.write(caught.answer);
+      else from.destroy();
+      caught.sprung();
       return true;
     }
     if (direction !== 'to-target' || !trap) return false;
@@ -93,11 +101,9 @@ export async function startProxy(target: { host: string; port: number }): Promis
     if (trap.after !== undefined && trapped !== from) return false;
     if (!trap.texts.some((text) => chunk.includes(text))) return false;
     const { moment, sprung } = trap;
+    if (moment === 'answered') unanswered.set(to, trap);
     trap = undefined;
-    if (moment === 'answered') {
-      unanswered.set(to, sprung);
-      return false;
-    }
+    if (moment === 'answered') return false;
     // What is written is sent before the end of the connection is.
     if (moment === 'sent') to.end(chunk);
     from.destroy();
@@ -157,5 +163,22 @@ export async function startProxy(target: { host: string; port: number }): Promis
         trapped = undefined;
         trap = { texts: [text].flat(), moment, after, sprung };
       }),
+    failAt: (text, errno, after) =>
+      new Promise((sprung) => {
+        trapped = undefined;
+        const answer = errorPacketOf(errno);
+        trap = { texts: [text].flat(), moment: 'answered', answer, after, sprung };
+      }),
   };
+}
+
+/** ERR_Packet of the protocol of MySQL, the first packet of an answer, with a SQL state that says nothing. */
+function errorPacketOf(errno: number): Buffer {
+  const text = Buffer.from(`#HY000Error ${errno} of the proxy`);
+  const head = Buffer.alloc(7);
+  head.writeUIntLE(text.length + 3, 0, 3);
+  head.writeUInt8(1, 3);
+  head.writeUInt8(0xff, 4);
+  head.writeUInt16LE(errno, 5);
+  return Buffer.concat([head, text]);
 }

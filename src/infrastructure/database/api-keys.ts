@@ -6,6 +6,7 @@ import type { ListPage, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { readListPage } from './keyset-page.js';
+import { inTransaction } from './transaction.js';
 
 export class MikroOrmApiKeys implements ApiKeyStore {
   constructor(
@@ -18,7 +19,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
   }
 
   async add(apiKey: ApiKey, audit: AuditEntry): Promise<void> {
-    await this.#em.persist([apiKey, audit]).flush();
+    await inTransaction(this.#em, async (em) => em.persist([apiKey, audit]));
   }
 
   byPrefix(prefix: string): Promise<ApiKey | null> {
@@ -26,7 +27,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
   }
 
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
-    return this.#em.transactional(async (em) => {
+    return inTransaction(this.#em, async (em) => {
       const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;
       const now = this.clock();
       // The clock that it was created by may be ahead of this one.

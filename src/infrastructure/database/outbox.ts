@@ -21,6 +21,7 @@ import {
   type OutboxMessageType,
 } from '../../entities/outbox-message.entity.js';
 import { idOfHex } from './id-literal.js';
+import { inTransaction } from './transaction.js';
 
 /** Parked messages that are listed. */
 const PARKED_LISTED_MAX = 100;
@@ -249,7 +250,7 @@ export class Outbox implements OutboxDesk {
   retry(id: string, origin: Origin): Promise<boolean> {
     const again = { parkedAt: null, attempts: 0, dueAt: DUE_AT_ONCE };
     const isParked = { id, parkedAt: { $ne: null } };
-    return this.#em.transactional(async (em) => {
+    return inTransaction(this.#em, async (em) => {
       const isDone = (await em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
       const outcome = isDone ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'retryOutboxMessage', outcome, subjectId: id } as const;

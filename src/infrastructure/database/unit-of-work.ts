@@ -20,7 +20,7 @@
  * fit. Where the database is away or read-only before the commit, or a statement was interrupted,
  * nothing was done and the group is run again as well, until one group gave up: from then on until the
  * database answers, each group has one attempt. Where the commit itself failed nobody knows whether it was
- * done, and every member is told just that.
+ * done, unless its error tells (transaction.ts), and every member is told just that.
  */
 import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
@@ -55,7 +55,8 @@ import {
   type Publisher,
   type Reservation,
 } from './outbox.js';
-import { isCertainlyRolledBack, unavailabilityOf } from './unavailability.js';
+import { commit, rollBack } from './transaction.js';
+import { unavailabilityOf } from './unavailability.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
 /** How often work is run in all before a client hears of contention. */
@@ -289,15 +290,10 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       throw error;
     }
     try {
-      await em.commit();
+      await commit(em);
     } catch (error) {
-      await rollBack(em);
-      // Nobody knows what a connection did that is lost.
-      if (!this.database.isContention(error) && !isCertainlyRolledBack(error)) {
-        const cause = unavailabilityOf(error)
-          ? new UnavailableError('OUTCOME_UNKNOWN', { cause: error })
-          : error;
-        throw new CommitInDoubt(reservation, committed.messages, { cause });
+      if (error instanceof UnavailableError && error.reason === 'OUTCOME_UNKNOWN') {
+        throw new CommitInDoubt(reservation, committed.messages, { cause: error });
       }
       reservation.cancel();
       throw error;
@@ -336,11 +332,6 @@ class CommitInDoubt extends SharedFailure {
   ) {
     super('The commit failed', options);
   }
-}
-
-/** Never in place of the error that led to it: a connection that is gone has rolled back by itself. */
-async function rollBack(em: EntityManager): Promise<void> {
-  await em.rollback().catch(() => {});
 }
 
 /** What the keys of a group stand for already: one statement for bulks, one for credits. */

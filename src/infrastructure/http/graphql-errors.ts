@@ -21,7 +21,7 @@ import {
 } from '../../domain/errors.js';
 import type { RequestContext } from '../../resolvers/context.js';
 import { assertHeaderHasOneMutation } from '../../resolvers/idempotency-key.js';
-import { unavailabilityOf } from '../database/unavailability.js';
+import { isOutage, unavailabilityOf } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
 import { currentRequestId } from '../observability/request-scope.js';
 import { fragmentsOf } from './operation-shape.js';
@@ -64,7 +64,7 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
         const mutation =
           operation?.operation === OperationTypeNode.MUTATION ? operation : undefined;
         for (const error of errors) {
-          const refusal = refuseOutage(error, mutation);
+          const refusal = refuseOutage(error, { requestId: origin.requestId, logger, mutation });
           if (refusal) error.extensions.http = httpHeadOf(refusal);
           else classify(error, origin.requestId, logger);
         }
@@ -114,7 +114,7 @@ export function presentErrors(
     const isRefusal =
       path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
     if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
-    if (refuseOutage(error)) return error;
+    if (refuseOutage(error, { requestId, logger })) return error;
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);
     if (masked) return new GraphQLError(masked.message, { ...masked, path });
@@ -123,17 +123,28 @@ export function presentErrors(
   });
 }
 
+/** What an error came of, and where it is logged. */
+interface ErrorScope {
+  readonly requestId: string;
+  readonly logger: Logger;
+  readonly mutation?: OperationDefinitionNode | undefined;
+}
+
 /**
- * Makes an error that a database which is unavailable has caused say so. It is not logged: the database's
- * outage is, once in a while.
+ * Makes an error that a database which is unavailable has caused say so. The database's outage is logged, once in a
+ * while, so the error is not, unless its cause is no outage: a COMMIT may fail for any reason.
  * @returns undefined for any other error, which is left as it is
  */
 function refuseOutage(
   error: GraphQLError,
-  mutation?: OperationDefinitionNode,
+  { requestId, logger, mutation }: ErrorScope,
 ): Refusal | undefined {
   const reason = outageOf(error, mutation);
   if (reason === undefined) return undefined;
+  const { cause } = unwrapResolverError(error) as { cause?: unknown };
+  if (reason === 'OUTCOME_UNKNOWN' && cause !== undefined && !isOutage(cause)) {
+    logger.error({ err: cause, requestId, path: error.path }, 'Commit failed');
+  }
   const refusal = outageRefusal(reason);
   const { message, ...extensions } = refusal;
   error.message = message;
@@ -146,11 +157,8 @@ function outageOf(
   mutation: OperationDefinitionNode | undefined,
 ): Unavailability | undefined {
   const cause = unwrapResolverError(error);
-  if (cause instanceof UnavailableError) {
-    return mutation && mayHaveBeenDone(mutation, error) ? 'OUTCOME_UNKNOWN' : cause.reason;
-  }
-  const reason = unavailabilityOf(cause);
-  return mutation && reason === 'DATABASE_AWAY' ? 'OUTCOME_UNKNOWN' : reason;
+  const reason = cause instanceof UnavailableError ? cause.reason : unavailabilityOf(cause);
+  return reason && mutation && mayHaveBeenDone(mutation, error) ? 'OUTCOME_UNKNOWN' : reason;
 }
 
 /**

@@ -86,7 +86,7 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
   OUTCOME_UNKNOWN: {
     code: 'OUTCOME_UNKNOWN',
     message:
-      'The connection to the database was lost, so it is unknown whether this was done: send a bulk or a credit again with its idempotency key; for anything else, look first whether it was done.',
+      'The database did not confirm its commit, so it is unknown whether this was done: send a bulk or a credit again with its idempotency key; for anything else, look first whether it was done.',
   },
 };
 

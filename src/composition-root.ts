@@ -39,6 +39,7 @@ import { type Database, openDatabase } from './infrastructure/database/dialect.j
 import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
 import { Outbox, type Publisher } from './infrastructure/database/outbox.js';
+import { lackOf } from './infrastructure/database/unavailability.js';
 import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { makeAuthenticator } from './infrastructure/http/authentication.js';
@@ -152,7 +153,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
   const database = await openDatabase({
     ...config,
     statementTimeoutMs,
-    onUnavailable: (reason, error) => logOutage(error, { reason }),
+    onUnavailable: (reason, error) => logOutage(error, { reason, lack: lackOf(reason, error) }),
   });
   const stops: (() => Promise<void>)[] = [() => database.close()];
   const stop = () => stopAll(stops.splice(0).reverse());

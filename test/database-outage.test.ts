@@ -346,6 +346,44 @@ test.runIf(DIALECT === 'sqlite')(
   },
 );
 
+test.each([
+  ['table', 'alter table audit_entry rename to lost', 'alter table lost rename to audit_entry'],
+  [
+    'column',
+    'alter table audit_entry rename column action to lost',
+    'alter table audit_entry rename column lost to action',
+  ],
+])(
+  'a server whose database lacks a %s refuses bulks retryably, is not ready, and goes on without a restart',
+  async (_, lose, restore) => {
+    const server = await startServer();
+    await untilPublished(server);
+    const run = (sql: string) => server.database.orm.em.fork().execute(sql);
+    await run(lose);
+
+    expect(await databaseReadiness(server)).toMatchObject({
+      code: 503,
+      status: 'unavailable',
+      reasons: ['NOT_MIGRATED'],
+    });
+    const refused = await sendBulk(server.client);
+
+    expect(refused).toMatchObject(UNAVAILABLE);
+    expect(refused.errors?.[0]?.message).toMatch(/lacks a table or a column/);
+    expect(server.log).toMatchObject([
+      {
+        msg: 'Database unavailable',
+        reason: 'DATABASE_INCOMPLETE',
+        lack: expect.stringMatching(/audit_entry|action/),
+      },
+    ]);
+    expect(await server.client.balance(ACME)).toBe('100000.00');
+    await run(restore);
+    expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
+    expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+  },
+);
+
 test.runIf(DIALECT === 'mysql')('a bulk whose statement is interrupted is run again', async () => {
   const server = await startServer();
   const { client, databaseUrl } = server;
@@ -419,6 +457,33 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mari
         (await connectionsOf(mariaDb)).filter((id) => before.includes(id));
       await expect.poll(survivors).toEqual([]);
     });
+
+    test.each(['insert', 'update', 'delete', 'select'])(
+      'that takes the privilege %s away is noticed before a bulk, and again when it is granted',
+      async (privilege) => {
+        const { server, mariaDb } = await startAsUser();
+        const on = `on ${new URL(server.databaseUrl).pathname.slice(1)}.*`;
+        await mariaDb.run(`revoke ${privilege} ${on} from bank@'%'`);
+        // Open connections keep what they had.
+        await mariaDb.run('kill user bank');
+
+        await expect
+          .poll(() => databaseReadiness(server))
+          .toEqual({ code: 503, status: 'unavailable', reasons: ['ACCESS_DENIED'] });
+        const answer = await sendBulk(server.client);
+
+        expect(answer).toMatchObject(privilege === 'delete' ? PERFORMED : UNAVAILABLE);
+        const denied = expect.stringMatching(
+          new RegExp(`^${privilege} command denied to user .* for table`, 'i'),
+        );
+        await expect.poll(() => server.log.map(({ lack }) => lack)).toContainEqual(denied);
+        await mariaDb.run(`grant ${privilege} ${on} to bank@'%'`);
+        await expect
+          .poll(() => databaseReadiness(server))
+          .toMatchObject({ code: 200, status: 'ok' });
+        await expect.poll(() => sendBulk(server.client)).toMatchObject(PERFORMED);
+      },
+    );
 
     test('that has no connection to give makes requests retryable, and is used again', async () => {
       const { server, mariaDb } = await startAsUser();

@@ -63,6 +63,10 @@ export type Unavailability =
   | 'DATABASE_READ_ONLY'
   /** The database has no room, on its disk or in its memory. */
   | 'DATABASE_FULL'
+  /** The database's user of this server lacks a privilege. */
+  | 'DATABASE_ACCESS_DENIED'
+  /** The database lacks a table or a column. */
+  | 'DATABASE_INCOMPLETE'
   /** A statement was interrupted, or the database could not read or write its files. */
   | 'STATEMENT_FAILED'
   /** The clock of this server and the database's differ by more than they may. */

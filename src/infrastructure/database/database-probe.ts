@@ -1,15 +1,14 @@
-import { type MikroORM, TableNotFoundException } from '@mikro-orm/sql';
+import type { MikroORM } from '@mikro-orm/sql';
 import { type PartState, type PartStatus, partStateOf } from '../observability/part-state.js';
-import type { DatabaseTrouble, DatabaseWatch } from './database-watch.js';
+import { type DatabaseTrouble, type DatabaseWatch, troubleOf } from './database-watch.js';
 import type { Database } from './dialect.js';
 
-export type DatabaseFault = DatabaseTrouble | 'NOT_MIGRATED';
-
 /** What may be wrong with a database while the server runs, and whether it can take bulks all the same. */
-const FAULTS: Readonly<Record<DatabaseFault, PartStatus>> = {
+const FAULTS: Readonly<Record<DatabaseTrouble, PartStatus>> = {
   UNREACHABLE: 'unavailable',
   NOT_MIGRATED: 'unavailable',
   READ_ONLY: 'unavailable',
+  ACCESS_DENIED: 'unavailable',
   CLOCK_SKEW: 'unavailable',
 };
 
@@ -29,12 +28,12 @@ async function findFaults(
   orm: MikroORM,
   migrationCountMin: number,
   watch: Pick<DatabaseWatch, 'troubles'>,
-): Promise<readonly DatabaseFault[]> {
+): Promise<readonly DatabaseTrouble[]> {
   try {
     // The migrations of a newer server may have run meanwhile.
     if ((await countMigrations(orm)) < migrationCountMin) return ['NOT_MIGRATED'];
   } catch (error) {
-    return [error instanceof TableNotFoundException ? 'NOT_MIGRATED' : 'UNREACHABLE'];
+    return [troubleOf(error)];
   }
   return watch.troubles();
 }

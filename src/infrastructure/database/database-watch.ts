@@ -1,6 +1,6 @@
 /**
- * Looks at the database every few seconds: whether it takes writes, and whether its clock and this
- * machine's agree.
+ * Looks at the database every few seconds: whether it takes writes, whether it has every table and grants
+ * every privilege that the server needs, and whether its clock and this machine's agree.
  *
  * - MySQL and MariaDB. Several servers date one ledger, so a server whose clock differs from the database's
  *   by more than CLOCK_SKEW_MS_MAX refuses to write until the two agree again. The time of a look counts in
@@ -15,13 +15,31 @@ import { UnavailableError } from '../../domain/errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Database } from './dialect.js';
 import { SteadyClock } from './steady-clock.js';
-import { isOutage } from './unavailability.js';
+import { type DatabaseUnavailability, isOutage, unavailabilityOf } from './unavailability.js';
 
 /** Interval between two looks. */
 const LOOK_INTERVAL_MS = 5_000;
 
 /** What keeps bulks from being performed, as far as the database is concerned. */
-export type DatabaseTrouble = 'UNREACHABLE' | 'READ_ONLY' | 'CLOCK_SKEW';
+export type DatabaseTrouble =
+  | 'UNREACHABLE'
+  | 'READ_ONLY'
+  | 'ACCESS_DENIED'
+  | 'NOT_MIGRATED'
+  | 'CLOCK_SKEW';
+
+/** What it means for a look that the database refuses a statement. */
+const TROUBLES: Readonly<Partial<Record<DatabaseUnavailability, DatabaseTrouble>>> = {
+  DATABASE_READ_ONLY: 'READ_ONLY',
+  DATABASE_ACCESS_DENIED: 'ACCESS_DENIED',
+  DATABASE_INCOMPLETE: 'NOT_MIGRATED',
+};
+
+/** Returns the trouble that the error of a look tells of. */
+export function troubleOf(error: unknown): DatabaseTrouble {
+  const reason = unavailabilityOf(error);
+  return (reason && TROUBLES[reason]) ?? 'UNREACHABLE';
+}
 
 export interface WatchPorts {
   readonly database: Database;
@@ -66,16 +84,20 @@ export class DatabaseWatch {
 
   /** Looks at the database now. Never rejects. @returns nothing where bulks can be performed */
   async troubles(): Promise<readonly DatabaseTrouble[]> {
+    const trouble = await this.#findTrouble();
+    if (trouble === 'UNREACHABLE') return [trouble];
+    return [...(trouble ? [trouble] : []), ...(this.#isRefusing ? (['CLOCK_SKEW'] as const) : [])];
+  }
+
+  async #findTrouble(): Promise<DatabaseTrouble | undefined> {
     try {
-      const isWritable = await this.#look();
-      return [
-        ...(isWritable ? [] : (['READ_ONLY'] as const)),
-        ...(this.#isRefusing ? (['CLOCK_SKEW'] as const) : []),
-      ];
+      if (!(await this.#look())) return 'READ_ONLY';
+      await this.ports.database.requireUsable();
+      return undefined;
     } catch (error) {
       const isExpected = isOutage(error) || this.#isStopped;
       if (!isExpected) this.ports.logger.error({ err: error }, 'Database not looked at');
-      return ['UNREACHABLE'];
+      return troubleOf(error);
     }
   }
 

@@ -57,6 +57,12 @@ export interface Database {
   /** Asks the database what it can tell of itself. @throws where it does not answer */
   look(): Promise<DatabaseLook>;
   /**
+   * Makes sure that the database has every table and column that the server uses, and grants what the server does with them.
+   * It changes nothing.
+   * @throws the database's error, which names what is missing
+   */
+  requireUsable(): Promise<void>;
+  /**
    * The time of the latest ledger entry, for a database that has no other clock.
    * @returns undefined without an entry, and for a database with a clock of its own
    */

@@ -21,7 +21,8 @@ import { MySqlPresence } from './mysql-presence.js';
 import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
 import { type MySqlAddress, parseMySqlUrl } from './mysql-url.js';
 import { ormOptions } from './orm-options.js';
-import { needsOtherConnection } from './unavailability.js';
+import { needsOtherServer } from './unavailability.js';
+import { writtenTablesOf } from './written-tables.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
 const GROUPS_MAX = 2;
@@ -58,7 +59,7 @@ export async function openMySql(
   // What is wrong at start is told by the error that ends it.
   const presence = new MySqlPresence(address);
   pool.onUnavailable = (reason, error) => {
-    if (needsOtherConnection(reason)) presence.renew();
+    if (needsOtherServer(reason)) presence.renew();
     settings.onUnavailable?.(reason, error);
   };
   return {
@@ -75,6 +76,7 @@ export async function openMySql(
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
     look: () => look(orm),
+    requireUsable: () => requireUsable(orm),
     hasOwnClock: true,
     lastEntryAt: async () => undefined,
     presence,
@@ -157,6 +159,22 @@ async function look(orm: MikroORM): Promise<DatabaseLook> {
     isWritable: Object.values(readOnly).every((value) => WRITABLE.includes(String(value))),
     nowMs: Number(nowMs),
   };
+}
+
+/** One round trip. The database judges names and privileges before it looks for a row. */
+async function requireUsable(orm: MikroORM<AbstractSqlDriver>): Promise<void> {
+  const statements = writtenTablesOf(orm).flatMap(({ table, columns, isUpdated, isPruned }) => {
+    const [first] = columns;
+    return [
+      `insert into ${table} (${columns}) select ${columns} from ${table} where 1 = 0`,
+      ...(isUpdated ? [`update ${table} set ${first} = ${first} where 1 = 0`] : []),
+      ...(isPruned ? [`delete from ${table} where 1 = 0`] : []),
+    ];
+  });
+  await orm.em
+    .fork()
+    .getKysely()
+    .executeQuery(CompiledQuery.raw(statements.join('; ')));
 }
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];

@@ -19,6 +19,7 @@ import { FairSlots } from './fair-slots.js';
 import { ormOptions } from './orm-options.js';
 import { SolePresence } from './presence.js';
 import { sqliteCodeOf, unavailabilityOf } from './unavailability.js';
+import { writtenTablesOf } from './written-tables.js';
 
 const MEMORY = ':memory:';
 
@@ -95,6 +96,7 @@ export async function openSqlite(
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // One that can't be written was found out at start.
       look: async () => ({ isWritable: true }),
+      requireUsable: () => requireTables(orm),
       hasOwnClock: false,
       lastEntryAt: () => lastEntryAt(orm),
       close: async () => {
@@ -117,6 +119,14 @@ async function lastEntryAt(orm: MikroORM): Promise<Date | undefined> {
     .fork()
     .execute<{ latest: number | null }[]>('select max(updated_at) as latest from account');
   return row?.latest == null ? undefined : new Date(row.latest);
+}
+
+/** One statement, for each waits for the one connection. SQLite has no privileges. */
+async function requireTables(orm: MikroORM<AbstractSqlDriver>): Promise<void> {
+  const tables = writtenTablesOf(orm).map(
+    ({ table, columns }) => `exists (select ${columns} from ${table} where 1 = 0)`,
+  );
+  await orm.em.fork().execute(`select ${tables.join(', ')}`);
 }
 
 /**

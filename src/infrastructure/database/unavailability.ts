@@ -48,6 +48,25 @@ const FULL_ERRNOS: readonly unknown[] = [
   1_135, // ER_CANT_CREATE_THREAD
 ];
 
+/** The user of the server's connections lacks a privilege. */
+const ACCESS_DENIED_ERRNOS: readonly unknown[] = [
+  1_044, // ER_DBACCESS_DENIED_ERROR
+  1_045, // ER_ACCESS_DENIED_ERROR
+  1_142, // ER_TABLEACCESS_DENIED_ERROR
+  1_143, // ER_COLUMNACCESS_DENIED_ERROR
+  1_227, // ER_SPECIFIC_ACCESS_DENIED_ERROR
+];
+
+/** The database, a table or a column does not exist. */
+const INCOMPLETE_ERRNOS: readonly unknown[] = [
+  1_049, // ER_BAD_DB_ERROR
+  1_054, // ER_BAD_FIELD_ERROR
+  1_146, // ER_NO_SUCH_TABLE
+];
+
+/** SQLite has no code for what does not exist. */
+const SQLITE_INCOMPLETE = /\bno such (table|column): |\bhas no column named /;
+
 /** Failures of files; the message has the number that the operating system gave. */
 const FILE_ERRNOS: readonly unknown[] = [
   3, // EE_WRITE
@@ -62,6 +81,7 @@ const NO_SPACE = /\b(errcode:|errno:|error) 28\b/i;
 const QUERY_INTERRUPTED = 1_317;
 
 /** SQLite's primary codes: https://sqlite.org/rescode.html */
+const SQLITE_ERROR = 1;
 const SQLITE_NOMEM = 7;
 const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
@@ -90,10 +110,22 @@ export function unavailabilityOf(error: unknown): DatabaseUnavailability | undef
   if (FULL_ERRNOS.includes(errno)) return 'DATABASE_FULL';
   if (FILE_ERRNOS.includes(errno) && NO_SPACE.test(error.message)) return 'DATABASE_FULL';
   if (errno === QUERY_INTERRUPTED || sqliteCode === SQLITE_IOERR) return 'STATEMENT_FAILED';
+  if (ACCESS_DENIED_ERRNOS.includes(errno)) return 'DATABASE_ACCESS_DENIED';
+  const lacksInSqlite = sqliteCode === SQLITE_ERROR && SQLITE_INCOMPLETE.test(error.message);
+  if (lacksInSqlite || INCOMPLETE_ERRNOS.includes(errno)) return 'DATABASE_INCOMPLETE';
   // mysql2 gives no code where a connection ended before a statement was sent on it.
   const hasEnded = fatal === true && errno === undefined && code === undefined;
   const isAway = AWAY_ERRNOS.includes(errno) || AWAY_CODES.includes(code);
   return isAway || hasEnded ? 'DATABASE_AWAY' : undefined;
+}
+
+/**
+ * Returns what a driver's error says is missing: a table, a column or a privilege. It names nothing that a client sent,
+ * unlike the messages of other errors, which are not logged.
+ */
+export function lackOf(reason: DatabaseUnavailability, driverError: unknown): string | undefined {
+  const isLack = reason === 'DATABASE_ACCESS_DENIED' || reason === 'DATABASE_INCOMPLETE';
+  return isLack && driverError instanceof Error ? driverError.message : undefined;
 }
 
 /** Returns the primary code of an error of SQLite, which is the lowest byte; undefined for any other error. */
@@ -112,9 +144,19 @@ export function isCertainlyRolledBack(commitError: unknown): boolean {
   return isFullSqlite || unavailabilityOf(commitError) === 'DATABASE_READ_ONLY';
 }
 
-/** Tells whether an error's connection leads to a server that can't be used, so that another one is needed. */
-export function needsOtherConnection(reason: DatabaseUnavailability): boolean {
+/** Tells whether an error's connection leads to a server that can't be used, so that one to another server is needed. */
+export function needsOtherServer(reason: DatabaseUnavailability): boolean {
   return reason === 'DATABASE_AWAY' || reason === 'DATABASE_READ_ONLY';
+}
+
+/** Tells whether a new connection is needed: a privilege that is granted again may not hold for an open one. */
+export function needsOtherConnection(reason: DatabaseUnavailability): boolean {
+  return needsOtherServer(reason) || reason === 'DATABASE_ACCESS_DENIED';
+}
+
+/** Tells whether the same work may succeed in a moment; the other reasons wait for an operator. */
+export function mayPassSoon(reason: DatabaseUnavailability): boolean {
+  return needsOtherServer(reason) || reason === 'STATEMENT_FAILED';
 }
 
 /** Tells whether the database's outage is what an error is about: the pool has it logged. */

@@ -16,8 +16,8 @@
  *
  * The outcome is that of one at a time in the same order. Where the database gave way to another
  * transaction, the group is run again; where it refused what the group wrote, each member is tried
- * alone, so that none fails for another's sake. So it is where the database has no room: a small member may
- * fit. Where the database is away or read-only before the commit, or a statement was interrupted,
+ * alone, so that none fails for another's sake. So it is where the database has no room, a table or a
+ * privilege: a small member may fit, and another may write elsewhere. Where the database is away or read-only before the commit, or a statement was interrupted,
  * nothing was done and the group is run again as well, until one group gave up: from then on until the
  * database answers, each group has one attempt. Where the commit itself failed nobody knows whether it was
  * done, unless its error tells (transaction.ts), and every member is told just that.
@@ -56,7 +56,7 @@ import {
   type Reservation,
 } from './outbox.js';
 import { commit, rollBack } from './transaction.js';
-import { unavailabilityOf } from './unavailability.js';
+import { mayPassSoon, unavailabilityOf } from './unavailability.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
 /** How often work is run in all before a client hears of contention. */
@@ -188,8 +188,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       }
       const reason = error instanceof SharedFailure ? undefined : unavailabilityOf(error);
       const unavailable = reason && new UnavailableError(reason, { cause: error });
-      // No disk has room again in a moment; a smaller group may fit.
-      if (unavailable && reason !== 'DATABASE_FULL') {
+      // No disk has room again in a moment; a smaller group may fit, or write to other tables.
+      if (unavailable && mayPassSoon(reason)) {
         return this.#runAgain(group, { whenLocked, attempt, lateError: unavailable });
       }
       if (group.length > 1 && !(error instanceof SharedFailure)) {

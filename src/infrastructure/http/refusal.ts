@@ -75,6 +75,14 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
     code: 'UNAVAILABLE',
     message: 'The database has no room now, and nothing was done: try again.',
   },
+  DATABASE_ACCESS_DENIED: {
+    code: 'UNAVAILABLE',
+    message: 'The database refuses this server a privilege now, and nothing was done: try again.',
+  },
+  DATABASE_INCOMPLETE: {
+    code: 'UNAVAILABLE',
+    message: 'The database lacks a table or a column now, and nothing was done: try again.',
+  },
   STATEMENT_FAILED: {
     code: 'UNAVAILABLE',
     message: 'The database could not finish a statement, and nothing was done: try again.',

@@ -64,14 +64,10 @@ export async function openSqlite(
       cause: error,
     });
   }
-  const note: Note = (run) => {
-    try {
-      return run();
-    } catch (error) {
-      const reason = unavailabilityOf(error);
-      if (reason !== undefined) onUnavailable(reason, error);
-      throw error;
-    }
+  const note: Note = (error) => {
+    const reason = unavailabilityOf(error);
+    if (reason !== undefined) onUnavailable(reason, error);
+    throw error;
   };
   try {
     const orm = await MikroORM.init<AbstractSqlDriver>({
@@ -111,8 +107,8 @@ export async function openSqlite(
   }
 }
 
-/** Runs a statement; a full disk and the like are told to whoever logs the database's outages. */
-type Note = <Result>(run: () => Result) => Result;
+/** Throws a statement's error on; a full disk and the like are told to whoever logs the database's outages. */
+type Note = (error: unknown) => never;
 
 async function lastEntryAt(orm: MikroORM): Promise<Date | undefined> {
   const [row] = await orm.em
@@ -177,16 +173,23 @@ function startCheckpoints(file: string): () => Promise<void> {
  * another rollback an error, after which Kysely would never give the one connection back.
  */
 function driverOf(connection: DatabaseSync, note: Note) {
+  const noting = <Result>(run: () => Result): Result => {
+    try {
+      return run();
+    } catch (error) {
+      return note(error);
+    }
+  };
   return {
     prepare: (sql: string) => {
       if (sql === 'rollback' && !connection.isTransaction) return NOTHING_TO_DO;
-      const statement = note(() => connection.prepare(sql));
+      const statement = noting(() => connection.prepare(sql));
       return {
         reader: statement.columns().length > 0,
         all: (values: readonly unknown[]) =>
-          note(() => statement.all(...(values as SQLInputValue[]))),
+          noting(() => statement.all(...(values as SQLInputValue[]))),
         run: (values: readonly unknown[]) =>
-          note(() => statement.run(...(values as SQLInputValue[]))),
+          noting(() => statement.run(...(values as SQLInputValue[]))),
         iterate: (values: readonly unknown[]) => statement.iterate(...(values as SQLInputValue[])),
       };
     },
@@ -214,15 +217,19 @@ const ROWS_PER_TURN = 400;
 function appenderOf(connection: DatabaseSync, note: Note): Database['appendRows'] {
   const statements = new Map<string, StatementSync>();
   return async (_em, batches) => {
-    let rowCount = 0;
-    for (const batch of batches) {
-      const statement = statements.get(batch.table) ?? connection.prepare(insertInto(batch));
-      statements.set(batch.table, statement);
-      for (const tuple of batch.tuples) {
-        note(() => statement.run(...tuple.map(stored)));
-        rowCount += 1;
-        if (rowCount % ROWS_PER_TURN === 0) await turnOfTheLoop();
+    try {
+      let rowCount = 0;
+      for (const batch of batches) {
+        const statement = statements.get(batch.table) ?? connection.prepare(insertInto(batch));
+        statements.set(batch.table, statement);
+        for (const tuple of batch.tuples) {
+          statement.run(...tuple.map(stored));
+          rowCount += 1;
+          if (rowCount % ROWS_PER_TURN === 0) await turnOfTheLoop();
+        }
       }
+    } catch (error) {
+      note(error);
     }
   };
 }

@@ -40,7 +40,12 @@ function readText(given: string | undefined): string {
 const LETTERS_PER_ERROR = 4;
 const ERRORS_MAX = 2;
 
-/** The environment is full of names of others: what resembles PORT or AUTH is most likely one of theirs. */
+/**
+ * The environment is full of names of others: what resembles HOST, PORT or AUTH, such as HOSTS, POST or OAUTH, is most
+ * likely one of theirs, and a false alarm would stop the start. No other setting is as short, and a mistake in these three
+ * shows at once: the start prints the address that the server listens on, and without AUTH it needs a way to
+ * authenticate or stays on loopback.
+ */
 const LENGTH_MIN = 8;
 
 /** Variables of .env that are read by others: by Compose, by containers, by Node, by tests and benchmarks. */

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { DUE_AT_ONCE, OutboxMessage } from '../src/entities/outbox-message.entity.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from './setup/builders.js';
 import { type Client, type GraphQLAnswer, PERFORM } from './setup/client.js';
 import { canRun } from './setup/lack.js';
@@ -281,6 +282,20 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
       errors: [{ path: ['two'], extensions: { code: 'OUTCOME_UNKNOWN' } }],
     });
     await direct.query('rollback');
+  });
+
+  test('messages of a claim whose connection is lost in its commit are published at once', async () => {
+    const { server, proxy } = await startBehindProxy();
+    await untilPublished(server);
+    const cut = proxy.cutAt(COMMIT, 'answered', 'update `outbox_message` set `due_at`');
+    const em = server.database.orm.em.fork();
+    await em.nativeUpdate(OutboxMessage, {}, { publishedAt: null, dueAt: DUE_AT_ONCE });
+    await cut;
+
+    // Well before the lease of the claim ends by itself.
+    await untilPublished(server);
+
+    expect(server.log).toMatchObject([{ msg: 'Database unavailable', reason: 'DATABASE_AWAY' }]);
   });
 
   test('a performed bulk is answered although its warnings can not be read', async () => {

@@ -280,7 +280,7 @@ test('nor is what a commit left whose outcome nobody knows', async () => {
   const losingTheFirst: Publisher = {
     reserve: (messageCount) => {
       reservations += 1;
-      if (reservations === 1) loseNextCommit(server.database);
+      if (reservations === 1) void loseNextCommit(server.database);
       return relay.reserve(messageCount);
     },
   };
@@ -294,15 +294,35 @@ test('nor is what a commit left whose outcome nobody knows', async () => {
   await relay.stop();
 });
 
-/** The next transaction is committed, and whoever commits it does not hear of it. */
-function loseNextCommit({ orm }: TestServer['database']): void {
+test('what a claim took whose commit failed is published at once, and in order', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  broker.open();
+  broker.isReady = false;
+  for (let number = 0; number < 3; number += 1) await credit();
+  const lost = loseNextCommit(server.database);
+  broker.isReady = true;
+  await lost;
+
+  await credit();
+  // Well before the lease of the claim ends by itself.
+  await untilPublished(server);
+
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5']);
+  await relay.stop();
+});
+
+/** The next transaction is committed, and whoever commits it does not hear of it. @returns resolved by then */
+function loseNextCommit({ orm }: TestServer['database']): Promise<void> {
   const connection = orm.em.getConnection();
   const commit = connection.commit.bind(connection);
-  connection.commit = async (...args) => {
-    connection.commit = commit;
-    await commit(...args);
-    throw new Error('The connection is lost');
-  };
+  return new Promise((lost) => {
+    connection.commit = async (...args) => {
+      connection.commit = commit;
+      await commit(...args);
+      lost();
+      throw new Error('The connection is lost');
+    };
+  });
 }
 
 test('what is committed while its account has something under way is published together', async () => {

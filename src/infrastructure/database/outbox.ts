@@ -13,6 +13,7 @@ import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
 import type { AccountHead, Clock, OutboxCounts, OutboxDesk } from '../../application/ports.js';
 import type { Origin } from '../../domain/caller.js';
+import { UnavailableError } from '../../domain/errors.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import {
   DUE_AT_ONCE,
@@ -21,7 +22,7 @@ import {
   type OutboxMessageType,
 } from '../../entities/outbox-message.entity.js';
 import { idOfHex } from './id-literal.js';
-import { inTransaction } from './transaction.js';
+import { inTransaction, isOutcomeUnknown } from './transaction.js';
 
 /** Parked messages that are listed. */
 const PARKED_LISTED_MAX = 100;
@@ -67,6 +68,16 @@ export type LeasedMessage = Pick<
   /** How far the accounts have come that it is about, where that is known. */
   readonly heads?: readonly AccountHead[];
 };
+
+/** The commit of a claim failed: each message may be leased to the relay. */
+export class ClaimInDoubt extends UnavailableError {
+  constructor(
+    readonly ids: readonly string[],
+    { cause }: UnavailableError,
+  ) {
+    super('OUTCOME_UNKNOWN', { cause });
+  }
+}
 
 /** A message of a commit, and how far the accounts have come that it is about. */
 export interface CommittedMessage {
@@ -145,26 +156,32 @@ export class Outbox implements OutboxDesk {
    * Takes messages that are due, the longest due first.
    * @returns in the order of their accounts' sequences
    * @param lease of the caller
+   * @throws ClaimInDoubt where it is unknown whether they are the caller's
    */
   async claim(now: Date, messagesMax: number, lease: Lease): Promise<LeasedMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
-    return this.#em.transactional(async (em) => {
-      // As plain rows: a unit of work would look for changes in each.
-      const rows: DueRow[] = await em
-        .createQueryBuilder(OutboxMessage)
-        .select(['id', 'type', 'accountId', 'sequence', 'attempts', 'traceparent'])
-        .where(isDue)
-        .orderBy({ dueAt: 'asc', id: 'asc' })
-        .limit(messagesMax)
-        .setLockMode(LockMode.PESSIMISTIC_PARTIAL_WRITE)
-        .execute('all', false);
-      const messages = rows.map((row) => claimed(row)).sort(bySequence);
-      const ids = messages.map(({ id }) => id);
-      if (ids.length > 0) {
-        await em.nativeUpdate(OutboxMessage, { id: { $in: ids } }, leasedTo(lease));
-      }
-      return messages;
-    });
+    let ids: readonly string[] = [];
+    try {
+      return await inTransaction(this.#em, async (em) => {
+        // As plain rows: a unit of work would look for changes in each.
+        const rows: DueRow[] = await em
+          .createQueryBuilder(OutboxMessage)
+          .select(['id', 'type', 'accountId', 'sequence', 'attempts', 'traceparent'])
+          .where(isDue)
+          .orderBy({ dueAt: 'asc', id: 'asc' })
+          .limit(messagesMax)
+          .setLockMode(LockMode.PESSIMISTIC_PARTIAL_WRITE)
+          .execute('all', false);
+        const messages = rows.map((row) => claimed(row)).sort(bySequence);
+        ids = messages.map(({ id }) => id);
+        if (ids.length > 0) {
+          await em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, leasedTo(lease));
+        }
+        return messages;
+      });
+    } catch (error) {
+      throw ids.length > 0 && isOutcomeUnknown(error) ? new ClaimInDoubt(ids, error) : error;
+    }
   }
 
   /** Keeps messages that take long to publish: those that are still the caller's. */

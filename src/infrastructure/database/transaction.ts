@@ -48,6 +48,11 @@ export async function commit(em: EntityManager): Promise<void> {
   }
 }
 
+/** Tells whether an error says that a transaction may have been committed. */
+export function isOutcomeUnknown(error: unknown): error is UnavailableError {
+  return error instanceof UnavailableError && error.reason === 'OUTCOME_UNKNOWN';
+}
+
 /** Never in place of the error that led to it: a connection that is gone has rolled back by itself. */
 export async function rollBack(em: EntityManager): Promise<void> {
   await em.rollback().catch(() => {});

@@ -159,9 +159,10 @@ export function mayPassSoon(reason: DatabaseUnavailability): boolean {
   return needsOtherServer(reason) || reason === 'STATEMENT_FAILED';
 }
 
-/** Tells whether the database's outage is what an error is about: the pool has it logged. */
+/** Tells whether the database's outage is what an error is about, and so logged. A commit may fail for another reason. */
 export function isOutage(error: unknown): boolean {
-  return error instanceof UnavailableError || unavailabilityOf(error) !== undefined;
+  if (!(error instanceof UnavailableError)) return unavailabilityOf(error) !== undefined;
+  return error.reason !== 'OUTCOME_UNKNOWN' || isOutage(error.cause);
 }
 
 /** Throws an error on, as an UnavailableError where it tells that the database is unavailable. */

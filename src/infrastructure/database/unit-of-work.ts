@@ -55,7 +55,7 @@ import {
   type Publisher,
   type Reservation,
 } from './outbox.js';
-import { commit, rollBack } from './transaction.js';
+import { commit, isOutcomeUnknown, rollBack } from './transaction.js';
 import { mayPassSoon, unavailabilityOf } from './unavailability.js';
 import { accountsOf, busy, type PendingMember, WaitingLine } from './waiting-line.js';
 
@@ -292,7 +292,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     try {
       await commit(em);
     } catch (error) {
-      if (error instanceof UnavailableError && error.reason === 'OUTCOME_UNKNOWN') {
+      if (isOutcomeUnknown(error)) {
         throw new CommitInDoubt(reservation, committed.messages, { cause: error });
       }
       reservation.cancel();

@@ -141,9 +141,10 @@ function refuseOutage(
 ): Refusal | undefined {
   const reason = outageOf(error, mutation);
   if (reason === undefined) return undefined;
-  const { cause } = unwrapResolverError(error) as { cause?: unknown };
-  if (reason === 'OUTCOME_UNKNOWN' && cause !== undefined && !isOutage(cause)) {
-    logger.error({ err: cause, requestId, path: error.path }, 'Commit failed');
+  const cause = unwrapResolverError(error);
+  if (!isOutage(cause)) {
+    const err = cause instanceof Error ? cause.cause : cause;
+    logger.error({ err, requestId, path: error.path }, 'Commit failed');
   }
   const refusal = outageRefusal(reason);
   const { message, ...extensions } = refusal;

@@ -8,7 +8,7 @@
  * it is unknown whether a commit was done, or another relay died. This process wakes its relay for what it
  * leaves or gives back; what others left is found by a poll. As long as something of its own is left,
  * what comes after it is claimed as well, so as not to overtake it. Between servers there is no such order,
- * nor after a failure to publish or to claim.
+ * nor after a failure to publish. Where the commit of a claim failed, the relay gives back what it may have taken.
  *
  * Messages of one account go out in order: all that wait while some are published are the next to be.
  * Accounts do not wait for each other, so that a large bulk holds up its own account alone.
@@ -17,7 +17,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, LedgerReader } from '../../application/ports.js';
 import { newId } from '../../domain/id.js';
 import { backoffMs } from '../backoff.js';
-import type { Lease, LeasedMessage, Outbox, Publisher, Reservation } from '../database/outbox.js';
+import {
+  ClaimInDoubt,
+  type Lease,
+  type LeasedMessage,
+  type Outbox,
+  type Publisher,
+  type Reservation,
+} from '../database/outbox.js';
 import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
 import { GROUP_MEMBERS_MAX } from '../database/waiting-line.js';
@@ -145,9 +152,10 @@ export class Relay implements Publisher {
       cancel,
       doubt: async (messages) => {
         cancel();
-        const ids = messages.map(({ message }) => message.id);
-        const released = this.#releaseBefore(lease.end, ids).then(() => this.wake());
-        await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
+        await this.#giveBack(
+          messages.map(({ message }) => message.id),
+          lease,
+        );
       },
     };
   }
@@ -162,6 +170,15 @@ export class Relay implements Publisher {
     const room = this.#room;
     if (this.#isCaughtUp) return;
     if (room >= CLAIM_MAX && room - messageCount < CLAIM_MAX) this.#lookAgain();
+  }
+
+  /**
+   * Makes messages due that may be leased to this relay. It is awaited before anything else of their accounts is
+   * committed or claimed, so that they are not overtaken, for a second at most.
+   */
+  async #giveBack(ids: readonly string[], lease: Lease): Promise<void> {
+    const released = this.#releaseBefore(lease.end, ids).then(() => this.wake());
+    await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
   }
 
   /** Tries again until it has done it or the lease has ended: a database in doubt is often one that is away. */
@@ -208,14 +225,23 @@ export class Relay implements Publisher {
 
   /** @returns how many it claimed, which are under way */
   async #claim(): Promise<number> {
-    const { outbox, clock } = this.ports;
     this.#reserved += CLAIM_MAX;
-    const claimed = await this.#guarded(() => outbox.claim(clock(), CLAIM_MAX, this.#newLease()));
+    const claimed = await this.#guarded(() => this.#claimOrGiveBack());
     this.#reserved -= CLAIM_MAX;
-    // What a claim that failed may have taken is left until its lease ends.
     if (!claimed) this.#hasLeft = true;
     this.#enqueue(claimed ?? []);
     return claimed?.length ?? 0;
+  }
+
+  async #claimOrGiveBack(): Promise<LeasedMessage[]> {
+    const { outbox, clock } = this.ports;
+    const lease = this.#newLease();
+    try {
+      return await outbox.claim(clock(), CLAIM_MAX, lease);
+    } catch (error) {
+      if (error instanceof ClaimInDoubt) await this.#giveBack(error.ids, lease);
+      throw error;
+    }
   }
 
   /** Has messages published, those of each account after those that it has under way. */

@@ -10,6 +10,7 @@ import { type Counts, runVitest } from './vitest.ts';
 
 const CACHE = resolve('.servers');
 const FETCH_SECONDS = 600;
+const TEST_SECONDS = 3_600;
 
 const USAGE = `npm run test:servers -- [options] [servers] [arguments of vitest]
 
@@ -18,6 +19,7 @@ Servers (all where none is named; "rabbitmq" names both of its releases):
 Options:
   --refresh          fetches packages again
   --fetch-seconds=N  longest time for the packages of a server, ${FETCH_SECONDS} by default
+  --test-seconds=N   longest time for the tests on a server, ${TEST_SECONDS} by default
   --require          fails where a server can't be had
   --help
 `;
@@ -27,6 +29,7 @@ interface Order {
   readonly isRefresh: boolean;
   readonly isRequired: boolean;
   readonly fetchMs: number;
+  readonly testMs: number;
   readonly vitestArgs: readonly string[];
 }
 
@@ -40,6 +43,8 @@ interface Outcome {
   readonly reason: string;
 }
 
+const OPTION = /^--(refresh|require|help|(fetch|test)-seconds=\d+)$/;
+
 /** Reads the command line: options and names of servers come first, and all that follows is vitest's. */
 function readOrder(args: readonly string[]): Order {
   const options = new Set<string>();
@@ -48,7 +53,7 @@ function readOrder(args: readonly string[]): Order {
   for (; rest[0] !== undefined; rest = rest.slice(1)) {
     const [word] = rest;
     const servers = SERVERS.filter(({ name }) => name === word || name.startsWith(`${word}-`));
-    if (servers.length === 0 && !/^--(refresh|require|help|fetch-seconds=\d+)$/.test(word)) break;
+    if (servers.length === 0 && !OPTION.test(word)) break;
     for (const server of servers) named.add(server);
     if (servers.length === 0) options.add(word);
   }
@@ -56,12 +61,16 @@ function readOrder(args: readonly string[]): Order {
     process.stdout.write(USAGE);
     process.exit(0);
   }
-  const seconds = [...options].find((option) => option.startsWith('--fetch-seconds='));
+  const msOf = (option: string, defaultSeconds: number) => {
+    const given = [...options].find((word) => word.startsWith(`${option}=`));
+    return Number(given?.split('=')[1] ?? defaultSeconds) * 1_000;
+  };
   return {
     servers: named.size > 0 ? [...named] : SERVERS,
     isRefresh: options.has('--refresh'),
     isRequired: options.has('--require'),
-    fetchMs: Number(seconds?.split('=')[1] ?? FETCH_SECONDS) * 1_000,
+    fetchMs: msOf('--fetch-seconds', FETCH_SECONDS),
+    testMs: msOf('--test-seconds', TEST_SECONDS),
     vitestArgs: rest,
   };
 }
@@ -110,13 +119,20 @@ async function unpacked(server: Server, order: Order, signal: AbortSignal): Prom
 }
 
 async function runSuite(server: Server, root: string, order: Order, signal: AbortSignal) {
-  const running = await server.start(root, signal);
+  const running = await server.start(root, signal).catch((error: Error) => {
+    throw new Unavailable(`it does not start: ${error.message}`, { cause: error });
+  });
+  const time = AbortSignal.timeout(order.testMs);
   try {
     say(`${server.name}: version ${running.version}`);
     const isOther = order.vitestArgs.some((word) => word.startsWith('--project'));
     const projects = isOther ? [] : server.projects.map((project) => `--project=${project}`);
     const args = [...projects, ...running.args, ...order.vitestArgs];
-    return { version: running.version, ...(await runVitest(args, running.env, signal)) };
+    const result = await runVitest(args, running.env, AbortSignal.any([signal, time]));
+    return { version: running.version, ...result };
+  } catch (error) {
+    if (!time.aborted) throw error;
+    throw new Error(`the tests took longer than ${order.testMs / 1_000} s`, { cause: error });
   } finally {
     await running.stop();
   }

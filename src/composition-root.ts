@@ -31,31 +31,26 @@ import {
 import { type Config, ConfigError } from './config.js';
 import { dateIdsBy } from './domain/id.js';
 import { VERSION } from './files.js';
-import { MikroOrmApiKeys } from './infrastructure/database/api-keys.js';
-import { MikroOrmAuditLog } from './infrastructure/database/audit-log.js';
+import type { Broker } from './infrastructure/broker/broker.js';
+import { InProcessBroker } from './infrastructure/broker/in-process-broker.js';
+import { RabbitMqBroker } from './infrastructure/broker/rabbitmq-broker.js';
 import { makeDatabaseProbe } from './infrastructure/database/database-probe.js';
 import { DatabaseWatch } from './infrastructure/database/database-watch.js';
-import { type Database, openDatabase } from './infrastructure/database/dialect.js';
-import { MikroOrmLedgerReader } from './infrastructure/database/ledger-reader.js';
+import type { Database } from './infrastructure/database/dialect.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
-import { Outbox, type Publisher } from './infrastructure/database/outbox.js';
+import { openDatabase } from './infrastructure/database/open-database.js';
 import { lackOf } from './infrastructure/database/unavailability.js';
-import { MikroOrmUnitOfWork } from './infrastructure/database/unit-of-work.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
-import { makeAuthenticator } from './infrastructure/http/authentication.js';
-import type { ServerDescription } from './infrastructure/http/landing-page.js';
-import { makeMetricsServer } from './infrastructure/http/metrics.js';
-import { makeAddressOf } from './infrastructure/http/remote-address.js';
-import { makeHttpServer } from './infrastructure/http/server.js';
-import { loadTrustedDocuments } from './infrastructure/http/trusted-documents.js';
-import type { Broker } from './infrastructure/messaging/broker.js';
-import { Hub } from './infrastructure/messaging/hub.js';
-import { InProcessBroker } from './infrastructure/messaging/in-process-broker.js';
-import { RabbitMqBroker } from './infrastructure/messaging/rabbitmq-broker.js';
-import { Relay, type RelayPorts } from './infrastructure/messaging/relay.js';
+import { Hub } from './infrastructure/feeds/hub.js';
+import { MikroOrmApiKeys } from './infrastructure/ledger/api-keys.js';
+import { MikroOrmAuditLog } from './infrastructure/ledger/audit-log.js';
+import { MikroOrmLedgerReader } from './infrastructure/ledger/ledger-reader.js';
+import { MikroOrmUnitOfWork } from './infrastructure/ledger/unit-of-work.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics } from './infrastructure/observability/metrics.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
+import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
+import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
 import {
   AccountExistsResolver,
   AccountResolver,
@@ -80,6 +75,12 @@ import {
   TransferWarningResolver,
   ValidationWarningsResolver,
 } from './resolvers/transfer-warning.resolver.js';
+import { makeAuthenticator } from './server/access/authentication.js';
+import { makeAddressOf } from './server/access/remote-address.js';
+import { loadTrustedDocuments } from './server/access/trusted-documents.js';
+import type { ServerDescription } from './server/landing-page.js';
+import { makeMetricsServer } from './server/metrics.js';
+import { makeHttpServer } from './server/server.js';
 
 /** What the server can do, without a way in. */
 export interface Application {

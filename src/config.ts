@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
 import { type Environment, findUnknownNames, readEnvironment } from './environment.js';
 import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
-import { authenticationOf } from './infrastructure/http/authentication-settings.js';
-import { LOOPBACK_HOSTS } from './infrastructure/http/loopback.js';
-import { isAddressRange } from './infrastructure/http/remote-address.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
+import { authenticationOf } from './server/access/authentication-settings.js';
+import { LOOPBACK_HOSTS } from './server/access/loopback.js';
+import { isAddressRange } from './server/access/remote-address.js';
 
 const MIB = 1_024 * 1_024;
 

@@ -19,22 +19,23 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
   schema: ['domain', 'schema'],
   resolvers: ['schema', 'application', 'entities', 'domain', 'resolvers'],
   infrastructure: ['application/ports', 'entities', 'domain', 'infrastructure', 'files'],
-  'infrastructure/http': [
+  server: [
     'application/ports',
     'entities',
     'domain',
     'infrastructure',
     'files',
     'resolvers',
+    'server',
   ],
   config: [
     'domain',
     'environment',
     'infrastructure/observability',
-    'infrastructure/http/authentication-settings',
+    'server/access/authentication-settings',
     'infrastructure/database/mysql-url',
-    'infrastructure/http/loopback',
-    'infrastructure/http/remote-address',
+    'server/access/loopback',
+    'server/access/remote-address',
   ],
   environment: ['infrastructure/observability'],
   files: [],
@@ -46,7 +47,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
 };
 
 /** The files that lock rows: the balance's lock, and the outbox that relays claim from. */
-const LOCKING = ['infrastructure/database/account-lock.ts', 'infrastructure/database/outbox.ts'];
+const LOCKING = ['infrastructure/ledger/account-lock.ts', 'infrastructure/outbox/outbox.ts'];
 
 interface SourceFile {
   /** From src, with slashes. */
@@ -124,17 +125,18 @@ describe('the reader of imports', () => {
     ['entities/a.ts', '../application/b.js'],
     ['application/a.ts', '../infrastructure/database/b.js'],
     ['schema/a.ts', '../entities/b.js'],
-    ['resolvers/a.ts', '../infrastructure/http/b.js'],
+    ['resolvers/a.ts', '../server/b.js'],
     ['infrastructure/database/a.ts', '../../resolvers/b.js'],
-    ['infrastructure/http/a.ts', '../../schema/b.js'],
-    ['infrastructure/messaging/a.ts', '../../application/perform-bulk-transfer.js'],
+    ['infrastructure/outbox/a.ts', '../../server/server.js'],
+    ['infrastructure/outbox/a.ts', '../../application/perform-bulk-transfer.js'],
+    ['server/streams/a.ts', '../../schema/b.js'],
   ])('finds a trespass: %s may not import %s', (path, specifier) => {
     expect(trespassesOf({ path, text: `import { b } from '${specifier}';` })).toHaveLength(1);
   });
 
   test('finds the files there are', () => {
     expect(FILES.map(({ path }) => path)).toEqual(
-      expect.arrayContaining(['main.ts', 'domain/money.ts', 'infrastructure/http/server.ts']),
+      expect.arrayContaining(['main.ts', 'domain/money.ts', 'server/server.ts']),
     );
   });
 });

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { recordCredit } from '../src/application/credit-account.js';
 import { MINOR_UNITS_MAX } from '../src/domain/money.js';
 import { Account } from '../src/entities/account.entity.js';
-import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
-import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/ledger/unit-of-work.js';
+import { NO_PUBLISHER } from '../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from './setup/builders.js';
 import { startServer, type TestServer } from './setup/server.js';
 

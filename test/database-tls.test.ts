@@ -1,6 +1,6 @@
 import { copyFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { openDatabase } from '../src/infrastructure/database/dialect.js';
+import { openDatabase } from '../src/infrastructure/database/open-database.js';
 import { type Authority, makeAuthority, opensslLack } from './setup/certificates.js';
 import { canRun } from './setup/lack.js';
 import { type MariaDb, mariaDbLack, startMariaDb } from './setup/mariadb.js';

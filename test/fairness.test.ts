@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { LockedLedger } from '../src/application/ports.js';
 import { AbandonedError, DomainError } from '../src/domain/errors.js';
-import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
-import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
-import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/ledger/ledger-reader.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/ledger/unit-of-work.js';
+import { NO_PUBLISHER } from '../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import { startServer } from './setup/server.js';
 

@@ -9,10 +9,10 @@ import { DomainError } from '../src/domain/errors.js';
 import { newId } from '../src/domain/id.js';
 import { LedgerEntry } from '../src/entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../src/entities/outbox-message.entity.js';
-import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
-import { NO_PUBLISHER } from '../src/infrastructure/database/outbox.js';
-import { MikroOrmUnitOfWork } from '../src/infrastructure/database/unit-of-work.js';
 import { EventLoopTurns } from '../src/infrastructure/fair-turns.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/ledger/ledger-reader.js';
+import { MikroOrmUnitOfWork } from '../src/infrastructure/ledger/unit-of-work.js';
+import { NO_PUBLISHER } from '../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from './setup/builders.js';
 import { startServer, type TestServer, untilPublished } from './setup/server.js';
 

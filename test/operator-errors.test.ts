@@ -5,7 +5,7 @@ import { chmod, chown, copyFile, mkdir, mkdtemp, open, rm, writeFile } from 'nod
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { RabbitMqBroker } from '../src/infrastructure/messaging/rabbitmq-broker.js';
+import { RabbitMqBroker } from '../src/infrastructure/broker/rabbitmq-broker.js';
 import { makeLogger } from '../src/infrastructure/observability/logger.js';
 import { MYSQL_URL } from './setup/mysql-url.js';
 import { type RunOptions, runScript } from './setup/process.js';

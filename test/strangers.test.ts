@@ -17,7 +17,7 @@ import {
 } from 'graphql';
 import { expect, test } from 'vitest';
 import type { OrganizationScope } from '../src/domain/caller.js';
-import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/ledger/ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from './setup/builders.js';
 import { startIdentityProvider } from './setup/identity-provider.js';
 import { startServer } from './setup/server.js';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { makeFindTransferWarnings } from '../src/application/find-transfer-warnings.js';
 import type { CreditTransferRequest } from '../src/domain/bulk-transfer.js';
-import { MikroOrmLedgerReader } from '../src/infrastructure/database/ledger-reader.js';
 import { EventLoopTurns } from '../src/infrastructure/fair-turns.js';
+import { MikroOrmLedgerReader } from '../src/infrastructure/ledger/ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import type { Client } from './setup/client.js';
 import { startServer } from './setup/server.js';

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/sql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openDatabase } from '../src/infrastructure/database/dialect.js';
-import { checkInvariants, recountInvariants } from '../src/infrastructure/database/invariants.js';
+import { openDatabase } from '../src/infrastructure/database/open-database.js';
+import { checkInvariants, recountInvariants } from '../src/infrastructure/verify/invariants.js';
 import { CORRUPTIONS, DELETIONS } from './setup/corruptions.js';
 import { fillLedger, fillOutbox } from './setup/full-ledger.js';
 import { createMigratedDatabase, DIALECT } from './setup/test-database.js';

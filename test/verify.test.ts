@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../src/infrastructure/database/dialect.js';
+import { openDatabase } from '../src/infrastructure/database/open-database.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from './setup/builders.js';
 import { runScript, startProcess } from './setup/process.js';
 import { startServerOn } from './setup/server.js';

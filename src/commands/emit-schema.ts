@@ -1,10 +1,10 @@
 /** npm run schema:emit writes the SDL; npm run schema:check compares it with the committed one. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { sdlOf } from '../infrastructure/http/server.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { reasonOf } from '../infrastructure/observability/secrets.js';
 import { runProgram } from '../program.js';
 import { buildSchema } from '../resolvers/build-schema.js';
+import { sdlOf } from '../server/server.js';
 import { readArguments } from './arguments.js';
 
 const FILE = 'src/schema/schema.graphql';

@@ -1,7 +1,8 @@
 /** npm run migrate: brings the schema up to date, lists what that takes, or takes the last migration back. */
 import { loadConfig } from '../config.js';
-import { type Database, openDatabase } from '../infrastructure/database/dialect.js';
+import type { Database } from '../infrastructure/database/dialect.js';
 import { explained, revertLast } from '../infrastructure/database/migrations.js';
+import { openDatabase } from '../infrastructure/database/open-database.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { runProgram } from '../program.js';
 import { readActionArguments } from './arguments.js';

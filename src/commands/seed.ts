@@ -10,10 +10,10 @@ import { type Application, composeApplication, demoConfig } from '../composition
 import { loadConfig } from '../config.js';
 import type { CreditTransferRequest } from '../domain/bulk-transfer.js';
 import { PROGRAM } from '../domain/caller.js';
-import { openDatabase } from '../infrastructure/database/dialect.js';
 import { explained, requireMigrated } from '../infrastructure/database/migrations.js';
-import { NO_PUBLISHER } from '../infrastructure/database/outbox.js';
+import { openDatabase } from '../infrastructure/database/open-database.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
+import { NO_PUBLISHER } from '../infrastructure/outbox/outbox.js';
 import { runProgram } from '../program.js';
 import { readArguments } from './arguments.js';
 

@@ -1,9 +1,9 @@
 /** npm run verify: recounts the ledger's invariants, beside a running server if need be. */
 import { loadConfig } from '../config.js';
-import type { Finding } from '../infrastructure/database/check.js';
-import { openDatabase } from '../infrastructure/database/dialect.js';
-import { checkInvariants } from '../infrastructure/database/invariants.js';
 import { assertMigrated, explained } from '../infrastructure/database/migrations.js';
+import { openDatabase } from '../infrastructure/database/open-database.js';
+import type { Finding } from '../infrastructure/verify/check.js';
+import { checkInvariants } from '../infrastructure/verify/invariants.js';
 import { runProgram } from '../program.js';
 import { readArguments } from './arguments.js';
 

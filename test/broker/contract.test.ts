@@ -1,14 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { AccountHead } from '../../src/application/ports.js';
-import type {
-  Broker,
-  EventMessage,
-  Publication,
-} from '../../src/infrastructure/messaging/broker.js';
-import { InProcessBroker } from '../../src/infrastructure/messaging/in-process-broker.js';
-import { RabbitMqBroker } from '../../src/infrastructure/messaging/rabbitmq-broker.js';
-import type { EventKind } from '../../src/infrastructure/messaging/topology.js';
+import type { Broker, Publication } from '../../src/infrastructure/broker/broker.js';
+import { InProcessBroker } from '../../src/infrastructure/broker/in-process-broker.js';
+import { RabbitMqBroker } from '../../src/infrastructure/broker/rabbitmq-broker.js';
+import type { EventKind } from '../../src/infrastructure/broker/topology.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
+import type { EventMessage } from '../../src/infrastructure/outbox/events.js';
 import { AMQP_URL } from '../setup/amqp-url.js';
 
 const BROKERS: Readonly<Record<string, () => Promise<Broker>>> = {

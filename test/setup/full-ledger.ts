@@ -3,7 +3,7 @@ import { composeApplication } from '../../src/composition-root.js';
 import { loadConfig } from '../../src/config.js';
 import { PROGRAM } from '../../src/domain/caller.js';
 import type { Database } from '../../src/infrastructure/database/dialect.js';
-import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/database/outbox.js';
+import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf, transfersOf } from './builders.js';
 import type { Client } from './client.js';
 import { startIdentityProvider } from './identity-provider.js';

@@ -2,9 +2,9 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished } from 'vitest';
 import { composeServer, type Server } from '../../src/composition-root.js';
 import { loadConfig } from '../../src/config.js';
-import { checkInvariants } from '../../src/infrastructure/database/invariants.js';
-import { Outbox } from '../../src/infrastructure/database/outbox.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
+import { Outbox } from '../../src/infrastructure/outbox/outbox.js';
+import { checkInvariants } from '../../src/infrastructure/verify/invariants.js';
 import { Client } from './client.js';
 import { createMigratedDatabase, type TestDatabase } from './test-database.js';
 

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
-import { openDatabase } from '../../src/infrastructure/database/dialect.js';
+import { openDatabase } from '../../src/infrastructure/database/open-database.js';
 import { MYSQL_URL } from './mysql-url.js';
 
 /** A database of one test file. */

@@ -1,10 +1,8 @@
 import type { EntityManager, IsolationLevel, MikroORM } from '@mikro-orm/sql';
 import type { AppendBatch } from './append-rows.js';
 import type { FairSlots } from './fair-slots.js';
-import { openMySql } from './mysql-dialect.js';
-import type { OnUnavailable } from './mysql-pool.js';
 import type { Presence } from './presence.js';
-import { openSqlite } from './sqlite-dialect.js';
+import type { OnUnavailable } from './unavailability.js';
 
 export interface DatabaseSettings {
   readonly databaseUrl: string;
@@ -68,14 +66,4 @@ export interface Database {
    */
   lastEntryAt(): Promise<Date | undefined>;
   close(): Promise<void>;
-}
-
-/** @throws DatabaseInUseError where another process has the same SQLite file */
-export function openDatabase(
-  settings: DatabaseSettings,
-  access: DatabaseAccess = 'read-write',
-): Promise<Database> {
-  return settings.databaseUrl.startsWith('sqlite:')
-    ? openSqlite(settings, access)
-    : openMySql(settings, access);
 }

@@ -20,17 +20,14 @@ import {
 } from 'mysql2';
 import type { AskServer, MySqlServer } from './mysql-session.js';
 import {
-  type DatabaseUnavailability,
   NO_CONNECTION,
   needsOtherConnection,
+  type OnUnavailable,
   unavailabilityOf,
 } from './unavailability.js';
 
 /** Prepares the session of a new connection. @returns the server that it is on */
 export type PrepareSession = (ask: AskServer) => Promise<MySqlServer>;
-
-/** Hears of each error that tells that the database is unavailable. Never throws. */
-export type OnUnavailable = (reason: DatabaseUnavailability, error: unknown) => void;
 
 /**
  * Interval between two closings of all connections: a server that stays read-only costs the connections

@@ -7,6 +7,9 @@ import { type Unavailability, UnavailableError } from '../../domain/errors.js';
 /** What a failed statement or connection tells of the database. */
 export type DatabaseUnavailability = Exclude<Unavailability, 'OUTCOME_UNKNOWN' | 'CLOCK_SKEW'>;
 
+/** Hears of each error that tells that the database is unavailable. Never throws. */
+export type OnUnavailable = (reason: DatabaseUnavailability, error: unknown) => void;
+
 /** The server takes no writes: by an option of its own, of the transaction, or of InnoDB. */
 const READ_ONLY_ERRNOS: readonly unknown[] = [
   1_290, // ER_OPTION_PREVENTS_STATEMENT

@@ -1,0 +1,257 @@
+/**
+ * RabbitMQ. One connection, which amqplib keeps and makes anew; one channel with publisher confirms.
+ * The topology is asserted at every connection, and after a channel that the server closed. While there
+ * is no channel the broker is not ready, and whatever was not confirmed counts as not published.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ChannelModel,
+  type ConfirmChannel,
+  type ConsumeMessage,
+  connect,
+  type Options,
+  type RecoveringChannelModel,
+} from 'amqplib';
+import { ExplainedError } from '../observability/explained-error.js';
+import type { Logger } from '../observability/logger.js';
+import { reasonOf } from '../observability/secrets.js';
+import { CLOUD_EVENTS_JSON, type EventMessage } from '../outbox/events.js';
+import type { AccountListener, Broker, Publication } from './broker.js';
+import {
+  accountIbanOf,
+  EXCHANGE,
+  INSTANCE_BINDINGS,
+  INSTANCE_QUEUE,
+  routingKeyOf,
+} from './topology.js';
+
+/** Events that wait for their confirm at once: what bounds the memory of a bulk under way. */
+const UNCONFIRMED_MAX = 500;
+
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_MAX_MS = 5_000;
+
+/** A connection that is not there by then is tried anew: heartbeats begin after the handshake alone. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** A broker that says nothing for so long has not taken what it was sent. */
+const CONFIRM_TIMEOUT_MS = 10_000;
+
+/** Before a channel that the server closed is opened again. */
+const CHANNEL_REOPEN_MS = 200;
+
+export class RabbitMqBroker implements Broker {
+  readonly #eventListeners: AccountListener[] = [];
+  readonly #readyListeners: (() => void)[] = [];
+  #connection: RecoveringChannelModel | undefined;
+  #channel: ConfirmChannel | undefined;
+  #isClosed = false;
+  /** RabbitMQ takes nothing while it lacks memory or disk. */
+  #isBlocked = false;
+
+  private constructor(private readonly logger: Logger) {}
+
+  /**
+   * Begins to connect, and goes on trying: a server starts while its broker is down.
+   * @throws ExplainedError where nothing can be tried with this URL
+   */
+  static async start(url: string, logger: Logger): Promise<RabbitMqBroker> {
+    const broker = new RabbitMqBroker(logger);
+    const connection = await connect(withHeartbeat(url), {
+      timeout: HANDSHAKE_TIMEOUT_MS,
+      clientProperties: { connection_name: 'virement' },
+      recovery: {
+        initialDelay: RECONNECT_FIRST_MS,
+        maxDelay: RECONNECT_MAX_MS,
+        waitForConnect: false,
+        setup: (model: ChannelModel) => {
+          // amqplib listens only once this is done; a connection that breaks before would end the process.
+          model.on('error', () => {});
+          return broker.#openChannel(model);
+        },
+      },
+    }).catch((error: unknown) => {
+      throw new ExplainedError(`AMQP_URL can't be used: ${reasonOf(error)}`);
+    });
+    connection.on('error', () => {});
+    connection.on('connect-failed', (error) => {
+      logger.warn({ reason: error.message }, 'RabbitMQ does not answer; trying again');
+    });
+    connection.on('disconnect', (error) => {
+      broker.#channel = undefined;
+      if (!broker.#isClosed) logger.warn({ reason: error.message }, 'RabbitMQ is gone');
+    });
+    connection.on('blocked', (reason) => {
+      broker.#isBlocked = true;
+      logger.warn({ reason }, 'RabbitMQ takes nothing for now');
+    });
+    connection.on('unblocked', () => {
+      broker.#isBlocked = false;
+      broker.#tellReady();
+    });
+    broker.#connection = connection;
+    return broker;
+  }
+
+  get isReady(): boolean {
+    return this.#channel !== undefined && !this.#isBlocked;
+  }
+
+  onEvent(listener: AccountListener): void {
+    this.#eventListeners.push(listener);
+  }
+
+  onReady(listener: () => void): void {
+    this.#readyListeners.push(listener);
+    if (this.isReady) listener();
+  }
+
+  async publish(publication: Publication): Promise<void> {
+    const channel = this.#channel;
+    if (!channel) throw new Error('RabbitMQ is not connected');
+    const confirms = new Confirms();
+    for await (const message of publication.events()) {
+      confirms.throwIfRefused();
+      channel.publish(
+        EXCHANGE.name,
+        routingKeyOf(message.kind, message.accountIban),
+        Buffer.from(JSON.stringify(message.event)),
+        publishOptions(message),
+        confirms.expect(),
+      );
+      if (confirms.unconfirmed >= UNCONFIRMED_MAX) await confirms.untilBelow(UNCONFIRMED_MAX);
+    }
+    await confirms.untilBelow(1);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#channel = undefined;
+    // A broker that says nothing does not say goodbye either.
+    await Promise.race([
+      this.#connection?.close(),
+      sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
+    ]);
+  }
+
+  async #openChannel(model: ChannelModel): Promise<void> {
+    const channel = await model.createConfirmChannel();
+    // A channel that the server closes tells why before it closes.
+    channel.on('error', (error: Error) => {
+      this.logger.warn({ reason: error.message }, 'RabbitMQ closed the channel');
+    });
+    channel.on('return', ({ fields }) => {
+      this.logger.debug({ kind: fields.routingKey.split('.')[0] }, 'No queue takes this event');
+    });
+    channel.once('close', () => {
+      if (this.#channel === channel) void this.#reopenChannel(model);
+    });
+    await channel.assertExchange(EXCHANGE.name, EXCHANGE.type, EXCHANGE.options);
+    const { queue } = await channel.assertQueue(INSTANCE_QUEUE.name, INSTANCE_QUEUE.options);
+    for (const binding of INSTANCE_BINDINGS) await channel.bindQueue(queue, EXCHANGE.name, binding);
+    await channel.consume(
+      queue,
+      (message) => {
+        // A queue that the server took away: everything is asserted anew.
+        if (message === null) void channel.close().catch(() => {});
+        else this.#hear(message);
+      },
+      { noAck: true },
+    );
+    this.#channel = channel;
+    this.#isBlocked = false;
+    this.logger.info('RabbitMQ is connected');
+    this.#tellReady();
+  }
+
+  /** The server closed the channel. Where it can't be had again, the connection is made anew, and all with it. */
+  async #reopenChannel(model: ChannelModel): Promise<void> {
+    this.#channel = undefined;
+    await sleep(CHANNEL_REOPEN_MS);
+    if (this.#isClosed || this.#channel) return;
+    await this.#openChannel(model).catch(async (error: unknown) => {
+      this.logger.warn({ reason: String(error) }, 'No channel; connecting anew');
+      await model.close().catch(() => {});
+    });
+  }
+
+  #tellReady(): void {
+    for (const listener of this.#readyListeners) listener();
+  }
+
+  #hear({ fields, content }: ConsumeMessage): void {
+    const sequence = sequenceOf(content);
+    // Anyone may publish to an exchange: what is no event of ours tells nothing.
+    if (sequence === undefined) return;
+    const head = { iban: accountIbanOf(fields.routingKey), sequence };
+    for (const listener of this.#eventListeners) listener(head);
+  }
+}
+
+/** How far the account has come that an event is about. */
+function sequenceOf(content: Buffer): bigint | undefined {
+  try {
+    return BigInt(JSON.parse(content.toString()).data.sequence);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Seconds between heartbeats: a broker that is silent for two of them is gone. */
+const HEARTBEAT_S = '10';
+
+function withHeartbeat(url: string): string {
+  const parsed = new URL(url);
+  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', HEARTBEAT_S);
+  return parsed.href;
+}
+
+function publishOptions({ event }: EventMessage): Options.Publish {
+  return {
+    messageId: event.id,
+    type: event.type,
+    contentType: CLOUD_EVENTS_JSON,
+    timestamp: Math.floor(Date.parse(event.time) / 1_000),
+    persistent: true,
+    mandatory: true,
+    headers: event.traceparent === undefined ? {} : { traceparent: event.traceparent },
+  };
+}
+
+/** The confirms that publishing waits for. */
+class Confirms {
+  unconfirmed = 0;
+  #refusal: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  /** One more; called back by the channel, with an error where the broker refused it or went away. */
+  expect(): (error: unknown) => void {
+    this.unconfirmed += 1;
+    return (error) => {
+      this.unconfirmed -= 1;
+      if (error) this.#refusal ??= error instanceof Error ? error : new Error('Not confirmed');
+      this.#wake?.();
+    };
+  }
+
+  throwIfRefused(): void {
+    if (this.#refusal) throw this.#refusal;
+  }
+
+  #giveUp(): void {
+    this.#refusal ??= new Error(`No confirm for ${CONFIRM_TIMEOUT_MS} ms`);
+    this.#wake?.();
+  }
+
+  async untilBelow(count: number): Promise<void> {
+    while (this.unconfirmed >= count && !this.#refusal) {
+      const silence = setTimeout(() => this.#giveUp(), CONFIRM_TIMEOUT_MS);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      clearTimeout(silence);
+    }
+    this.throwIfRefused();
+  }
+}

@@ -1,0 +1,48 @@
+import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import type { ApiKeyStore, Clock } from '../../application/ports.js';
+import { isApiKeyPrefix } from '../../domain/api-key.js';
+import type { Origin } from '../../domain/caller.js';
+import type { ListPage, PageRange } from '../../domain/page.js';
+import { ApiKey } from '../../entities/api-key.entity.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
+import { inTransaction } from '../database/transaction.js';
+import { readListPage } from './keyset-page.js';
+
+export class MikroOrmApiKeys implements ApiKeyStore {
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly clock: Clock,
+  ) {}
+
+  get #em(): EntityManager {
+    return this.orm.em.fork();
+  }
+
+  async add(apiKey: ApiKey, audit: AuditEntry): Promise<void> {
+    await inTransaction(this.#em, async (em) => em.persist([apiKey, audit]));
+  }
+
+  byPrefix(prefix: string): Promise<ApiKey | null> {
+    return this.#em.findOne(ApiKey, { prefix });
+  }
+
+  revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
+    return inTransaction(this.#em, async (em) => {
+      const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;
+      const now = this.clock();
+      // The clock that it was created by may be ahead of this one.
+      const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;
+      const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
+      em.persist(
+        AuditEntry.of(origin, { action: 'revokeApiKey', outcome, subjectId: apiKey?.id }, at),
+      );
+      if (apiKey) apiKey.revokedAt ??= at;
+      return apiKey;
+    });
+  }
+
+  list(range: PageRange<string>): Promise<ListPage<ApiKey>> {
+    const list = { entity: ApiKey, where: {}, key: 'id', order: 'oldest-first' } as const;
+    return readListPage((statement) => statement(this.#em), list, range);
+  }
+}

@@ -1,0 +1,51 @@
+import DataLoader from 'dataloader';
+import type { AuditLog, Clock } from '../../application/ports.js';
+import type { Origin } from '../../domain/caller.js';
+import type { ListPage, PageRange } from '../../domain/page.js';
+import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
+import { type AppendTable, appendTableOf } from '../database/append-rows.js';
+import type { Database } from '../database/dialect.js';
+import type { Logger } from '../observability/logger.js';
+import { readListPage } from './keyset-page.js';
+
+/** Entries in one commit. */
+const BATCH_MAX = 500;
+
+/** Appends alone: no statement here changes an entry, or takes one away. */
+export class MikroOrmAuditLog implements AuditLog {
+  readonly #table: AppendTable<AuditEntry>;
+  /** Those of requests that end at once go into one commit. */
+  readonly #append = new DataLoader(
+    async (entries: readonly AuditEntry[]) => {
+      await this.database.orm.em
+        .fork()
+        .transactional((em) => this.database.appendRows(em, [this.#table(entries)]));
+      return entries.map(() => undefined);
+    },
+    { cache: false, maxBatchSize: BATCH_MAX },
+  );
+
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.#table = appendTableOf(database.orm, AuditEntry);
+  }
+
+  async note(origin: Origin, outcome: AuditedOutcome): Promise<void> {
+    const entry = AuditEntry.of(origin, outcome, this.clock());
+    try {
+      await this.#append.load(entry);
+    } catch (error) {
+      // Nothing was done, so nothing is taken back: the log has it instead.
+      this.logger.error({ err: error, audit: entry }, 'Not in the audit log');
+    }
+  }
+
+  entries(accountId: string | undefined, range: PageRange<string>): Promise<ListPage<AuditEntry>> {
+    const where = accountId === undefined ? {} : { accountId };
+    const list = { entity: AuditEntry, where, key: 'id', order: 'newest-first' } as const;
+    return readListPage((statement) => statement(this.database.orm.em.fork()), list, range);
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * Pages of transfers that match a filter, with a bound on what is read for one.
+ *
+ * An index serves an IBAN or an end-to-end id in the order of the list. No index serves a range of names or
+ * amounts in that order, and a filter that matches little would have the database read all of an account for
+ * one page. Such a page is therefore read in one of two ways:
+ *
+ *   few matches   the range's own index gives their positions, up to MATCHES_FEW: these are read
+ *   many matches  transfers are examined in the order of the list, TRANSFERS_EXAMINED_MAX at most
+ *
+ * A page that ends at the second bound may have fewer nodes than were asked for, or none. It says that there
+ * are more, and its cursor leads on from the last transfer that was examined.
+ */
+import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
+import type { EntityManager } from '@mikro-orm/sql';
+import type { TransferFilter } from '../../application/ports.js';
+import {
+  COUNT_MAX,
+  type ListPage,
+  type Page,
+  type PageRange,
+  type Place,
+  toPage,
+} from '../../domain/page.js';
+import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
+import { Transfer } from '../../entities/transfer.entity.js';
+import { idLiteral, idOfHex } from '../database/id-literal.js';
+import type { Read } from './keyset-page.js';
+
+/** A table of transfers that is searched: both have the same columns and indexes for it. */
+export interface SearchedTable<Row> {
+  readonly entity: EntityClass<Row>;
+  readonly name: 'transfer' | 'incoming_transfer';
+  /** The column with the id that cursors name beside a position. */
+  readonly rowIdColumn: 'bulk_transfer_id' | 'id';
+}
+
+export const TRANSFERS: SearchedTable<Transfer> = {
+  entity: Transfer,
+  name: 'transfer',
+  rowIdColumn: 'bulk_transfer_id',
+};
+export const INCOMING_TRANSFERS: SearchedTable<IncomingTransfer> = {
+  entity: IncomingTransfer,
+  name: 'incoming_transfer',
+  rowIdColumn: 'id',
+};
+
+/** Transfers that are examined for one page: some ten milliseconds of either database. */
+const TRANSFERS_EXAMINED_MAX = 10_000;
+
+/** Matches of a range that are read one by one instead. */
+const MATCHES_FEW = 1_000;
+
+/** The last code point: a prefix with it comes after every text with the prefix, as both databases compare. */
+const LAST_CHARACTER = '\u{10FFFF}';
+
+/** Positions of an account's list, both inclusive. */
+export interface PositionBounds {
+  readonly first?: bigint;
+  readonly last?: bigint;
+}
+
+/** A condition of SQL and its parameters. */
+interface Condition {
+  readonly sql: string;
+  readonly parameters: readonly (string | Uint8Array)[];
+}
+
+/** Tells whether a page of a filter has to be examined row by row: no index serves all of it in the list's order. */
+export function needsExamining(filter: TransferFilter): boolean {
+  return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
+}
+
+/** Transfers of an account that are asked for. */
+export interface SearchedTransfers {
+  readonly accountId: string;
+  readonly filter: TransferFilter;
+  /** The positions to which the filter's times lead. */
+  readonly bounds: PositionBounds;
+}
+
+export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
+  read: Read,
+  table: SearchedTable<Row>,
+  searched: SearchedTransfers,
+  range: PageRange<bigint>,
+): Promise<ListPage<Row>> {
+  const page = await read((em) => readExaminedPage(em, table, searched, range));
+  return { ...page, count: () => countMatches(read, table, searched) };
+}
+
+async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
+  em: EntityManager,
+  table: SearchedTable<Row>,
+  searched: SearchedTransfers,
+  range: PageRange<bigint>,
+): Promise<Page<Row>> {
+  const { accountId } = searched;
+  const search = new TransferSearch(em, table, searched, range);
+  const { positions, examinedTo } = await search.find();
+  const found =
+    positions.length === 0
+      ? []
+      : await em.find<Row>(
+          table.entity,
+          { accountId, position: { $in: positions } } as FilterQuery<NoInfer<Row>>,
+          { orderBy: { position: range.fromEnd ? 'asc' : 'desc' } as QueryOrderMap<Row> },
+        );
+  const page = toPage(found, range);
+  if (examinedTo === undefined || found.length > range.size) return page;
+  return range.fromEnd
+    ? { ...page, hasPreviousPage: true, startPlace: examinedTo }
+    : { ...page, hasNextPage: true, endPlace: examinedTo };
+}
+
+/**
+ * Counts the transfers of a filter. The rows of one condition after the other are examined, each by its own
+ * index, until one has few enough: then it is known how many of these meet all conditions.
+ */
+async function countMatches(
+  read: Read,
+  { name }: Pick<SearchedTable<never>, 'name'>,
+  { accountId, filter, bounds: { first = 0n, last = POSITION_MAX } }: SearchedTransfers,
+): Promise<number | null> {
+  const ofAccount = plain(`account_id = ${idLiteral(accountId)}`);
+  const conditions = [
+    ...[...equalitiesOf(filter), ...rangesOf(filter)].map(({ indexed }) => indexed),
+    plain(`position between ${first} and ${last}`),
+  ];
+  const meetsAll = allOf(conditions);
+  for (const driving of conditions) {
+    const examined = allOf([ofAccount, driving]);
+    const rows = await read((em) =>
+      em.getConnection().execute<CountedRow[]>(
+        `select count(*) as examined, coalesce(sum(meets_all), 0) as matching from (select ${meetsAll.sql} as meets_all
+            from ${name} where ${examined.sql} limit ${COUNT_MAX + 1}) counted`,
+        [...meetsAll.parameters, ...examined.parameters],
+      ),
+    );
+    const [counted] = rows;
+    if (Number(counted?.examined) <= COUNT_MAX) return Number(counted?.matching);
+  }
+  return null;
+}
+
+/** As the driver gives it. */
+interface CountedRow {
+  readonly examined: number | string;
+  readonly matching: number | string;
+}
+
+interface Found {
+  /** Positions of the matches, at most one more than the page's size. */
+  readonly positions: readonly bigint[];
+  /** The last that was examined, where there are others beyond it. */
+  readonly examinedTo?: Place<bigint> | undefined;
+}
+
+/** As the driver gives it. */
+interface FoundRow {
+  readonly position: number | string;
+  readonly row_id?: string;
+}
+
+class TransferSearch {
+  /** Condition of the page: its account, its cursors and its times. */
+  readonly #within: Condition;
+  readonly #ofAccount: Condition;
+  readonly #equalities: readonly Condition[];
+  readonly #ranges: readonly Criterion[];
+  readonly #direction: 'asc' | 'desc';
+  readonly #limit: number;
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly table: Pick<SearchedTable<never>, 'name' | 'rowIdColumn'>,
+    { accountId, filter, bounds }: SearchedTransfers,
+    private readonly range: PageRange<bigint>,
+  ) {
+    this.#ofAccount = plain(`account_id = ${idLiteral(accountId)}`);
+    this.#ranges = rangesOf(filter);
+    const { first, last } = boundsOf(bounds, range);
+    this.#within = allOf([this.#ofAccount, plain(`position between ${first} and ${last}`)]);
+    // The first is the most selective: its index is read, others are conditions on what it gives.
+    this.#equalities = equalitiesOf(filter).map(({ indexed, unindexed }, index) =>
+      index === 0 ? indexed : unindexed,
+    );
+    this.#direction = range.fromEnd ? 'asc' : 'desc';
+    this.#limit = range.size + 1;
+  }
+
+  async find(): Promise<Found> {
+    const few = await this.#findFew();
+    if (few) return { positions: few };
+    const examinedTo = await this.#lastExamined();
+    const examined =
+      examinedTo === undefined
+        ? []
+        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo.position}`)];
+    const ranges = this.#ranges.map(({ unindexed }) => unindexed);
+    const positions = await this.#positions(
+      [this.#within, ...this.#equalities, ...examined, ...ranges],
+      this.#limit,
+    );
+    return { positions, examinedTo };
+  }
+
+  /** @returns undefined where each of the ranges has many matches, or there is none */
+  async #findFew(): Promise<readonly bigint[] | undefined> {
+    for (const { indexed } of this.#ranges) {
+      const matches = await this.#readPositions(
+        [this.#ofAccount, indexed],
+        `limit ${MATCHES_FEW + 1}`,
+      );
+      if (matches.length > MATCHES_FEW) continue;
+      if (matches.length === 0) return [];
+      const amongThem = plain(`position in (${matches.join(',')})`);
+      const ranges = this.#ranges.map(({ unindexed }) => unindexed);
+      return this.#positions(
+        [this.#within, amongThem, ...this.#equalities, ...ranges],
+        this.#limit,
+      );
+    }
+    return undefined;
+  }
+
+  /** The position at which examining ends; undefined where it comes to the end of the list before. */
+  async #lastExamined(): Promise<Place<bigint> | undefined> {
+    const [driving] = this.#equalities;
+    const rows = await this.#read(
+      `position, hex(${this.table.rowIdColumn}) as row_id`,
+      driving ? [this.#within, driving] : [this.#within],
+      this.#ordered(1, TRANSFERS_EXAMINED_MAX - 1),
+    );
+    const [row] = rows;
+    return row && { position: BigInt(row.position), rowId: idOfHex(row.row_id ?? '') };
+  }
+
+  #positions(conditions: readonly Condition[], limit: number): Promise<readonly bigint[]> {
+    return this.#readPositions(conditions, this.#ordered(limit));
+  }
+
+  #ordered(limit: number, offset = 0): string {
+    return `order by position ${this.#direction} limit ${limit} offset ${offset}`;
+  }
+
+  async #readPositions(conditions: readonly Condition[], rest: string): Promise<readonly bigint[]> {
+    const rows = await this.#read('position', conditions, rest);
+    return rows.map(({ position }) => BigInt(position));
+  }
+
+  #read(
+    columns: string,
+    conditions: readonly Condition[],
+    rest: string,
+  ): Promise<readonly FoundRow[]> {
+    const where = allOf(conditions);
+    return this.em
+      .getConnection()
+      .execute(`select ${columns} from ${this.table.name} where ${where.sql} ${rest}`, [
+        ...where.parameters,
+      ]);
+  }
+}
+
+/** One condition of a filter in two forms: as its index serves it, and as no index does, for rows that are examined anyway. */
+interface Criterion {
+  readonly indexed: Condition;
+  readonly unindexed: Condition;
+}
+
+/** An expression, unlike a column, is never looked up in an index: either database must go by position. */
+function rangesOf(filter: TransferFilter): Criterion[] {
+  const { counterpartyNamePrefix: prefix, amountMinorMin, amountMinorMax } = filter;
+  const ranges: Criterion[] = [];
+  if (prefix !== undefined && prefix !== '') {
+    const parameters = [Buffer.from(prefix), Buffer.from(prefix + LAST_CHARACTER)];
+    const within = (column: string) => ({ sql: `(${column} >= ? and ${column} < ?)`, parameters });
+    ranges.push({
+      indexed: within('counterparty_name_folded'),
+      unindexed: within("coalesce(counterparty_name_folded, '')"),
+    });
+  }
+  if (amountMinorMin !== undefined || amountMinorMax !== undefined) {
+    const within = (column: string) =>
+      plain(`${column} between ${amountMinorMin ?? 0n} and ${amountMinorMax ?? AMOUNT_MAX}`);
+    ranges.push({
+      indexed: within('amount_minor'),
+      unindexed: within('coalesce(amount_minor, 0)'),
+    });
+  }
+  return ranges;
+}
+
+/** More than any amount. */
+const AMOUNT_MAX = 2n ** 53n;
+
+/** The most selective first. */
+function equalitiesOf({ endToEndId, counterpartyIban }: TransferFilter): Criterion[] {
+  return [
+    ...(endToEndId === undefined ? [] : [equality('end_to_end_id', Buffer.from(endToEndId))]),
+    ...(counterpartyIban === undefined ? [] : [equality('counterparty_iban', counterpartyIban)]),
+  ];
+}
+
+function equality(column: string, value: string | Uint8Array): Criterion {
+  return {
+    indexed: { sql: `${column} = ?`, parameters: [value] },
+    unindexed: { sql: `coalesce(${column}, '') = ?`, parameters: [value] },
+  };
+}
+
+/** The list is newest first: after a cursor come lower positions. */
+function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>) {
+  const firsts = [bounds.first ?? 0n, before === undefined ? 0n : before + 1n];
+  const lasts = [bounds.last ?? POSITION_MAX, after === undefined ? POSITION_MAX : after - 1n];
+  return {
+    first: firsts.reduce((one, other) => (one > other ? one : other)),
+    last: lasts.reduce((one, other) => (one < other ? one : other)),
+  };
+}
+
+const POSITION_MAX = 2n ** 53n - 1n;
+
+function plain(sql: string): Condition {
+  return { sql, parameters: [] };
+}
+
+function allOf(conditions: readonly Condition[]): Condition {
+  return {
+    sql: conditions.map(({ sql }) => sql).join(' and '),
+    parameters: conditions.flatMap(({ parameters }) => parameters),
+  };
+}

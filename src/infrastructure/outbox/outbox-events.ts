@@ -1,0 +1,195 @@
+/**
+ * Makes the events of outbox messages, which carry ids alone, from the ledger. What many messages tell
+ * of is read together, and a large bulk page by page: memory is bounded whatever its size.
+ */
+import type { AccountHead, LedgerReader } from '../../application/ports.js';
+import type { Page, PageRange } from '../../domain/page.js';
+import { sequenceOf } from '../../domain/postings.js';
+import type { Account } from '../../entities/account.entity.js';
+import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
+import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
+import type { Transfer } from '../../entities/transfer.entity.js';
+import {
+  accountCredited,
+  bulkTransferPerformed,
+  type EventMessage,
+  transferPerformed,
+  transferReceived,
+} from './events.js';
+import { type LeasedMessage, lastHeads } from './outbox.js';
+
+/** Transfers in one read: of one bulk, or of several small ones. */
+const TRANSFERS_PAGE = 500;
+
+/** What of a message says what it tells of. */
+type Told = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
+
+/**
+ * The events of messages of one account, in their order: a bulk, its transfers, the credits to accounts of this
+ * server, and each transfer as its payee sees it; or a credit.
+ * @throws Error where a message tells of what is not in the ledger
+ */
+export async function* eventsOf(
+  messages: readonly Told[],
+  reader: LedgerReader,
+): AsyncIterable<EventMessage> {
+  const happened = await readHappenings(messages, reader);
+  const bulks = [...happened.bulkTransfers.values()];
+  const transfers = new RowPages(bulks, {
+    ofBulks: (some) => reader.transfersOfBulks(some),
+    ofBulk: (bulk, range) => reader.transfersOfBulk(bulk, range),
+    positionOf: ({ position }: Transfer) => position,
+  });
+  const incomingTransfers = new RowPages(
+    bulks.filter(({ id }) => happened.receipts.has(id)),
+    {
+      ofBulks: (some) => reader.incomingTransfersOfBulks(some),
+      ofBulk: (bulk, range) => reader.incomingTransfersOfBulk(bulk, range),
+      positionOf: ({ payerPosition }: IncomingTransfer) => payerPosition,
+    },
+  );
+  for (const { type, sequence, traceparent } of messages) {
+    if (type === 'account.credited') {
+      const entry = required(happened.credits.get(sequence), 'The ledger entry does not exist');
+      yield accountCredited(entry, happened.account, traceparent);
+      continue;
+    }
+    const bulk = required(happened.bulkTransfers.get(sequence), 'The bulk transfer does not exist');
+    yield bulkTransferPerformed(bulk, happened.account, traceparent);
+    for await (const transfer of transfers.of(bulk)) {
+      yield transferPerformed(transfer, happened.account, traceparent);
+    }
+    const receipts = happened.receipts.get(bulk.id);
+    if (!receipts) continue;
+    const receivers = new Map(receipts.map(({ receiver }) => [receiver.id, receiver]));
+    for (const { entry, receiver } of receipts) yield accountCredited(entry, receiver, traceparent);
+    for await (const transfer of incomingTransfers.of(bulk)) {
+      const receiver = required(receivers.get(transfer.accountId), 'The payee was not credited');
+      yield transferReceived(transfer, receiver, traceparent);
+    }
+  }
+}
+
+/**
+ * How far the accounts have come that messages of one account are about: it, and those that its bulks
+ * credited.
+ * @throws Error where they tell of what is not in the ledger
+ */
+export async function headsOf(
+  messages: readonly LeasedMessage[],
+  reader: LedgerReader,
+): Promise<readonly AccountHead[]> {
+  const known = messages.map(({ heads }) => heads);
+  if (known.every((heads) => heads !== undefined)) return lastHeads(known.flat());
+  const sequences = messages.map(({ sequence }) => sequence);
+  const heads = await reader.headsAfter(messages[0]?.accountId ?? '', sequences);
+  if (heads.length === 0) throw new Error('The ledger entry does not exist');
+  return heads;
+}
+
+/** What an account of this server received by a bulk. */
+interface Receipt {
+  readonly entry: LedgerEntry;
+  readonly receiver: Account;
+}
+
+interface Happenings {
+  readonly account: Account;
+  /** By sequence. */
+  readonly bulkTransfers: ReadonlyMap<bigint, BulkTransfer>;
+  readonly credits: ReadonlyMap<bigint, LedgerEntry>;
+  /** By bulk. */
+  readonly receipts: ReadonlyMap<string, readonly Receipt[]>;
+}
+
+async function readHappenings(
+  messages: readonly Told[],
+  reader: LedgerReader,
+): Promise<Happenings> {
+  const accountId = messages[0]?.accountId ?? '';
+  const sequencesOf = (wanted: OutboxMessage['type']) =>
+    messages.filter(({ type }) => type === wanted).map(({ sequence }) => sequence);
+  const [accounts, bulkTransfers, credits] = await Promise.all([
+    reader.accountsById([accountId]),
+    reader.bulkTransfersAt(accountId, sequencesOf('bulk-transfer.performed')),
+    reader.entriesAt(accountId, sequencesOf('account.credited')),
+  ]);
+  return {
+    account: required(accounts[0] ?? undefined, 'The account does not exist'),
+    bulkTransfers: new Map(bulkTransfers.map((bulk) => [bulk.sequence, bulk])),
+    credits: new Map(credits.map((entry) => [entry.sequence, entry])),
+    receipts: await readReceipts(bulkTransfers, reader),
+  };
+}
+
+async function readReceipts(
+  bulkTransfers: readonly BulkTransfer[],
+  reader: LedgerReader,
+): Promise<ReadonlyMap<string, readonly Receipt[]>> {
+  const entries = await reader.bookEntriesOf(bulkTransfers.map(({ id }) => id));
+  const receivers = await reader.accountsById(entries.map(({ accountId }) => accountId));
+  const receipts = entries.map((entry, index) => ({
+    entry,
+    receiver: required(receivers[index] ?? undefined, 'The account credited does not exist'),
+  }));
+  return Map.groupBy(receipts, ({ entry }) => entry.bulkTransferId ?? '');
+}
+
+/** Reads the rows of bulks of one account, and tells the position that orders them in the payer's history. */
+interface RowSource<Row> {
+  ofBulks(bulkTransfers: readonly BulkTransfer[]): Promise<readonly Row[]>;
+  ofBulk(bulkTransfer: BulkTransfer, range: PageRange<bigint>): Promise<Page<Row>>;
+  positionOf(row: Row): bigint;
+}
+
+/** Rows of bulks that are asked for in turn. Small bulks are read together, large ones page by page. */
+class RowPages<Row> {
+  /** Rows that were read, by the sequence of their bulk. */
+  #readAhead = new Map<bigint, Row[]>();
+
+  constructor(
+    private readonly bulkTransfers: readonly BulkTransfer[],
+    private readonly source: RowSource<Row>,
+  ) {}
+
+  async *of(bulk: BulkTransfer): AsyncIterable<Row> {
+    if (bulk.transferCount > TRANSFERS_PAGE) {
+      yield* this.#pagesOf(bulk);
+      return;
+    }
+    if (!this.#readAhead.has(bulk.sequence)) await this.#readFrom(bulk);
+    yield* this.#readAhead.get(bulk.sequence) ?? [];
+  }
+
+  async #readFrom(bulk: BulkTransfer): Promise<void> {
+    const together: BulkTransfer[] = [];
+    let count = 0;
+    for (const next of this.bulkTransfers.slice(this.bulkTransfers.indexOf(bulk))) {
+      count += next.transferCount;
+      if (count > TRANSFERS_PAGE) break;
+      together.push(next);
+    }
+    const rows = await this.source.ofBulks(together);
+    this.#readAhead = Map.groupBy(rows, (row) => sequenceOf(this.source.positionOf(row)));
+  }
+
+  async *#pagesOf(bulk: BulkTransfer): AsyncIterable<Row> {
+    let after: bigint | undefined;
+    for (let hasNextPage = true; hasNextPage; ) {
+      const range = { size: TRANSFERS_PAGE, fromEnd: false, ...(after !== undefined && { after }) };
+      const page = await this.source.ofBulk(bulk, range);
+      yield* page.nodes;
+      const last = page.nodes.at(-1);
+      after = last && this.source.positionOf(last);
+      hasNextPage = page.hasNextPage;
+    }
+  }
+}
+
+/** @throws Error where there is none: the message can't be published, and is parked in the end */
+function required<Value>(value: Value | undefined, lack: string): Value {
+  if (value === undefined) throw new Error(lack);
+  return value;
+}

@@ -1,0 +1,126 @@
+/**
+ * Documents that an operator trusts, by id: the manifest that @graphql-codegen/client-preset writes
+ * (persisted-documents.json, id → text). A request names one by `documentId`, as the GraphQL over HTTP
+ * draft on persisted documents has it, or by Apollo's `extensions.persistedQuery.sha256Hash`.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { ExplainedError } from '../../infrastructure/observability/explained-error.js';
+import type { Logger } from '../../infrastructure/observability/logger.js';
+import type { Refusal } from '../refusal.js';
+
+/** off: ids mean nothing; log: others run, and are logged by their hash; only: others are refused. */
+export type TrustMode = 'off' | 'log' | 'only';
+
+export interface TrustSettings {
+  readonly trustedDocuments: TrustMode;
+  readonly trustedDocumentsFile?: string | undefined;
+}
+
+/** What a client asks for, as it came: nothing of it is checked yet. */
+export interface DocumentRequest {
+  readonly query?: unknown;
+  readonly documentId?: unknown;
+  readonly extensions?: unknown;
+}
+
+/** Hashes that are logged once; when there are more, some are logged again. */
+const LOGGED_MAX = 1_000;
+
+const manifest = z.record(z.string().min(1), z.string().min(1));
+
+const persistedQuery = z.object({
+  persistedQuery: z.union([z.string(), z.object({ sha256Hash: z.string() })]),
+});
+
+export class TrustedDocuments {
+  readonly #byId: ReadonlyMap<string, string>;
+  readonly #texts: ReadonlySet<string>;
+  readonly #logged = new Set<string>();
+
+  constructor(
+    readonly mode: TrustMode,
+    documents: Readonly<Record<string, string>>,
+    readonly logger: Logger,
+  ) {
+    const entries = Object.entries(documents).map(([id, text]) => [bare(id), text] as const);
+    this.#byId = new Map(entries);
+    this.#texts = new Set(this.#byId.values());
+  }
+
+  /**
+   * The text that a request means, which is looked up where it gives an id.
+   * @returns undefined where it has neither
+   */
+  textOf(request: DocumentRequest): string | undefined | Refusal {
+    const text =
+      typeof request.query === 'string' && request.query !== '' ? request.query : undefined;
+    if (this.mode === 'off') return text;
+    const id = idOf(request);
+    const known = id === undefined ? undefined : this.#byId.get(id);
+    if (known !== undefined) return text === undefined || text === known ? known : CONFLICT;
+    if (text === undefined) return id === undefined ? undefined : NOT_FOUND;
+    if (this.#texts.has(text)) return text;
+    if (this.mode === 'only') return ONLY;
+    this.#log(text);
+    return text;
+  }
+
+  /** By its hash alone: a text may hold what is nobody's business. */
+  #log(text: string): void {
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    if (this.#logged.has(sha256)) return;
+    if (this.#logged.size >= LOGGED_MAX) this.#logged.clear();
+    this.#logged.add(sha256);
+    this.logger.warn({ sha256 }, 'A document that is not among the trusted ones');
+  }
+}
+
+const CONFLICT: Refusal = {
+  code: 'DOCUMENT_CONFLICT',
+  message: 'The id stands for another document than the one beside it: send one of them.',
+};
+
+const NOT_FOUND: Refusal = {
+  code: 'PERSISTED_QUERY_NOT_FOUND',
+  message: 'No trusted document has this id.',
+};
+
+const ONLY: Refusal = {
+  code: 'PERSISTED_QUERY_ONLY',
+  message: 'Only trusted documents are run here: send the id of one, or its text to the letter.',
+};
+
+function idOf({ documentId, extensions }: DocumentRequest): string | undefined {
+  const given = typeof documentId === 'string' ? documentId : hashOf(extensions);
+  return given === undefined ? undefined : bare(given);
+}
+
+/** The draft names the hash's kind, and so does the manifest; Apollo's clients send the hash alone. */
+function bare(id: string): string {
+  return id.replace(/^sha256:/, '');
+}
+
+function hashOf(extensions: unknown): string | undefined {
+  const given = persistedQuery.safeParse(extensions).data?.persistedQuery;
+  return typeof given === 'object' ? given.sha256Hash : given;
+}
+
+/**
+ * Reads the manifest.
+ * @throws ExplainedError where it can't be read, or is none
+ */
+export async function loadTrustedDocuments(
+  { trustedDocuments: mode, trustedDocumentsFile: file }: TrustSettings,
+  logger: Logger,
+): Promise<TrustedDocuments> {
+  if (mode === 'off' || file === undefined) return new TrustedDocuments('off', {}, logger);
+  try {
+    const documents = manifest.parse(JSON.parse(await readFile(file, 'utf8')));
+    return new TrustedDocuments(mode, documents, logger);
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? 'not an object of texts by id' : String(error);
+    throw new ExplainedError(`TRUSTED_DOCUMENTS_FILE, ${file}: ${reason}`, { cause: error });
+  }
+}

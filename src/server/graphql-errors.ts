@@ -1,0 +1,251 @@
+/**
+ * What a client hears of an error. Ours, that a client can mend, keep their message and have a code;
+ * everything unexpected is masked, and logged with the request id that the client gets.
+ */
+import type { ApolloServerPlugin } from '@apollo/server';
+import { unwrapResolverError } from '@apollo/server/errors';
+import {
+  GraphQLError,
+  type GraphQLFormattedError,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+} from 'graphql';
+import {
+  AbandonedError,
+  BadUserInputError,
+  ForbiddenError,
+  type Unavailability,
+  UnavailableError,
+  UnknownCursorError,
+} from '../domain/errors.js';
+import { isOutage, unavailabilityOf } from '../infrastructure/database/unavailability.js';
+import type { Logger } from '../infrastructure/observability/logger.js';
+import { currentRequestId } from '../infrastructure/observability/request-scope.js';
+import type { RequestContext } from '../resolvers/context.js';
+import { assertHeaderHasOneMutation } from '../resolvers/idempotency-key.js';
+import { fragmentsOf } from './limits/operation-shape.js';
+import { httpHeadOf, outageRefusal, type Refusal } from './refusal.js';
+
+export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
+
+/** A statement was ended by the database, at the server's own wish. */
+const TIMEOUT = 'TIMEOUT';
+
+/** The whole of what is said of a mistake of ours. */
+export function maskedError(requestId: string): GraphQLFormattedError {
+  return {
+    message: 'Something went wrong on our side; nothing more can be said here.',
+    extensions: { code: INTERNAL_SERVER_ERROR, requestId },
+  };
+}
+
+/** What is said in place of an error whose own words are not for clients. */
+function maskOf(code: unknown, requestId: string): GraphQLFormattedError | undefined {
+  if (code === INTERNAL_SERVER_ERROR) return maskedError(requestId);
+  if (code !== TIMEOUT) return undefined;
+  return { message: 'It took too long, and was ended.', extensions: { code, requestId } };
+}
+
+/** Gives every error its code, and logs those that nobody expected. */
+export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> {
+  return {
+    requestDidStart: async () => ({
+      didResolveOperation: async ({ operation, document, request, contextValue }) => {
+        if (!operation) return;
+        if (operation.operation === 'subscription') throw notASubscription();
+        const fragments = fragmentsOf(document);
+        const { variables = {} } = request;
+        refuseAsBadRequest(() =>
+          assertHeaderHasOneMutation({ operation, fragments, variables }, contextValue),
+        );
+      },
+      didEncounterErrors: async ({ errors, operation, contextValue: { origin } }) => {
+        const mutation =
+          operation?.operation === OperationTypeNode.MUTATION ? operation : undefined;
+        for (const error of errors) {
+          const refusal = refuseOutage(error, { requestId: origin.requestId, logger, mutation });
+          if (refusal) error.extensions.http = httpHeadOf(refusal);
+          else classify(error, origin.requestId, logger);
+        }
+      },
+    }),
+  };
+}
+
+/** Before execution Apollo takes GraphQL errors alone for what they are. */
+function refuseAsBadRequest(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof BadUserInputError)) throw error;
+    const extensions = { code: 'BAD_USER_INPUT', http: { status: 400 } };
+    throw new GraphQLError(error.message, { extensions });
+  }
+}
+
+function notASubscription(): GraphQLError {
+  const message = 'Subscriptions go over WebSocket on /graphql, or as server-sent events.';
+  return new GraphQLError(message, {
+    extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
+  });
+}
+
+/** An execution result as a client of a stream may see it: Apollo does not see those. */
+export function presentResult<Result extends { readonly errors?: readonly GraphQLError[] }>(
+  result: Result,
+  requestId: string,
+  logger: Logger,
+): Result {
+  const { errors } = result;
+  return errors ? { ...result, errors: presentErrors(errors, requestId, logger) } : result;
+}
+
+/** Errors of a stream, coded, logged and masked as Apollo's are. */
+export function presentErrors(
+  errors: readonly GraphQLError[],
+  requestId: string,
+  logger: Logger,
+): GraphQLError[] {
+  return errors.map((error) => {
+    // No field threw it: GraphQL itself refuses what the client sent. Of a variable it says why in
+    // an error of its own.
+    const { path, originalError } = error;
+    const isRefusal =
+      path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
+    if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
+    if (refuseOutage(error, { requestId, logger })) return error;
+    classify(error, requestId, logger);
+    const masked = maskOf(error.extensions.code, requestId);
+    if (masked) return new GraphQLError(masked.message, { ...masked, path });
+    error.message = cut(error.message);
+    return error;
+  });
+}
+
+/** What an error came of, and where it is logged. */
+interface ErrorScope {
+  readonly requestId: string;
+  readonly logger: Logger;
+  readonly mutation?: OperationDefinitionNode | undefined;
+}
+
+/**
+ * Makes an error that a database which is unavailable has caused say so. The database's outage is logged, once in a
+ * while, so the error is not, unless its cause is no outage: a COMMIT may fail for any reason.
+ * @returns undefined for any other error, which is left as it is
+ */
+function refuseOutage(
+  error: GraphQLError,
+  { requestId, logger, mutation }: ErrorScope,
+): Refusal | undefined {
+  const reason = outageOf(error, mutation);
+  if (reason === undefined) return undefined;
+  const cause = unwrapResolverError(error);
+  if (!isOutage(cause)) {
+    const err = cause instanceof Error ? cause.cause : cause;
+    logger.error({ err, requestId, path: error.path }, 'Commit failed');
+  }
+  const refusal = outageRefusal(reason);
+  const { message, ...extensions } = refusal;
+  error.message = message;
+  Object.assign(error.extensions, extensions);
+  return refusal;
+}
+
+function outageOf(
+  error: GraphQLError,
+  mutation: OperationDefinitionNode | undefined,
+): Unavailability | undefined {
+  const cause = unwrapResolverError(error);
+  const reason = cause instanceof UnavailableError ? cause.reason : unavailabilityOf(cause);
+  return reason && mutation && mayHaveBeenDone(mutation, error) ? 'OUTCOME_UNKNOWN' : reason;
+}
+
+/**
+ * Tells whether something of an operation may have been done before a field failed: the field is one of a mutation's
+ * answer, or another mutation of the operation came before. Mutations are run one after the other.
+ */
+function mayHaveBeenDone(
+  { selectionSet: { selections } }: OperationDefinitionNode,
+  { path = [] }: GraphQLError,
+): boolean {
+  const [first] = selections;
+  const isFirst = first?.kind === Kind.FIELD && (first.alias ?? first.name).value === path[0];
+  return path.length > 1 || !isFirst;
+}
+
+function classify(error: GraphQLError, requestId: string, logger: Logger): void {
+  const cause = unwrapResolverError(error);
+  if (cause instanceof BadUserInputError) error.extensions.code = 'BAD_USER_INPUT';
+  if (cause instanceof ForbiddenError) error.extensions.code = 'FORBIDDEN';
+  if (cause instanceof UnknownCursorError) error.extensions.code = 'UNKNOWN_CURSOR';
+  if (cause instanceof AbandonedError) error.extensions.code = 'ABANDONED';
+  if (isStatementTimeout(cause)) {
+    Object.assign(error.extensions, { code: TIMEOUT, requestId });
+  }
+  if (error.extensions.code !== undefined) return;
+  Object.assign(error.extensions, { code: INTERNAL_SERVER_ERROR, requestId });
+  logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');
+}
+
+/** MariaDB's and MySQL's numbers for a statement that took longer than it may. */
+const STATEMENT_TIMEOUTS: readonly unknown[] = [1_969, 3_024];
+
+function isStatementTimeout(cause: unknown): boolean {
+  return cause instanceof Error && 'errno' in cause && STATEMENT_TIMEOUTS.includes(cause.errno);
+}
+
+/** GraphQL quotes a value that it refuses, however long. */
+const MESSAGE_CHARACTERS_MAX = 200;
+
+/** A message that echoes what a client sent, cut in its middle. */
+export function cut(message: string): string {
+  if (message.length <= MESSAGE_CHARACTERS_MAX) return message;
+  const half = MESSAGE_CHARACTERS_MAX / 2;
+  return `${message.slice(0, half - 1)}…${message.slice(-half)}`.toWellFormed();
+}
+
+const SUGGESTION = 'Did you mean ';
+
+/** GraphQL names what it knows that is like what it does not. Each such sentence ends with a question mark. */
+export function withoutSuggestion(message: string): string {
+  let kept = '';
+  let from = 0;
+  for (;;) {
+    const start = message.indexOf(SUGGESTION, from);
+    const end = start < 0 ? -1 : message.indexOf('?', start);
+    if (end < 0) return kept + message.slice(from);
+    kept += message.slice(from, start).replace(/ $/, '');
+    from = end + 1;
+  }
+}
+
+export interface ErrorFormat {
+  /** Tells whether messages may suggest names of the schema. */
+  readonly hasSuggestions: boolean;
+  readonly logger: Logger;
+}
+
+/** Apollo's formatError: masks what is ours alone to know, names that nobody asked for among it. */
+export function makeFormatError({ hasSuggestions, logger }: ErrorFormat) {
+  return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
+    const message = cut(formatted.message);
+    const { code, requestId } = formatted.extensions ?? {};
+    const masked = maskOf(code, String(requestId ?? logUnclassified(code, error, logger)));
+    if (!masked) {
+      return { ...formatted, message: hasSuggestions ? message : withoutSuggestion(message) };
+    }
+    const { locations, path } = formatted;
+    return { ...masked, ...(locations && { locations }), ...(path && { path }) };
+  };
+}
+
+/** Logs a failure outside the execution of an operation, such as an answer that can't be serialised. */
+function logUnclassified(code: unknown, error: unknown, logger: Logger): string | undefined {
+  const requestId = currentRequestId();
+  if (code === INTERNAL_SERVER_ERROR) {
+    logger.error({ err: unwrapResolverError(error), requestId }, 'Unexpected error');
+  }
+  return requestId;
+}

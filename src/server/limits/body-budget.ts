@@ -1,0 +1,69 @@
+import type { Refusal } from '../refusal.js';
+import { Places } from './places.js';
+
+/** Bodies of all callers that may be in progress at once, and the share of one caller. */
+const BODIES_MAX = 2_000;
+const BODIES_PER_CALLER_MAX = 500;
+
+/** The share of all bytes that one caller's bodies may take. */
+const CALLER_SHARE = 0.5;
+
+/** Time after which a body is likely to be accepted again. */
+const RETRY_S = 1;
+
+/** A body in progress. */
+export interface BodyReservation {
+  /** Counts bytes that arrived. @returns the refusal where they are too many */
+  readonly add: (bytes: number) => Refusal | undefined;
+  readonly release: () => void;
+}
+
+/** Bounds the bodies that are being received and parsed, in number and in bytes, so that memory is bounded. */
+export class BodyBudget {
+  readonly #places = new Places(BODIES_PER_CALLER_MAX, BODIES_MAX);
+  readonly #bytesByCaller = new Map<string, number>();
+  readonly #bytesPerCallerMax: number;
+  #bytes = 0;
+
+  constructor(private readonly bytesMax: number) {
+    this.#bytesPerCallerMax = bytesMax * CALLER_SHARE;
+  }
+
+  open(caller: string): BodyReservation | Refusal {
+    const release = this.#places.take(caller);
+    if (!release) return TOO_MANY_BODIES;
+    let own = 0;
+    return {
+      add: (bytes) => {
+        const ofCaller = (this.#bytesByCaller.get(caller) ?? 0) + bytes;
+        if (ofCaller > this.#bytesPerCallerMax) return TOO_MANY_BODIES;
+        if (this.#bytes + bytes > this.bytesMax) return OVERLOADED;
+        this.#bytesByCaller.set(caller, ofCaller);
+        this.#bytes += bytes;
+        own += bytes;
+        return undefined;
+      },
+      release: () => {
+        release();
+        const others = (this.#bytesByCaller.get(caller) ?? 0) - own;
+        this.#bytes -= own;
+        own = 0;
+        if (others > 0) this.#bytesByCaller.set(caller, others);
+        else this.#bytesByCaller.delete(caller);
+      },
+    };
+  }
+}
+
+const TOO_MANY_BODIES: Refusal = {
+  code: 'TOO_MANY_BODIES',
+  message: 'Too many requests of this caller are being received: try again.',
+  retryAfterSeconds: RETRY_S,
+};
+
+/** The server can take no more for now, whoever asks. */
+export const OVERLOADED: Refusal = {
+  code: 'OVERLOADED',
+  message: 'The server has too much to do: try again.',
+  retryAfterSeconds: RETRY_S,
+};

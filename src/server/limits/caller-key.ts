@@ -1,0 +1,26 @@
+import { isIPv6 } from 'node:net';
+import type { Origin } from '../../domain/caller.js';
+import { unmapped } from '../access/remote-address.js';
+
+/** Groups of an IPv6 address that a customer of a network is given as a whole: /64. */
+const NETWORK_GROUPS = 4;
+
+/** Whom a limit counts against: who it said it is, or its address where nobody says. */
+export function callerKeyOf({ caller: { kind, name }, remoteAddress }: Origin): string {
+  return kind === 'development' ? addressKeyOf(remoteAddress) : `${kind} ${name}`;
+}
+
+/** The address that a connection is from, or its network. */
+export function addressKeyOf(remoteAddress = ''): string {
+  const address = unmapped(remoteAddress);
+  return isIPv6(address) ? networkOf(address) : address;
+}
+
+function networkOf(address: string): string {
+  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail ? tail.split(':') : [];
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after];
+  return `${groups.slice(0, NETWORK_GROUPS).join(':')}::/64`;
+}

@@ -1,0 +1,213 @@
+/**
+ * Reads the JSON of a request's body, and bounds what that takes:
+ *
+ *   bytes of one body       BODY_LIMIT_BYTES, as they arrive, and as gzip makes them
+ *   its structure           nesting and number of values, as they arrive: see JsonScan
+ *   bodies in progress      in number and in bytes, of one caller and of all
+ *   its price               by its bytes and values, from the caller's rate limit, before it is parsed
+ *
+ * Large bodies are parsed one in each turn of the event loop, callers in turn, so that small requests come in
+ * between.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { EventLoopTurns } from '../../infrastructure/fair-turns.js';
+import { isGuarded, originOf } from '../access/access.js';
+import { decodeBody } from '../content-encoding.js';
+import { cut as shortened } from '../graphql-errors.js';
+import { isRefusal, type Refusal, RefusalError } from '../refusal.js';
+import { BodyBudget } from './body-budget.js';
+import { callerKeyOf } from './caller-key.js';
+import { type JsonFault, type JsonLimits, JsonScan } from './json-scan.js';
+import { SMALL_BODY_BYTES_MAX } from './large-requests.js';
+import type { OperationGate } from './operation-gate.js';
+
+export interface BodySettings {
+  /** Bytes of one request's body. */
+  readonly bodyLimitBytes: number;
+  /** Bytes of all bodies that are being received and parsed. */
+  readonly bodiesBytesMax: number;
+  /** Transfers in one bulk, which say how many values a body may need. */
+  readonly bulkTransfersMax: number;
+}
+
+/** Arrays and objects within each other; a bulk has six. */
+const JSON_DEPTH_MAX = 32;
+
+/** Values of one row of a bulk: seven fields, the row itself, and two more. */
+const VALUES_PER_TRANSFER = 10;
+
+/** Values of any other request. */
+const VALUES_MIN = 5_000;
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The decorator of a request for the units that its body has cost. */
+const UNITS_PAID = 'unitsPaid';
+
+/** @returns units of cost that were taken for the body of a request */
+export function unitsPaidBy(request: FastifyRequest): number {
+  return request.getDecorator<number>(UNITS_PAID);
+}
+
+export interface BodyPorts {
+  readonly gate: OperationGate;
+  readonly turns: EventLoopTurns;
+  readonly settings: BodySettings;
+}
+
+/** Makes this the parser of `application/json`. */
+export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }: BodyPorts): void {
+  const budget = new BodyBudget(settings.bodiesBytesMax);
+  const limits = {
+    depthMax: JSON_DEPTH_MAX,
+    valuesMax: VALUES_MIN + VALUES_PER_TRANSFER * settings.bulkTransfersMax,
+  };
+  app.decorateRequest(UNITS_PAID, 0);
+  // Fastify's own would read texts of a stranger.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    async (request: FastifyRequest, stream: IncomingMessage) => {
+      if (!isGuarded(request)) return undefined;
+      const caller = callerKeyOf(originOf(request));
+      const reservation = budget.open(caller);
+      if (isRefusal(reservation)) throw new RefusalError(reservation);
+      try {
+        const { bytes, values } = await receive(stream, {
+          bytesMax: settings.bodyLimitBytes,
+          limits,
+          reserve: reservation.add,
+        });
+        const units = gate.receive({ bytes: bytes.length, values }, caller);
+        if (isRefusal(units)) throw new RefusalError(units);
+        request.setDecorator(UNITS_PAID, units);
+        return await parseInTurn(bytes, caller, turns);
+      } finally {
+        reservation.release();
+      }
+    },
+  );
+}
+
+interface Receiving {
+  readonly bytesMax: number;
+  readonly limits: JsonLimits;
+  /** Counts bytes that arrived. */
+  readonly reserve: (bytes: number) => Refusal | undefined;
+}
+
+interface ReceivedBody {
+  readonly bytes: Buffer;
+  /** JSON values, as JsonScan counts them. */
+  readonly values: number;
+}
+
+/** @throws RefusalError for a body over a limit, whose rest is not read */
+function receive(
+  stream: IncomingMessage,
+  { bytesMax, limits, reserve }: Receiving,
+): Promise<ReceivedBody> {
+  const announced = Number(stream.headers['content-length'] ?? 0);
+  const decoded = announced > bytesMax ? tooLarge(bytesMax) : decodeBody(stream);
+  if (isRefusal(decoded)) return Promise.reject(new RefusalError(decoded));
+  const { source, discard } = decoded;
+  const memoryRefusal = reserve(decoded.memoryBytes);
+  if (memoryRefusal) {
+    discard();
+    return Promise.reject(new RefusalError(memoryRefusal));
+  }
+  const scan = new JsonScan(limits);
+  const body = new GrowingBuffer();
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      source.off('data', take).off('end', finish).off('error', fail);
+      stream.off('close', cut);
+      // What else comes is thrown away as it comes.
+      discard();
+      settle();
+    };
+    const refuse = (refusal: Refusal) => end(() => reject(new RefusalError(refusal)));
+    const take = (chunk: Buffer) => {
+      if (body.length + chunk.length > bytesMax) return refuse(tooLarge(bytesMax));
+      const fault = scan.feed(chunk);
+      if (fault) return refuse(overJsonLimit(fault, limits));
+      const refusal = reserve(chunk.length);
+      if (refusal) return refuse(refusal);
+      body.append(chunk);
+    };
+    const finish = () => end(() => resolve({ bytes: body.bytes, values: scan.values }));
+    const fail = ({ message }: Error) => {
+      const isOurs = source === stream;
+      end(() => reject(new BodyError(isOurs ? INCOMPLETE : `The body is not gzip: ${message}.`)));
+    };
+    // What has arrived whole may still be decoded.
+    const cut = () => stream.readableEnded || end(() => reject(new BodyError(INCOMPLETE)));
+    source.on('data', take).once('end', finish).once('error', fail);
+    stream.once('close', cut);
+  });
+}
+
+const INCOMPLETE = 'The body ended before it was complete.';
+
+/** Bytes in one buffer that doubles: a body that comes byte by byte takes no more than one that comes at once. */
+class GrowingBuffer {
+  length = 0;
+  #buffer: Buffer = Buffer.alloc(0);
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.length);
+  }
+
+  append(chunk: Buffer): void {
+    const length = this.length + chunk.length;
+    if (this.length === 0) this.#buffer = chunk;
+    else {
+      if (length > this.#buffer.length) this.#grow(length);
+      this.#buffer.set(chunk, this.length);
+    }
+    this.length = length;
+  }
+
+  #grow(lengthMin: number): void {
+    const grown = Buffer.allocUnsafe(Math.max(lengthMin, 2 * this.#buffer.length));
+    grown.set(this.bytes);
+    this.#buffer = grown;
+  }
+}
+
+/**
+ * Parses a body. A large one waits for its caller's turn of the event loop, and what follows for another: were
+ * many to begin in one turn, everybody else would wait for all of them.
+ */
+async function parseInTurn(bytes: Buffer, caller: string, turns: EventLoopTurns): Promise<unknown> {
+  if (bytes.length <= SMALL_BODY_BYTES_MAX) return parseJson(bytes);
+  await turns.take(caller);
+  const parsed = parseJson(bytes);
+  await turns.take(caller);
+  return parsed;
+}
+
+/** @throws BodyError which says where a text stops being JSON; a byte that is not UTF-8 becomes no other letter */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(UTF8.decode(bytes));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BodyError(shortened(`The body is not JSON in UTF-8: ${reason}`));
+  }
+}
+
+class BodyError extends Error {
+  readonly statusCode = 400;
+}
+
+function tooLarge(limit: number): Refusal {
+  return { code: 'PAYLOAD_TOO_LARGE', message: `A body has ${limit} bytes at most.`, limit };
+}
+
+function overJsonLimit(code: JsonFault, { depthMax, valuesMax }: JsonLimits): Refusal {
+  return code === 'JSON_TOO_DEEP'
+    ? { code, message: `JSON is nested ${depthMax} levels deep at most.`, limit: depthMax }
+    : { code, message: `A body has ${valuesMax} JSON values at most.`, limit: valuesMax };
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { buildSchema, parse } from 'graphql';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../config.js';
+import { makeLogger } from '../../infrastructure/observability/logger.js';
+import { TrustedDocuments } from '../access/trusted-documents.js';
+import { isRefusal } from '../refusal.js';
+import { OperationGate, resolveOperation, type StreamPlace } from './operation-gate.js';
+
+const schema = buildSchema(
+  readFileSync(new URL('../../schema/schema.graphql', import.meta.url), 'utf8'),
+);
+const BYTES_PER_CALLER = 8 * 1_024 * 1_024;
+const BYTES_PER_ACCOUNT = 16;
+
+function makeGate(env: Readonly<Record<string, string>>): OperationGate {
+  const documents = new TrustedDocuments('off', {}, makeLogger('silent'));
+  return new OperationGate(schema, loadConfig(env), documents);
+}
+
+function begin(gate: OperationGate, bytes = 0): StreamPlace {
+  const operation = resolveOperation(parse('subscription { balanceUpdated { sequence } }'));
+  if (!operation) throw new Error('There is no operation');
+  const place = gate.begin(operation, 'a caller', { bytes });
+  if (isRefusal(place)) throw new Error(place.message);
+  return place;
+}
+
+test('accounts that subscriptions follow keep memory of their caller until these end', () => {
+  const gate = makeGate({ RATE_LIMIT_COST_PER_SECOND: '0' });
+  const [first, second] = [begin(gate), begin(gate)];
+  expect(first.followAccounts(BYTES_PER_CALLER / BYTES_PER_ACCOUNT - 1)).toBeUndefined();
+
+  expect(second.followAccounts(2)).toMatchObject({ code: 'TOO_MANY_SUBSCRIPTIONS' });
+  expect(second.followAccounts(1)).toBeUndefined();
+  expect(second.followAccounts(1)).toMatchObject({ code: 'TOO_MANY_SUBSCRIPTIONS' });
+
+  first.release();
+  expect(second.followAccounts(2)).toBeUndefined();
+  second.release();
+  // An account that is found when its subscription is over keeps nothing.
+  expect(second.followAccounts(1_000)).toBeUndefined();
+  expect(begin(gate, BYTES_PER_CALLER).release).toBeTypeOf('function');
+});
+
+test('accounts that a subscription follows cost a unit each', () => {
+  const gate = makeGate({ RATE_LIMIT_COST_PER_SECOND: '1', RATE_LIMIT_BURST: '10000' });
+  const place = begin(gate);
+
+  expect(place.followAccounts(9_000)).toBeUndefined();
+  expect(place.followAccounts(9_000)).toMatchObject({ code: 'RATE_LIMITED' });
+});

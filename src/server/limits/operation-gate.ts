@@ -1,0 +1,257 @@
+/**
+ * What every operation passes before it runs, over HTTP, WebSocket and server-sent events alike:
+ *
+ *   receive units from the caller's bucket for the size of a body: before it is parsed
+ *   open    one unit at least, the trusted text, tokens and shape: before validation
+ *   charge  cost, the rest of it from the bucket, and the length of the answer: before execution
+ *   begin   for a subscription, charge and a place among its caller's; its events pay for what they read
+ *   spend   units for reads whose number is known only when it runs
+ *
+ * and a WebSocket connection before it is one: connect.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
+import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
+import type { DocumentRequest, TrustedDocuments } from '../access/trusted-documents.js';
+import { isRefusal, type Refusal } from '../refusal.js';
+import { estimateOf } from './operation-cost.js';
+import { fragmentsOf, judgeShape, type ShapeLimits } from './operation-shape.js';
+import { Places, type Release } from './places.js';
+import { type RateLimit, TokenBuckets } from './token-buckets.js';
+
+export interface GateSettings extends ShapeLimits, RateLimit {
+  readonly operationCostMax: number;
+  /** Bytes that an answer may have, as far as they can be told before. */
+  readonly answerBytesMax: number;
+  readonly websocketConnectionsMax: number;
+  readonly websocketConnectionsPerCallerMax: number;
+  readonly subscriptionsPerCallerMax: number;
+}
+
+export interface BodySize {
+  readonly bytes: number;
+  /** JSON values, as JsonScan counts them. */
+  readonly values: number;
+}
+
+/** extensions.cost of an HTTP response. */
+export interface Cost {
+  readonly requested: number;
+  /** What is left in the caller's bucket; null where there is no rate limit. */
+  readonly left: number | null;
+}
+
+/** What any request takes from the bucket, refused ones too. */
+const REQUEST_COST = 1;
+
+/** Bytes and JSON values of a body that cost a unit each: parsing them takes as long as reading some rows. */
+const BODY_BYTES_PER_UNIT = 10_240;
+const BODY_VALUES_PER_UNIT = 500;
+
+/** Documents whose shape is remembered to be within the limits: clients send the same ones. */
+const REMEMBERED_MAX = 1_000;
+const REMEMBERED_CHARACTERS_MAX = 10_000;
+
+/**
+ * Bytes of the texts and variables of subscriptions, which are kept, parsed, for as long as these last: some
+ * thirty times as many bytes of memory.
+ */
+const SUBSCRIPTION_BYTES_PER_CALLER_MAX = 8 * 1_024 * 1_024;
+const SUBSCRIPTION_BYTES_MAX = 32 * 1_024 * 1_024;
+
+/** Bytes of text that keep as much memory as an account that a subscription follows. */
+const FOLLOWED_ACCOUNT_BYTES = 16;
+
+/** Cost of a subscription that none of its events has: for its beginning, and for objects that an event comes with. */
+const COST_WITHOUT_EVENTS = 13;
+
+/** Time until an event whose caller has no units left is tried again. */
+const EVENT_RETRY_MS = 250;
+
+/** Returns the cost of an event without its transfer, bulk and account, which come with it. */
+function unitsPerEventOf(cost: number): number {
+  return Math.max(cost - COST_WITHOUT_EVENTS, 0);
+}
+
+export interface StreamSize {
+  /** Bytes of the subscription's text and variables. */
+  readonly bytes: number;
+  readonly unitsPaid?: number;
+}
+
+export interface StreamPlace {
+  readonly release: Release;
+  /** To be awaited before each event; it takes as long as the caller has no units for what the event reads. */
+  readonly payForEvent: () => Promise<void>;
+  /** Pays for accounts that the subscription follows beside its first, and keeps their memory until it is released. */
+  readonly followAccounts: (count: number) => Refusal | undefined;
+}
+
+/** Before a place is likely to be free again. */
+const PLACE_RETRY_S = 10;
+
+/** The operation that a request names, with all that belongs to it; undefined where there is none. */
+export function resolveOperation(
+  document: DocumentNode,
+  operationName?: string | null,
+  variables?: Readonly<Record<string, unknown>> | null,
+): ResolvedOperation | undefined {
+  const operation = getOperationAST(document, operationName);
+  return operation
+    ? { operation, fragments: fragmentsOf(document), variables: variables ?? {} }
+    : undefined;
+}
+
+function tooExpensive(limit: number, requested: number): Refusal {
+  const message = `An operation may cost ${limit}: ask for less, or for smaller pages.`;
+  return { code: 'TOO_EXPENSIVE', message, limit, requested };
+}
+
+export class OperationGate {
+  readonly #buckets: TokenBuckets | undefined;
+  readonly #connections: Places;
+  readonly #subscriptions: Places;
+  readonly #subscriptionBytes = new Places(
+    SUBSCRIPTION_BYTES_PER_CALLER_MAX,
+    SUBSCRIPTION_BYTES_MAX,
+  );
+  readonly #withinLimits = new Set<string>();
+
+  constructor(
+    readonly schema: GraphQLSchema,
+    readonly settings: GateSettings,
+    readonly trusted: TrustedDocuments,
+  ) {
+    if (settings.rateLimitCostPerSecond > 0) this.#buckets = new TokenBuckets(settings);
+    this.#connections = new Places(
+      settings.websocketConnectionsPerCallerMax,
+      settings.websocketConnectionsMax,
+    );
+    this.#subscriptions = new Places(settings.subscriptionsPerCallerMax);
+  }
+
+  /** @returns units that were taken for a body; 0 for a small one */
+  receive({ bytes, values }: BodySize, caller: string): number | Refusal {
+    const units =
+      Math.floor(bytes / BODY_BYTES_PER_UNIT) + Math.floor(values / BODY_VALUES_PER_UNIT);
+    const left = units > 0 ? this.#take(caller, units) : null;
+    return isRefusal(left) ? left : units;
+  }
+
+  /**
+   * @param unitsPaid taken for the request before
+   * @returns the text to run; undefined where the request has none, which its handler says better
+   */
+  open(request: DocumentRequest, caller: string, unitsPaid = 0): string | undefined | Refusal {
+    const left = this.#take(caller, Math.max(REQUEST_COST - unitsPaid, 0));
+    if (isRefusal(left)) return left;
+    const text = this.trusted.textOf(request);
+    if (text === undefined || isRefusal(text)) return text;
+    return this.#judge(text) ?? text;
+  }
+
+  charge(operation: ResolvedOperation, caller: string, unitsPaid = 0): Cost | Refusal {
+    const { cost, answerBytes } = estimateOf(this.schema, operation);
+    const { operationCostMax, answerBytesMax } = this.settings;
+    if (cost > operationCostMax) return tooExpensive(operationCostMax, cost);
+    if (answerBytes > answerBytesMax) {
+      const message = `An answer may have ${answerBytesMax} bytes: ask for fewer fields, or for smaller pages.`;
+      const size = { limit: answerBytesMax, requested: answerBytes };
+      return { code: 'ANSWER_TOO_LARGE', message, ...size };
+    }
+    const paid = Math.max(unitsPaid, REQUEST_COST);
+    const requested = Math.max(cost, paid);
+    const left = this.#take(caller, requested - paid);
+    return isRefusal(left) ? left : { requested, left };
+  }
+
+  /** @param unitsBefore what the operation has spent so far beside its cost */
+  spend(units: number, caller: string, unitsBefore: number): Refusal | undefined {
+    const { operationCostMax } = this.settings;
+    if (unitsBefore + units > operationCostMax) {
+      return tooExpensive(operationCostMax, unitsBefore + units);
+    }
+    const left = this.#take(caller, units);
+    return isRefusal(left) ? left : undefined;
+  }
+
+  /** @returns the place of a subscription, with what each of its events costs */
+  begin(operation: ResolvedOperation, caller: string, request: StreamSize): StreamPlace | Refusal {
+    const cost = this.charge(operation, caller, request.unitsPaid);
+    if (isRefusal(cost)) return cost;
+    const place = this.#subscriptions.take(caller);
+    const memory = place && this.#subscriptionBytes.take(caller, request.bytes);
+    if (!memory) {
+      place?.();
+      return this.#tooManySubscriptions();
+    }
+    const unitsPerEvent = unitsPerEventOf(estimateOf(this.schema, operation).cost);
+    const kept = [place, memory];
+    let isOver = false;
+    return {
+      release: () => {
+        isOver = true;
+        for (const release of kept) release();
+      },
+      followAccounts: (count) => {
+        const left = this.#take(caller, count);
+        if (isRefusal(left)) return left;
+        const ofAccounts = this.#subscriptionBytes.take(caller, count * FOLLOWED_ACCOUNT_BYTES);
+        if (!ofAccounts) return this.#tooManySubscriptions();
+        if (isOver) ofAccounts();
+        else kept.push(ofAccounts);
+        return undefined;
+      },
+      payForEvent: () => this.#pay(unitsPerEvent, caller, () => isOver),
+    };
+  }
+
+  #tooManySubscriptions(): Refusal {
+    const limit = this.settings.subscriptionsPerCallerMax;
+    return {
+      code: 'TOO_MANY_SUBSCRIPTIONS',
+      message: `A caller has ${limit} subscriptions at most, and ${SUBSCRIPTION_BYTES_PER_CALLER_MAX} bytes of their texts, variables and accounts.`,
+      limit,
+      retryAfterSeconds: PLACE_RETRY_S,
+    };
+  }
+
+  /** Waits until a caller has as many units, or its subscription is over. */
+  async #pay(units: number, caller: string, isOver: () => boolean): Promise<void> {
+    while (units > 0 && !isOver()) {
+      const left = this.#take(caller, units);
+      if (!isRefusal(left)) return;
+      await sleep(EVENT_RETRY_MS);
+    }
+  }
+
+  /** @returns ends the connection's place */
+  connect(caller: string): Release | Refusal {
+    return (
+      this.#connections.take(caller) ?? {
+        code: 'TOO_MANY_CONNECTIONS',
+        message: 'There are too many connections.',
+        retryAfterSeconds: PLACE_RETRY_S,
+      }
+    );
+  }
+
+  #take(caller: string, units: number): number | null | Refusal {
+    if (!this.#buckets) return null;
+    const taking = this.#buckets.take(caller, units);
+    if (taking.isTaken) return taking.left;
+    const { retryAfterSeconds } = taking;
+    const message = `Too fast: try again in ${retryAfterSeconds} s.`;
+    return { code: 'RATE_LIMITED', message, retryAfterSeconds };
+  }
+
+  #judge(text: string): Refusal | undefined {
+    if (this.#withinLimits.has(text)) return undefined;
+    const refusal = judgeShape(text, this.settings);
+    if (!refusal && text.length <= REMEMBERED_CHARACTERS_MAX) {
+      if (this.#withinLimits.size >= REMEMBERED_MAX) this.#withinLimits.clear();
+      this.#withinLimits.add(text);
+    }
+    return refusal;
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * Limits on what a document looks like, judged before it is validated: some of validation's rules take
+ * far longer than linear time over a document that is made for it.
+ *
+ * Everything is counted as it would be executed, fragments spread out. Each selection set is counted once
+ * and remembered, so that fragments within fragments, which double at each level, take linear time.
+ */
+import {
+  BREAK,
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  Kind,
+  parse,
+  type SelectionNode,
+  type SelectionSetNode,
+  visit,
+} from 'graphql';
+import type { Refusal, RefusalCode } from '../refusal.js';
+
+export interface ShapeLimits {
+  /** Bytes of a document's text. */
+  readonly operationBytesMax: number;
+  /** Words and signs of a document. */
+  readonly operationTokensMax: number;
+  /** Fields within fields. */
+  readonly operationDepthMax: number;
+  readonly operationAliasesMax: number;
+  readonly operationRootFieldsMax: number;
+}
+
+/** Validation compares selections with each other, so there may be fewer of them: one in so many tokens. */
+const TOKENS_PER_SELECTION = 5;
+
+/**
+ * Selections of one set that answer under one name, fragments spread out. Validation compares each pair of
+ * them, before anything is paid for.
+ */
+const SAME_NAME_MAX = 50;
+
+/** The schema has @skip and @include alone, one of each on a field. */
+const DIRECTIVES_MAX = 100;
+
+/** Characters of a name or an alias: an alias is repeated in the answer for each node. */
+const NAME_CHARACTERS_MAX = 128;
+
+/** A run of characters that could be a name over the limit; it may as well be part of a string. */
+const LONG_NAME = new RegExp(`[_0-9A-Za-z]{${NAME_CHARACTERS_MAX + 1}}`);
+
+/** What a selection set comes to, fragments spread out. */
+interface Shape {
+  /** Levels of fields. */
+  readonly depth: number;
+  /** Fields of the set itself. */
+  readonly fields: number;
+  readonly selections: number;
+  readonly aliases: number;
+  readonly directives: number;
+  /** The most selections that answer under one name, of this set and of those within it. */
+  readonly sameName: number;
+  /** Number of selections of the set itself that answer under each name. */
+  readonly names: ReadonlyMap<string, number>;
+}
+
+const NO_NAMES: ReadonlyMap<string, number> = new Map();
+
+const NOTHING: Shape = {
+  depth: 0,
+  fields: 0,
+  selections: 0,
+  aliases: 0,
+  directives: 0,
+  sameName: 0,
+  names: NO_NAMES,
+};
+
+/** The fragments of a document, by name. */
+export function fragmentsOf(document: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> {
+  return new Map(
+    document.definitions
+      .filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION)
+      .map((fragment) => [fragment.name.value, fragment]),
+  );
+}
+
+/**
+ * Judges a text before anything else is done with it.
+ * @returns the refusal; undefined where it is within the limits, or no GraphQL, which others say better
+ */
+export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefined {
+  const bytes = Buffer.byteLength(text);
+  const limit = limits.operationBytesMax;
+  if (bytes > limit) {
+    const message = `The text of an operation has ${limit} bytes at most: send values as variables.`;
+    return { code: 'OPERATION_TOO_LARGE', message, limit, requested: bytes };
+  }
+  try {
+    const document = parse(text, { maxTokens: limits.operationTokensMax, noLocation: true });
+    if (LONG_NAME.test(text) && hasLongName(document)) return LONG_NAME_REFUSAL;
+    return judgeDocument(document, limits);
+  } catch (error) {
+    // Levels within levels, more than fit on the stack.
+    if (error instanceof RangeError) return tooDeep(limits.operationDepthMax);
+    if (!(error instanceof GraphQLError)) throw error;
+    return error.message.includes('tokens. Parsing aborted')
+      ? over('TOO_MANY_TOKENS', 'tokens', limits.operationTokensMax)
+      : undefined;
+  }
+}
+
+function hasLongName(document: DocumentNode): boolean {
+  let isFound = false;
+  visit(document, {
+    Name: ({ value }) => {
+      isFound ||= value.length > NAME_CHARACTERS_MAX;
+      return isFound ? BREAK : undefined;
+    },
+  });
+  return isFound;
+}
+
+const LONG_NAME_REFUSAL: Refusal = {
+  code: 'NAME_TOO_LONG',
+  message: `A name or an alias has ${NAME_CHARACTERS_MAX} characters at most.`,
+  limit: NAME_CHARACTERS_MAX,
+};
+
+function judgeDocument(document: DocumentNode, limits: ShapeLimits): Refusal | undefined {
+  const shapes = new Shapes(fragmentsOf(document));
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    const refusal = judgeOperation(shapes.of(definition.selectionSet), limits);
+    if (refusal) return refusal;
+  }
+  return undefined;
+}
+
+function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined {
+  if (shape.depth > limits.operationDepthMax) return tooDeep(limits.operationDepthMax, shape.depth);
+  const counts: readonly [RefusalCode, string, number, number][] = [
+    ['TOO_MANY_ALIASES', 'aliases', limits.operationAliasesMax, shape.aliases],
+    ['TOO_MANY_ROOT_FIELDS', 'fields at its root', limits.operationRootFieldsMax, shape.fields],
+    ['TOO_MANY_DIRECTIVES', 'directives', DIRECTIVES_MAX, shape.directives],
+    ['TOO_MANY_SELECTIONS', 'selections of one name', SAME_NAME_MAX, shape.sameName],
+    [
+      'TOO_MANY_SELECTIONS',
+      'selections',
+      Math.ceil(limits.operationTokensMax / TOKENS_PER_SELECTION),
+      shape.selections,
+    ],
+  ];
+  for (const [code, what, limit, requested] of counts) {
+    if (requested > limit) return over(code, what, limit, requested);
+  }
+  return undefined;
+}
+
+function over(code: RefusalCode, what: string, limit: number, requested?: number): Refusal {
+  const message = `An operation has ${limit} ${what} at most; split it.`;
+  return { code, message, limit, ...(requested !== undefined && { requested }) };
+}
+
+function tooDeep(limit: number, requested?: number): Refusal {
+  const message = `An operation has ${limit} levels at most; split it.`;
+  return { code: 'TOO_DEEP', message, limit, ...(requested !== undefined && { requested }) };
+}
+
+class Shapes {
+  readonly #known = new Map<SelectionSetNode, Shape>();
+
+  constructor(readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>) {}
+
+  of(set: SelectionSetNode): Shape {
+    const known = this.#known.get(set);
+    if (known) return known;
+    // A fragment within itself finds this; validation refuses it.
+    this.#known.set(set, NOTHING);
+    const parts = set.selections.map((selection) => this.#ofSelection(selection));
+    const names = new Map<string, number>();
+    for (const part of parts) {
+      for (const [name, count] of part.names) names.set(name, (names.get(name) ?? 0) + count);
+    }
+    const total = parts.reduce(sum, NOTHING);
+    const shape = { ...total, names, sameName: Math.max(total.sameName, 0, ...names.values()) };
+    this.#known.set(set, shape);
+    return shape;
+  }
+
+  #ofSelection(selection: SelectionNode): Shape {
+    const own = selection.directives?.length ?? 0;
+    const inner = this.#innerOf(selection);
+    return { ...inner, selections: inner.selections + 1, directives: inner.directives + own };
+  }
+
+  #innerOf(selection: SelectionNode): Shape {
+    if (selection.kind === Kind.FIELD) return this.#ofField(selection);
+    if (selection.kind === Kind.INLINE_FRAGMENT) return this.of(selection.selectionSet);
+    const fragment = this.fragments.get(selection.name.value);
+    return fragment ? this.of(fragment.selectionSet) : NOTHING;
+  }
+
+  #ofField({ name, alias, selectionSet }: FieldNode): Shape {
+    const inner = selectionSet ? this.of(selectionSet) : NOTHING;
+    // Introspection is deep by nature; validation bounds it where it would grow.
+    const innerDepth = name.value.startsWith('__') ? 0 : inner.depth;
+    return {
+      ...inner,
+      depth: innerDepth + 1,
+      fields: 1,
+      aliases: inner.aliases + (alias ? 1 : 0),
+      names: new Map([[(alias ?? name).value, 1]]),
+    };
+  }
+}
+
+function sum(one: Shape, other: Shape): Shape {
+  return {
+    depth: Math.max(one.depth, other.depth),
+    fields: one.fields + other.fields,
+    selections: one.selections + other.selections,
+    aliases: one.aliases + other.aliases,
+    directives: one.directives + other.directives,
+    sameName: Math.max(one.sameName, other.sameName),
+    names: NO_NAMES,
+  };
+}

@@ -1,0 +1,69 @@
+/** What Prometheus reads: on the main port for the roles below, or on a port of its own for whoever reaches it. */
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import type { Role } from '../domain/caller.js';
+import type { Logger } from '../infrastructure/observability/logger.js';
+import { requireRole } from '../resolvers/context.js';
+import { isFromThisMachine, originOf } from './access/access.js';
+import { LOOPBACK_HOSTS } from './access/loopback.js';
+import { connectionOptions, type ReceiveSettings } from './limits/connection-limits.js';
+
+/** Named as in the configuration. */
+export interface MetricsSettings {
+  /** The port of the metrics alone; undefined where the main port has them. */
+  readonly metricsPort: number | undefined;
+  readonly metricsHost: string;
+}
+
+/** Returns the metrics in Prometheus' text format. */
+export type ReadMetrics = () => Promise<string>;
+
+const PATH = '/metrics';
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+const READERS: readonly Role[] = ['monitor', 'operator'];
+
+/** Prometheus, its replica, and a person who looks. */
+const CONNECTIONS_MAX = 50;
+
+/** Serves the metrics on the main port. */
+export function serveMetrics(app: FastifyInstance, readMetrics: ReadMetrics): void {
+  app.get(PATH, async (request, reply) => {
+    requireRole({ origin: originOf(request) }, ...READERS);
+    return answer(reply, readMetrics);
+  });
+}
+
+export interface MetricsServerPorts {
+  readonly readMetrics: ReadMetrics;
+  readonly logger: Logger;
+  readonly settings: MetricsSettings & ReceiveSettings;
+}
+
+/**
+ * Makes the server of the metrics' own port, or nothing where there is none. It asks nobody who they are. On
+ * loopback it answers to this machine's own names alone, so that no web page reads it through a name of its own.
+ */
+export function makeMetricsServer(ports: MetricsServerPorts): FastifyInstance | undefined {
+  const { readMetrics, logger, settings } = ports;
+  if (settings.metricsPort === undefined) return undefined;
+  const app = fastify(connectionOptions(settings));
+  app.server.maxConnections = CONNECTIONS_MAX;
+  const isLoopback = LOOPBACK_HOSTS.includes(settings.metricsHost);
+  app.get(PATH, async (request, reply) => {
+    if (!isLoopback || isFromThisMachine(request.raw)) return answer(reply, readMetrics);
+    return reply.code(403).send(messageOf('Ask by the name of this machine.'));
+  });
+  app.setNotFoundHandler((_, reply) => reply.code(404).send(messageOf(`There is ${PATH} alone.`)));
+  app.setErrorHandler((error, _, reply) => {
+    logger.error({ err: error }, 'Metrics could not be read');
+    return reply.code(500).send(messageOf('The metrics could not be read.'));
+  });
+  return app;
+}
+
+function messageOf(message: string): object {
+  return { errors: [{ message }] };
+}
+
+async function answer(reply: FastifyReply, readMetrics: ReadMetrics): Promise<FastifyReply> {
+  return reply.type(CONTENT_TYPE).send(await readMetrics());
+}

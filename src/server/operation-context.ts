@@ -1,0 +1,93 @@
+import type { AccountFeeds, AuditLog, LedgerReader } from '../application/ports.js';
+import type { Origin } from '../domain/caller.js';
+import { AbandonedError } from '../domain/errors.js';
+import type { RequestContext } from '../resolvers/context.js';
+import { type Loaders, makeLoaders } from '../resolvers/loaders.js';
+import type { OperationGate, StreamPlace } from './limits/operation-gate.js';
+import { graphQLErrorOf } from './refusal.js';
+
+export interface OperationContextParts {
+  readonly origin: Origin;
+  readonly idempotencyKeyHeaders?: readonly string[];
+  /** The cursor of the last event that the client of a stream has seen. */
+  readonly lastEventId?: string;
+  /** The ledger as the caller may see it. */
+  readonly reader: LedgerReader;
+  readonly feeds: AccountFeeds;
+  readonly audit: AuditLog;
+  /** Units of cost that were taken before the operation was known, for the bytes of its body. */
+  readonly unitsPaid?: number;
+  readonly chargeForRows: (rows: number) => void;
+  /** Pays for the accounts that a subscription follows: see StreamPlace. */
+  readonly followAccounts?: StreamPlace['followAccounts'] | undefined;
+}
+
+/** The parts of a context that come with an HTTP request or a subscription. */
+type RequestParts = Pick<
+  OperationContextParts,
+  'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid' | 'followAccounts'
+>;
+
+export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => OperationContext;
+
+/** Rows that are only summed, per unit of cost: the database reads some hundred in the time of one that is answered. */
+const SUMMED_ROWS_PER_UNIT = 200;
+
+/** @returns charges a caller for rows that one operation sums; throws the refusal as a GraphQL error */
+export function rowCharger(gate: OperationGate, caller: string): (rows: number) => void {
+  let spent = 0;
+  return (rows) => {
+    const units = Math.floor(rows / SUMMED_ROWS_PER_UNIT);
+    if (units === 0) return;
+    const refusal = gate.spend(units, caller, spent);
+    if (refusal) throw graphQLErrorOf(refusal);
+    spent += units;
+  };
+}
+
+/** The context of one operation, over whatever transport. Apollo copies it, so it has no `#` fields. */
+export class OperationContext implements RequestContext {
+  readonly origin: Origin;
+  readonly idempotencyKeyHeaders: readonly string[];
+  readonly lastEventId: string | undefined;
+  eventCursor: string | undefined;
+  readonly feeds: AccountFeeds;
+  readonly audit: AuditLog;
+  readonly unitsPaid: number;
+  readonly chargeForRows: (rows: number) => void;
+  private readonly followMore: OperationContextParts['followAccounts'];
+  private readonly visibleReader: LedgerReader;
+  private readonly ownLoaders: Loaders;
+
+  constructor(parts: OperationContextParts) {
+    this.origin = parts.origin;
+    this.idempotencyKeyHeaders = parts.idempotencyKeyHeaders ?? [];
+    this.lastEventId = parts.lastEventId;
+    this.feeds = parts.feeds;
+    this.audit = parts.audit;
+    this.unitsPaid = parts.unitsPaid ?? 0;
+    this.chargeForRows = parts.chargeForRows;
+    this.followMore = parts.followAccounts;
+    this.visibleReader = parts.reader;
+    this.ownLoaders = makeLoaders(parts.reader);
+  }
+
+  get reader(): LedgerReader {
+    this.assertWanted();
+    return this.visibleReader;
+  }
+
+  get loaders(): Loaders {
+    this.assertWanted();
+    return this.ownLoaders;
+  }
+
+  followAccounts(count: number): void {
+    const refusal = this.followMore?.(count);
+    if (refusal) throw graphQLErrorOf(refusal);
+  }
+
+  private assertWanted(): void {
+    if (this.origin.isAbandoned?.()) throw new AbandonedError();
+  }
+}

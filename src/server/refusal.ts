@@ -1,0 +1,147 @@
+/**
+ * Refusals of what would cost too much, or is not allowed to be asked: values, so that each transport can
+ * answer them in its own form. Nothing was run, and nothing is logged as a mistake of ours.
+ */
+import { HeaderMap } from '@apollo/server';
+import type { FastifyReply } from 'fastify';
+import { GraphQLError } from 'graphql';
+import type { Unavailability } from '../domain/errors.js';
+
+/** The encodings of request bodies, as Accept-Encoding names them in an answer of 415. */
+const ENCODINGS_ACCEPTED = 'gzip';
+
+/** Every code that a limit or an outage is answered with, and its HTTP status. */
+const STATUSES = {
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_CONTENT_ENCODING: 415,
+  JSON_TOO_DEEP: 400,
+  JSON_TOO_MANY_VALUES: 400,
+  OPERATION_TOO_LARGE: 400,
+  NAME_TOO_LONG: 400,
+  ANSWER_TOO_LARGE: 400,
+  TOO_MANY_TOKENS: 400,
+  TOO_MANY_SELECTIONS: 400,
+  TOO_MANY_ROOT_FIELDS: 400,
+  TOO_MANY_ALIASES: 400,
+  TOO_MANY_DIRECTIVES: 400,
+  TOO_DEEP: 400,
+  TOO_EXPENSIVE: 400,
+  DOCUMENT_CONFLICT: 400,
+  PERSISTED_QUERY_NOT_FOUND: 400,
+  PERSISTED_QUERY_ONLY: 400,
+  FOREIGN_ORIGIN: 403,
+  RATE_LIMITED: 429,
+  TOO_MANY_BODIES: 429,
+  TOO_MANY_CONNECTIONS: 429,
+  TOO_MANY_SUBSCRIPTIONS: 429,
+  OVERLOADED: 503,
+  UNAVAILABLE: 503,
+  OUTCOME_UNKNOWN: 503,
+} as const;
+
+export type RefusalCode = keyof typeof STATUSES;
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** A sentence for a person. */
+  readonly message: string;
+  /** The limit that was passed, and what was asked for, in the limit's own unit. */
+  readonly limit?: number;
+  readonly requested?: number;
+  /** Whole seconds after which the same may pass. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** Whether a limit refused what would otherwise be a result. */
+export function isRefusal<Result>(result: Result | Refusal): result is Refusal {
+  return typeof result === 'object' && result !== null && 'code' in result && 'message' in result;
+}
+
+export function statusOf({ code }: Refusal): number {
+  return STATUSES[code];
+}
+
+/** Seconds after which a client may try again what a database could not serve. */
+const RETRY_AFTER_OUTAGE_S = 5;
+
+const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>>> = {
+  DATABASE_AWAY: {
+    code: 'UNAVAILABLE',
+    message: 'The database can not be reached now, and nothing was done: try again.',
+  },
+  DATABASE_READ_ONLY: {
+    code: 'UNAVAILABLE',
+    message: 'The database takes no writes now, and nothing was done: try again.',
+  },
+  DATABASE_FULL: {
+    code: 'UNAVAILABLE',
+    message: 'The database has no room now, and nothing was done: try again.',
+  },
+  DATABASE_ACCESS_DENIED: {
+    code: 'UNAVAILABLE',
+    message: 'The database refuses this server a privilege now, and nothing was done: try again.',
+  },
+  DATABASE_INCOMPLETE: {
+    code: 'UNAVAILABLE',
+    message: 'The database lacks a table or a column now, and nothing was done: try again.',
+  },
+  STATEMENT_FAILED: {
+    code: 'UNAVAILABLE',
+    message: 'The database could not finish a statement, and nothing was done: try again.',
+  },
+  CLOCK_SKEW: {
+    code: 'UNAVAILABLE',
+    message: 'The clock of this server is wrong, and nothing was done: try again.',
+  },
+  OUTCOME_UNKNOWN: {
+    code: 'OUTCOME_UNKNOWN',
+    message:
+      'The database did not confirm its commit, so it is unknown whether this was done: send a bulk or a credit again with its idempotency key; for anything else, look first whether it was done.',
+  },
+};
+
+/** The refusal of what can't be served for now. */
+export function outageRefusal(reason: Unavailability): Refusal {
+  return { ...OUTAGES[reason], retryAfterSeconds: RETRY_AFTER_OUTAGE_S };
+}
+
+/** As a stream answers it. */
+export function graphQLErrorOf({ message, ...extensions }: Refusal): GraphQLError {
+  return new GraphQLError(message, { extensions });
+}
+
+/** As Apollo takes it: with the status and headers of the HTTP answer. */
+export function httpErrorOf(refusal: Refusal): GraphQLError {
+  const error = graphQLErrorOf(refusal);
+  error.extensions.http = httpHeadOf(refusal);
+  return error;
+}
+
+/** The status and the headers of an HTTP answer, as Apollo takes them with an error. */
+export function httpHeadOf(refusal: Refusal): { status: number; headers: HeaderMap } {
+  const headers = new HeaderMap(Object.entries(headersOf(refusal)));
+  return { status: statusOf(refusal), headers };
+}
+
+/** A refusal where a value can't be given back; answered like one. */
+export class RefusalError extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(refusal.message);
+  }
+}
+
+/** Answers a request that no handler will see. */
+export function answerRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply {
+  return reply
+    .code(statusOf(refusal))
+    .headers(headersOf(refusal))
+    .send({ errors: [graphQLErrorOf(refusal).toJSON()] });
+}
+
+function headersOf({ code, retryAfterSeconds }: Refusal): Record<string, string> {
+  return {
+    ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
+    // RFC 9110, 15.5.16.
+    ...(code === 'UNSUPPORTED_CONTENT_ENCODING' && { 'accept-encoding': ENCODINGS_ACCEPTED }),
+  };
+}

@@ -1,0 +1,279 @@
+import { join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ApolloServer } from '@apollo/server';
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled';
+import fastifyApollo from '@as-integrations/fastify';
+import fastifyStatic from '@fastify/static';
+import {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify';
+import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import { v4 as newRequestId } from 'uuid';
+import type { AccountFeeds, AuditLog, LedgerReader } from '../application/ports.js';
+import { visibleOrganizations } from '../domain/caller.js';
+import { ForbiddenError, UnavailableError } from '../domain/errors.js';
+import { WEB } from '../files.js';
+import { unavailabilityOf } from '../infrastructure/database/unavailability.js';
+import type { EventLoopTurns } from '../infrastructure/fair-turns.js';
+import type { Logger } from '../infrastructure/observability/logger.js';
+import { inRequestScope } from '../infrastructure/observability/request-scope.js';
+import { guardAccess, originOf } from './access/access.js';
+import type { Authenticator } from './access/authentication.js';
+import { guardOrigins, type OriginSettings } from './access/origins.js';
+import type { AddressOf } from './access/remote-address.js';
+import { addSecurityHeaders, headersOnce } from './access/security-headers.js';
+import type { TrustedDocuments } from './access/trusted-documents.js';
+import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
+import {
+  FAVICON,
+  LANDING_SCRIPT,
+  landingPage,
+  type PageSettings,
+  type ServerDescription,
+} from './landing-page.js';
+import { callerKeyOf } from './limits/caller-key.js';
+import {
+  boundHandling,
+  boundHeaders,
+  connectionOptions,
+  type ReceiveSettings,
+} from './limits/connection-limits.js';
+import { type ConnectionSettings, Connections } from './limits/connections.js';
+import { type BodySettings, parseJsonBodies, unitsPaidBy } from './limits/json-body.js';
+import { noteSmallRequests } from './limits/large-requests.js';
+import { admitOperations, costPlugin } from './limits/operation-admission.js';
+import { type GateSettings, OperationGate } from './limits/operation-gate.js';
+import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
+import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
+import { answerProbes, type ProbePorts } from './probes.js';
+import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
+import { serveServerSentEvents } from './streams/server-sent-events.js';
+import { serveWebSocket } from './streams/websocket.js';
+
+/** Named as in the configuration. */
+export interface HttpSettings
+  extends GateSettings,
+    BodySettings,
+    ReceiveSettings,
+    ConnectionSettings,
+    OriginSettings,
+    MetricsSettings,
+    PageSettings {
+  /** After which a request is answered with 503; its statements end by the database's own limit. */
+  readonly requestTimeoutMs: number;
+}
+
+export interface HttpServerPorts extends ProbePorts {
+  readonly addressOf: AddressOf;
+  readonly schema: GraphQLSchema;
+  readonly reader: LedgerReader;
+  readonly feeds: AccountFeeds;
+  readonly audit: AuditLog;
+  readonly authenticator: Authenticator;
+  /** Whether everyone who reaches the server may do everything. */
+  readonly isOpen: boolean;
+  readonly logger: Logger;
+  readonly settings: HttpSettings;
+  /** What the first page tells of the server. */
+  readonly description: ServerDescription;
+  readonly trustedDocuments: TrustedDocuments;
+  readonly turns: EventLoopTurns;
+  readonly readMetrics: ReadMetrics;
+}
+
+const WEB_FOLDER = fileURLToPath(WEB);
+
+/** Files whose names have a hash of their content: another content has another name. */
+const ASSETS = join(WEB_FOLDER, 'assets', sep);
+const CACHED_FOR_GOOD = 'public, max-age=31536000, immutable';
+
+/** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
+export function sdlOf(schema: GraphQLSchema): string {
+  return `${printSchema(lexicographicSortSchema(schema))}\n`;
+}
+
+/** Everything that is served over HTTP. The caller listens, and closes. */
+export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
+  const { schema, reader, feeds, logger, settings } = ports;
+  const gate = new OperationGate(schema, settings, ports.trustedDocuments);
+  const contextOf: ContextFactory = (origin, ofRequest = {}) =>
+    new OperationContext({
+      origin,
+      reader: reader.seenBy(visibleOrganizations(origin.caller), {
+        key: callerKeyOf(origin),
+        isAbandoned: origin.isAbandoned,
+      }),
+      feeds,
+      audit: ports.audit,
+      chargeForRows: rowCharger(gate, callerKeyOf(origin)),
+      ...ofRequest,
+    });
+  const loggerInstance: FastifyBaseLogger = logger;
+  const app = fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: settings.bodyLimitBytes,
+    ...connectionOptions(settings),
+    frameworkErrors: answerFrameworkError,
+    genReqId: () => newRequestId(),
+    requestIdHeader: false,
+  });
+  answerErrorsAsGraphQL(app, logger);
+  parseJsonBodies(app, { gate, turns: ports.turns, settings });
+  noteSmallRequests(app, ports.turns);
+  const connections = new Connections(app, settings, logger);
+  boundHandling(app, settings.requestTimeoutMs);
+  boundHeaders(app);
+  addSecurityHeaders(app);
+  // With a callback, for what runs after it is the rest of the request.
+  app.addHook('onRequest', (request, _, next) => {
+    inRequestScope({ requestId: request.id, traceparent: request.headers.traceparent }, next);
+  });
+  app.addHook('onRequest', (request, reply, next) => {
+    reply.header('x-request-id', request.id);
+    // A person who opens the API's address in a browser.
+    const isBrowser =
+      settings.graphiql &&
+      request.method === 'GET' &&
+      request.headers.accept?.includes('text/html');
+    if (isBrowser && request.url === '/graphql') reply.redirect('/graphiql/');
+    else next();
+  });
+
+  // Before access: a browser asks whether it may send a token without one.
+  await guardOrigins(app, ports);
+  guardAccess(app, ports);
+  admitOperations(app, gate, connections);
+
+  const apollo = new ApolloServer<OperationContext>({
+    schema,
+    formatError: makeFormatError({ hasSuggestions: settings.introspection, logger }),
+    introspection: settings.introspection,
+    parseOptions: { maxTokens: settings.operationTokensMax },
+    allowBatchedHttpRequests: false,
+    csrfPrevention: true,
+    includeStacktraceInErrorResponses: false,
+    persistedQueries: false,
+    stopOnTerminationSignals: false,
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      // It would wrap the resolver of every field; nothing here may be cached.
+      ApolloServerPluginCacheControlDisabled(),
+      errorPlugin(logger),
+      costPlugin(gate),
+    ],
+    logger,
+  });
+  await apollo.start();
+  app.addHook('onClose', () => apollo.stop());
+  await app.register(fastifyApollo(apollo), {
+    path: '/graphql',
+    context: async (request: FastifyRequest) =>
+      contextOf(originOf(request), {
+        idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
+        unitsPaid: unitsPaidBy(request),
+      }),
+  });
+  serveWebSocket(app, { ...ports, contextOf, gate });
+  serveServerSentEvents(app, { ...ports, contextOf, gate });
+  answerProbes(app, ports);
+  app.addHook('preClose', () => connections.linger());
+
+  await servePages(app, ports);
+  if (settings.metricsPort === undefined) serveMetrics(app, ports.readMetrics);
+  return app;
+}
+
+/** What a person looks at, as far as the settings let them. */
+async function servePages(
+  app: FastifyInstance,
+  { schema, settings, description }: HttpServerPorts,
+): Promise<void> {
+  app.get('/', ({ headers }, reply) =>
+    reply.type('text/html; charset=utf-8').send(landingPage(settings, description, headers.host)),
+  );
+  app.get('/landing-page.js', (_, reply) =>
+    reply.type('text/javascript; charset=utf-8').send(LANDING_SCRIPT),
+  );
+  app.get('/favicon.svg', (_, reply) => reply.type('image/svg+xml').send(FAVICON));
+  if (settings.introspection) {
+    const sdl = sdlOf(schema);
+    app.get('/schema.graphql', (_, reply) => reply.type('text/plain; charset=utf-8').send(sdl));
+  }
+  if (!settings.graphiql) return;
+  await app.register(fastifyStatic, {
+    root: WEB_FOLDER,
+    prefix: '/graphiql',
+    // A list: in a text @fastify/static looks for no compressed file, and answers 404.
+    index: ['graphiql.html'],
+    redirect: true,
+    cacheControl: false,
+    // The build wrote each file compressed, too.
+    preCompressed: true,
+    setHeaders: (reply, path) => {
+      reply.header('cache-control', path.startsWith(ASSETS) ? CACHED_FOR_GOOD : 'no-cache');
+    },
+  });
+}
+
+/** Answers an address that Fastify can't read: before any route, so that no hook has seen the request. */
+function answerFrameworkError(
+  { statusCode = 500 }: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const message = 'The address is not one in percent-encoded UTF-8.';
+  const extensions = { code: CODES[statusCode] ?? 'BAD_REQUEST' };
+  reply
+    .code(statusCode)
+    .headers({ ...headersOnce(), 'x-request-id': request.id })
+    .send({ errors: [{ message, extensions }] });
+}
+
+/** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
+const CODES: Readonly<Record<number, string>> = {
+  400: 'BAD_REQUEST',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
+  413: 'PAYLOAD_TOO_LARGE',
+  414: 'URI_TOO_LONG',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+  503: 'TIMEOUT',
+};
+
+function statusOf(error: FastifyError): number {
+  return error instanceof ForbiddenError ? 403 : (error.statusCode ?? 500);
+}
+
+/** Answers every error in GraphQL's form, so that a client has one form to read. */
+function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
+  app.setNotFoundHandler((request, reply) => {
+    const message = `There is no ${request.method} ${request.url.slice(0, 100)} here.`;
+    return reply.code(404).send({ errors: [{ message, extensions: { code: CODES[404] } }] });
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof RefusalError) return answerRefusal(reply, error.refusal);
+    const outage = error instanceof UnavailableError ? error.reason : unavailabilityOf(error);
+    if (outage) return answerRefusal(reply, outageRefusal(outage));
+    // A Host header that makes no URL.
+    const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
+    const code = CODES[status];
+    if ((status < 500 || status === 503) && code !== undefined) {
+      return reply
+        .code(status)
+        .send({ errors: [{ message: error.message, extensions: { code } }] });
+    }
+    logger.error({ err: error, requestId: request.id }, 'Unexpected error');
+    return reply.code(500).send({ errors: [maskedError(request.id)] });
+  });
+}

@@ -1,0 +1,221 @@
+/**
+ * Subscriptions as server-sent events on /graphql/stream, for those behind proxies that break
+ * WebSocket: the distinct connections mode of the GraphQL over SSE protocol, which graphql-sse's client
+ * speaks. Source: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+ *
+ * Written here, for graphql-sse's own server takes all that there is to send at once: this one takes an
+ * event when the reader has room for it.
+ *
+ * The cursor of an event is its `id`. EventSource sends the last one as Last-Event-ID when it connects again, with the
+ * address that it was first given: the subscription resumes after the newer of it and its own `after`.
+ */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe } from 'graphql';
+import { z } from 'zod';
+import { authenticatedBy, originOf } from '../access/access.js';
+import { watchAccess } from '../access/authentication.js';
+import { presentResult } from '../graphql-errors.js';
+import { OVERLOADED } from '../limits/body-budget.js';
+import { callerKeyOf } from '../limits/caller-key.js';
+import { unitsPaidBy } from '../limits/json-body.js';
+import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
+import type { OperationContext } from '../operation-context.js';
+import { answerRefusal, isRefusal } from '../refusal.js';
+import {
+  bytesOf,
+  KEEP_ALIVE_MS,
+  prepareSubscription,
+  type StreamPorts,
+  whenStuck,
+} from './streams.js';
+
+/** A request as POST has it in its body; GET, which EventSource knows alone, has it in its address. */
+const streamRequest = z.object({
+  query: z.string(),
+  operationName: z.string().nullish(),
+  variables: z.record(z.string(), z.unknown()).nullish(),
+});
+
+type StreamRequest = z.infer<typeof streamRequest>;
+
+/** A document to execute, or why it may not be. */
+type Prepared = DocumentNode | readonly GraphQLError[];
+
+interface PreparedRequest extends StreamRequest {
+  readonly prepared: Prepared;
+  /** Absent where the request is refused. */
+  readonly place: StreamPlace | undefined;
+}
+
+export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts): void {
+  const open = new Set<ServerResponse>();
+  let isStopping = false;
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/graphql/stream',
+    handler: async (request, reply) => {
+      // Gone while it was looked at who it is: nothing would ever hear of its close.
+      if (request.raw.socket.destroyed) return reply.hijack();
+      // On a connection that was open: a stream that begins now would hold up the stop.
+      if (isStopping) return answerRefusal(reply, OVERLOADED);
+      const asked = readRequest(request);
+      if (!asked) {
+        const message = 'Send query, and operationName and variables if there are any, as JSON.';
+        return reply.code(400).send({ errors: [{ message, extensions: { code: 'BAD_REQUEST' } }] });
+      }
+      const { operationName, variables } = asked;
+      const prepared = prepareSubscription(ports, asked);
+      const operation =
+        isDocument(prepared) && resolveOperation(prepared, operationName, variables);
+      const size = { bytes: bytesOf(asked), unitsPaid: unitsPaidBy(request) };
+      const place = operation
+        ? ports.gate.begin(operation, callerKeyOf(originOf(request)), size)
+        : undefined;
+      if (isRefusal(place)) return answerRefusal(reply, place);
+      open.add(reply.raw);
+      reply.raw.once('close', () => {
+        open.delete(reply.raw);
+        place?.release();
+      });
+      await stream({ ...asked, prepared, place }, request, reply, ports);
+    },
+  });
+  app.addHook('preClose', async () => {
+    isStopping = true;
+    // Not the protocol's complete: there is more, elsewhere.
+    for (const response of open) response.destroy();
+  });
+}
+
+function readRequest({ method, query, body }: FastifyRequest): StreamRequest | undefined {
+  const given = method === 'POST' ? body : withParsedVariables(query);
+  return streamRequest.safeParse(given).data;
+}
+
+function withParsedVariables(query: unknown): unknown {
+  if (typeof query !== 'object' || query === null || !('variables' in query)) return query;
+  try {
+    return { ...query, variables: JSON.parse(String(query.variables)) };
+  } catch {
+    return undefined;
+  }
+}
+
+async function stream(
+  asked: PreparedRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  ports: StreamPorts,
+): Promise<void> {
+  reply.hijack();
+  const response = reply.raw;
+  response.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': 'text/event-stream; charset=utf-8',
+    // A proxy that compresses would keep events back.
+    'cache-control': 'no-cache, no-transform',
+    // nginx would keep events back.
+    'x-accel-buffering': 'no',
+  });
+  // A stream that has nothing to say yet is open all the same.
+  response.flushHeaders();
+  // A client that resets its connection: there is nobody to tell.
+  response.on('error', () => {});
+  const endWatch = whenStuck(request.raw.socket, () => response.destroy());
+  const endAccess = watchAccess(
+    ports.authenticator,
+    request.headers.authorization,
+    authenticatedBy(request),
+    () => response.destroy(),
+  );
+  const keepingAlive = setInterval(() => response.write(':\n\n'), KEEP_ALIVE_MS);
+  response.once('close', () => {
+    endWatch();
+    endAccess();
+    clearInterval(keepingAlive);
+  });
+  try {
+    const context = ports.contextOf(originOf(request), {
+      ...lastEventIdOf(request),
+      followAccounts: asked.place?.followAccounts,
+    });
+    await sendResults(resultsOf(asked, request, context, ports), response, context);
+  } catch (error) {
+    ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
+    response.destroy();
+  }
+}
+
+async function* refused(errors: readonly GraphQLError[]): AsyncGenerator<ExecutionResult> {
+  yield { errors };
+}
+
+/** Returns where a client was when its last stream ended. */
+function lastEventIdOf({ headers }: FastifyRequest): { readonly lastEventId?: string } {
+  const { 'last-event-id': lastEventId } = headers;
+  return typeof lastEventId === 'string' && lastEventId !== '' ? { lastEventId } : {};
+}
+
+/** Refusals are results, too: so the protocol has it. */
+async function resultsOf(
+  { prepared, operationName, variables, place }: PreparedRequest,
+  request: FastifyRequest,
+  contextValue: OperationContext,
+  { schema, logger }: StreamPorts,
+): Promise<AsyncIterator<ExecutionResult>> {
+  const results = isDocument(prepared)
+    ? await subscribe({
+        schema,
+        document: prepared,
+        operationName: operationName ?? null,
+        variableValues: variables ?? null,
+        contextValue,
+      })
+    : refused(prepared);
+  const iterator = 'next' in results ? results : refused(results.errors ?? []);
+  return {
+    next: async () => {
+      await place?.payForEvent();
+      const { done, value } = await iterator.next();
+      return done ? { done, value } : { value: presentResult(value, request.id, logger) };
+    },
+    return: () => iterator.return(undefined),
+  };
+}
+
+function isDocument(prepared: Prepared): prepared is DocumentNode {
+  return 'kind' in prepared;
+}
+
+/** Sends each result when the one before is on its way; a client that goes ends them at once. */
+async function sendResults(
+  results: Promise<AsyncIterator<ExecutionResult>>,
+  response: ServerResponse,
+  context: Pick<OperationContext, 'eventCursor'>,
+): Promise<void> {
+  const iterator = await results;
+  const end = () => void iterator.return?.();
+  response.once('close', end);
+  if (response.destroyed) end();
+  for (;;) {
+    const { done, value } = await iterator.next();
+    if (response.destroyed) return;
+    if (done) break;
+    const id = context.eventCursor === undefined ? '' : `id: ${context.eventCursor}\n`;
+    await write(response, `event: next\n${id}data: ${JSON.stringify(value)}\n\n`);
+  }
+  response.end('event: complete\ndata:\n\n');
+}
+
+async function write(response: ServerResponse, text: string): Promise<void> {
+  if (response.write(text) || response.destroyed) return;
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  await Promise.race([
+    once(response, 'drain', { signal }),
+    once(response, 'close', { signal }),
+  ]).catch(() => {});
+  waiting.abort();
+}

@@ -1,0 +1,159 @@
+/**
+ * What WebSocket and server-sent events have in common. Both carry subscriptions alone: queries and
+ * mutations go over HTTP, where idempotency keys come in headers and bodies may be large.
+ *
+ * A client that reads slowly is not sent more until it has read: its stream waits, and holds nothing but
+ * its place. One that does not read at all is let go of, and resumes from its last cursor.
+ */
+import type { Socket } from 'node:net';
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  Kind,
+  OperationTypeNode,
+  parse,
+  type SelectionSetNode,
+  validate,
+} from 'graphql';
+import type { Logger } from '../../infrastructure/observability/logger.js';
+import type { Authenticator } from '../access/authentication.js';
+import type { OriginSettings } from '../access/origins.js';
+import type { AddressOf } from '../access/remote-address.js';
+import { cut, withoutSuggestion } from '../graphql-errors.js';
+import type { PageSettings } from '../landing-page.js';
+import type { OperationGate } from '../limits/operation-gate.js';
+import type { ContextFactory } from '../operation-context.js';
+
+export interface StreamPorts {
+  readonly schema: GraphQLSchema;
+  readonly logger: Logger;
+  readonly authenticator: Authenticator;
+  readonly isOpen: boolean;
+  readonly addressOf: AddressOf;
+  readonly contextOf: ContextFactory;
+  readonly gate: OperationGate;
+  readonly settings: OriginSettings & PageSettings;
+}
+
+/** Between signs of life on a stream that has nothing to say. */
+export const KEEP_ALIVE_MS = 12_000;
+
+/** What a client asks for, as it came. */
+export interface SubscriptionRequest {
+  readonly query: string;
+  readonly operationName?: string | null | undefined;
+}
+
+/** @returns the document of a subscription that may be executed, or why it may not */
+export function prepareSubscription(
+  { schema, settings }: Pick<StreamPorts, 'schema' | 'settings'>,
+  { query, operationName }: SubscriptionRequest,
+): DocumentNode | readonly GraphQLError[] {
+  const document = parsed(query);
+  if (document instanceof GraphQLError) return [document];
+  const operation = getOperationAST(document, operationName);
+  if (operation && operation.operation !== OperationTypeNode.SUBSCRIPTION) {
+    return [refusal('Only subscriptions are streamed: send this to /graphql.', 'BAD_REQUEST')];
+  }
+  if (operation && isConditional(operation.selectionSet, document)) {
+    const message = 'A subscription always has its field: @skip and @include can not be on it.';
+    return [refusal(message, 'GRAPHQL_VALIDATION_FAILED')];
+  }
+  const errors = validate(schema, document);
+  for (const error of errors) {
+    error.extensions.code = 'GRAPHQL_VALIDATION_FAILED';
+    error.message = cut(error.message);
+    if (!settings.introspection) error.message = withoutSuggestion(error.message);
+  }
+  return errors.length > 0 ? errors : document;
+}
+
+/**
+ * Whether a root field may be left out, upon which nothing would be left to subscribe to: GraphQL.js
+ * fails, and the specification forbids it. Source: https://spec.graphql.org/September2025/#sec-Single-Root-Field
+ */
+function isConditional(root: SelectionSetNode, document: DocumentNode): boolean {
+  const left = [root];
+  const spread = new Set<string>();
+  for (const { selections } of left) {
+    for (const selection of selections) {
+      if (selection.directives?.some(({ name }) => /^(skip|include)$/.test(name.value)))
+        return true;
+      if (selection.kind === Kind.INLINE_FRAGMENT) left.push(selection.selectionSet);
+      if (selection.kind !== Kind.FRAGMENT_SPREAD || spread.has(selection.name.value)) continue;
+      spread.add(selection.name.value);
+      for (const definition of document.definitions) {
+        const isMeant =
+          definition.kind === Kind.FRAGMENT_DEFINITION &&
+          definition.name.value === selection.name.value;
+        if (isMeant) left.push(definition.selectionSet);
+      }
+    }
+  }
+  return false;
+}
+
+function parsed(query: string): DocumentNode | GraphQLError {
+  try {
+    return parse(query);
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return refusal(error.message, 'GRAPHQL_PARSE_FAILED', error);
+  }
+}
+
+/** An error that a client can mend, with its code. */
+export function refusal(message: string, code: string, cause?: GraphQLError): GraphQLError {
+  return new GraphQLError(message, {
+    extensions: { code },
+    ...(cause?.source && { source: cause.source }),
+    ...(cause?.positions && { positions: cause.positions }),
+  });
+}
+
+/** The bytes that a subscription keeps for as long as it lasts, about. */
+export function bytesOf({ query, variables }: { query: string; variables?: unknown }): number {
+  return query.length + (variables == null ? 0 : JSON.stringify(variables).length);
+}
+
+/** Results of a subscription, each of which is paid for before it is made. */
+export function payingFor<Result>(
+  results: AsyncIterableIterator<Result>,
+  payForEvent: () => Promise<void>,
+): AsyncIterableIterator<Result> {
+  return {
+    next: async () => {
+      await payForEvent();
+      return results.next();
+    },
+    return: async () => (await results.return?.()) ?? { done: true, value: undefined },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+/** How long a client may leave all that it was sent unread. */
+const STUCK_MS = 10_000;
+const STUCK_LOOK_MS = 2_000;
+
+/**
+ * Watches what the operating system takes of a connection: pings and the like are no sign of reading.
+ * @returns ends the watch
+ */
+export function whenStuck(tcp: Socket, letGo: () => void): () => void {
+  let takenBytes = 0;
+  let takenAt = Date.now();
+  const look = setInterval(() => {
+    const nowTakenBytes = tcp.bytesWritten - tcp.writableLength;
+    if (tcp.writableLength === 0 || nowTakenBytes !== takenBytes) takenAt = Date.now();
+    takenBytes = nowTakenBytes;
+    if (Date.now() - takenAt < STUCK_MS) return;
+    clearInterval(look);
+    letGo();
+  }, STUCK_LOOK_MS);
+  look.unref();
+  return () => clearInterval(look);
+}

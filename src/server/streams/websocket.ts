@@ -1,0 +1,325 @@
+/** Subscriptions over WebSocket on /graphql: graphql-transport-ws, the protocol of graphql-ws. */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
+import { CloseCode, handleProtocols, MessageType, makeServer, type Server } from 'graphql-ws';
+import { v4 as newRequestId } from 'uuid';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { Origin } from '../../domain/caller.js';
+import type { Logger } from '../../infrastructure/observability/logger.js';
+import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
+import type { RequestContext } from '../../resolvers/context.js';
+import { CREDENTIALS_UNCHECKED, isFromThisMachine } from '../access/access.js';
+import { type Authenticated, watchAccess } from '../access/authentication.js';
+import { isFromForeignPage } from '../access/origins.js';
+import { presentErrors, presentResult } from '../graphql-errors.js';
+import { addressKeyOf, callerKeyOf } from '../limits/caller-key.js';
+import { JsonScan } from '../limits/json-scan.js';
+import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
+import { graphQLErrorOf, isRefusal } from '../refusal.js';
+import {
+  bytesOf,
+  KEEP_ALIVE_MS,
+  payingFor,
+  prepareSubscription,
+  refusal,
+  type StreamPorts,
+  whenStuck,
+} from './streams.js';
+
+/** Size of one message, which a subscription keeps. Bulks go over HTTP, which bounds them by itself. */
+const MESSAGE_BYTES_MAX = 32 * 1_024;
+
+/** Limits on the JSON of one message. */
+const MESSAGE_LIMITS = { depthMax: 32, valuesMax: 10_000 };
+
+/** What a client may let pile up of answers to its own messages, pings among them. */
+const BACKLOG_BYTES_MAX = 1_024 * 1_024;
+
+/** Operations under way on one connection, as its client sees it. */
+const OPERATIONS_MAX = 100;
+
+/** As the server sees it: those that were completed while they began are under way for a moment more. */
+const UNSETTLED_MAX = 2 * OPERATIONS_MAX;
+
+/** For the close to be read, before the connection is cut. */
+const CLOSE_GRACE_MS = 2_000;
+
+/** RFC 6455: the server goes away. */
+const CLOSE_GOING_AWAY = 1_001;
+
+/** IANA's registry of close codes: what the client asks for is not to be had now; its clients try again. */
+const CLOSE_TRY_AGAIN_LATER = 1_013;
+
+/**
+ * Closed for a credential that is missing, wrong, expired or withdrawn. graphql-ws's client connects again after
+ * 4403, with growing pauses and a bound, and asks for its connectionParams anew; it gives up upon 4401.
+ */
+const CLOSE_NO_ACCESS = CloseCode.Forbidden;
+
+/** Closed for reading too slowly: connect again, and resume from the last cursor. */
+const CLOSE_TOO_SLOW = 4_290;
+
+/** Closed for asking faster than can be answered. */
+const CLOSE_TOO_MANY = 4_291;
+
+/** What graphql-ws knows of a connection beside its protocol. */
+interface ConnectionExtra extends Record<string, unknown> {
+  readonly socket: WebSocket;
+  readonly request: IncomingMessage;
+  readonly remoteAddress: string;
+  /** Set once it has said who it is. */
+  authenticated?: Authenticated;
+  /** Places of its operations, each by its payload: an id is free again before its operation has ended. */
+  readonly places: Map<object, StreamPlace>;
+}
+
+export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
+  const { schema, logger, authenticator, contextOf, gate } = ports;
+  const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
+  const sockets = new WebSocketServer({
+    // Without the HTTP server, whose own errors are not this one's.
+    noServer: true,
+    maxPayload: MESSAGE_BYTES_MAX,
+    handleProtocols,
+  });
+  app.server.on('upgrade', (request, socket: Socket, head) => {
+    const isForeign =
+      isFromForeignPage(request, ports) || (ports.isOpen && !isFromThisMachine(request));
+    if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
+    // Who it is, it says later: until then it is its address.
+    const place = gate.connect(addressKeyOf(ports.addressOf(request)));
+    if (isRefusal(place)) return refuseUpgrade(socket, '429 Too Many Requests');
+    socket.once('close', place);
+    sockets.handleUpgrade(request, socket, head, (upgraded) => {
+      sockets.emit('connection', upgraded, request);
+    });
+  });
+  const server = makeServer<Record<string, unknown>, ConnectionExtra>({
+    schema,
+    // false closes with CLOSE_NO_ACCESS.
+    onConnect: async ({ connectionParams, extra }) => {
+      const authorization = authorizationOf(connectionParams, extra.request);
+      const { socket } = extra;
+      let found: Authenticated | undefined;
+      try {
+        found = await authenticator.authenticate(authorization);
+      } catch (error) {
+        logOutage(error, { requestId: newRequestId() });
+        socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials can not be checked now');
+        return false;
+      }
+      // Gone meanwhile: nothing would ever hear of its close.
+      if (!found || socket.readyState !== socket.OPEN) return false;
+      extra.authenticated = found;
+      const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) => {
+        const reason = hasExpired ? 'The token has expired' : 'Access was withdrawn';
+        socket.close(CLOSE_NO_ACCESS, reason);
+      });
+      socket.once('close', endWatch);
+      return true;
+    },
+    onSubscribe: ({ subscriptions, extra }, _id, payload) => {
+      if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
+      const { operationName, variables } = payload;
+      const origin = originOf(extra);
+      const caller = callerKeyOf(origin);
+      const query = gate.open(payload, caller);
+      if (isRefusal(query)) return [graphQLErrorOf(query)];
+      const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
+      if (isErrors(prepared)) return prepared;
+      const operation = resolveOperation(prepared, operationName, variables);
+      const size = { bytes: bytesOf({ query: query ?? '', variables }) };
+      const place = operation && gate.begin(operation, caller, size);
+      if (isRefusal(place)) return [graphQLErrorOf(place)];
+      if (place) extra.places.set(payload, place);
+      const contextValue = contextOf(origin, { followAccounts: place?.followAccounts });
+      return { schema, document: prepared, operationName, variableValues: variables, contextValue };
+    },
+    onOperation: ({ extra: { places } }, _id, payload, _args, result) => {
+      const place = places.get(payload);
+      return place && isAsyncIterator(result) ? payingFor(result, place.payForEvent) : undefined;
+    },
+    onComplete: ({ extra: { places } }, _id, payload) => {
+      places.get(payload)?.release();
+      places.delete(payload);
+    },
+    onError: (_context, _id, _payload, errors) =>
+      presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
+    onNext: (_context, _id, _payload, { contextValue }, result) => {
+      const { requestId } = (contextValue as RequestContext).origin;
+      return asJson(presentResult(result as ExecutionResult, requestId, logger));
+    },
+  });
+  sockets.on('connection', (socket, request) => {
+    const remoteAddress = ports.addressOf(request);
+    speakProtocol({ socket, request, remoteAddress }, server, logger);
+    closeWhenGone(socket);
+    closeWhenStuck(socket, request);
+  });
+  app.addHook('preClose', async () => {
+    for (const socket of sockets.clients) {
+      socket.close(CLOSE_GOING_AWAY, 'The server stops: connect again, and resume');
+    }
+    // A client that reads nothing does not answer.
+    const cut = setTimeout(() => {
+      for (const socket of sockets.clients) socket.terminate();
+    }, CLOSE_GRACE_MS);
+    await new Promise((resolve) => sockets.close(resolve));
+    clearTimeout(cut);
+  });
+}
+
+/** A browser can set no header of a WebSocket, so its first message says who it is. */
+function authorizationOf(
+  parameters: Record<string, unknown> | undefined,
+  { headers }: IncomingMessage,
+): string | undefined {
+  const inParameters = parameters?.authorization ?? parameters?.Authorization;
+  return typeof inParameters === 'string' ? inParameters : headers.authorization;
+}
+
+function originOf({ authenticated, remoteAddress, socket }: ConnectionExtra): Origin {
+  if (!authenticated) throw new Error('The connection has not said who it is');
+  return {
+    caller: authenticated.caller,
+    requestId: newRequestId(),
+    remoteAddress,
+    isAbandoned: () => socket.readyState !== socket.OPEN,
+  };
+}
+
+/** Answers instead of upgrading. A peer that stays half open would keep the socket: it is destroyed. */
+function refuseUpgrade(socket: Socket, status: string): void {
+  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.destroySoon();
+}
+
+function isErrors<Errors extends readonly unknown[]>(
+  prepared: object | Errors,
+): prepared is Errors {
+  return Array.isArray(prepared);
+}
+
+function isAsyncIterator(result: unknown): result is AsyncIterableIterator<ExecutionResult> {
+  return typeof result === 'object' && result !== null && 'next' in result;
+}
+
+function asJson({ errors, ...rest }: ExecutionResult): FormattedExecutionResult {
+  return errors ? { ...rest, errors: errors.map((error) => error.toJSON()) } : rest;
+}
+
+function tooManyOperations() {
+  const message = `There are ${OPERATIONS_MAX} operations on this connection already.`;
+  return refusal(message, 'TOO_MANY_OPERATIONS');
+}
+
+/** graphql-ws over ws, like its own adapter, but that errors go to our log, and a client's own to none. */
+function speakProtocol(
+  { socket, request, remoteAddress }: Pick<ConnectionExtra, 'socket' | 'request' | 'remoteAddress'>,
+  server: Server<ConnectionExtra>,
+  logger: Logger,
+): void {
+  let unsettled = 0;
+  const places = new Map<object, StreamPlace>();
+  const closed = server.opened(
+    {
+      protocol: socket.protocol,
+      send: (message) =>
+        new Promise((resolve, reject) => {
+          if (socket.readyState !== socket.OPEN) return resolve();
+          socket.send(message, (error) => (error ? reject(error) : resolve()));
+        }),
+      close: (code, reason) => socket.close(code, closeReason(reason)),
+      onMessage: (handle) => {
+        socket.on('message', async (message) => {
+          if (unsettled >= UNSETTLED_MAX)
+            return socket.close(CLOSE_TOO_MANY, 'Too many operations');
+          const text = textOf(message);
+          if (text === undefined) return socket.close(CloseCode.BadRequest, 'Invalid message');
+          unsettled += 1;
+          try {
+            await handle(text);
+          } catch (error) {
+            // What was on its way to a client that went away is nobody's mistake.
+            if (socket.readyState !== socket.OPEN) return;
+            if (!isFromClient(text)) {
+              return socket.close(CloseCode.BadRequest, 'Only servers send such a message');
+            }
+            logger.error({ err: error }, 'A WebSocket message could not be handled');
+            socket.close(CloseCode.InternalServerError, 'Internal server error');
+          } finally {
+            unsettled -= 1;
+          }
+        });
+      },
+    },
+    { socket, request, remoteAddress, places },
+  );
+  // A frame that is malformed or too large: ws has closed the connection with the code for it.
+  socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));
+  socket.once('close', (code, reason) => {
+    for (const { release } of places.values()) release();
+    void closed(code, String(reason));
+  });
+}
+
+/** Types that a client may send; graphql-ws throws upon the others, which it knows too. */
+const CLIENT_MESSAGE_TYPES: readonly unknown[] = [
+  MessageType.ConnectionInit,
+  MessageType.Ping,
+  MessageType.Pong,
+  MessageType.Subscribe,
+  MessageType.Complete,
+];
+
+/** Tells whether a message that graphql-ws took for well-formed is one of a client. */
+function isFromClient(text: string): boolean {
+  return CLIENT_MESSAGE_TYPES.includes(JSON.parse(text).type);
+}
+
+/** @returns undefined for nesting that no message of the protocol needs, and that few programs survive */
+function textOf(message: RawData): string | undefined {
+  const bytes = Buffer.isBuffer(message) ? message : Buffer.concat([message].flat().map(toBuffer));
+  return new JsonScan(MESSAGE_LIMITS).feed(bytes) === undefined ? bytes.toString() : undefined;
+}
+
+function toBuffer(part: ArrayBuffer | Buffer): Buffer {
+  return Buffer.isBuffer(part) ? part : Buffer.from(part);
+}
+
+/** RFC 6455, 5.5: what a close frame has room for beside its code. */
+const CLOSE_REASON_BYTES_MAX = 123;
+
+/** A reason may quote what the client sent, such as the id of an operation; ws throws where it does not fit. */
+function closeReason(reason = ''): string {
+  return Buffer.byteLength(reason) <= CLOSE_REASON_BYTES_MAX ? reason : 'See the code';
+}
+
+/** Pings; a client that has not answered by the next ping is gone, whatever its network says. */
+function closeWhenGone(socket: WebSocket): void {
+  let hasAnswered = true;
+  const pinging = setInterval(() => {
+    if (!hasAnswered) return socket.terminate();
+    hasAnswered = false;
+    socket.ping();
+  }, KEEP_ALIVE_MS);
+  pinging.unref();
+  socket.on('pong', () => {
+    hasAnswered = true;
+  });
+  socket.once('close', () => clearInterval(pinging));
+}
+
+/** A client that has read nothing for ten seconds is told so, if it hears that, and let go of. */
+function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): void {
+  socket.on('message', () => {
+    if (tcp.writableLength > BACKLOG_BYTES_MAX) socket.terminate();
+  });
+  const endWatch = whenStuck(tcp, () => {
+    socket.close(CLOSE_TOO_SLOW, 'Too slow: resume from your last cursor');
+    setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
+  });
+  socket.once('close', endWatch);
+}

@@ -140,6 +140,15 @@ export function presentPage<Row, Node, P extends Position>(
       startCursor: cursorOf(page.startPlace) ?? edges[0]?.cursor ?? null,
       endCursor: cursorOf(page.endPlace) ?? edges.at(-1)?.cursor ?? null,
     },
-    totalCount: page.count,
+    totalCount: once(page.count),
+  };
+}
+
+/** Calls a function at the first call; each later call has its result. A document may select a field by many aliases. */
+function once<Result>(call: () => Result): () => Result {
+  let called: { readonly result: Result } | undefined;
+  return () => {
+    called ??= { result: call() };
+    return called.result;
   };
 }

@@ -382,7 +382,7 @@ function sum(one: Part, other: Part): Part {
     cost: one.cost + other.cost,
     answerBytes: one.answerBytes + other.answerBytes,
     warningLists: one.warningLists + other.warningLists,
-    listCost: one.listCost + other.listCost,
+    listCost: Math.max(one.listCost, other.listCost),
   };
 }
 

@@ -16,6 +16,7 @@
  * Capacity. One organization may use the whole line. When the line is full, the organization that waits
  * with most gives up its newest member for an organization that waits with less.
  */
+import { LRUCache } from 'lru-cache';
 import { AbandonedError, DomainError } from '../../domain/errors.js';
 import type { GroupMember } from './group-ledger.js';
 import { OrganizationQueue, type PendingMember, type QueueEntry } from './organization-queue.js';
@@ -34,7 +35,7 @@ const SHARED_GROUP_ROWS_MAX = 1_000;
 export const WAITING_MEMBERS_MAX = 2_000;
 export const WAITING_ROWS_MAX = 200_000;
 
-/** Organizations without waiting members whose last turn is remembered; older turns count as none. */
+/** Organizations whose last turn is kept; one that was evicted counts as never served. */
 const TURNS_REMEMBERED_MAX = 1_000;
 
 export function busy(): DomainError {
@@ -45,8 +46,8 @@ export function busy(): DomainError {
 export class WaitingLine {
   /** Queues of the organizations that have members waiting. */
   readonly #queues = new Map<string, OrganizationQueue>();
-  /** Numbers of last turns, in their order. */
-  readonly #servedAt = new Map<string, number>();
+  /** The number of each organization's last turn. */
+  readonly #servedAt = new LRUCache<string, number>({ max: TURNS_REMEMBERED_MAX });
   #turnCount = 0;
   #memberCount = 0;
   #rowCount = 0;
@@ -191,12 +192,7 @@ export class WaitingLine {
     const { organizationId } = queue;
     this.#turnCount += 1;
     queue.servedAt = this.#turnCount;
-    this.#servedAt.delete(organizationId);
     this.#servedAt.set(organizationId, this.#turnCount);
-    const [oldest] = this.#servedAt.keys();
-    if (this.#servedAt.size > TURNS_REMEMBERED_MAX && oldest !== undefined) {
-      this.#servedAt.delete(oldest);
-    }
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { isApiKey } from '../../domain/api-key.js';
 import { type Caller, DEVELOPER, ROLES, type Role } from '../../domain/caller.js';
 import { canonicalId } from '../../domain/page.js';
@@ -27,9 +28,9 @@ const CLOCK_TOLERANCE_S = 30;
 /** Between questions to the provider at least, whatever keys tokens name. */
 const JWKS_COOLDOWN_MS = 10_000;
 
-/** For how long what was found of a credential stands: a revoked key or a withdrawn signing key is out by then. */
-const REMEMBERED_MS = 5_000;
-const REMEMBERED_MAX = 10_000;
+/** Lifetime of an outcome: a revoked key, or a token whose signing key was withdrawn, is refused by then. */
+const CACHED_MS = 5_000;
+const CACHED_MAX = 10_000;
 
 export interface Authenticated {
   readonly caller: Caller;
@@ -61,7 +62,7 @@ export async function makeAuthenticator(
     const caller = await callerOfApiKey(credential);
     return caller && { caller, expiresAt: undefined };
   };
-  return new RememberingAuthenticator(judge);
+  return new CachingAuthenticator(judge);
 }
 
 type Judge = (credential: string) => Promise<Authenticated | undefined>;
@@ -190,15 +191,13 @@ function textsOf(claim: unknown): string[] {
   return Array.isArray(claim) ? claim.filter((text) => typeof text === 'string') : [];
 }
 
-interface Remembered {
-  readonly until: number;
-  readonly found: Promise<Authenticated | undefined>;
-}
-
-/** A signature takes longer to check than a small bulk to judge: each credential is looked at now and then. */
-class RememberingAuthenticator implements Authenticator {
-  /** By a hash of the credential: what is kept is of no use to who reads it. */
-  readonly #remembered = new Map<string, Remembered>();
+/** Keeps each outcome for some seconds: checking a signature takes longer than judging a small bulk. */
+class CachingAuthenticator implements Authenticator {
+  /** Outcomes by the hash of the credential, so that no credential is kept. */
+  readonly #cache = new LRUCache<string, Promise<Authenticated | undefined>>({
+    max: CACHED_MAX,
+    ttl: CACHED_MS,
+  });
 
   constructor(private readonly judge: Judge) {}
 
@@ -212,16 +211,11 @@ class RememberingAuthenticator implements Authenticator {
 
   #find(credential: string): Promise<Authenticated | undefined> {
     const key = hash('sha256', credential, 'base64');
-    const known = this.#remembered.get(key);
-    if (known && known.until > Date.now()) return known.found;
+    const cached = this.#cache.get(key);
+    if (cached) return cached;
     const found = this.judge(credential);
-    this.#remembered.delete(key);
-    this.#remembered.set(key, { until: Date.now() + REMEMBERED_MS, found });
-    found.catch(() => this.#remembered.delete(key));
-    const [oldest] = this.#remembered.keys();
-    if (this.#remembered.size > REMEMBERED_MAX && oldest !== undefined) {
-      this.#remembered.delete(oldest);
-    }
+    this.#cache.set(key, found);
+    found.catch(() => this.#cache.delete(key));
     return found;
   }
 }

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { ExplainedError } from '../../infrastructure/observability/explained-error.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
@@ -25,7 +26,7 @@ export interface DocumentRequest {
   readonly extensions?: unknown;
 }
 
-/** Hashes that are logged once; when there are more, some are logged again. */
+/** Hashes that are kept so that each is logged once; one that was evicted is logged again. */
 const LOGGED_MAX = 1_000;
 
 const manifest = z.record(z.string().min(1), z.string().min(1));
@@ -37,7 +38,7 @@ const persistedQuery = z.object({
 export class TrustedDocuments {
   readonly #byId: ReadonlyMap<string, string>;
   readonly #texts: ReadonlySet<string>;
-  readonly #logged = new Set<string>();
+  readonly #logged = new LRUCache<string, true>({ max: LOGGED_MAX });
 
   constructor(
     readonly mode: TrustMode,
@@ -71,8 +72,7 @@ export class TrustedDocuments {
   #log(text: string): void {
     const sha256 = createHash('sha256').update(text).digest('hex');
     if (this.#logged.has(sha256)) return;
-    if (this.#logged.size >= LOGGED_MAX) this.#logged.clear();
-    this.#logged.add(sha256);
+    this.#logged.set(sha256, true);
     this.logger.warn({ sha256 }, 'A document that is not among the trusted ones');
   }
 }

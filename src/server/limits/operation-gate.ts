@@ -11,6 +11,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
+import { LRUCache } from 'lru-cache';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 import type { DocumentRequest, TrustedDocuments } from '../access/trusted-documents.js';
 import { isRefusal, type Refusal } from '../refusal.js';
@@ -48,9 +49,9 @@ const REQUEST_COST = 1;
 const BODY_BYTES_PER_UNIT = 10_240;
 const BODY_VALUES_PER_UNIT = 500;
 
-/** Documents whose shape is remembered to be within the limits: clients send the same ones. */
-const REMEMBERED_MAX = 1_000;
-const REMEMBERED_CHARACTERS_MAX = 10_000;
+/** Texts of documents whose shape was found within the limits, so that it is judged once: clients send the same ones. */
+const KNOWN_TEXTS_MAX = 1_000;
+const KNOWN_TEXT_CHARACTERS_MAX = 10_000;
 
 /**
  * Bytes of the texts and variables of subscriptions, which are kept, parsed, for as long as these last: some
@@ -115,7 +116,7 @@ export class OperationGate {
     SUBSCRIPTION_BYTES_PER_CALLER_MAX,
     SUBSCRIPTION_BYTES_MAX,
   );
-  readonly #withinLimits = new Set<string>();
+  readonly #withinLimits = new LRUCache<string, true>({ max: KNOWN_TEXTS_MAX });
 
   constructor(
     readonly schema: GraphQLSchema,
@@ -248,10 +249,7 @@ export class OperationGate {
   #judge(text: string): Refusal | undefined {
     if (this.#withinLimits.has(text)) return undefined;
     const refusal = judgeShape(text, this.settings);
-    if (!refusal && text.length <= REMEMBERED_CHARACTERS_MAX) {
-      if (this.#withinLimits.size >= REMEMBERED_MAX) this.#withinLimits.clear();
-      this.#withinLimits.add(text);
-    }
+    if (!refusal && text.length <= KNOWN_TEXT_CHARACTERS_MAX) this.#withinLimits.set(text, true);
     return refusal;
   }
 }

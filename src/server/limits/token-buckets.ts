@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+
 export interface RateLimit {
   /** Units of cost that a caller gets back each second; 0: no limit. */
   readonly rateLimitCostPerSecond: number;
@@ -6,8 +8,8 @@ export interface RateLimit {
 }
 
 /**
- * Callers that are remembered. One that is forgotten starts with a full bucket again: as many addresses
- * as this defeat any limit by address.
+ * Callers whose buckets are kept; the one that was quiet longest is evicted first. An evicted caller starts with a
+ * full bucket again: this many addresses defeat any limit by address.
  */
 const CALLERS_MAX = 20_000;
 
@@ -16,33 +18,32 @@ interface Bucket {
   readonly atMs: number;
 }
 
-/** What is left after a taking, or how long until as much is there. */
-export type Taking =
+/** The outcome of an attempt to take units: the units left, or the time until there are enough. */
+export type TakeOutcome =
   | { readonly isTaken: true; readonly left: number }
   | { readonly isTaken: false; readonly retryAfterSeconds: number };
 
 /** A bucket of units for each caller, which fills at a constant rate. */
 export class TokenBuckets {
-  /** Those taken from last stand last. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: LRUCache<string, Bucket>;
 
   constructor(
     readonly limit: RateLimit,
     readonly nowMs: () => number = () => performance.now(),
-    readonly callersMax = CALLERS_MAX,
-  ) {}
+    callersMax = CALLERS_MAX,
+  ) {
+    this.#buckets = new LRUCache({ max: callersMax });
+  }
 
-  /** @param units at most the burst, or it is never had */
-  take(caller: string, units: number): Taking {
+  /** @param units at most the burst: more can never be taken */
+  take(caller: string, units: number): TakeOutcome {
     const left = this.#leftOf(caller);
     const lacking = units - left;
     if (lacking > 0) {
       const seconds = Math.ceil(lacking / this.limit.rateLimitCostPerSecond);
       return { isTaken: false, retryAfterSeconds: seconds };
     }
-    this.#buckets.delete(caller);
     this.#buckets.set(caller, { left: left - units, atMs: this.nowMs() });
-    this.#forget();
     return { isTaken: true, left: Math.floor(left - units) };
   }
 
@@ -52,12 +53,5 @@ export class TokenBuckets {
     if (!bucket) return rateLimitBurst;
     const filled = ((this.nowMs() - bucket.atMs) / 1_000) * rateLimitCostPerSecond;
     return Math.min(rateLimitBurst, bucket.left + filled);
-  }
-
-  #forget(): void {
-    for (const caller of this.#buckets.keys()) {
-      if (this.#buckets.size <= this.callersMax) return;
-      this.#buckets.delete(caller);
-    }
   }
 }

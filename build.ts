@@ -8,7 +8,7 @@ import { rolldown } from 'rolldown';
 
 const programs = [
   'src/main.ts',
-  ...globSync('src/commands/{emit-schema,migrate,seed,token,verify}.ts'),
+  ...globSync('src/commands/{emit-schema,emit-settings,migrate,seed,token,verify}.ts'),
 ];
 const migrations = globSync('migrations/*/*.ts');
 const outputOf = (source: string) => source.replace(/^src\//, '').replace(/\.ts$/, '');

@@ -11,15 +11,15 @@ import { isAddressRange } from './server/access/remote-address.js';
 
 const MIB = 1_024 * 1_024;
 
-/** Ten minutes: a client has long gone by then. */
+/** Ten minutes: every client has given up by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 
 const REQUEST_TIMEOUT_LIMIT_MS = 3_600_000;
 
-/** A year: as good as no bound. */
+/** A year, which is as good as no bound. */
 const CLOCK_SKEW_LIMIT_MS = 366 * 86_400_000;
 
-/** What a request takes beside waiting for a lock. */
+/** Time that a request needs beside its wait for a lock. */
 const LOCK_MARGIN_MS = 5_000;
 
 /** 90,000 amounts of 999,999,999.99, the largest in euro, are what a balance can hold. */
@@ -54,7 +54,7 @@ const origins = z
   })
   .default([]);
 
-/** A number of proxies, or their addresses and networks, separated by commas; 0 and an absent one trust nobody. */
+/** A number of proxies, or their addresses and networks, separated by commas; 0 and no value trust no proxy. */
 const trustedProxies = z
   .string()
   .transform((text) =>
@@ -84,7 +84,7 @@ const flag = z
   .transform((text) => text === 'true')
   .optional();
 
-/** What one caller gets back each second where others than this machine are served: 1,000 small bulks. */
+/** Cost that one caller may spend each second where HOST is not loopback: 1,000 small bulks. */
 const RATE_LIMIT_COST_PER_SECOND = 10_000;
 
 /** Tells whether a URL can be read, has a port to connect to, and has nothing with a wrong percent-encoding. */
@@ -169,62 +169,264 @@ const amqpUrl = z
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
+/*
+ * Every setting stands in one of the groups below, with its description. docs/settings.md and .env.example are made
+ * from them by `npm run settings:emit`. Beside the description, meta takes `allowed`, the values in words where the
+ * schema has neither an enum nor a range, and `unset`, the effect of no value where the schema has no default.
+ */
+
+const LISTENING = {
+  HOST: z.string().default('127.0.0.1').meta({
+    description:
+      'Address that the server listens on. 127.0.0.1 accepts connections from this machine only, 0.0.0.0 from every network.',
+    allowed: 'an address or a host name',
+  }),
+  PORT: integer(4000, 0, 65_535).meta({
+    description:
+      'TCP port that the server listens on; 0 takes any free port. Under compose it is the port of the host.',
+  }),
+  METRICS_HOST: z.string().default('127.0.0.1').meta({
+    description: 'Address that METRICS_PORT listens on.',
+    allowed: 'an address or a host name',
+  }),
+  METRICS_PORT: wholeNumber(0, 65_535).optional().meta({
+    description: 'TCP port that serves /metrics alone, without authentication.',
+    unset: '/metrics is served on PORT, for the roles monitor and operator',
+  }),
+};
+
+const DATABASE = {
+  DATABASE_URL: databaseUrl.meta({
+    description:
+      'Database that holds the ledger. A URL of MySQL or MariaDB takes ssl-mode and other TLS options. Compose sets it for its own MySQL.',
+    allowed:
+      'sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://USER:PASSWORD@HOST/DATABASE',
+  }),
+  DATABASE_POOL_MAX: integer(10, 5, 1_000).meta({
+    description:
+      'Largest number of connections to MySQL or MariaDB. Two of them are kept for reads.',
+  }),
+  LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS).meta({
+    description:
+      'Time that a request waits for the lock of an account before AccountBusy. MySQL and MariaDB round it up to whole seconds.',
+  }),
+  CLOCK_SKEW_MS_MAX: integer(5_000, 100, CLOCK_SKEW_LIMIT_MS).meta({
+    description:
+      "Largest difference between the server's clock and the database's. The server refuses to write while the difference is larger, and /readyz answers 503.",
+  }),
+  SEED_DEMO: flag.meta({
+    description: 'Whether the server creates the demo companies at start, once.',
+    unset: 'true on SQLite and under compose, else false',
+  }),
+};
+
+const BULK_TRANSFERS = {
+  BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT).meta({
+    description: 'Largest number of credit transfers in one bulk.',
+  }),
+  IBAN_CHECK: z.enum(['strict', 'format']).default('strict').meta({
+    description:
+      'How IBANs are checked. strict checks country, length, structure and check digits; format checks the shape only, for sandboxes and masked data.',
+  }),
+  REQUIRE_IDEMPOTENCY_KEY: flag.default(false).meta({
+    description:
+      'Whether performBulkTransfer and creditAccount refuse a request without an idempotency key.',
+  }),
+};
+
+const EVENTS = {
+  AMQP_URL: amqpUrl.optional().meta({
+    description: 'RabbitMQ that events are published to.',
+    allowed: 'amqp://USER:PASSWORD@HOST or amqps://USER:PASSWORD@HOST',
+    unset: 'events stay in the process, which must be the only server of its database',
+  }),
+  OUTBOX_RETENTION: duration('7d').meta({
+    description: 'Time that published outbox messages are kept.',
+    allowed: '1 to 99999 minutes, hours or days: 90m, 36h, 7d',
+  }),
+};
+
+const AUTHENTICATION = {
+  AUTH: z.enum(['on', 'off']).optional().meta({
+    description:
+      'Whether callers authenticate. off is accepted only where HOST is loopback and NODE_ENV is not production.',
+    unset: 'off on loopback in development, unless a key is set; else on',
+  }),
+  AUTH_JWKS_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .meta({
+      description:
+        "URL of the identity provider's public keys. Set either AUTH_JWKS_URL or AUTH_PUBLIC_KEY.",
+      allowed: 'an http or https URL',
+    }),
+  AUTH_PUBLIC_KEY: publicKey.optional().meta({
+    description: "The identity provider's public key.",
+    allowed: 'a PEM with \\n for its line breaks, or the path of a file that holds a PEM',
+  }),
+  AUTH_ISSUER: z.string().optional().meta({
+    description: 'Issuer that tokens must have in their claim iss.',
+    allowed: 'a text',
+  }),
+  AUTH_AUDIENCE: z.string().optional().meta({
+    description: 'Audience that tokens must have in their claim aud.',
+    allowed: 'a text',
+  }),
+  AUTH_ORG_CLAIM: z.string().default('org').meta({
+    description: "Claim that lists the ids of the caller's organizations.",
+    allowed: 'the name of a claim, or a path with dots: tenant.ids',
+  }),
+  AUTH_ROLES_CLAIM: z.string().default('roles').meta({
+    description: "Claim that lists the caller's roles: viewer, initiator, operator, monitor.",
+    allowed: 'the name of a claim, or a path with dots: realm_access.roles',
+  }),
+};
+
+const GRAPHQL = {
+  INTROSPECTION: flag.meta({
+    description: 'Whether clients may read the schema, by introspection and at /schema.graphql.',
+    unset: 'false where NODE_ENV is production, as in the image; else true',
+  }),
+  GRAPHIQL: flag.meta({
+    description: 'Whether the server serves GraphiQL, which needs INTROSPECTION.',
+    unset: 'false where NODE_ENV is production, as in the image; else true',
+  }),
+  TRUSTED_DOCUMENTS: z.enum(['off', 'log', 'only']).default('off').meta({
+    description:
+      'Whether the server runs trusted documents only. off runs every document, log also logs the hash of each other document, only refuses other documents.',
+  }),
+  TRUSTED_DOCUMENTS_FILE: z.string().optional().meta({
+    description:
+      'Manifest of the trusted documents, persisted-documents.json as npm run codegen writes it. log and only need it.',
+    allowed: 'the path of a file',
+  }),
+  OPERATION_BYTES_MAX: integer(131_072, 1_024, MIB).meta({
+    description: 'Largest size of the text of a GraphQL document.',
+  }),
+  OPERATION_TOKENS_MAX: integer(5_000, 100, 1_000_000).meta({
+    description: 'Largest number of tokens in a GraphQL document.',
+  }),
+  OPERATION_DEPTH_MAX: integer(12, 1, 100).meta({
+    description: 'Largest number of nested levels of fields in an operation.',
+  }),
+  OPERATION_ALIASES_MAX: integer(30, 0, 10_000).meta({
+    description: 'Largest number of aliases in an operation.',
+  }),
+  OPERATION_ROOT_FIELDS_MAX: integer(20, 1, 10_000).meta({
+    description: 'Largest number of fields at the root of an operation.',
+  }),
+  OPERATION_COST_MAX: integer(5_000, 1, 1_000_000_000).meta({
+    description: 'Largest cost of an operation. docs/limits.md lists the cost of each field.',
+  }),
+};
+
+const CALLERS = {
+  RATE_LIMIT_COST_PER_SECOND: wholeNumber(0, 1_000_000_000)
+    .optional()
+    .meta({
+      description: 'Cost that each caller may spend every second; 0 sets no rate limit.',
+      unset: `0 where HOST is loopback, else ${RATE_LIMIT_COST_PER_SECOND}`,
+    }),
+  RATE_LIMIT_BURST: integer(50_000, 1, 1_000_000_000).meta({
+    description:
+      'Cost that a caller may spend at once after a quiet time. It is at least OPERATION_COST_MAX.',
+  }),
+  WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 0, 1_000_000).meta({
+    description: 'Largest number of WebSocket connections in all.',
+  }),
+  WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: integer(2_000, 0, 1_000_000).meta({
+    description: 'Largest number of WebSocket connections from one address.',
+  }),
+  SUBSCRIPTIONS_PER_CALLER_MAX: integer(10_000, 0, 1_000_000).meta({
+    description: 'Largest number of subscriptions of one caller, over all transports together.',
+  }),
+};
+
+const REQUESTS = {
+  REQUEST_TIMEOUT_MS: integer(30_000, 1_000, REQUEST_TIMEOUT_LIMIT_MS).meta({
+    description: `Time that a request may take, its SQL statements included. The server uses at least LOCK_TIMEOUT_MS + ${LOCK_MARGIN_MS} ms.`,
+  }),
+  BODY_LIMIT_BYTES: integer(10 * MIB, 1_024, 1_024 * MIB).meta({
+    description: 'Largest size of the body of one request.',
+  }),
+  BODIES_BYTES_MAX: integer(256 * MIB, 1_024, 64 * 1_024 * MIB).meta({
+    description:
+      'Largest size of all bodies that are being received. It is at least twice BODY_LIMIT_BYTES, and one caller may use half of it.',
+  }),
+  ANSWER_BYTES_MAX: integer(16 * MIB, 65_536, 256 * MIB).meta({
+    description: 'Largest size of one answer.',
+  }),
+  UNREAD_ANSWERS_BYTES_MAX: integer(128 * MIB, 65_536, 64 * 1_024 * MIB).meta({
+    description:
+      'Largest size of all answers that clients have not read yet. Above it the server disconnects slow readers.',
+  }),
+  CONNECTIONS_MAX: integer(20_000, 1, 1_000_000).meta({
+    description: 'Largest number of TCP connections, WebSockets included.',
+  }),
+  HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000).meta({
+    description: 'Time that a client may take to send the headers of a request.',
+  }),
+  RECEIVE_TIMEOUT_MS: integer(60_000, 100, 3_600_000).meta({
+    description: 'Time that a client may take to send a whole request.',
+  }),
+  SEND_TIMEOUT_MS: integer(60_000, 1_000, 3_600_000).meta({
+    description: 'Time that a client may take to read an answer.',
+  }),
+  STOP_LINGER_MS: integer(1_000, 0, 60_000).meta({
+    description: 'Time that a stopping server goes on to answer on open connections.',
+  }),
+};
+
+const BROWSERS_AND_PROXIES = {
+  CORS_ORIGINS: origins.meta({
+    description: "Origins, beside the server's own, whose pages may call the server.",
+    allowed: 'origins, separated by commas: https://app.example,http://localhost:3000',
+  }),
+  TRUST_PROXY: trustedProxies.meta({
+    description: 'Proxies whose X-Forwarded-For the server believes.',
+    allowed: 'the number of proxies, or their addresses and networks, separated by commas',
+    unset: 'none',
+  }),
+};
+
+const LOGS = {
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .meta({ description: 'Lowest level of messages that are logged.' }),
+  LOG_FORMAT: z.enum(['auto', 'json', 'pretty']).default('auto').meta({
+    description: 'Format of the log. auto is pretty on a terminal, else json.',
+  }),
+};
+
+/** Every setting, by the heading that the documents give its group. */
+export const SETTING_GROUPS = {
+  Listening: LISTENING,
+  Database: DATABASE,
+  'Bulk transfers': BULK_TRANSFERS,
+  Events: EVENTS,
+  Authentication: AUTHENTICATION,
+  GraphQL: GRAPHQL,
+  Callers: CALLERS,
+  'Requests and connections': REQUESTS,
+  'Browsers and proxies': BROWSERS_AND_PROXIES,
+  Logs: LOGS,
+} as const;
+
 const environment = z
   .object({
-    HOST: z.string().default('127.0.0.1'),
-    PORT: integer(4000, 0, 65_535),
-    METRICS_HOST: z.string().default('127.0.0.1'),
-    METRICS_PORT: wholeNumber(0, 65_535).optional(),
-    DATABASE_URL: databaseUrl,
-    DATABASE_POOL_MAX: integer(10, 5, 1_000),
-    IBAN_CHECK: z.enum(['strict', 'format']).default('strict'),
-    REQUIRE_IDEMPOTENCY_KEY: flag,
-    BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT),
-    LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS),
-    CLOCK_SKEW_MS_MAX: integer(5_000, 100, CLOCK_SKEW_LIMIT_MS),
-    REQUEST_TIMEOUT_MS: integer(30_000, 1_000, REQUEST_TIMEOUT_LIMIT_MS),
-    BODY_LIMIT_BYTES: integer(10 * MIB, 1_024, 1_024 * MIB),
-    BODIES_BYTES_MAX: integer(256 * MIB, 1_024, 64 * 1_024 * MIB),
-    AMQP_URL: amqpUrl.optional(),
-    OUTBOX_RETENTION: duration('7d'),
-    AUTH: z.enum(['on', 'off']).optional(),
-    AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
-    AUTH_PUBLIC_KEY: publicKey.optional(),
-    AUTH_ISSUER: z.string().optional(),
-    AUTH_AUDIENCE: z.string().optional(),
-    AUTH_ORG_CLAIM: z.string().default('org'),
-    AUTH_ROLES_CLAIM: z.string().default('roles'),
-    SEED_DEMO: flag,
-    INTROSPECTION: flag,
-    GRAPHIQL: flag,
-    OPERATION_BYTES_MAX: integer(131_072, 1_024, MIB),
-    OPERATION_TOKENS_MAX: integer(5_000, 100, 1_000_000),
-    OPERATION_DEPTH_MAX: integer(12, 1, 100),
-    OPERATION_ALIASES_MAX: integer(30, 0, 10_000),
-    OPERATION_ROOT_FIELDS_MAX: integer(20, 1, 10_000),
-    OPERATION_COST_MAX: integer(5_000, 1, 1_000_000_000),
-    RATE_LIMIT_COST_PER_SECOND: wholeNumber(0, 1_000_000_000).optional(),
-    RATE_LIMIT_BURST: integer(50_000, 1, 1_000_000_000),
-    WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 0, 1_000_000),
-    WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: integer(2_000, 0, 1_000_000),
-    SUBSCRIPTIONS_PER_CALLER_MAX: integer(10_000, 0, 1_000_000),
-    CONNECTIONS_MAX: integer(20_000, 1, 1_000_000),
-    HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000),
-    RECEIVE_TIMEOUT_MS: integer(60_000, 100, 3_600_000),
-    SEND_TIMEOUT_MS: integer(60_000, 1_000, 3_600_000),
-    ANSWER_BYTES_MAX: integer(16 * MIB, 65_536, 256 * MIB),
-    UNREAD_ANSWERS_BYTES_MAX: integer(128 * MIB, 65_536, 64 * 1_024 * MIB),
-    STOP_LINGER_MS: integer(1_000, 0, 60_000),
-    CORS_ORIGINS: origins,
-    TRUST_PROXY: trustedProxies,
-    TRUSTED_DOCUMENTS: z.enum(['off', 'log', 'only']).default('off'),
-    TRUSTED_DOCUMENTS_FILE: z.string().optional(),
-    LOG_LEVEL: z
-      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
-      .default('info'),
-    LOG_FORMAT: z.enum(['auto', 'json', 'pretty']).default('auto'),
+    ...LISTENING,
+    ...DATABASE,
+    ...BULK_TRANSFERS,
+    ...EVENTS,
+    ...AUTHENTICATION,
+    ...GRAPHQL,
+    ...CALLERS,
+    ...REQUESTS,
+    ...BROWSERS_AND_PROXIES,
+    ...LOGS,
   })
-  // Not a setting of ours alone, and so not among them.
+  // Node's own variable, so it is not in SETTINGS.
   .extend({ NODE_ENV: z.string().optional() })
   .superRefine((env, context) => {
     if (env.BODIES_BYTES_MAX < 2 * env.BODY_LIMIT_BYTES) {
@@ -249,10 +451,10 @@ const environment = z
     databasePoolMax: env.DATABASE_POOL_MAX,
     ibanCheck: env.IBAN_CHECK,
     bulkTransfersMax: env.BULK_TRANSFERS_MAX,
-    requiresIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY ?? false,
+    requiresIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
     clockSkewMsMax: env.CLOCK_SKEW_MS_MAX,
-    // Whoever waits for a lock is told in time, by whom it waits for.
+    // A request that waits for a lock is answered AccountBusy before it times out.
     requestTimeoutMs: Math.max(env.REQUEST_TIMEOUT_MS, env.LOCK_TIMEOUT_MS + LOCK_MARGIN_MS),
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     bodiesBytesMax: env.BODIES_BYTES_MAX,
@@ -290,27 +492,27 @@ const environment = z
     logFormat: env.LOG_FORMAT,
   }));
 
-/** The names of all settings. NODE_ENV is not one of ours alone. */
+/** The names of all settings. NODE_ENV is Node's own variable. */
 export const SETTINGS: readonly string[] = Object.keys(environment.in.shape).filter(
   (name) => name !== 'NODE_ENV',
 );
 
-/** The server's settings: see .env.example for what each means. */
+/** The server's settings; docs/settings.md describes each. */
 export type Config = Readonly<
   z.infer<typeof environment> & {
-    /** Names in .env that no setting has. */
+    /** Names in .env that are no settings. */
     unknownNames: readonly string[];
   }
 >;
 
-/** Raised at start where the environment is wrong; the message names every variable that is. */
+/** Raised at start where the environment is wrong; the message names every wrong variable. */
 export class ConfigError extends ExplainedError {
   override readonly name = 'ConfigError';
 }
 
 /**
  * Reads the settings from an environment, by default that of the process and of .env; an empty variable
- * counts as absent. A name that resembles a setting is refused: nobody finds out otherwise that it does nothing.
+ * counts as absent. A name that resembles a setting is refused, because it would have no effect without a notice.
  * @throws ConfigError
  */
 export function loadConfig(env?: NodeJS.ProcessEnv): Config {

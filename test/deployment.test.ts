@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { environmentExample, settingsMarkdown } from '../src/commands/settings-documents.js';
 import { loadConfig, SETTINGS } from '../src/config.js';
 import { runScript } from './setup/process.js';
 
@@ -61,7 +62,19 @@ const example = Object.fromEntries(
   }),
 );
 
-// One run is enough: no database is involved.
+describe('the reference of the settings', () => {
+  test('is what `npm run settings:emit` writes', () => {
+    expect(text('docs/settings.md')).toBe(settingsMarkdown());
+    expect(text('.env.example')).toBe(environmentExample());
+  });
+
+  test.each(SETTINGS)('describes %s with its default', (name) => {
+    const row = new RegExp(`^\\| \`${name}\` \\| (.*) \\| (.+) \\| ([A-Z].+\\.) \\|$`, 'm');
+    const [, shown = ''] = row.exec(text('docs/settings.md')) ?? expect.fail(`${name} has no row`);
+    if (shown.startsWith('`')) expect(shown).toBe(`\`${example[name]}\``);
+  });
+});
+
 describe('the example of an environment', () => {
   test('names every setting, and nothing else', () => {
     expect(SETTINGS).toContain('DATABASE_URL');

@@ -14,6 +14,7 @@ const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.ur
 const service = z.object({
   build: z.string().optional(),
   image: z.string(),
+  env_file: z.array(z.object({ path: z.string(), required: z.boolean() })).default([]),
   environment: z.record(z.string(), z.string()),
   healthcheck: z
     .object({ test: z.array(z.string()).optional(), disable: z.boolean().optional() })
@@ -33,7 +34,7 @@ const { services, volumes } = z
 const dockerfile = text('Dockerfile');
 const runtimeStage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
 
-/** What compose makes of ${NAME:-default}, given what .env sets. The file uses no other form. */
+/** Returns a value of the file as Compose reads it with this .env; ${NAME:-default} is the only form that it uses. */
 function interpolate(value: string, dotEnv: Readonly<Record<string, string>> = {}): string {
   const plain = value.replace(
     /\$\{([A-Z_]+):-([^}]*)\}/g,
@@ -43,12 +44,14 @@ function interpolate(value: string, dotEnv: Readonly<Record<string, string>> = {
   return plain.replaceAll('$$', '$');
 }
 
+/** Returns the environment of a service's container: the lines of .env where it has an env_file, then its own. */
 function environmentOf(name: string, dotEnv: Readonly<Record<string, string>> = {}) {
-  const entries = Object.entries(services[name]?.environment ?? {});
-  return Object.fromEntries(entries.map(([key, value]) => [key, interpolate(value, dotEnv)]));
+  const { env_file = [], environment = {} } = services[name] ?? {};
+  const own = Object.entries(environment).map(([key, value]) => [key, interpolate(value, dotEnv)]);
+  return { ...(env_file.length > 0 ? dotEnv : {}), ...Object.fromEntries(own) };
 }
 
-/** Those that end: whoever depends on them waits for that, and nothing starts them again. */
+/** Tells whether a service exits by itself: others wait for its end, and nothing restarts it. */
 function isOneShot(name: string, { restart }: Service): boolean {
   const conditions = Object.values(services).map(({ depends_on }) => depends_on[name]?.condition);
   return restart === 'no' && conditions.includes('service_completed_successfully');
@@ -94,15 +97,40 @@ describe('the example of an environment', () => {
 });
 
 describe('docker compose', () => {
+  test('reads .env, which need not exist', () => {
+    for (const name of ['server', 'migrate']) {
+      expect(services[name]?.env_file).toEqual([{ path: '.env', required: false }]);
+    }
+  });
+
   test('sets only what the server reads, to what it accepts', () => {
     for (const name of ['server', 'migrate']) {
-      const environment = environmentOf(name);
+      const { MYSQL_ROOT_PASSWORD, ...environment } = environmentOf(name);
       expect(SETTINGS).toEqual(expect.arrayContaining(Object.keys(environment)));
       expect(loadConfig(environment).databaseUrl).toBe(
         'mysql://virement:virement@mysql:3306/virement',
       );
     }
-    expect(loadConfig(environmentOf('server')).seedDemo).toBe(true);
+    expect(loadConfig(environmentOf('server'))).toMatchObject({
+      seedDemo: true,
+      introspection: true,
+      graphiql: true,
+    });
+  });
+
+  test('listens where the published port leads, whatever .env says', () => {
+    expect(loadConfig(environmentOf('server', { HOST: '127.0.0.1', PORT: '5000' }))).toMatchObject({
+      host: '0.0.0.0',
+      port: 4000,
+    });
+  });
+
+  test('gives the root password of MySQL to MySQL alone', () => {
+    const dotEnv = { MYSQL_ROOT_PASSWORD: 'root-secret' };
+    const holders = Object.keys(services).filter((name) =>
+      Object.values(environmentOf(name, dotEnv)).includes('root-secret'),
+    );
+    expect(holders).toEqual(['mysql']);
   });
 
   test('passes on every setting of .env but those that are its own', () => {

@@ -60,7 +60,7 @@ export const MEASURES: Readonly<Record<MeasureId, Measure>> = {
   'page-short': { title: 'page of 50, account with 1,000 transfers', unit: 'ms' },
   'page-long': { title: 'page of 50, account with many', unit: 'ms', ratioTo: 'page-short' },
   'page-statements': { title: 'SQL statements for that page', unit: 'statements' },
-  publish: { title: 'one transfer, from its commit to its events being with RabbitMQ', unit: 'ms' },
+  publish: { title: 'one transfer, from its commit to the confirms of RabbitMQ', unit: 'ms' },
   memory: { title: 'peak RSS over bulks of 10,000 in a row', unit: 'MB' },
   start: { title: 'start to first answer', unit: 'ms' },
 };

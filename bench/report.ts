@@ -1,4 +1,4 @@
-/** Writes docs/benchmarks.md: the part between two marks is the bench's, the rest is for people to write. */
+/** Writes the part of docs/benchmarks.md between two marks; people write the rest. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchResult } from './figures-file.ts';
@@ -17,7 +17,7 @@ const DOCUMENT = join(import.meta.dirname, '../docs/benchmarks.md');
 const BEGIN = '<!-- npm run bench writes from here -->';
 const END = '<!-- to here -->';
 
-/** @throws Error where the document has lost its marks */
+/** @throws Error where the document lacks its marks */
 export async function writeReport(result: BenchResult): Promise<void> {
   const document = await readFile(DOCUMENT, 'utf8');
   const [before, rest] = document.split(BEGIN);
@@ -50,7 +50,7 @@ function introduction({ date, form, machine, floor, skipped }: BenchResult): str
 
 const connections = (count: number) => `${count} ${count === 1 ? 'connection' : 'connections'}`;
 
-/** Every subject in what every subject does. */
+/** Returns the table of the measures that every subject has. */
 function comparison({ figures }: BenchResult): string {
   const measures = MEASURE_IDS.filter((id) => findFigure(figures, id, 'floor'));
   const subjects = SUBJECT_IDS.filter((id) => figures.some(({ subject }) => subject === id));
@@ -63,7 +63,7 @@ function comparison({ figures }: BenchResult): string {
   );
 }
 
-/** What is measured of our server alone. */
+/** Returns the table of the measures that only our server has. */
 function ownFigures({ figures, historyTransfers }: BenchResult): string {
   const subjects = ['virement-mariadb', 'virement-sqlite'] as const;
   const measures = MEASURE_IDS.filter((id) => !findFigure(figures, id, 'floor'));
@@ -81,7 +81,7 @@ function titleOf(measure: MeasureId): string {
   return `${title}, ${unit}${ratioNote(ratioTo)}`;
 }
 
-/** What a ratio is to, where it is not to the floor. */
+/** Names the base of a ratio, unless it is the floor. */
 function ratioNote(ratioTo: Measure['ratioTo']): string {
   if (ratioTo === undefined || ratioTo === 'floor') return '';
   return ratioTo === 'median' ? '; p99 to median' : `; to ${MEASURES[ratioTo].title}`;
@@ -122,7 +122,7 @@ function goals({ figures }: BenchResult): string {
     measured,
     isReached ? 'yes' : '**no**',
   ]);
-  return `### What we hold ourselves to\n\n${table(['', 'goal', 'measured', 'reached'], rows)}`;
+  return `### Goals\n\n${table(['', 'goal', 'measured', 'reached'], rows)}`;
 }
 
 function losses({ figures }: BenchResult): string {
@@ -130,8 +130,8 @@ function losses({ figures }: BenchResult): string {
     .filter(({ isReached }) => !isReached)
     .map(({ goal, wanted, measured }) => `${goal}: ${measured}, where ${wanted} is the goal`);
   const lost = [...lossesToPeers(figures), ...missed].map((loss) => `- ${loss}`);
-  const none = 'Nothing in this run: no goal was missed, and no peer that took part was faster.';
-  return `### What we lose\n\n${lost.length > 0 ? lost.join('\n') : none}`;
+  const none = 'None: no goal was missed, and no peer that took part was faster.';
+  return `### Missed goals and faster peers\n\n${lost.length > 0 ? lost.join('\n') : none}`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

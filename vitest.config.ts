@@ -23,7 +23,10 @@ const client = fileURLToPath(new URL('clients/typescript/dist/index.js', import.
 
 const unit = {
   extends: true as const,
-  test: { name: 'unit', include: ['src/**/*.test.ts', 'clients/*/src/**/*.test.ts'] },
+  test: {
+    name: 'unit',
+    include: ['src/**/*.test.ts', 'clients/*/src/**/*.test.ts', 'test/repository/*.test.ts'],
+  },
 };
 
 /**

@@ -92,7 +92,7 @@ test('a clock that jumps dates no id, API key or audit entry, so that later ones
 });
 
 describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s', () => {
-  test('refuses bulks retryably, and is told by /readyz', async () => {
+  test('refuses bulks with a retryable code, and is told by /readyz', async () => {
     const server = await startServer();
 
     setClock(YEARS_MS);

@@ -317,7 +317,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
 });
 
 test.runIf(DIALECT === 'sqlite')(
-  'a SQLite file without room refuses bulks retryably, serves reads, and is written to again',
+  'a SQLite file without room refuses bulks with a retryable code, serves reads, and is written to again',
   async () => {
     const server = await startServer();
     const setPagesMax = (pages: number) =>
@@ -369,7 +369,7 @@ test.each([
     'alter table audit_entry rename column lost to action',
   ],
 ])(
-  'a server whose database lacks a %s refuses bulks retryably, is not ready, and goes on without a restart',
+  'a server whose database lacks a %s refuses bulks with a retryable code, is not ready, and goes on without a restart',
   async (_, lose, restore) => {
     const server = await startServer();
     await untilPublished(server);
@@ -429,7 +429,7 @@ test.runIf(DIALECT === 'mysql')('a bulk whose statement is interrupted is run ag
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await mariaDbLack()))(
   'a MariaDB server',
   () => {
-    test('that is read-only refuses bulks retryably, serves reads, and is not ready', async () => {
+    test('that is read-only refuses bulks with a retryable code, serves reads, and is not ready', async () => {
       const { server, mariaDb } = await startAsUser();
       await mariaDb.run('set global read_only = 1');
 

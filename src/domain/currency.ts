@@ -19,7 +19,7 @@ const ADDED: readonly (readonly [code: string, fractionDigits: number])[] = [
 const WITHDRAWN: ReadonlyMap<string, number> = new Map([
   // Lithuania has the euro since 2015-01-01.
   ['LTL', 2],
-  // The ruble of Belarus before 2016-07-01; BYN took its place.
+  // The rouble of Belarus before 2016-07-01; BYN took its place.
   ['BYR', 0],
   // The ouguiya of Mauritania before 2018; MRU took its place.
   ['MRO', 2],

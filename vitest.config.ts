@@ -165,9 +165,9 @@ export default defineConfig(async () => ({
     // For most of their time tests wait for a process, a database or a browser.
     maxWorkers: WORKERS,
     // Machines are slow at times; what is awaited is never a matter of time.
-    testTimeout: 180_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 15_000 } },
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 120_000 } },
     projects: await projects(),
   },
 }));

@@ -53,7 +53,7 @@ test('an account that is opened later joins, and no change of any account is mis
       [ACME, GLOBEX, INITECH, ...opened].map(async (iban) => [iban, await client.balance(iban)]),
     ),
   );
-  await expect.poll(() => balancesOf(subscriber), { timeout: 40_000 }).toEqual(expected);
+  await expect.poll(() => balancesOf(subscriber)).toEqual(expected);
   await client.perform(aBulk([aTransfer({ counterpartyIban: opened[3] })]));
   await expect.poll(() => balancesOf(subscriber)[opened[3] ?? '']).toBe('21.00');
   // Nothing is sent twice.

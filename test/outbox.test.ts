@@ -45,7 +45,7 @@ test('a message that can never be published is parked after its attempts, and op
       sequence = 77 where id = x'${id}'`,
   );
 
-  await expect.poll(async () => (await outbox.counts()).parked, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await outbox.counts()).parked).toBe(1);
 
   const answer = await server.client.data(OUTBOX);
   expect(answer.outbox).toMatchObject({

@@ -85,7 +85,7 @@ test('after a cursor everything since comes first, then what is new: no gap, not
   const expected = Array.from({ length: 15 }, (_, bulk) =>
     Array.from({ length: bulk < 5 ? 60 : 40 }, (_unused, index) => `${bulk}.${index}`),
   ).flat();
-  await expect.poll(() => subscriber.events.length, { timeout: 20_000 }).toBe(700 - 1);
+  await expect.poll(() => subscriber.events.length).toBe(700 - 1);
   expect(textsOf(subscriber)).toEqual(expected.slice(1));
 });
 
@@ -106,12 +106,10 @@ test('clients that drop and resume at random end with exactly the committed sequ
     while (seen.length < texts.length) {
       const subscriber = subscribe(url, TRANSFERS, { iban: ACME, after });
       const enough = isDone ? texts.length - seen.length : 1 + Math.floor(Math.random() * 8);
-      await expect
-        .poll(() => isDone || subscriber.events.length >= enough, { timeout: 30_000 })
-        .toBe(true);
+      await expect.poll(() => isDone || subscriber.events.length >= enough).toBe(true);
       if (isDone) {
         const left = texts.length - seen.length;
-        await expect.poll(() => subscriber.events.length, { timeout: 30_000 }).toBe(left);
+        await expect.poll(() => subscriber.events.length).toBe(left);
       }
       subscriber.drop();
       const events = [...subscriber.events];
@@ -439,10 +437,10 @@ test('a client that stops reading is let go of, holds up nobody, and misses noth
   await client.perform(aBulk(rows));
   await client.perform(aBulk(rows));
 
-  await expect.poll(() => other.events.length, { timeout: 90_000 }).toBe(20_001);
+  await expect.poll(() => other.events.length).toBe(20_001);
   // What it never read is not sent to it for ever: the server has let go.
-  await expect.poll(() => stuck.isCut(), { timeout: 90_000 }).toBe(true);
+  await expect.poll(() => stuck.isCut()).toBe(true);
   const resumed = subscribe(url, TRANSFERS, { iban: ACME, after: stuck.events.at(-1).cursor });
   const left = 20_001 - stuck.events.length;
-  await expect.poll(() => resumed.events.length, { timeout: 90_000 }).toBe(left);
+  await expect.poll(() => resumed.events.length).toBe(left);
 }, 300_000);

@@ -124,7 +124,7 @@ test('a bulk of 10,000 is published in the order given', async () => {
   const server = await startServer({ AMQP_URL });
 
   await server.client.perform(aBulk(transfersOf(10_000)));
-  await expect.poll(() => consumer.received.length, { timeout: 40_000 }).toBe(10_000);
+  await expect.poll(() => consumer.received.length).toBe(10_000);
 
   expect(consumer.received.map(({ event }) => event.data.index)).toEqual(
     Array.from({ length: 10_000 }, (_, index) => index),
@@ -202,7 +202,7 @@ test('connections cut under load: every event arrives', async () => {
   }
   await untilPublished(server);
 
-  await expect.poll(() => new Set(idsOf(consumer, BULK)).size, { timeout: 30_000 }).toBe(30);
+  await expect.poll(() => new Set(idsOf(consumer, BULK)).size).toBe(30);
   expect(new Set(idsOf(consumer, BULK))).toEqual(new Set(performed));
   await expect.poll(() => new Set(idsOf(consumer, TRANSFER)).size).toBe(30 * 40);
 });
@@ -259,10 +259,10 @@ test('kill -9 between commit and publish, while publishing, and between publish 
         }
       }
     });
-    await expect.poll(() => stuck.size, { timeout: 30_000 }).toBeGreaterThan(20);
+    await expect.poll(() => stuck.size).toBeGreaterThan(20);
     const published = () => idsOf(consumer, BULK).filter((id) => !before.has(id)).length;
     if (moment !== 'between commit and publish') {
-      await expect.poll(published, { timeout: 30_000 }).toBeGreaterThan(0);
+      await expect.poll(published).toBeGreaterThan(0);
     }
     const { outbox } = await server.client.data('{ outbox { due } }');
     expect([moment, outbox.due]).toEqual([moment, expect.toSatisfy((due) => due >= 20)]);
@@ -321,9 +321,7 @@ test.runIf(DIALECT === 'mysql')(
     still.proxy.cut();
     still.server.process.kill('SIGCONT');
 
-    await expect
-      .poll(() => idsOf(consumer, BULK), { timeout: 40_000 })
-      .toEqual([killed.id, still.id]);
+    await expect.poll(() => idsOf(consumer, BULK)).toEqual([killed.id, still.id]);
     await still.server.stop();
     await other.stop();
   },
@@ -334,7 +332,7 @@ async function dueIn(client: Client): Promise<number> {
 }
 
 async function untilNothingIsDue(client: Client): Promise<void> {
-  await expect.poll(() => dueIn(client), { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => dueIn(client)).toBe(0);
 }
 
 test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
@@ -359,7 +357,8 @@ test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
     let isBack = false;
     let performed = 0;
     const load = (async () => {
-      while (!isBack || performed < 100) {
+      // A slow machine takes long to start a broker, and has all events to deliver afterwards.
+      while (performed < (isBack ? 100 : 1_000)) {
         await client.perform(aBulk(transfersOf(5, '0.01')));
         performed += 1;
       }
@@ -371,10 +370,9 @@ test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
     isBack = true;
     await load;
 
-    await expect.poll(() => brokerStatusOf(url), { timeout: 30_000 }).toBe('ok');
-    await expect.poll(() => subscriber.events.length, { timeout: 30_000 }).toBe(performed * 5);
+    await expect.poll(() => brokerStatusOf(url)).toBe('ok');
+    await expect.poll(() => subscriber.events.length).toBe(performed * 5);
     const ids = () => new Set(consumer.received.map(({ messageId }) => messageId));
-    await expect.poll(() => ids().size, { timeout: 30_000 }).toBe(performed * 5 + 1);
+    await expect.poll(() => ids().size).toBe(performed * 5 + 1);
   },
-  120_000,
 );

@@ -36,7 +36,7 @@ export async function fillLedger(database: TestDatabase): Promise<void> {
 /** Outside of a test, where nothing can be polled with expect. */
 function untilAllPublished({ database }: TestServer): Promise<boolean> {
   const outbox = new Outbox(database.orm);
-  return vi.waitUntil(async () => (await outbox.counts()).due === 0, { timeout: 40_000 });
+  return vi.waitUntil(async () => (await outbox.counts()).due === 0, { timeout: 120_000 });
 }
 
 async function performBulks(client: Client): Promise<void> {

@@ -63,5 +63,5 @@ export async function startServerOn(
 /** Waits until all that a server has to tell is with its broker. */
 export async function untilPublished({ database }: Pick<TestServer, 'database'>): Promise<void> {
   const outbox = new Outbox(database.orm);
-  await expect.poll(async () => (await outbox.counts()).due, { timeout: 40_000 }).toBe(0);
+  await expect.poll(async () => (await outbox.counts()).due).toBe(0);
 }

@@ -23,7 +23,7 @@ test.runIf(hasDisk)(
         const { unavailable } = load.indefinite;
         await disk.fill();
         await expect
-          .poll(() => load.indefinite.unavailable - unavailable, { timeout: 30_000 })
+          .poll(() => load.indefinite.unavailable - unavailable)
           .toBeGreaterThan(random.between(5, 40));
         const client = new Client(fleet.urls[0] ?? '');
         await expect(client.balance(random.pick(ibans))).resolves.toMatch(/^[0-9]+\.[0-9]{2}$/);

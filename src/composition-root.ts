@@ -16,13 +16,11 @@ import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
-import type {
-  AccountHead,
-  ApiKeyStore,
-  Clock,
-  LedgerReader,
-  OutboxDesk,
-} from './application/ports.js';
+import type { AccountHead } from './application/ports/account-head.js';
+import type { ApiKeyStore } from './application/ports/api-key-store.js';
+import type { Clock } from './application/ports/clock.js';
+import type { LedgerReader } from './application/ports/ledger-reader.js';
+import type { OutboxAdmin } from './application/ports/outbox-admin.js';
 import { DEMO_ACCOUNTS, seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
@@ -277,7 +275,7 @@ export function demoConfig(config: Config): Config {
 /** type-graphql asks for the instance of a resolver by its class. */
 function resolverContainer(
   application: Application,
-  { outbox, apiKeys, clock }: { outbox: OutboxDesk; apiKeys: ApiKeyStore; clock: Clock },
+  { outbox, apiKeys, clock }: { outbox: OutboxAdmin; apiKeys: ApiKeyStore; clock: Clock },
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { LockedLedger } from '../src/application/ports.js';
+import type { LockedLedger } from '../src/application/ports/unit-of-work.js';
 import { AbandonedError, DomainError } from '../src/domain/errors.js';
 import { MikroOrmLedgerReader } from '../src/infrastructure/ledger/ledger-reader.js';
 import { MikroOrmUnitOfWork } from '../src/infrastructure/ledger/unit-of-work.js';

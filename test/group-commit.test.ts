@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CreditAccountRequest, makeCreditAccount } from '../src/application/credit-account.js';
 import { makePerformBulkTransfer } from '../src/application/perform-bulk-transfer.js';
-import type { UnitOfWork } from '../src/application/ports.js';
+import type { UnitOfWork } from '../src/application/ports/unit-of-work.js';
 import type { BulkTransferRequest } from '../src/domain/bulk-transfer.js';
 import { PROGRAM } from '../src/domain/caller.js';
 import { DomainError } from '../src/domain/errors.js';

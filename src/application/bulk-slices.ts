@@ -13,7 +13,7 @@ import {
 } from '../domain/bulk-transfer.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
-import type { FairTurns } from './ports.js';
+import type { FairTurns } from './ports/fair-turns.js';
 
 /** Rows that are read without a turn of the event loop: one millisecond. */
 const ROWS_AT_ONCE_MAX = 500;

@@ -17,7 +17,9 @@ import type { Account } from '../entities/account.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
-import type { Clock, LedgerReader, LockedLedger, UnitOfWork } from './ports.js';
+import type { Clock } from './ports/clock.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
+import type { LockedLedger, UnitOfWork } from './ports/unit-of-work.js';
 
 export interface CreditAccountRequest extends CreditContent {
   readonly idempotencyKey?: string | undefined;

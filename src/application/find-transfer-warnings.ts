@@ -24,7 +24,9 @@ import {
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { inSlices, type SliceTurns } from './bulk-slices.js';
-import type { Clock, FairTurns, LedgerReader } from './ports.js';
+import type { Clock } from './ports/clock.js';
+import type { FairTurns } from './ports/fair-turns.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
 
 /** An earlier bulk with the same rows is worth a warning for so long. */
 const EARLIER_DAYS = 7;

@@ -13,7 +13,7 @@ import type {
   FollowedBulkTransfer,
   FollowedIncomingTransfer,
   FollowedTransfer,
-} from './ports.js';
+} from './ports/account-feeds.js';
 
 /** Time until a read that failed is tried again: a database that fails over ends no subscription. */
 export const RETRY_MS = 1_000;

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../entities/account.entity.js';
 import { sharedTurn } from './event-loop-turn.js';
 import { closable, RETRY_MS } from './follow-account.js';
-import type { AccountFeed, AccountFeeds, LedgerReader } from './ports.js';
+import type { AccountFeed, AccountFeeds } from './ports/account-feeds.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
 
 /** Accounts that one stream follows: its memory is bounded. */
 export const FOLLOWED_ACCOUNTS_MAX = 1_000;

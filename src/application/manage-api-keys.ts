@@ -8,7 +8,9 @@ import type { Problem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { ApiKey } from '../entities/api-key.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
-import type { ApiKeyStore, Clock, LedgerReader } from './ports.js';
+import type { ApiKeyStore } from './ports/api-key-store.js';
+import type { Clock } from './ports/clock.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
 
 const PREFIX_BYTES = 6;
 const SECRET_BYTES = 32;

@@ -18,7 +18,9 @@ import { Account } from '../entities/account.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
 import { Organization } from '../entities/organization.entity.js';
 import { recordCredit } from './credit-account.js';
-import type { Clock, LedgerReader, UnitOfWork } from './ports.js';
+import type { Clock } from './ports/clock.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
+import type { UnitOfWork } from './ports/unit-of-work.js';
 
 /** Openings take the turns of no organization: most are for one that does not exist yet. */
 const OPENINGS = 'openings';

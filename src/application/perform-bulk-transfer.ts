@@ -18,7 +18,8 @@ import type { IncomingTransferRecord } from '../entities/incoming-transfer.entit
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
-import type { Clock, LedgerRecords, LockedLedger, LockRequest, UnitOfWork } from './ports.js';
+import type { Clock } from './ports/clock.js';
+import type { LedgerRecords, LockedLedger, LockRequest, UnitOfWork } from './ports/unit-of-work.js';
 import {
   assertSameContent,
   type PreparationPorts,

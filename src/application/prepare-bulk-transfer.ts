@@ -17,7 +17,8 @@ import {
 } from '../domain/idempotency.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { fingerprintInSlices, readInSlices } from './bulk-slices.js';
-import type { FairTurns, LedgerReader } from './ports.js';
+import type { FairTurns } from './ports/fair-turns.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
 
 export interface PreparationPorts {
   readonly reader: LedgerReader;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { LedgerReader, SequenceRange } from './ports.js';
+import type { LedgerReader, SequenceRange } from './ports/ledger-reader.js';
 import { sumEntries } from './read-statement.js';
 
 /** A ledger whose entry number n is a credit of n where n is even, else a debit of n. */

@@ -1,6 +1,6 @@
 import { BadUserInputError } from '../domain/errors.js';
 import type { Account } from '../entities/account.entity.js';
-import type { EntryTotals, LedgerReader, SequenceRange } from './ports.js';
+import type { EntryTotals, LedgerReader, SequenceRange } from './ports/ledger-reader.js';
 
 /** An account over some days, UTC. Money is in minor units. */
 export interface AccountStatement {

@@ -10,7 +10,7 @@ import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
-import type { LedgerReader } from './ports.js';
+import type { LedgerReader } from './ports/ledger-reader.js';
 import {
   assertSameContent,
   type PreparationPorts,

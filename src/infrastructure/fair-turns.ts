@@ -1,5 +1,5 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import type { FairTurns } from '../application/ports.js';
+import type { FairTurns } from '../application/ports/fair-turns.js';
 import { RoundRobin } from './round-robin.js';
 
 /** Small requests under way get this many times a slice's time after it, so large ones slow them down little. */

@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, Mutation, Query, Resolver } from 'type-graphql';
 import type { ManageApiKeys } from '../application/manage-api-keys.js';
-import type { ApiKeyStore } from '../application/ports.js';
+import type { ApiKeyStore } from '../application/ports/api-key-store.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import {
   ApiKeyConnection,

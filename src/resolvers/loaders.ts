@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import type { LedgerReader } from '../application/ports.js';
+import type { LedgerReader } from '../application/ports/ledger-reader.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';

@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import type { OutboxDesk } from '../application/ports.js';
+import type { OutboxAdmin } from '../application/ports/outbox-admin.js';
 import { canonicalId } from '../domain/page.js';
 import { AccountType } from '../schema/account.js';
 import { OutboxMessageType, OutboxType } from '../schema/outbox.js';
@@ -10,7 +10,7 @@ import { make, presentAccount } from './present.js';
 
 @Resolver(() => OutboxType)
 export class OutboxResolver {
-  constructor(private readonly desk: OutboxDesk) {}
+  constructor(private readonly outboxAdmin: OutboxAdmin) {}
 
   @Query(() => OutboxType, {
     description:
@@ -19,8 +19,8 @@ export class OutboxResolver {
   async outbox(@Ctx() context: RequestContext): Promise<OutboxType> {
     requireRole(context, 'operator');
     const [{ due, parked, oldestDueSince }, messages] = await Promise.all([
-      this.desk.counts(),
-      this.desk.parked(),
+      this.outboxAdmin.counts(),
+      this.outboxAdmin.parked(),
     ]);
     return make(OutboxType, {
       due,
@@ -52,7 +52,7 @@ export class OutboxResolver {
     return audited(context, 'retryOutboxMessage', async () => {
       requireRole(context, 'operator');
       const id = canonicalId(text);
-      const answer = id !== undefined && (await this.desk.retry(id, context.origin));
+      const answer = id !== undefined && (await this.outboxAdmin.retry(id, context.origin));
       return { answer };
     }) as Promise<boolean>;
   }

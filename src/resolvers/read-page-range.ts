@@ -1,4 +1,4 @@
-import type { LedgerReader } from '../application/ports.js';
+import type { LedgerReader } from '../application/ports/ledger-reader.js';
 import { UnknownCursorError } from '../domain/errors.js';
 import {
   type CursorScope,

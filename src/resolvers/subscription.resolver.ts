@@ -11,7 +11,7 @@ import type {
   FollowedBulkTransfer,
   FollowedIncomingTransfer,
   FollowedTransfer,
-} from '../application/ports.js';
+} from '../application/ports/account-feeds.js';
 import { normaliseIban } from '../domain/iban.js';
 import { type CursorScope, decodeCursor, encodeCursor } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';

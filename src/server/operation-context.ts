@@ -1,4 +1,6 @@
-import type { AccountFeeds, AuditLog, LedgerReader } from '../application/ports.js';
+import type { AccountFeeds } from '../application/ports/account-feeds.js';
+import type { AuditLog } from '../application/ports/audit-log.js';
+import type { LedgerReader } from '../application/ports/ledger-reader.js';
 import type { Origin } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { RequestContext } from '../resolvers/context.js';

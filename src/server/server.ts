@@ -18,7 +18,9 @@ import {
 } from 'fastify';
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { v4 as newRequestId } from 'uuid';
-import type { AccountFeeds, AuditLog, LedgerReader } from '../application/ports.js';
+import type { AccountFeeds } from '../application/ports/account-feeds.js';
+import type { AuditLog } from '../application/ports/audit-log.js';
+import type { LedgerReader } from '../application/ports/ledger-reader.js';
 import { visibleOrganizations } from '../domain/caller.js';
 import { ForbiddenError, UnavailableError } from '../domain/errors.js';
 import { WEB } from '../files.js';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import type { AccountHead } from '../../src/application/ports.js';
+import type { AccountHead } from '../../src/application/ports/account-head.js';
 import type { Broker, Publication } from '../../src/infrastructure/broker/broker.js';
 import { InProcessBroker } from '../../src/infrastructure/broker/in-process-broker.js';
 import { RabbitMqBroker } from '../../src/infrastructure/broker/rabbitmq-broker.js';

@@ -1,4 +1,4 @@
-import type { AccountHead } from '../../application/ports.js';
+import type { AccountHead } from '../../application/ports/account-head.js';
 import type { EventMessage } from '../outbox/events.js';
 
 /** What outbox messages have to tell: a broker takes from it what it carries. */

@@ -10,7 +10,8 @@
  * - Entries are dated by a clock that no jump moves, so nothing is dated wrong before a look finds the jump.
  *   It follows the wall clock whenever a look finds the wall clock right: on SQLite that is, without a jump.
  */
-import type { Clock, UnitOfWork } from '../../application/ports.js';
+import type { Clock } from '../../application/ports/clock.js';
+import type { UnitOfWork } from '../../application/ports/unit-of-work.js';
 import { UnavailableError } from '../../domain/errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Database } from './dialect.js';

@@ -1,12 +1,12 @@
 import type {
   AccountFeed,
   AccountFeeds,
-  AccountHead,
   FollowedBulkTransfer,
   FollowedIncomingTransfer,
   FollowedTransfer,
-  LedgerReader,
-} from '../../application/ports.js';
+} from '../../application/ports/account-feeds.js';
+import type { AccountHead } from '../../application/ports/account-head.js';
+import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { Broker } from '../broker/broker.js';

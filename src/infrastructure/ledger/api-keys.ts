@@ -1,5 +1,6 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
-import type { ApiKeyStore, Clock } from '../../application/ports.js';
+import type { ApiKeyStore } from '../../application/ports/api-key-store.js';
+import type { Clock } from '../../application/ports/clock.js';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
 import type { Origin } from '../../domain/caller.js';
 import type { ListPage, PageRange } from '../../domain/page.js';

@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader';
-import type { AuditLog, Clock } from '../../application/ports.js';
+import type { AuditLog } from '../../application/ports/audit-log.js';
+import type { Clock } from '../../application/ports/clock.js';
 import type { Origin } from '../../domain/caller.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';

@@ -13,7 +13,7 @@
  */
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import type { TransferFilter } from '../../application/ports.js';
+import type { TransferFilter } from '../../application/ports/ledger-reader.js';
 import {
   COUNT_MAX,
   type ListPage,

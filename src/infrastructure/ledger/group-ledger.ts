@@ -2,7 +2,11 @@
  * The ledger inside a group of units of work: each is judged in its turn, in memory, on the balances
  * that those before it left. One that is refused leaves no trace, for it works on copies.
  */
-import type { LedgerRecords, LockedLedger, LockRequest } from '../../application/ports.js';
+import type {
+  LedgerRecords,
+  LockedLedger,
+  LockRequest,
+} from '../../application/ports/unit-of-work.js';
 import { Account } from '../../entities/account.entity.js';
 import type { AuditEntry } from '../../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';

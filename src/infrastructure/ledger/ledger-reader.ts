@@ -2,14 +2,14 @@ import { type FilterQuery, raw } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
+import type { AccountHead } from '../../application/ports/account-head.js';
 import type {
-  AccountHead,
   EntryTotals,
   LedgerReader,
   ReadingCaller,
   SequenceRange,
   TransferFilter,
-} from '../../application/ports.js';
+} from '../../application/ports/ledger-reader.js';
 import type { AccountFacts } from '../../domain/bulk-transfer.js';
 import type { OrganizationScope } from '../../domain/caller.js';
 import { hasIbanShape } from '../../domain/iban.js';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/sql';
-import type { LedgerRecords } from '../../application/ports.js';
+import type { LedgerRecords } from '../../application/ports/unit-of-work.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import {

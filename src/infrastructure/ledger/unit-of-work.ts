@@ -26,12 +26,12 @@ import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import { E_TIMEOUT, Semaphore, withTimeout } from 'async-mutex';
+import type { AccountHead } from '../../application/ports/account-head.js';
 import type {
-  AccountHead,
   LockedLedger,
   LockRequest,
   UnitOfWork,
-} from '../../application/ports.js';
+} from '../../application/ports/unit-of-work.js';
 import { DomainError, UnavailableError } from '../../domain/errors.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';

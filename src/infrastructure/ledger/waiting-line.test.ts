@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { LockRequest } from '../../application/ports.js';
+import type { LockRequest } from '../../application/ports/unit-of-work.js';
 import { AbandonedError, DomainError } from '../../domain/errors.js';
 import type { PendingMember } from './organization-queue.js';
 import {

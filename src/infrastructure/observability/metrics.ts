@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { OutboxDesk } from '../../application/ports.js';
+import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
 
 /** What Prometheus asks for: the process, and the outbox and subscriptions as they are when asked. */
-export function makeMetrics(outbox: OutboxDesk, subscriptionCount: () => number): Registry {
+export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({

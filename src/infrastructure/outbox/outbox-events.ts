@@ -2,7 +2,8 @@
  * Makes the events of outbox messages, which carry ids alone, from the ledger. What many messages tell
  * of is read together, and a large bulk page by page: memory is bounded whatever its size.
  */
-import type { AccountHead, LedgerReader } from '../../application/ports.js';
+import type { AccountHead } from '../../application/ports/account-head.js';
+import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import type { Page, PageRange } from '../../domain/page.js';
 import { sequenceOf } from '../../domain/postings.js';
 import type { Account } from '../../entities/account.entity.js';

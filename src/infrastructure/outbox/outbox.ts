@@ -11,7 +11,9 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
-import type { AccountHead, Clock, OutboxCounts, OutboxDesk } from '../../application/ports.js';
+import type { AccountHead } from '../../application/ports/account-head.js';
+import type { Clock } from '../../application/ports/clock.js';
+import type { OutboxAdmin, OutboxCounts } from '../../application/ports/outbox-admin.js';
 import type { Origin } from '../../domain/caller.js';
 import { UnavailableError } from '../../domain/errors.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
@@ -137,7 +139,7 @@ interface DueRow {
   readonly traceparent: string | null;
 }
 
-export class Outbox implements OutboxDesk {
+export class Outbox implements OutboxAdmin {
   readonly #published = new DataLoader(
     (groups: readonly (readonly string[])[]) => this.#markPublished(groups),
     { cache: false, batchScheduleFn: (mark) => void setImmediate(mark) },

@@ -14,7 +14,8 @@
  * Accounts do not wait for each other, so that a large bulk holds up its own account alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock, LedgerReader } from '../../application/ports.js';
+import type { Clock } from '../../application/ports/clock.js';
+import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import { newId } from '../../domain/id.js';
 import { backoffMs } from '../backoff.js';
 import type { Broker } from '../broker/broker.js';

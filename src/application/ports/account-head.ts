@@ -1,0 +1,5 @@
+/** The last ledger entry of an account. */
+export interface AccountHead {
+  readonly iban: string;
+  readonly sequence: bigint;
+}

@@ -1,0 +1,2 @@
+/** Returns the current time, to the millisecond. */
+export type Clock = () => Date;

@@ -2,7 +2,6 @@ import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
 import { type CreditContent, creditFingerprint } from '../domain/credit.js';
 import { listedCurrency } from '../domain/currency.js';
-import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import {
@@ -11,6 +10,7 @@ import {
   idempotencyKeyProblems,
 } from '../domain/idempotency.js';
 import { amountProblem, parseAmountIn } from '../domain/money.js';
+import { rejected } from '../domain/mutations.js';
 import { type Problem, valueProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
@@ -34,7 +34,7 @@ export interface CreditedAccount {
 
 /**
  * Credits an account with money from outside.
- * @throws DomainError INVALID_INPUT, ACCOUNT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, ACCOUNT_BUSY
+ * @throws DomainError with a code of MUTATIONS.creditAccount
  */
 export type CreditAccount = (
   request: CreditAccountRequest,
@@ -67,8 +67,8 @@ export function makeCreditAccount({
     const iban = normaliseIban(request.iban);
     const known = await reader.accountByIban(iban);
     const { amountMinor, problems } = readCredit(request, known, requiresIdempotencyKey);
-    if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
-    if (!known) throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
+    if (problems.length > 0) throw rejected('creditAccount', { code: 'INVALID_INPUT', problems });
+    if (!known) throw rejected('creditAccount', { code: 'ACCOUNT_NOT_FOUND', iban });
     const { description, idempotencyKey } = request;
     const fingerprint =
       idempotencyKey === undefined ? undefined : creditFingerprint(request, FINGERPRINT_VERSION);
@@ -87,7 +87,7 @@ export function makeCreditAccount({
       if (!account.canReceive(amountMinor)) {
         const message = 'The balance would be too large.';
         const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
-        throw new DomainError({ code: 'INVALID_INPUT', problems: [problem] });
+        throw rejected('creditAccount', { code: 'INVALID_INPUT', problems: [problem] });
       }
       const entry = recordCredit(ledger, account, credit, clock(), origin);
       return { account, entry, replayed: false };
@@ -145,7 +145,7 @@ function findEarlier(
   const isSame =
     earlier.fingerprint !== null &&
     hasSameContent(earlier.fingerprint, (version) => creditFingerprint(request, version));
-  if (!isSame) throw new DomainError({ code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
+  if (!isSame) throw rejected('creditAccount', { code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey });
   return earlier;
 }
 

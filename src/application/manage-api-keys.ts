@@ -1,8 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { formatApiKey, parseApiKey } from '../domain/api-key.js';
-import type { Caller, Origin, Role } from '../domain/caller.js';
-import { DomainError } from '../domain/errors.js';
+import type { Caller, Origin } from '../domain/caller.js';
 import { newId } from '../domain/id.js';
+import type { Role } from '../domain/kinds.js';
+import { rejected } from '../domain/mutations.js';
 import { canonicalId, isId } from '../domain/page.js';
 import type { Problem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
@@ -51,7 +52,7 @@ export function makeManageApiKeys({ apiKeys, reader, clock }: ApiKeyPorts): Mana
       const organizationIds = sent.organizationIds.map((id) => canonicalId(id) ?? id);
       const request = { ...sent, organizationIds };
       const problems = [...problemsOf(request), ...(await unknownOrganizations(request, reader))];
-      if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
+      if (problems.length > 0) throw rejected('createApiKey', { code: 'INVALID_INPUT', problems });
       const prefix = randomBytes(PREFIX_BYTES).toString('hex');
       const secret = randomBytes(SECRET_BYTES).toString('base64url');
       const apiKey = new ApiKey({

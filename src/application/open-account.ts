@@ -1,7 +1,6 @@
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
 import { listedCurrency, openingFaultOf } from '../domain/currency.js';
-import { DomainError } from '../domain/errors.js';
 import {
   bicProblem,
   type IbanCheck,
@@ -11,6 +10,7 @@ import {
 } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import { amountProblem, isZero, parseAmountIn } from '../domain/money.js';
+import { rejected } from '../domain/mutations.js';
 import { canonicalId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
@@ -38,7 +38,7 @@ export interface OpenAccountRequest {
 
 /**
  * Opens an account, with its opening balance as its first ledger entry.
- * @throws DomainError INVALID_INPUT, ACCOUNT_EXISTS
+ * @throws DomainError with a code of MUTATIONS.openAccount
  */
 export type OpenAccount = (request: OpenAccountRequest, origin: Origin) => Promise<Account>;
 
@@ -63,9 +63,11 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
       ...currencyProblems(currency),
       ...opening.problems,
     ];
-    if (problems.length > 0) throw new DomainError({ code: 'INVALID_INPUT', problems });
+    if (problems.length > 0) throw rejected('openAccount', { code: 'INVALID_INPUT', problems });
     const existing = await reader.accountByIban(iban);
-    if (existing) throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
+    if (existing) {
+      throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
+    }
     const at = clock();
     const { isAbandoned } = origin;
     const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };

@@ -5,10 +5,10 @@ import {
   recordedBulkFingerprint,
 } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
-import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
+import { rejected } from '../domain/mutations.js';
 import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
 import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
@@ -27,6 +27,8 @@ import {
 } from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
+const MUTATION = 'performBulkTransfer';
+
 export interface PerformedBulkTransfer {
   readonly bulkTransfer: BulkTransfer;
   readonly account: Account;
@@ -36,8 +38,7 @@ export interface PerformedBulkTransfer {
 
 /**
  * Records all transfers of a bulk and debits the account in one commit, or does nothing.
- * @throws DomainError INVALID_BULK_TRANSFER, ACCOUNT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED,
- *   INSUFFICIENT_FUNDS, ACCOUNT_BUSY
+ * @throws DomainError with a code of MUTATIONS.performBulkTransfer
  */
 export type PerformBulkTransfer = (
   request: BulkTransferRequest,
@@ -75,11 +76,11 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
     }
     const { transfers, totalAmountMinor, problems, problemCount } = reading;
     if (problemCount > 0) {
-      throw new DomainError({ code: 'INVALID_BULK_TRANSFER', problems, problemCount });
+      throw rejected(MUTATION, { code: 'INVALID_BULK_TRANSFER', problems, problemCount });
     }
     if (!debtor) {
       const iban = normaliseIban(requested.organizationIban);
-      throw new DomainError({ code: 'ACCOUNT_NOT_FOUND', iban });
+      throw rejected(MUTATION, { code: 'ACCOUNT_NOT_FOUND', iban });
     }
     if (totalAmountMinor === undefined) throw new Error('A bulk without a problem has no total');
     const order: BulkTransferOrder = {
@@ -125,7 +126,7 @@ function performUnderLock(
     }
   }
   if (!account.covers(order.totalAmountMinor)) {
-    throw new DomainError({
+    throw rejected(MUTATION, {
       code: 'INSUFFICIENT_FUNDS',
       balanceMinor: account.balanceMinor,
       totalAmountMinor: order.totalAmountMinor,
@@ -134,7 +135,7 @@ function performUnderLock(
   }
   const receivers = order.bookCredits.map(({ accountId }) => ledger.account(accountId));
   const problems = receivableProblems(order.transfers, order.bookCredits, receivers);
-  if (problems.length > 0) throw new DomainError(invalidBulkTransfer(problems));
+  if (problems.length > 0) throw rejected(MUTATION, invalidBulkTransfer(problems));
   const { bulkTransfer, ...records } = postBulkTransfer(order, ledger, at);
   ledger.record({ bulkTransfer, ...records });
   return { bulkTransfer, account, replayed: false };
@@ -201,7 +202,7 @@ function postBulkTransfer(
     audit: AuditEntry.of(
       order.origin,
       {
-        action: 'performBulkTransfer',
+        action: MUTATION,
         outcome: 'DONE',
         accountId: account.id,
         subjectId: bulkTransfer.id,

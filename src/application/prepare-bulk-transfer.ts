@@ -7,7 +7,6 @@ import {
   ibansOf,
 } from '../domain/bulk-transfer.js';
 import { mayDebit, type Origin } from '../domain/caller.js';
-import { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import {
   FINGERPRINT_VERSION,
@@ -15,6 +14,7 @@ import {
   fingerprintVersionOf,
   hasSameContent,
 } from '../domain/idempotency.js';
+import { rejected } from '../domain/mutations.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { fingerprintInSlices, readInSlices } from './bulk-slices.js';
 import type { FairTurns } from './ports/fair-turns.js';
@@ -95,7 +95,7 @@ export function assertSameContent(
       fingerprint !== undefined && version === made ? fingerprint : fingerprintAs(version),
     );
   if (isSame) return;
-  throw new DomainError({
+  throw rejected('performBulkTransfer', {
     code: 'IDEMPOTENCY_KEY_REUSED',
     idempotencyKey: earlier.idempotencyKey ?? '',
     bulkTransferId: earlier.id,

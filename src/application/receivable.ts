@@ -29,7 +29,9 @@ export function receivableProblems(
 }
 
 /** The rejection of a bulk for all that is wrong with it. */
-export function invalidBulkTransfer(problems: readonly Problem[]): Rejection {
+export function invalidBulkTransfer(
+  problems: readonly Problem[],
+): Rejection<'INVALID_BULK_TRANSFER'> {
   return {
     code: 'INVALID_BULK_TRANSFER',
     problems: problems.slice(0, PROBLEMS_LISTED_MAX),

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8, SignJWT } from 'jose';
-import { ROLES } from '../domain/caller.js';
+import { ROLES } from '../domain/kinds.js';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { reasonOf } from '../infrastructure/observability/secrets.js';
 import { runProgram } from '../program.js';

@@ -1,21 +1,12 @@
-/** Who asks, and what they may do. */
+/** The caller of a request, and the rights of its roles. */
 
-/**
- * viewer: reads. initiator: also performs bulks. operator, the bank: opens and credits accounts, sees
- * every account, and looks after keys, the audit log and what could not be published. monitor: reads
- * metrics, and nothing of the ledger.
- */
-export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
-
-export type Role = (typeof ROLES)[number];
+import { type CallerKind, ROLES, type Role } from './kinds.js';
 
 /** Organizations of a caller that are listed. */
 export const ORGANIZATIONS_LISTED_MAX = 100;
 
 /** Organizations by id, or all there are. */
 export type OrganizationScope = readonly string[] | 'all';
-
-export type CallerKind = 'token' | 'api-key' | 'development' | 'program';
 
 export interface Caller {
   readonly kind: CallerKind;
@@ -50,14 +41,33 @@ export const PROGRAM: Origin = {
   remoteAddress: '',
 };
 
-/** Roles that read the accounts of their organizations. */
-const READING_ROLES: readonly Role[] = ['viewer', 'initiator'];
-
-/** Organizations of which a caller sees the accounts: an operator is the bank, and sees all; who has no reading role, none. */
-export function visibleOrganizations({ organizationIds, roles }: Caller): OrganizationScope {
-  if (roles.includes('operator')) return 'all';
-  return roles.some((role) => READING_ROLES.includes(role)) ? organizationIds : [];
+interface Rights {
+  /** The accounts that the role reads: those of the caller's organizations, all, or none. */
+  readonly accounts: 'own' | 'all' | 'none';
+  /** Whether the role reads /metrics. */
+  readonly metrics: boolean;
 }
+
+/** The rights of each role to read. The operator is the bank. MUTATIONS says which role each mutation takes. */
+const RIGHTS: Readonly<Record<Role, Rights>> = {
+  viewer: { accounts: 'own', metrics: false },
+  initiator: { accounts: 'own', metrics: false },
+  operator: { accounts: 'all', metrics: true },
+  monitor: { accounts: 'none', metrics: true },
+};
+
+/** Returns the organizations whose accounts a caller sees. */
+export function visibleOrganizations({ organizationIds, roles }: Caller): OrganizationScope {
+  // A stored key may have a role of a later release, which has no rights here.
+  const accounts = ROLES.filter((role) => roles.includes(role)).map(
+    (role) => RIGHTS[role].accounts,
+  );
+  if (accounts.includes('all')) return 'all';
+  return accounts.includes('own') ? organizationIds : [];
+}
+
+/** The roles that read /metrics. */
+export const METRICS_ROLES: readonly Role[] = ROLES.filter((role) => RIGHTS[role].metrics);
 
 /** Whether money of an organization's accounts is the caller's to send; an operator's own is none. */
 export function mayDebit({ organizationIds }: Caller, organizationId: string): boolean {

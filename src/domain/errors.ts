@@ -1,38 +1,32 @@
+import type { RejectionCode } from './kinds.js';
 import type { Problem } from './problem.js';
 
-/** The outcomes of a use case that are not what was asked for, with what a client needs to go on. */
-export type Rejection =
-  | {
-      readonly code: 'INVALID_BULK_TRANSFER';
-      readonly problems: readonly Problem[];
-      readonly problemCount: number;
-    }
-  | {
-      readonly code: 'INSUFFICIENT_FUNDS';
-      readonly balanceMinor: bigint;
-      readonly totalAmountMinor: bigint;
-      readonly currency: string;
-    }
-  | { readonly code: 'ACCOUNT_NOT_FOUND'; readonly iban: string }
-  | {
-      readonly code: 'IDEMPOTENCY_KEY_REUSED';
-      readonly idempotencyKey: string;
-      /** The bulk that the key stands for; undefined where it stands for a credit. */
-      readonly bulkTransferId?: string;
-    }
-  | { readonly code: 'ACCOUNT_BUSY' }
-  | { readonly code: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly iban: string }
-  | { readonly code: 'INVALID_INPUT'; readonly problems: readonly Problem[] };
+/** The details of each rejection, for the client to go on with. */
+interface RejectionDetails {
+  INVALID_BULK_TRANSFER: {
+    readonly problems: readonly Problem[];
+    readonly problemCount: number;
+  };
+  INSUFFICIENT_FUNDS: {
+    readonly balanceMinor: bigint;
+    readonly totalAmountMinor: bigint;
+    readonly currency: string;
+  };
+  ACCOUNT_NOT_FOUND: { readonly iban: string };
+  IDEMPOTENCY_KEY_REUSED: {
+    readonly idempotencyKey: string;
+    /** The bulk that the key stands for; undefined where it stands for a credit. */
+    readonly bulkTransferId?: string;
+  };
+  ACCOUNT_BUSY: unknown;
+  ACCOUNT_EXISTS: { readonly accountId: string; readonly iban: string };
+  INVALID_INPUT: { readonly problems: readonly Problem[] };
+}
 
-export const ERROR_CODES = [
-  'INVALID_BULK_TRANSFER',
-  'INSUFFICIENT_FUNDS',
-  'ACCOUNT_NOT_FOUND',
-  'IDEMPOTENCY_KEY_REUSED',
-  'ACCOUNT_BUSY',
-  'ACCOUNT_EXISTS',
-  'INVALID_INPUT',
-] as const satisfies readonly Rejection['code'][];
+/** A business outcome other than the requested one. */
+export type Rejection<Code extends RejectionCode = RejectionCode> = {
+  [Each in Code]: { readonly code: Each } & RejectionDetails[Each];
+}[Code];
 
 /**
  * A business outcome. Thrown inside a unit of work it rolls everything back; the resolver turns it

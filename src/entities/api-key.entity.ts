@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { Role } from '../domain/caller.js';
+import type { Role } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
 /** A machine's way in. Its secret is told once, when it is made; only a hash is kept. */

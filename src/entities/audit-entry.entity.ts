@@ -1,43 +1,14 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { Origin } from '../domain/caller.js';
-import { ERROR_CODES } from '../domain/errors.js';
 import { newId } from '../domain/id.js';
+import type { AuditedOutcomeCode, CallerKind, MutationName } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
-
-/** The mutations, by name. */
-export const AUDITED_ACTIONS = [
-  'performBulkTransfer',
-  'openAccount',
-  'creditAccount',
-  'createApiKey',
-  'revokeApiKey',
-  'retryOutboxMessage',
-] as const;
-
-export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
-
-/**
- * What a mutation came to: DONE; REPLAYED, where its key had been used for the same before; NOT_FOUND;
- * UNKNOWN, where nobody can say whether it was committed; or what it was refused for.
- */
-export const AUDITED_OUTCOMES = [
-  'DONE',
-  'REPLAYED',
-  'NOT_FOUND',
-  'FORBIDDEN',
-  'BAD_USER_INPUT',
-  'ABANDONED',
-  'UNKNOWN',
-  ...ERROR_CODES,
-] as const;
-
-export type AuditedOutcomeCode = (typeof AUDITED_OUTCOMES)[number];
 
 const ACTOR_CHARACTERS_MAX = 255;
 
 /** What a mutation came to. */
 export interface AuditedOutcome {
-  readonly action: AuditedAction;
+  readonly action: MutationName;
   readonly outcome: AuditedOutcomeCode;
   readonly accountId?: string | undefined;
   /** What it made or changed: a bulk, a ledger entry, a key, a message. */
@@ -48,10 +19,10 @@ export interface AuditedOutcome {
 export class AuditEntry {
   id!: string;
   at!: Date;
-  action!: AuditedAction;
+  action!: MutationName;
   outcome!: AuditedOutcomeCode;
   actor!: string;
-  actorKind!: string;
+  actorKind!: CallerKind;
   remoteAddress!: string;
   requestId!: string;
   accountId!: string | null;
@@ -83,10 +54,10 @@ export const AuditEntrySchema = defineEntity({
   properties: {
     id: p.type(UuidColumn).primary(),
     at: p.datetime().length(3),
-    action: p.string().length(40).$type<AuditedAction>(),
+    action: p.string().length(40).$type<MutationName>(),
     outcome: p.string().length(40).$type<AuditedOutcomeCode>(),
     actor: p.string().length(ACTOR_CHARACTERS_MAX),
-    actorKind: p.string().length(20),
+    actorKind: p.string().length(20).$type<CallerKind>(),
     remoteAddress: p.string().length(45),
     requestId: p.string().length(36),
     accountId: p.type(UuidColumn).nullable(),

@@ -1,17 +1,10 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { IDEMPOTENCY_KEY_CHARACTERS_MAX } from '../domain/idempotency.js';
+import type { LedgerEntryKind } from '../domain/kinds.js';
 import { MINOR_UNITS_MAX } from '../domain/money.js';
 import { Account, type Posting } from './account.entity.js';
 import { BulkTransfer } from './bulk-transfer.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
-
-export const LEDGER_ENTRY_KINDS = ['BULK_TRANSFER', 'INCOMING_TRANSFER', 'BOOK_TRANSFER'] as const;
-
-/**
- * BULK_TRANSFER: the debit of one bulk. INCOMING_TRANSFER: money from outside.
- * BOOK_TRANSFER: money from another account of this server.
- */
-export type LedgerEntryKind = (typeof LEDGER_ENTRY_KINDS)[number];
 
 export interface LedgerEntryFacts {
   readonly id: string;

@@ -1,9 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import type { OutboxMessageType } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
-
-export const OUTBOX_MESSAGE_TYPES = ['bulk-transfer.performed', 'account.credited'] as const;
-
-export type OutboxMessageType = (typeof OUTBOX_MESSAGE_TYPES)[number];
 
 /** Of the reason why a message was not published. */
 export const LAST_ERROR_CHARACTERS_MAX = 500;

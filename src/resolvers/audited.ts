@@ -5,29 +5,34 @@ import {
   ForbiddenError,
   UnavailableError,
 } from '../domain/errors.js';
-import type { AuditedAction, AuditedOutcomeCode } from '../entities/audit-entry.entity.js';
-import type { RequestContext } from './context.js';
-import { presentRejection, type RejectionType } from './present-rejection.js';
+import type { AuditedOutcomeCode, MutationName } from '../domain/kinds.js';
+import { MUTATIONS, mayAnswer, type RejectionCodeOf } from '../domain/mutations.js';
+import type { UserErrorTypes } from '../schema/user-errors.js';
+import { type RequestContext, requireRole } from './context.js';
+import { presentRejection } from './present-rejection.js';
 
-/** What a mutation came to. */
+/** The answer of a mutation, and the facts for its audit entry. */
 export interface Audited<Answer> {
   readonly answer: Answer;
-  /** Whether it had been done before: what is done anew is audited in its own commit. */
+  /** Whether an earlier request had done it. Whatever is done now is audited in its own commit. */
   readonly replayed?: boolean;
   readonly accountId?: string;
   readonly subjectId?: string;
 }
 
 /**
- * Runs a mutation. What it throws as a business outcome becomes a member of its union; what was refused,
- * or had been done before, is noted in the audit log before it is answered.
+ * Runs a mutation for a caller who has its role. A rejection that the mutation declares becomes a member of its union;
+ * any other is a mistake of ours, and is thrown on. Whatever was refused, or had been done before, is noted in the
+ * audit log before it is answered.
  */
-export async function audited<Answer>(
-  { audit, origin }: RequestContext,
-  action: AuditedAction,
+export async function audited<Name extends MutationName, Answer>(
+  context: RequestContext,
+  action: Name,
   work: () => Promise<Audited<Answer>>,
-): Promise<Answer | RejectionType> {
+): Promise<Answer | UserErrorTypes[RejectionCodeOf<Name>]> {
+  const { audit, origin } = context;
   try {
+    requireRole(context, MUTATIONS[action].role);
     const { answer, replayed = false, accountId, subjectId } = await work();
     if (replayed) await audit.note(origin, { action, outcome: 'REPLAYED', accountId, subjectId });
     return answer;
@@ -35,7 +40,9 @@ export async function audited<Answer>(
     // Nothing was done or refused, and the audit log is in the database that is unavailable.
     if (error instanceof UnavailableError && error.reason !== 'OUTCOME_UNKNOWN') throw error;
     await audit.note(origin, { action, outcome: outcomeOf(error) });
-    if (error instanceof DomainError) return presentRejection(error.rejection);
+    if (error instanceof DomainError && mayAnswer(action, error.rejection)) {
+      return presentRejection<RejectionCodeOf<Name>>(error.rejection);
+    }
     throw error;
   }
 }
@@ -44,6 +51,6 @@ function outcomeOf(error: unknown): AuditedOutcomeCode {
   if (error instanceof DomainError) return error.rejection.code;
   if (error instanceof ForbiddenError) return 'FORBIDDEN';
   if (error instanceof AbandonedError) return 'ABANDONED';
-  // Of a mistake of ours, or a commit that failed, nobody can say what became of it.
+  // After a mistake of ours, or a commit that failed, nobody can say whether the mutation was done.
   return error instanceof BadUserInputError ? 'BAD_USER_INPUT' : 'UNKNOWN';
 }

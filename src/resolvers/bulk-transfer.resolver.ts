@@ -62,7 +62,6 @@ export class BulkTransferResolver {
     @Ctx() context: RequestContext,
   ): Promise<typeof PerformBulkTransferResult> {
     return audited(context, 'performBulkTransfer', async () => {
-      requireRole(context, 'initiator');
       const request = { ...input, idempotencyKey: idempotencyKeyOf(input, context) };
       const { bulkTransfer, account, replayed } = await this.performUseCase(
         request,
@@ -76,7 +75,7 @@ export class BulkTransferResolver {
         request,
       });
       return { answer, replayed, accountId: account.id, subjectId: bulkTransfer.id };
-    }) as Promise<typeof PerformBulkTransferResult>;
+    });
   }
 
   @Query(() => BulkTransferValidationType, {

@@ -1,8 +1,9 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
 import type { LedgerReader } from '../application/ports/ledger-reader.js';
-import type { Origin, Role } from '../domain/caller.js';
+import type { Origin } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
+import type { Role } from '../domain/kinds.js';
 import type { Loaders } from './loaders.js';
 
 /**

@@ -1,4 +1,5 @@
 import type { Rejection } from '../domain/errors.js';
+import type { RejectionCode } from '../domain/kinds.js';
 import { formatAmount } from '../domain/money.js';
 import type { Problem } from '../domain/problem.js';
 import {
@@ -10,7 +11,7 @@ import {
   InvalidBulkTransferType,
   InvalidInputType,
   TransferProblemType,
-  type UserErrorType,
+  type UserErrorTypes,
 } from '../schema/user-errors.js';
 import { make, presentMoney } from './present.js';
 
@@ -18,11 +19,11 @@ import { make, presentMoney } from './present.js';
 const IBAN_CHARACTERS_MAX = 34;
 
 type Presenters = {
-  [Code in Rejection['code']]: (rejection: Extract<Rejection, { code: Code }>) => UserErrorType;
+  readonly [Code in RejectionCode]: (rejection: Rejection<Code>) => UserErrorTypes[Code];
 };
 
-/** Each rejection as the type that the API has for it: a new one without an entry does not compile. */
-const PRESENTERS = {
+/** Presents each rejection as its type of the API: a code without an entry does not compile. */
+const PRESENTERS: Presenters = {
   INVALID_BULK_TRANSFER: ({ code, problems, problemCount }) =>
     make(InvalidBulkTransferType, {
       code,
@@ -75,16 +76,15 @@ const PRESENTERS = {
       retryable: false,
       problems: problems.map(presentProblem),
     }),
-} as const satisfies Presenters;
+};
 
 export function presentProblem({ index, field, code, message }: Problem): TransferProblemType {
   return make(TransferProblemType, { index: index ?? null, field, code, message });
 }
 
-/** A rejection as a member of a mutation's union. */
-export function presentRejection(rejection: Rejection): RejectionType {
-  const present: (rejection: never) => RejectionType = PRESENTERS[rejection.code];
-  return present(rejection as never);
+/** Presents a rejection as a member of a mutation's union. */
+export function presentRejection<Code extends RejectionCode>(
+  rejection: Rejection<Code>,
+): UserErrorTypes[Code] {
+  return PRESENTERS[rejection.code](rejection);
 }
-
-export type RejectionType = ReturnType<(typeof PRESENTERS)[Rejection['code']]>;

@@ -1,5 +1,5 @@
 import { createUnionType, Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
-import type { Role } from '../domain/caller.js';
+import type { Role } from '../domain/kinds.js';
 import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 import { InvalidInputType } from './user-errors.js';

@@ -1,5 +1,5 @@
 import { Field, ObjectType } from 'type-graphql';
-import type { Role } from '../domain/caller.js';
+import type { Role } from '../domain/kinds.js';
 import { RoleEnum } from './api-key.js';
 import { NodeType } from './node.js';
 

@@ -1,9 +1,10 @@
 import { Field, Int, InterfaceType, ObjectType, registerEnumType } from 'type-graphql';
-import { ERROR_CODES } from '../domain/errors.js';
+import { REJECTION_CODES, type RejectionCode } from '../domain/kinds.js';
 import { PROBLEM_CODES } from '../domain/problem.js';
+import { enumOf } from './enum.js';
 import { MoneyType } from './money.js';
 
-export const ErrorCode = enumOf(ERROR_CODES);
+export const ErrorCode = enumOf(REJECTION_CODES);
 export const ProblemCode = enumOf(PROBLEM_CODES);
 
 registerEnumType(ErrorCode, { name: 'ErrorCode', description: 'Why a mutation did nothing.' });
@@ -24,16 +25,13 @@ registerEnumType(ProblemCode, {
   },
 });
 
-function enumOf<Code extends string>(codes: readonly Code[]): { readonly [C in Code]: C } {
-  return Object.fromEntries(codes.map((code) => [code, code])) as { readonly [C in Code]: C };
-}
-
 @InterfaceType('UserError', {
   description: 'An outcome other than the one asked for. Nothing was done.',
 })
 export abstract class UserErrorType {
+  /** Each type below narrows it, so that the compiler can tell the types apart. */
   @Field(() => ErrorCode)
-  code!: keyof typeof ErrorCode;
+  code!: RejectionCode;
 
   @Field(() => String, { description: 'A sentence for a person.' })
   message!: string;
@@ -69,6 +67,8 @@ export class TransferProblemType {
   simpleResolvers: true,
 })
 export class InvalidBulkTransferType extends UserErrorType {
+  declare code: 'INVALID_BULK_TRANSFER';
+
   @Field(() => Int, { description: 'How many problems there are.' })
   problemCount!: number;
 
@@ -82,6 +82,8 @@ export class InvalidBulkTransferType extends UserErrorType {
   simpleResolvers: true,
 })
 export class InsufficientFundsType extends UserErrorType {
+  declare code: 'INSUFFICIENT_FUNDS';
+
   @Field(() => MoneyType)
   balance!: MoneyType;
 
@@ -98,6 +100,8 @@ export class InsufficientFundsType extends UserErrorType {
   simpleResolvers: true,
 })
 export class AccountNotFoundType extends UserErrorType {
+  declare code: 'ACCOUNT_NOT_FOUND';
+
   @Field(() => String)
   iban!: string;
 }
@@ -108,6 +112,8 @@ export class AccountNotFoundType extends UserErrorType {
   simpleResolvers: true,
 })
 export class IdempotencyKeyReusedType extends UserErrorType {
+  declare code: 'IDEMPOTENCY_KEY_REUSED';
+
   bulkTransferId!: string | null;
 }
 
@@ -117,7 +123,9 @@ export class IdempotencyKeyReusedType extends UserErrorType {
     "The account's lock was not acquired in time, or the server has too much to do. Send the same request again.",
   simpleResolvers: true,
 })
-export class AccountBusyType extends UserErrorType {}
+export class AccountBusyType extends UserErrorType {
+  declare code: 'ACCOUNT_BUSY';
+}
 
 @ObjectType('AccountExists', {
   implements: UserErrorType,
@@ -125,6 +133,8 @@ export class AccountBusyType extends UserErrorType {}
   simpleResolvers: true,
 })
 export class AccountExistsType extends UserErrorType {
+  declare code: 'ACCOUNT_EXISTS';
+
   accountId!: string;
 }
 
@@ -134,6 +144,19 @@ export class AccountExistsType extends UserErrorType {
   simpleResolvers: true,
 })
 export class InvalidInputType extends UserErrorType {
+  declare code: 'INVALID_INPUT';
+
   @Field(() => [TransferProblemType])
   problems!: TransferProblemType[];
+}
+
+/** The type of each rejection: a code without one does not compile where rejections are presented. */
+export interface UserErrorTypes {
+  INVALID_BULK_TRANSFER: InvalidBulkTransferType;
+  INSUFFICIENT_FUNDS: InsufficientFundsType;
+  ACCOUNT_NOT_FOUND: AccountNotFoundType;
+  IDEMPOTENCY_KEY_REUSED: IdempotencyKeyReusedType;
+  ACCOUNT_BUSY: AccountBusyType;
+  ACCOUNT_EXISTS: AccountExistsType;
+  INVALID_INPUT: InvalidInputType;
 }

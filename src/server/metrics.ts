@@ -1,6 +1,6 @@
 /** What Prometheus reads: on the main port for the roles below, or on a port of its own for whoever reaches it. */
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import type { Role } from '../domain/caller.js';
+import { METRICS_ROLES } from '../domain/caller.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
 import { requireRole } from '../resolvers/context.js';
 import { isFromThisMachine, originOf } from './access/access.js';
@@ -19,7 +19,6 @@ export type ReadMetrics = () => Promise<string>;
 
 const PATH = '/metrics';
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-const READERS: readonly Role[] = ['monitor', 'operator'];
 
 /** Prometheus, its replica, and a person who looks. */
 const CONNECTIONS_MAX = 50;
@@ -27,7 +26,7 @@ const CONNECTIONS_MAX = 50;
 /** Serves the metrics on the main port. */
 export function serveMetrics(app: FastifyInstance, readMetrics: ReadMetrics): void {
   app.get(PATH, async (request, reply) => {
-    requireRole({ origin: originOf(request) }, ...READERS);
+    requireRole({ origin: originOf(request) }, ...METRICS_ROLES);
     return answer(reply, readMetrics);
   });
 }

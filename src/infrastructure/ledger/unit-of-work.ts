@@ -32,7 +32,8 @@ import type {
   LockRequest,
   UnitOfWork,
 } from '../../application/ports/unit-of-work.js';
-import { DomainError, UnavailableError } from '../../domain/errors.js';
+import { type DomainError, UnavailableError } from '../../domain/errors.js';
+import { rejected } from '../../domain/mutations.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
@@ -364,7 +365,7 @@ async function openAccounts(em: EntityManager, openings: readonly Opening[]): Pr
       // On the same connection: SQLite has no other.
       const reader = em.fork({ clear: true, keepTransactionContext: true });
       const existing = await reader.findOneOrFail(Account, { iban });
-      throw new DomainError({ code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
+      throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     }
   }
 }

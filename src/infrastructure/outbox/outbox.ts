@@ -16,12 +16,12 @@ import type { Clock } from '../../application/ports/clock.js';
 import type { OutboxAdmin, OutboxCounts } from '../../application/ports/outbox-admin.js';
 import type { Origin } from '../../domain/caller.js';
 import { UnavailableError } from '../../domain/errors.js';
+import type { OutboxMessageType } from '../../domain/kinds.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import {
   DUE_AT_ONCE,
   LAST_ERROR_CHARACTERS_MAX,
   OutboxMessage,
-  type OutboxMessageType,
 } from '../../entities/outbox-message.entity.js';
 import { idOfHex } from '../database/id-literal.js';
 import { inTransaction, isOutcomeUnknown } from '../database/transaction.js';

@@ -3,7 +3,6 @@ import { isIP } from 'node:net';
 import type { EntityManager } from '@mikro-orm/sql';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
 import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bulk-transfer.js';
-import { ROLES } from '../../domain/caller.js';
 import { creditFingerprint } from '../../domain/credit.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
 import { hasIbanShape, isBic } from '../../domain/iban.js';
@@ -12,6 +11,13 @@ import {
   hasSameContent,
   idempotencyKeyProblems,
 } from '../../domain/idempotency.js';
+import {
+  AUDITED_OUTCOMES,
+  LEDGER_ENTRY_KINDS,
+  MUTATION_NAMES,
+  OUTBOX_MESSAGE_TYPES,
+  ROLES,
+} from '../../domain/kinds.js';
 import { formatAmount } from '../../domain/money.js';
 import { isId } from '../../domain/page.js';
 import {
@@ -22,9 +28,6 @@ import {
   NAME,
   type TextRule,
 } from '../../domain/text.js';
-import { AUDITED_ACTIONS, AUDITED_OUTCOMES } from '../../entities/audit-entry.entity.js';
-import { LEDGER_ENTRY_KINDS } from '../../entities/ledger-entry.entity.js';
-import { OUTBOX_MESSAGE_TYPES } from '../../entities/outbox-message.entity.js';
 import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
 import { type Form, formRule, hexOf, type RowRule, rowCheck, textOf } from './row-check.js';
 import { pagesOf, type StoredRow } from './table-pages.js';
@@ -355,7 +358,7 @@ export const ROW_CHECKS: readonly Check[] = [
     [
       formRule("an audit entry's action, outcome and origin have their form", 'audit', {
         id: isStoredId,
-        action: oneOf(AUDITED_ACTIONS),
+        action: oneOf(MUTATION_NAMES),
         outcome: oneOf(AUDITED_OUTCOMES),
         remote_address: isAddress,
         request_id: isRequestId,

@@ -14,7 +14,8 @@ import {
 } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { isApiKey } from '../../domain/api-key.js';
-import { type Caller, DEVELOPER, ROLES, type Role } from '../../domain/caller.js';
+import { type Caller, DEVELOPER } from '../../domain/caller.js';
+import { ROLES, type Role } from '../../domain/kinds.js';
 import { canonicalId } from '../../domain/page.js';
 import { characterCount } from '../../domain/text.js';
 import { ExplainedError } from '../../infrastructure/observability/explained-error.js';

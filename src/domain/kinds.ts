@@ -1,0 +1,83 @@
+/**
+ * The closed sets of the program. Each is listed here once; whatever maps a set is a Record over its type, so a new
+ * member without an entry there does not compile. Lists that the compiler does not see, such as the schemas in
+ * docs/events, are compared with these by kinds.test.ts.
+ */
+
+/**
+ * Why a balance changed. BULK_TRANSFER: the debit of one bulk. INCOMING_TRANSFER: money from outside.
+ * BOOK_TRANSFER: money from another account of this server.
+ */
+export const LEDGER_ENTRY_KINDS = ['BULK_TRANSFER', 'INCOMING_TRANSFER', 'BOOK_TRANSFER'] as const;
+
+export type LedgerEntryKind = (typeof LEDGER_ENTRY_KINDS)[number];
+
+/** The events that consumers receive: their CloudEvents type is `virement.KIND.v1`. */
+export const EVENT_KINDS = [
+  'bulk-transfer.performed',
+  'transfer.performed',
+  'account.credited',
+  'transfer.received',
+] as const;
+
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** The events that have an outbox message; the others are made from a bulk, whose message stands for them. */
+export const OUTBOX_MESSAGE_TYPES = [
+  'bulk-transfer.performed',
+  'account.credited',
+] as const satisfies readonly EventKind[];
+
+export type OutboxMessageType = (typeof OUTBOX_MESSAGE_TYPES)[number];
+
+/** The roles of a caller; caller.ts and mutations.ts say what each may do. */
+export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
+
+export type Role = (typeof ROLES)[number];
+
+/** How a caller proved its identity. */
+export const CALLER_KINDS = ['token', 'api-key', 'development', 'program'] as const;
+
+export type CallerKind = (typeof CALLER_KINDS)[number];
+
+/** The mutations of the API, which are also the actions of the audit log. */
+export const MUTATION_NAMES = [
+  'performBulkTransfer',
+  'openAccount',
+  'creditAccount',
+  'createApiKey',
+  'revokeApiKey',
+  'retryOutboxMessage',
+] as const;
+
+export type MutationName = (typeof MUTATION_NAMES)[number];
+
+/** The business outcomes that are members of a mutation's union. */
+export const REJECTION_CODES = [
+  'INVALID_BULK_TRANSFER',
+  'INSUFFICIENT_FUNDS',
+  'ACCOUNT_NOT_FOUND',
+  'IDEMPOTENCY_KEY_REUSED',
+  'ACCOUNT_BUSY',
+  'ACCOUNT_EXISTS',
+  'INVALID_INPUT',
+] as const;
+
+export type RejectionCode = (typeof REJECTION_CODES)[number];
+
+/**
+ * The outcomes of a mutation in the audit log: DONE; REPLAYED, where its key had been used for the same before;
+ * NOT_FOUND; UNKNOWN, where nobody can say whether it was committed; or the reason for which it was refused.
+ */
+export const AUDITED_OUTCOMES = [
+  'DONE',
+  'REPLAYED',
+  'NOT_FOUND',
+  'FORBIDDEN',
+  'BAD_USER_INPUT',
+  'ABANDONED',
+  'UNKNOWN',
+  ...REJECTION_CODES,
+] as const;
+
+export type AuditedOutcomeCode = (typeof AUDITED_OUTCOMES)[number];

@@ -1,0 +1,57 @@
+import { DomainError, type Rejection } from './errors.js';
+import type { MutationName, RejectionCode, Role } from './kinds.js';
+
+interface MutationRules {
+  /** The role that the caller needs. */
+  readonly role: Role;
+  /** The rejections that the mutation may answer: its union in the schema has the type of each. */
+  readonly rejections: readonly RejectionCode[];
+}
+
+export const MUTATIONS = {
+  performBulkTransfer: {
+    role: 'initiator',
+    rejections: [
+      'INVALID_BULK_TRANSFER',
+      'INSUFFICIENT_FUNDS',
+      'ACCOUNT_NOT_FOUND',
+      'IDEMPOTENCY_KEY_REUSED',
+      'ACCOUNT_BUSY',
+    ],
+  },
+  openAccount: {
+    role: 'operator',
+    rejections: ['INVALID_INPUT', 'ACCOUNT_EXISTS', 'ACCOUNT_BUSY'],
+  },
+  creditAccount: {
+    role: 'operator',
+    rejections: ['INVALID_INPUT', 'ACCOUNT_NOT_FOUND', 'IDEMPOTENCY_KEY_REUSED', 'ACCOUNT_BUSY'],
+  },
+  createApiKey: { role: 'operator', rejections: ['INVALID_INPUT'] },
+  revokeApiKey: { role: 'operator', rejections: [] },
+  retryOutboxMessage: { role: 'operator', rejections: [] },
+} as const satisfies Readonly<Record<MutationName, MutationRules>>;
+
+/** The codes that a mutation may answer. */
+export type RejectionCodeOf<Name extends MutationName> =
+  (typeof MUTATIONS)[Name]['rejections'][number];
+
+/** The rejections that a mutation may answer. */
+export type RejectionOf<Name extends MutationName> = Rejection & Rejection<RejectionCodeOf<Name>>;
+
+/** Makes the error that rejects a mutation: a code that the mutation may not answer does not compile. */
+export function rejected<Name extends MutationName>(
+  _mutation: Name,
+  rejection: RejectionOf<Name>,
+): DomainError {
+  return new DomainError(rejection);
+}
+
+/** Tells whether a mutation may answer a rejection. */
+export function mayAnswer<Name extends MutationName>(
+  mutation: Name,
+  rejection: Rejection,
+): rejection is RejectionOf<Name> {
+  const codes: readonly RejectionCode[] = MUTATIONS[mutation].rejections;
+  return codes.includes(rejection.code);
+}

@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { createConnection } from 'mysql2/promise';
 import { defineConfig } from 'vitest/config';
-import { mariaDbLack } from './test/setup/mariadb.js';
-import { MYSQL_URL } from './test/setup/mysql-url.js';
-import { rabbitMqLack } from './test/setup/rabbitmq.js';
-import { temporaryFolder } from './test/setup/temporary-folder.js';
+import { missingMariaDb } from './test/support/mariadb.js';
+import { MYSQL_URL } from './test/support/mysql-url.js';
+import { missingRabbitMq } from './test/support/rabbitmq.js';
+import { temporaryFolder } from './test/support/temporary-folder.js';
 
 /** Of all files of a run: what it prints gives the same requests and the same faults again. */
 process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
@@ -34,33 +34,46 @@ const unit = {
  * on SQL: the database only has to answer. They run on the embedded database alone.
  */
 const ON_SQLITE_ALONE = [
-  'client-docs',
-  'client-follow',
-  'client-pages',
-  'client-perform',
-  'connections',
-  'deployment',
-  'graphiql',
-  'heavy-clients',
-  'http',
-  'landing-page',
+  'test/api/graphiql.test.ts',
+  'test/api/http.test.ts',
+  'test/api/landing-page.test.ts',
+  'test/api/trusted-documents.test.ts',
+  'test/limits/heavy-clients.test.ts',
+  'test/limits/limits.test.ts',
+  'test/operation/deployment.test.ts',
+  'test/operation/start.test.ts',
+  'test/streams/connections.test.ts',
+  'test/streams/server-sent-events.test.ts',
+  'test/streams/stream-refusals.test.ts',
+  'test/clients/*.test.ts',
+];
+
+/** The folders of the tests that run on each database. */
+const SUBJECTS = [
+  'access',
+  'api',
+  'clients',
+  'database',
+  'ledger',
   'limits',
-  'server-sent-events',
-  'start',
-  'stream-refusals',
-  'trusted-documents',
-].map((name) => `test/${name}.test.ts`);
+  'operation',
+  'outbox',
+  'streams',
+];
 
 const endToEnd = (name: 'sqlite' | 'mysql') => ({
   extends: true as const,
   test: {
     name,
-    include: ['test/*.test.ts'],
+    include: [`test/{${SUBJECTS.join(',')}}/*.test.ts`],
     exclude: name === 'mysql' ? ON_SQLITE_ALONE : [],
     // A worker keeps the modules that it has loaded: importing the server takes 3 s of a processor.
     isolate: false,
     env: { TEST_DATABASE: name },
-    globalSetup: ['test/setup/build.ts', ...(name === 'mysql' ? ['test/setup/database.ts'] : [])],
+    globalSetup: [
+      'test/support/build.ts',
+      ...(name === 'mysql' ? ['test/support/database.ts'] : []),
+    ],
   },
 });
 
@@ -78,9 +91,9 @@ const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, t
     include: [`test/broker/${files}.test.ts`],
     env: { TEST_DATABASE: database },
     globalSetup: [
-      'test/setup/build.ts',
-      'test/setup/broker.ts',
-      ...(database === 'mysql' ? ['test/setup/database.ts'] : []),
+      'test/support/build.ts',
+      'test/support/broker.ts',
+      ...(database === 'mysql' ? ['test/support/database.ts'] : []),
     ],
     ...(SHARED_BROKER ? { fileParallelism: false, sequence: { groupOrder: turn } } : {}),
   },
@@ -97,20 +110,20 @@ const chaos = (database: 'sqlite' | 'mysql') => ({
     include: ['test/chaos/*.test.ts', `test/chaos/${database}/*.test.ts`],
     env: { TEST_DATABASE: database },
     globalSetup: [
-      'test/setup/build.ts',
-      ...(database === 'mysql' ? ['test/setup/broker.ts', 'test/setup/database.ts'] : []),
+      'test/support/build.ts',
+      ...(database === 'mysql' ? ['test/support/broker.ts', 'test/support/database.ts'] : []),
     ],
     sequence: { groupOrder: 2 },
   },
 });
 
 /** Whether a service answers; where it does not but has to, fails, else says loudly what is skipped. */
-async function answers(project: string, lack: string, knock: () => Promise<unknown>) {
+async function answers(project: string, missing: string, knock: () => Promise<unknown>) {
   try {
     await knock();
     return true;
   } catch (error) {
-    const reason = `${lack} (${error instanceof Error ? error.message : error})`;
+    const reason = `${missing} (${error instanceof Error ? error.message : error})`;
     if (process.env.CI === 'true') throw new Error(reason, { cause: error });
     console.warn(`\n*** SKIPPED: the ${project} project. ${reason} ***\n`);
     return false;
@@ -122,7 +135,7 @@ const hasMysql = () =>
     'mysql',
     `No MySQL or MariaDB at ${MYSQL_URL}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server`,
     async () => {
-      if (!process.env.TEST_MYSQL_URL && (await mariaDbLack()) === undefined) return;
+      if (!process.env.TEST_MYSQL_URL && (await missingMariaDb()) === undefined) return;
       const connection = await createConnection(MYSQL_URL.replace(/^mariadb:/, 'mysql:'));
       await connection.end();
     },
@@ -131,8 +144,8 @@ const hasMysql = () =>
 const hasRabbitMq = () =>
   answers('rabbitmq', 'No RabbitMQ. Set TEST_AMQP_URL, or install one', async () => {
     if (SHARED_BROKER) return (await connect(SHARED_BROKER)).close();
-    const lack = await rabbitMqLack();
-    if (lack !== undefined) throw new Error(lack);
+    const missing = await missingRabbitMq();
+    if (missing !== undefined) throw new Error(missing);
   });
 
 /** What there is a service for. */

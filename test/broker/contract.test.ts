@@ -6,7 +6,7 @@ import { RabbitMqBroker } from '../../src/infrastructure/broker/rabbitmq-broker.
 import type { EventKind } from '../../src/infrastructure/broker/topology.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import type { EventMessage } from '../../src/infrastructure/outbox/events.js';
-import { AMQP_URL } from '../setup/amqp-url.js';
+import { AMQP_URL } from '../support/amqp-url.js';
 
 const BROKERS: Readonly<Record<string, () => Promise<Broker>>> = {
   'in-process': async () => new InProcessBroker(),

@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../setup/amqp-url.js';
-import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../setup/builders.js';
-import type { Client } from '../setup/client.js';
-import { type Consumer, startConsumer } from '../setup/consumer.js';
-import { canRun } from '../setup/lack.js';
-import { runScript, startProcess } from '../setup/process.js';
-import { startBrokerProxy } from '../setup/proxy.js';
-import { rabbitMqLack, startRabbitMq } from '../setup/rabbitmq.js';
-import { brokerStatusOf, readinessOf } from '../setup/readiness.js';
-import { startServer, untilPublished } from '../setup/server.js';
-import { subscribe } from '../setup/subscriber.js';
-import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+import { AMQP_URL } from '../support/amqp-url.js';
+import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
+import { canRun } from '../support/can-run.js';
+import type { Client } from '../support/client.js';
+import { type Consumer, startConsumer } from '../support/consumer.js';
+import { runScript, startProcess } from '../support/process.js';
+import { startBrokerProxy } from '../support/proxy.js';
+import { missingRabbitMq, startRabbitMq } from '../support/rabbitmq.js';
+import { brokerStatusOf, readinessOf } from '../support/readiness.js';
+import { startServer, untilPublished } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
 const idsOf = ({ received }: Consumer, type: string) =>
   received.filter(({ event }) => event.type === type).map(({ messageId }) => messageId);
@@ -335,7 +335,7 @@ async function untilNothingIsDue(client: Client): Promise<void> {
   await expect.poll(() => dueIn(client)).toBe(0);
 }
 
-test.runIf(canRun('a RabbitMQ that stops', await rabbitMqLack()))(
+test.runIf(canRun('a RabbitMQ that stops', await missingRabbitMq()))(
   'RabbitMQ stopped and started under load: nothing is lost',
   async () => {
     const rabbitMq = await startRabbitMq();

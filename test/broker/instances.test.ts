@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../setup/amqp-url.js';
-import { ACME, aBulk, aTransfer } from '../setup/builders.js';
-import { type ServerProcess, startProcess } from '../setup/process.js';
-import { brokerStatusOf } from '../setup/readiness.js';
-import { type Subscriber, subscribe } from '../setup/subscriber.js';
-import { createMigratedDatabase } from '../setup/test-database.js';
+import { AMQP_URL } from '../support/amqp-url.js';
+import { ACME, aBulk, aTransfer } from '../support/builders.js';
+import { type ServerProcess, startProcess } from '../support/process.js';
+import { brokerStatusOf } from '../support/readiness.js';
+import { type Subscriber, subscribe } from '../support/subscriber.js';
+import { createMigratedDatabase } from '../support/test-database.js';
 
 const TRANSFERS = `subscription ($iban: String!, $after: Cursor) {
   transferPerformed(accountIban: $iban, after: $after) { cursor transfer { description } }

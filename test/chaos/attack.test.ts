@@ -3,16 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { buildSchema } from 'graphql';
 import { expect, onTestFinished, test } from 'vitest';
-import { ATTACKS, type Target } from '../setup/attacks.js';
-import { ACME, aBulk, ibanOf, transfersOf } from '../setup/builders.js';
-import { Client } from '../setup/client.js';
-import { documents } from '../setup/documents.js';
-import { type Fleet, startFleet } from '../setup/fleet.js';
-import { startIdentityProvider } from '../setup/identity-provider.js';
-import { post } from '../setup/noise.js';
-import { runScript } from '../setup/process.js';
-import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS, Random } from '../setup/schedule.js';
-import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+import { ACME, aBulk, ibanOf, transfersOf } from '../support/builders.js';
+import { Client } from '../support/client.js';
+import { startIdentityProvider } from '../support/identity-provider.js';
+import { runScript } from '../support/process.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+import { ATTACKS, type Target } from './support/attacks.js';
+import { documents } from './support/documents.js';
+import { type Fleet, startFleet } from './support/fleet.js';
+import { post } from './support/fuzz-clients.js';
+import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS, Random } from './support/seeded-random.js';
 
 /** The short form's. */
 const SECONDS = DIALECT === 'mysql' ? 6 : 10;

@@ -1,9 +1,9 @@
 import { onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../setup/amqp-url.js';
-import { startClock } from '../setup/clock.js';
-import { endure } from '../setup/ordeal.js';
-import { CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
-import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+import { AMQP_URL } from '../support/amqp-url.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+import { startClock } from './support/clock.js';
+import { runWithFaults } from './support/fault-run.js';
+import { CHAOS_TIMEOUT_MS } from './support/seeded-random.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -16,13 +16,13 @@ test(
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     const clock = await startClock();
-    await endure('clock', {
+    await runWithFaults('clock', {
       databaseUrl: database.url,
       amqpUrl: DIALECT === 'mysql' ? AMQP_URL : '',
       // That a wrong clock refuses to write is told elsewhere: here it goes on.
       env: { ...clock.env, CLOCK_SKEW_MS_MAX: '31622400000' },
       roundsMin: 4,
-      strike: async ({ fleet, load, random }) => {
+      injectFault: async ({ fleet, load, random }) => {
         await load.untilMore(random.between(1, 40));
         await clock.jumpTo(random.pick(SHIFTS_MS));
         if (random.below(4) === 0) await fleet.kill(0);

@@ -6,12 +6,12 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ibanOf } from '../setup/builders.js';
-import { Client } from '../setup/client.js';
-import { explain, History, type Request } from '../setup/history.js';
-import { newIbans } from '../setup/load.js';
-import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
-import { startServer } from '../setup/server.js';
+import { ibanOf } from '../support/builders.js';
+import { Client } from '../support/client.js';
+import { startServer } from '../support/server.js';
+import { explain, History, type Request } from './support/history.js';
+import { newIbans } from './support/load.js';
+import { CHAOS_SECONDS, CHAOS_SEED, CHAOS_TIMEOUT_MS } from './support/seeded-random.js';
 
 /** Runs of the short form. */
 const RUNS = 10;

@@ -1,8 +1,8 @@
 import { onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../setup/amqp-url.js';
-import { endure } from '../setup/ordeal.js';
-import { CHAOS_TIMEOUT_MS } from '../setup/schedule.js';
-import { createMigratedDatabase, DIALECT } from '../setup/test-database.js';
+import { AMQP_URL } from '../support/amqp-url.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+import { runWithFaults } from './support/fault-run.js';
+import { CHAOS_TIMEOUT_MS } from './support/seeded-random.js';
 
 /** An embedded database serves one process; another one, any number. */
 const [servers, amqpUrl] = DIALECT === 'mysql' ? [3, AMQP_URL] : [1, ''];
@@ -12,12 +12,12 @@ test(
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
-    await endure('kills', {
+    await runWithFaults('kills', {
       databaseUrl: database.url,
       amqpUrl,
       servers,
       roundsMin: 3,
-      strike: async ({ fleet, load, random }) => {
+      injectFault: async ({ fleet, load, random }) => {
         await load.untilMore(random.between(1, 60));
         await fleet.kill(random.below(servers));
         if (servers === 1) await fleet.untilUp();

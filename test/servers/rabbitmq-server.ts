@@ -1,8 +1,8 @@
 import { glob, mkdir, rm, symlink } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { connect } from 'amqplib';
-import { OWN_BROKER, vhostOf } from '../setup/amqp-url.ts';
-import { type RabbitMq, startRabbitMq } from '../setup/rabbitmq.ts';
+import { OWN_BROKER, vhostOf } from '../support/amqp-url.ts';
+import { type RabbitMq, startRabbitMq } from '../support/rabbitmq.ts';
 import { quoted, wrapPrograms, writeScript } from './own-loader.ts';
 import type { RunningServer } from './running-server.ts';
 

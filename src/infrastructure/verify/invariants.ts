@@ -1,6 +1,6 @@
 /**
  * The ledger's invariants, recounted from the rows: what one row says that another repeats or implies.
- * `test/verify-columns.test.ts` corrupts each column of each table, and says which values nothing repeats.
+ * `test/ledger/verify-columns.test.ts` corrupts each column of each table, and says which values nothing repeats.
  */
 import type { EntityManager } from '@mikro-orm/sql';
 import type { Database } from '../database/dialect.js';

@@ -1,8 +1,8 @@
 import { onTestFinished, test } from 'vitest';
-import { endure } from '../../setup/ordeal.js';
-import { startBrokerProxy } from '../../setup/proxy.js';
-import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
-import { createMigratedDatabase } from '../../setup/test-database.js';
+import { startBrokerProxy } from '../../support/proxy.js';
+import { createMigratedDatabase } from '../../support/test-database.js';
+import { runWithFaults } from '../support/fault-run.js';
+import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 
 test(
   'the broker away and back, and connections to it cut, with servers killed between: every event is heard',
@@ -10,12 +10,12 @@ test(
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     const { proxy, amqpUrl } = await startBrokerProxy();
-    await endure('broker outage', {
+    await runWithFaults('broker outage', {
       databaseUrl: database.url,
       amqpUrl,
       servers: 2,
       roundsMin: 3,
-      strike: async ({ fleet, load, random }) => {
+      injectFault: async ({ fleet, load, random }) => {
         await load.untilMore(random.between(1, 40));
         if (random.below(3) === 0) proxy.cut();
         else {

@@ -1,9 +1,9 @@
 import { onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../../setup/amqp-url.js';
-import { endure } from '../../setup/ordeal.js';
-import { COMMIT, type CutMoment, startDatabaseProxy } from '../../setup/proxy.js';
-import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
-import { createMigratedDatabase } from '../../setup/test-database.js';
+import { AMQP_URL } from '../../support/amqp-url.js';
+import { COMMIT, type CutMoment, startDatabaseProxy } from '../../support/proxy.js';
+import { createMigratedDatabase } from '../../support/test-database.js';
+import { runWithFaults } from '../support/fault-run.js';
+import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 
 const MOMENTS: readonly (CutMoment | 'at once')[] = ['before', 'sent', 'answered', 'at once'];
 
@@ -13,11 +13,11 @@ test(
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
-    await endure('cut connections', {
+    await runWithFaults('cut connections', {
       databaseUrl,
       amqpUrl: AMQP_URL,
       roundsMin: 6,
-      strike: async ({ load, random }) => {
+      injectFault: async ({ load, random }) => {
         await load.untilMore(random.between(1, 20));
         const moment = random.pick(MOMENTS);
         if (moment === 'at once') proxy.cut();

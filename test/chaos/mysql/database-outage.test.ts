@@ -1,33 +1,33 @@
 import { expect, test } from 'vitest';
-import { AMQP_URL } from '../../setup/amqp-url.js';
-import { canRun } from '../../setup/lack.js';
-import { mariaDbLack, startMariaDb } from '../../setup/mariadb.js';
-import { endure, type Ordeal } from '../../setup/ordeal.js';
-import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
-import { createDatabaseOn, migrate } from '../../setup/test-database.js';
+import { AMQP_URL } from '../../support/amqp-url.js';
+import { canRun } from '../../support/can-run.js';
+import { missingMariaDb, startMariaDb } from '../../support/mariadb.js';
+import { createDatabaseOn, migrate } from '../../support/test-database.js';
+import { type FaultRun, runWithFaults } from '../support/fault-run.js';
+import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 
-/** Until clients have met the trouble. */
-async function untilRefused({ load }: Ordeal, count: number): Promise<void> {
+/** Until clients have met the plan. */
+async function untilRefused({ load }: FaultRun, count: number): Promise<void> {
   const before = load.indefinite.unavailable;
   await expect.poll(() => load.indefinite.unavailable - before).toBeGreaterThanOrEqual(count);
 }
 
-test.runIf(canRun('a database that dies', await mariaDbLack()))(
+test.runIf(canRun('a database that dies', await missingMariaDb()))(
   'the database killed, stopped and started under load: servers go on without a restart, and nothing is lost',
   async () => {
     const mariaDb = await startMariaDb();
     const databaseUrl = await createDatabaseOn(mariaDb.url);
     await migrate(databaseUrl);
-    await endure('database outage', {
+    await runWithFaults('database outage', {
       databaseUrl,
       amqpUrl: AMQP_URL,
       servers: 2,
       roundsMin: 2,
-      strike: async (ordeal) => {
-        const { load, random } = ordeal;
+      injectFault: async (run) => {
+        const { load, random } = run;
         await load.untilMore(random.between(1, 60));
         await (random.below(3) === 0 ? mariaDb.stop() : mariaDb.kill());
-        await untilRefused(ordeal, random.between(1, 10));
+        await untilRefused(run, random.between(1, 10));
         await mariaDb.start();
         await load.untilMore(10);
       },

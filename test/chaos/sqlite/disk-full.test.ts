@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { Client } from '../../setup/client.js';
-import { canRun } from '../../setup/lack.js';
-import { endure } from '../../setup/ordeal.js';
-import { CHAOS_TIMEOUT_MS } from '../../setup/schedule.js';
-import { smallDiskLack, startSmallDisk } from '../../setup/small-disk.js';
-import { migrate } from '../../setup/test-database.js';
+import { canRun } from '../../support/can-run.js';
+import { Client } from '../../support/client.js';
+import { migrate } from '../../support/test-database.js';
+import { runWithFaults } from '../support/fault-run.js';
+import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
+import { missingSmallDisk, startSmallDisk } from '../support/small-disk.js';
 
 // A container may forbid its root to mount anything.
-const hasDisk = canRun('a full disk', await smallDiskLack(), false);
+const hasDisk = canRun('a full disk', await missingSmallDisk(), false);
 
 test.runIf(hasDisk)(
   'a full disk refuses what it has no room for, reads go on, and with room again so does everything',
@@ -15,10 +15,10 @@ test.runIf(hasDisk)(
     const disk = await startSmallDisk();
     const databaseUrl = `sqlite:${disk.path}/virement.db`;
     await migrate(databaseUrl);
-    await endure('disk full', {
+    await runWithFaults('disk full', {
       databaseUrl,
       roundsMin: 3,
-      strike: async ({ fleet, load, random, ibans }) => {
+      injectFault: async ({ fleet, load, random, ibans }) => {
         await load.untilMore(random.between(1, 60));
         const { unavailable } = load.indefinite;
         await disk.fill();

@@ -1,0 +1,421 @@
+import type { Client } from '../../support/client.js';
+import { everyNode } from './audit.js';
+
+/** What is asked for; accounts are numbers, amounts minor units. */
+export type Request =
+  | {
+      readonly kind: 'perform' | 'validate';
+      readonly from: number;
+      readonly key: Key;
+      readonly rows: readonly Row[];
+    }
+  | {
+      readonly kind: 'credit';
+      readonly to: number;
+      readonly key: Key;
+      readonly amountMinor: number;
+    }
+  | { readonly kind: 'read'; readonly of: number };
+
+type Key = string | undefined;
+
+interface Row {
+  readonly to: number;
+  readonly amountMinor: number;
+}
+
+/** What a request came to, as its client was told. */
+export type Outcome =
+  | { readonly is: 'done'; readonly id: string; readonly isReplayed: boolean }
+  | { readonly is: 'refused'; readonly balanceMinor: number }
+  | { readonly is: 'key reused'; readonly id: string | undefined }
+  | { readonly is: 'validated'; readonly balanceAfterMinor: number; readonly isValid: boolean }
+  | { readonly is: 'read'; readonly balanceMinor: number; readonly sequence: number }
+  | { readonly is: 'something else'; readonly what: unknown };
+
+/** One moment after the other: what was answered before another was sent came before it. */
+export interface Answer {
+  readonly request: Request;
+  readonly sentAt: number;
+  answeredAt: number;
+  outcome: Outcome;
+}
+
+/** An account's ledger entry; the first of a list has sequence 1. */
+export interface Entry {
+  readonly id: string;
+  readonly bulkId: string | undefined;
+  readonly amountMinor: number;
+  readonly balanceAfterMinor: number;
+}
+
+/** Requests that are under way or answered. */
+export class History {
+  readonly answers: Answer[] = [];
+  readonly #sent: { readonly request: Request; readonly answered: Promise<void> }[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  #moment = 0;
+
+  /** @param ibans by number */
+  constructor(
+    private readonly client: Client,
+    private readonly ibans: readonly string[],
+  ) {}
+
+  async openAccounts(openingMinor: number, count: number): Promise<void> {
+    for (const iban of this.ibans.slice(0, count)) {
+      const openingBalance = decimal(openingMinor);
+      const input = { iban, bic: 'ABNANL2A', organizationName: 'Acme', openingBalance };
+      await this.client.data(
+        'mutation ($input: OpenAccountInput!) { openAccount(input: $input) { __typename } }',
+        { input },
+      );
+    }
+  }
+
+  send(request: Request): void {
+    const answer: Answer = {
+      request,
+      sentAt: this.#tick(),
+      answeredAt: Number.POSITIVE_INFINITY,
+      outcome: { is: 'something else', what: 'no answer' },
+    };
+    this.answers.push(answer);
+    const answered = this.#ask(request).then((outcome) => {
+      Object.assign(answer, { outcome, answeredAt: this.#tick() });
+      this.#underWay.delete(answered);
+    });
+    this.#underWay.add(answered);
+    this.#sent.push({ request, answered });
+  }
+
+  sendAgain(which: number, isSame: boolean): void {
+    const earlier = this.#sent[which]?.request;
+    if (earlier) this.send(isSame ? earlier : otherContentOf(earlier));
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  async anyAnswer(): Promise<void> {
+    // A race of nobody has no winner.
+    if (this.#underWay.size > 0) await Promise.race(this.#underWay);
+  }
+
+  /** The entries of accounts, by number, oldest first. */
+  async ledger(count: number): Promise<Entry[][]> {
+    const ledger: Entry[][] = [];
+    for (const iban of this.ibans.slice(0, count)) {
+      const fields = 'id amount { minorUnits } balanceAfter { minorUnits } bulkTransfer { id }';
+      const nodes = await everyNode(this.client, 'entries', iban, fields);
+      ledger.push(
+        nodes.map(({ id, amount, balanceAfter, bulkTransfer }) => ({
+          id,
+          bulkId: bulkTransfer?.id,
+          amountMinor: Number(amount.minorUnits),
+          balanceAfterMinor: Number(balanceAfter.minorUnits),
+        })),
+      );
+    }
+    return ledger;
+  }
+
+  #tick(): number {
+    this.#moment += 1;
+    return this.#moment;
+  }
+
+  async #ask(request: Request): Promise<Outcome> {
+    try {
+      const { outcome } = await this.client.data(DOCUMENTS[request.kind], {
+        input: this.#inputOf(request),
+      });
+      return outcomeOf(outcome);
+    } catch (error) {
+      return { is: 'something else', what: String(error) };
+    }
+  }
+
+  #inputOf(request: Request): unknown {
+    if (request.kind === 'read') return this.ibans[request.of];
+    const { key: idempotencyKey } = request;
+    if (request.kind === 'credit') {
+      const iban = this.ibans[request.to];
+      return { iban, amount: decimal(request.amountMinor), description: '', idempotencyKey };
+    }
+    const creditTransfers = rowsOf(request).map(({ to, amountMinor }) => ({
+      amount: decimal(amountMinor),
+      counterpartyIban: this.ibans[to],
+      counterpartyName: 'Bip Bip',
+      description: '',
+    }));
+    return { organizationIban: this.ibans[request.from], creditTransfers, idempotencyKey };
+  }
+}
+
+const BULK_INPUT = '$input: PerformBulkTransferInput!';
+
+const DOCUMENTS = {
+  perform: `mutation (${BULK_INPUT}) { outcome: performBulkTransfer(input: $input) {
+    __typename
+    ... on BulkTransferPerformed { replayed bulkTransfer { id } }
+    ... on InsufficientFunds { balance { minorUnits } }
+    ... on IdempotencyKeyReused { owner: bulkTransfer { id } }
+  } }`,
+  validate: `query (${BULK_INPUT}) { outcome: validateBulkTransfer(input: $input) {
+    __typename valid balanceAfter { minorUnits }
+    error { __typename ... on IdempotencyKeyReused { owner: bulkTransfer { id } } }
+  } }`,
+  credit: `mutation ($input: CreditAccountInput!) { outcome: creditAccount(input: $input) {
+    __typename
+    ... on AccountCredited { replayed entry { id } }
+  } }`,
+  read: 'query ($input: String!) { outcome: account(iban: $input) { __typename sequence balance { minorUnits } } }',
+} as const;
+
+// biome-ignore lint/suspicious/noExplicitAny: what comes back is what is read here
+function outcomeOf(told: any): Outcome {
+  const { __typename, replayed: isReplayed, error } = told;
+  switch (error?.__typename ?? __typename) {
+    case 'BulkTransferPerformed':
+      return { is: 'done', id: told.bulkTransfer.id, isReplayed };
+    case 'AccountCredited':
+      return { is: 'done', id: told.entry.id, isReplayed };
+    case 'IdempotencyKeyReused':
+      return { is: 'key reused', id: (error ?? told).owner?.id };
+    case 'Account':
+      return {
+        is: 'read',
+        balanceMinor: Number(told.balance.minorUnits),
+        sequence: Number(told.sequence),
+      };
+  }
+  if (__typename === 'InsufficientFunds') {
+    return { is: 'refused', balanceMinor: Number(told.balance.minorUnits) };
+  }
+  const isJudged = error === null || error?.__typename === 'InsufficientFunds';
+  if (__typename === 'BulkTransferValidation' && isJudged) {
+    const balanceAfterMinor = Number(told.balanceAfter.minorUnits);
+    return { is: 'validated', balanceAfterMinor, isValid: told.valid };
+  }
+  return { is: 'something else', what: told };
+}
+
+function decimal(amountMinor: number): string {
+  return (amountMinor / 100).toFixed(2);
+}
+
+/** A row to the account that is debited goes to nobody here instead. */
+function rowsOf({ from, rows }: { readonly from: number; readonly rows: readonly Row[] }) {
+  return rows.map((row) => (row.to === from ? { ...row, to: NOBODY } : row));
+}
+
+/** By number, an IBAN that no account here has. */
+const NOBODY = 3;
+
+function otherContentOf(request: Request): Request {
+  if (request.kind === 'read') return request;
+  if (request.kind === 'credit') return { ...request, amountMinor: request.amountMinor + 1 };
+  return { ...request, rows: [...request.rows, { to: NOBODY, amountMinor: 1 }] };
+}
+
+/** A request that the ledger has: it moved accounts, each at a sequence. */
+interface Performed {
+  readonly answer: Answer;
+  readonly id: string;
+  /** By account: the sequence of its entry, and what it should have moved. */
+  readonly moves: ReadonlyMap<number, { readonly sequence: number; readonly amountMinor: number }>;
+}
+
+/**
+ * Holds answers to the order of the ledger.
+ * @returns what no serial order explains, in words; nothing where all is explained
+ */
+export function explain(
+  answers: readonly Answer[],
+  ledger: readonly (readonly Entry[])[],
+): string[] {
+  const performed = performedOf(answers, ledger);
+  return [
+    ...movesUnexplained(performed, ledger),
+    ...orderUnexplained(performed),
+    ...answers.flatMap((answer) => answerUnexplained(answer, performed, ledger)),
+  ];
+}
+
+function performedOf(
+  answers: readonly Answer[],
+  ledger: readonly (readonly Entry[])[],
+): Performed[] {
+  return answers.flatMap((answer) => {
+    const { request, outcome } = answer;
+    if (outcome.is !== 'done' || outcome.isReplayed) return [];
+    const { id } = outcome;
+    const moves = new Map(
+      [...amountsOf(request)].map(([number, amountMinor]) => {
+        const entries = ledger[number] ?? [];
+        const index = entries.findIndex((entry) => entry.id === id || entry.bulkId === id);
+        return [number, { sequence: index + 1, amountMinor }];
+      }),
+    );
+    return [{ answer, id, moves }];
+  });
+}
+
+/** What a request would move, by account of this server. */
+function amountsOf(request: Request): Map<number, number> {
+  const amounts = new Map<number, number>();
+  if (request.kind === 'credit') amounts.set(request.to, request.amountMinor);
+  if (request.kind !== 'perform' && request.kind !== 'validate') return amounts;
+  amounts.set(request.from, -totalOf(request));
+  for (const { to, amountMinor } of rowsOf(request)) {
+    if (to < NOBODY) amounts.set(to, (amounts.get(to) ?? 0) + amountMinor);
+  }
+  return amounts;
+}
+
+function totalOf({ rows }: { readonly rows: readonly Row[] }): number {
+  return rows.reduce((sum, { amountMinor }) => sum + amountMinor, 0);
+}
+
+/** The model, account by account: every entry is somebody's, with the amount asked for, and is covered. */
+function movesUnexplained(
+  performed: readonly Performed[],
+  ledger: readonly (readonly Entry[])[],
+): string[] {
+  const faults: string[] = [];
+  for (const [number, entries] of ledger.entries()) {
+    let balanceMinor = entries[0]?.balanceAfterMinor ?? 0;
+    for (const [index, entry] of entries.entries()) {
+      if (index === 0) continue;
+      const sequence = index + 1;
+      const owners = performed.filter(({ moves }) => moves.get(number)?.sequence === sequence);
+      const amountMinor = owners[0]?.moves.get(number)?.amountMinor ?? Number.NaN;
+      balanceMinor += amountMinor;
+      const isRight =
+        owners.length === 1 &&
+        entry.amountMinor === amountMinor &&
+        entry.balanceAfterMinor === balanceMinor &&
+        balanceMinor >= 0;
+      if (!isRight) faults.push(`Entry ${sequence} of account ${number}: ${JSON.stringify(entry)}`);
+    }
+  }
+  for (const { id, moves, answer } of performed) {
+    const isMissing = [...moves.values()].some(({ sequence }) => sequence === 0);
+    if (isMissing) faults.push(`${id} is not in the ledger: ${JSON.stringify(answer)}`);
+  }
+  return faults;
+}
+
+/** One order of all that was performed: that of each account, and that of time, without a contradiction. */
+function orderUnexplained(performed: readonly Performed[]): string[] {
+  const isBefore = (one: Performed, other: Performed) =>
+    one.answer.answeredAt < other.answer.sentAt ||
+    [...one.moves].some(
+      ([number, { sequence }]) => sequence < (other.moves.get(number)?.sequence ?? 0),
+    );
+  const left = new Set(performed);
+  while (left.size > 0) {
+    const first = [...left].find((one) => ![...left].some((other) => isBefore(other, one)));
+    if (!first) return [`No serial order of ${[...left].map(({ id }) => id).join(', ')}`];
+    left.delete(first);
+  }
+  return [];
+}
+
+function answerUnexplained(
+  answer: Answer,
+  performed: readonly Performed[],
+  ledger: readonly (readonly Entry[])[],
+): string[] {
+  const { request, outcome } = answer;
+  const isExplained = placesOf(answer, performed, ledger).some((place) =>
+    wouldAnswer(place, request, outcome),
+  );
+  return isExplained ? [] : [`No place for ${JSON.stringify(answer)}`];
+}
+
+/** A state of the account that a request is about. */
+interface Place {
+  readonly sequence: number;
+  readonly balanceMinor: number;
+  /** What the request's key stands for there. */
+  readonly earlier: Performed | undefined;
+}
+
+/** The states between a request and its answer. */
+function placesOf(
+  { request, sentAt, answeredAt }: Answer,
+  performed: readonly Performed[],
+  ledger: readonly (readonly Entry[])[],
+): Place[] {
+  const number = accountOf(request);
+  const entries = ledger[number] ?? [];
+  const sequencesOf = (which: readonly Performed[]) =>
+    which.flatMap(({ moves }) => moves.get(number)?.sequence ?? []);
+  const first = Math.max(
+    1,
+    ...sequencesOf(performed.filter((one) => one.answer.answeredAt < sentAt)),
+  );
+  const last = Math.min(
+    entries.length,
+    ...sequencesOf(performed.filter((one) => one.answer.sentAt > answeredAt)).map(
+      (next) => next - 1,
+    ),
+  );
+  const keyOwner = performed.find(({ answer }) => hasSameKey(answer.request, request));
+  return entries.slice(first - 1, last).map(({ balanceAfterMinor }, offset) => {
+    const sequence = first + offset;
+    const isKnown = (keyOwner?.moves.get(number)?.sequence ?? Number.POSITIVE_INFINITY) <= sequence;
+    return { sequence, balanceMinor: balanceAfterMinor, earlier: isKnown ? keyOwner : undefined };
+  });
+}
+
+function accountOf(request: Request): number {
+  if (request.kind === 'read') return request.of;
+  return request.kind === 'credit' ? request.to : request.from;
+}
+
+/** The keys of bulks, of an account, are apart from those of its credits. */
+function hasSameKey(one: Request, other: Request): boolean {
+  if (one.kind === 'read' || other.kind === 'read' || one.key === undefined) return false;
+  const isSameKind = (one.kind === 'credit') === (other.kind === 'credit');
+  return isSameKind && one.key === other.key && accountOf(one) === accountOf(other);
+}
+
+function contentOf(request: Request): string {
+  return JSON.stringify({ ...request, kind: undefined });
+}
+
+/** The model's judgement: whether this would be told in this state. */
+function wouldAnswer(place: Place, request: Request, outcome: Outcome): boolean {
+  const { balanceMinor, sequence, earlier } = place;
+  const isReplay = earlier && contentOf(earlier.answer.request) === contentOf(request);
+  const totalMinor = 'rows' in request ? totalOf(request) : 0;
+  switch (outcome.is) {
+    case 'done': {
+      if (outcome.isReplayed) return isReplay === true && earlier?.id === outcome.id;
+      // Where it stands in the ledger is held to the model elsewhere; its key is free until there.
+      return earlier === undefined || earlier.id === outcome.id;
+    }
+    case 'refused':
+      return !earlier && outcome.balanceMinor === balanceMinor && balanceMinor < totalMinor;
+    case 'key reused':
+      return (
+        earlier !== undefined &&
+        !isReplay &&
+        (request.kind === 'credit' || outcome.id === earlier.id)
+      );
+    case 'validated': {
+      const { balanceAfterMinor, isValid } = outcome;
+      if (isReplay) return isValid;
+      const isTold = !earlier && balanceAfterMinor === balanceMinor - totalMinor;
+      return isTold && isValid === balanceAfterMinor >= 0;
+    }
+    case 'read':
+      return outcome.balanceMinor === balanceMinor && outcome.sequence === sequence;
+    case 'something else':
+      return false;
+  }
+}

@@ -1,0 +1,541 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { DUE_AT_ONCE, OutboxMessage } from '../../src/entities/outbox-message.entity.js';
+import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
+import { canRun } from '../support/can-run.js';
+import { type Client, type GraphQLAnswer, PERFORM } from '../support/client.js';
+import { createUserOf, type MariaDb, missingMariaDb, startMariaDb } from '../support/mariadb.js';
+import { startProcess } from '../support/process.js';
+import { COMMIT, startDatabaseProxy } from '../support/proxy.js';
+import { readinessOf } from '../support/readiness.js';
+import { startServer, startServerOn, type TestServer, untilPublished } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
+import {
+  createDatabaseOn,
+  createMigratedDatabase,
+  DIALECT,
+  migrate,
+} from '../support/test-database.js';
+
+/** Bulks are tried again for no longer than this. */
+const LOCK_TIMEOUT_MS = '1000';
+
+type Environment = Readonly<Record<string, string>>;
+
+const UNAVAILABLE = {
+  status: 503,
+  errors: [{ extensions: { code: 'UNAVAILABLE', retryAfterSeconds: 5 } }],
+};
+
+const BALANCE = `{ account(iban: "${ACME}") { balance { amount } } }`;
+
+/** A server on a database that no other test has; it is closed when the test ends. */
+async function startOn(databaseUrl: string, env: Environment = {}): Promise<TestServer> {
+  const database = { url: databaseUrl, drop: async () => {} };
+  const server = await startServerOn(database, { LOCK_TIMEOUT_MS, ...env });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** A server whose database is reached through a network that a test can cut. */
+async function startBehindProxy(env: Environment = {}): Promise<{
+  server: TestServer;
+  directUrl: string;
+  proxy: Awaited<ReturnType<typeof startDatabaseProxy>>['proxy'];
+}> {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
+  return { server: await startOn(databaseUrl, env), directUrl: database.url, proxy };
+}
+
+/** A server that is an ordinary user of a MariaDB of the test's own. */
+async function startAsUser(): Promise<{ server: TestServer; mariaDb: MariaDb }> {
+  const mariaDb = await startMariaDb();
+  const databaseUrl = await createDatabaseOn(mariaDb.url);
+  await migrate(databaseUrl);
+  return { mariaDb, server: await startOn(await createUserOf(mariaDb, databaseUrl)) };
+}
+
+async function sendBulk(client: Client, idempotencyKey?: string): Promise<GraphQLAnswer> {
+  return client.send(PERFORM, { input: aBulk([aTransfer()], { idempotencyKey }) });
+}
+
+/** What /readyz answers, and the state of the database that it tells. */
+async function databaseReadiness({ url }: TestServer) {
+  const { code, parts } = await readinessOf(url);
+  return { code, ...parts.database };
+}
+
+const PERFORMED = {
+  status: 200,
+  data: { performBulkTransfer: { __typename: 'BulkTransferPerformed' } },
+};
+
+const OUTCOME_UNKNOWN = {
+  status: 503,
+  errors: [{ extensions: { code: 'OUTCOME_UNKNOWN', retryAfterSeconds: 5 } }],
+};
+
+/** ER_QUERY_INTERRUPTED; ER_LOCK_DEADLOCK, with which Galera refuses a commit. */
+const QUERY_INTERRUPTED = 1_317;
+const DEADLOCK = 1_213;
+
+const mutationOf = (name: string, input: string) =>
+  `mutation ($input: ${input}!) { ${name}(input: $input) { __typename } }`;
+
+/** Mutations that write rows of their own: their variables, different for each number, and what they write. */
+const MUTATIONS: readonly [
+  name: string,
+  document: string,
+  variables: (count: number) => Readonly<Record<string, unknown>>,
+  insert: string,
+][] = [
+  [
+    'performBulkTransfer',
+    PERFORM,
+    (count) => ({ input: aBulk([aTransfer()], { idempotencyKey: String(count) }) }),
+    'insert into `transfer`',
+  ],
+  [
+    'openAccount',
+    mutationOf('openAccount', 'OpenAccountInput'),
+    (count) => ({ input: { organizationName: 'New', iban: ibanOf(count), bic: 'BNPAFRPP' } }),
+    'insert into `account`',
+  ],
+  [
+    'creditAccount',
+    mutationOf('creditAccount', 'CreditAccountInput'),
+    (count) => ({
+      input: { iban: ACME, amount: '1', description: 'In', idempotencyKey: String(count) },
+    }),
+    'insert into `ledger_entry`',
+  ],
+  [
+    'createApiKey',
+    mutationOf('createApiKey', 'CreateApiKeyInput'),
+    () => ({ input: { name: 'Key', organizationIds: [], roles: ['VIEWER'] } }),
+    'insert into `api_key`',
+  ],
+];
+
+describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => {
+  test('queries and bulks are refused with UNAVAILABLE, which says when to try again', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const { client } = server;
+    await proxy.goDown();
+
+    const answers = [await client.send(BALANCE), await sendBulk(client), await sendBulk(client)];
+
+    for (const answer of answers) {
+      expect(answer).toMatchObject(UNAVAILABLE);
+      expect(answer.headers.get('retry-after')).toBe('5');
+      expect(JSON.stringify(answer)).not.toContain('ECONN');
+    }
+    expect(await databaseReadiness(server)).toMatchObject({ code: 503, status: 'unavailable' });
+  });
+
+  test('subscriptions are refused with UNAVAILABLE, over either transport', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
+    await proxy.goDown();
+
+    const subscriber = subscribe(server.url, query);
+    const stream = await fetch(`${server.url}/graphql/stream`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+
+    const { errors } = UNAVAILABLE;
+    const [, data = ''] = /^event: next\ndata: (.*)$/m.exec(await stream.text()) ?? [];
+    expect(JSON.parse(data)).toMatchObject({ errors });
+    await expect.poll(() => subscriber.errors).toMatchObject(errors);
+    // The client itself closes what it needs no more.
+    expect(subscriber.closeCodes.filter((code) => code !== 1_000)).toEqual([]);
+  });
+
+  test('its outage is logged once in a while, not with each request', async () => {
+    const { server, proxy } = await startBehindProxy();
+    // A message that the outage met would be in the log as well.
+    await untilPublished(server);
+    await proxy.goDown();
+
+    const requests = Array.from({ length: 100 }, () => server.client.send(BALANCE));
+    await Promise.all(requests);
+
+    const messages = server.log.map(({ msg }) => msg);
+    expect([...new Set(messages)]).toEqual(['Database unavailable']);
+    expect(messages.length).toBeLessThan(requests.length);
+  });
+
+  test('the server goes on when it is back, without a restart', async () => {
+    const { server, proxy } = await startBehindProxy();
+    await proxy.goDown();
+    expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
+
+    await proxy.goUp();
+
+    expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+    expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
+  });
+
+  test('a bulk whose connection is lost before its commit is performed on another one', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const cut = proxy.cutAt('insert into `transfer`', 'sent');
+
+    const answer = await sendBulk(server.client);
+    await cut;
+
+    expect(answer).toMatchObject(PERFORMED);
+    expect(await server.client.balance(ACME)).toBe('99999.00');
+  });
+
+  test.each(['before', 'answered'] as const)(
+    'a bulk whose connection is lost in its commit (%s) is of unknown outcome, and told by its key',
+    async (moment) => {
+      const { server, proxy } = await startBehindProxy();
+      // The relay commits on connections of its own.
+      const cut = proxy.cutAt(COMMIT, moment, 'insert into `transfer`');
+
+      const lost = await sendBulk(server.client, 'key');
+      await cut;
+      const replayed = moment === 'answered';
+
+      expect(lost).toMatchObject({
+        status: 503,
+        errors: [{ extensions: { code: 'OUTCOME_UNKNOWN' } }],
+      });
+      expect(await sendBulk(server.client, 'key')).toMatchObject({
+        data: { performBulkTransfer: { __typename: 'BulkTransferPerformed', replayed } },
+      });
+      expect(await server.client.balance(ACME)).toBe('99999.00');
+    },
+  );
+
+  test.each(MUTATIONS)(
+    'the outcome of %s is unknown where its commit fails, whatever its error',
+    async (name, document, variables, insert) => {
+      const { server, proxy } = await startBehindProxy();
+      for (const errno of [QUERY_INTERRUPTED, 1_180]) {
+        const failed = proxy.failAt(COMMIT, errno, insert);
+
+        const answer = await server.client.send(document, variables(errno));
+        await failed;
+
+        expect([name, errno, answer]).toMatchObject([name, errno, OUTCOME_UNKNOWN]);
+      }
+      // The outage log has what tells of the database; nothing else does of an error that nobody knows.
+      await expect
+        .poll(() => server.log.filter(({ msg }) => msg === 'Commit failed'))
+        .toMatchObject([{ err: { errno: 1_180 } }]);
+    },
+  );
+
+  test.each(MUTATIONS)(
+    'nothing of %s was done where its commit fails because of a deadlock, or a statement before it',
+    async (name, document, variables, insert) => {
+      const { server, proxy } = await startBehindProxy();
+      const isRunAgain = name !== 'createApiKey';
+      const interrupted = proxy.failAt(insert, QUERY_INTERRUPTED);
+      const first = await server.client.send(document, variables(1));
+      await interrupted;
+      expect([name, first]).toMatchObject([name, isRunAgain ? { status: 200 } : UNAVAILABLE]);
+      expect(first.errors === undefined).toBe(isRunAgain);
+      if (!isRunAgain) return;
+
+      const deadlock = proxy.failAt(COMMIT, DEADLOCK, insert);
+      const second = await server.client.send(document, variables(2));
+      await deadlock;
+
+      // The proxy has let the commit through, so that an account is found to be there.
+      expect(second).toMatchObject({ status: 200 });
+      expect(second.errors).toBeUndefined();
+    },
+  );
+
+  test('where an earlier mutation of the operation was performed, nobody says that nothing was done', async () => {
+    const { server, proxy, directUrl } = await startBehindProxy({ LOCK_TIMEOUT_MS: '60000' });
+    const direct = await createConnection(directUrl.replace(/^mariadb:/, 'mysql:'));
+    onTestFinished(() => direct.end());
+    await direct.query('set session transaction isolation level read committed');
+    await direct.query('start transaction');
+    await direct.query(`select id from account where iban = '${GLOBEX}' for update`);
+    const perform = '{ __typename }';
+    const both = `mutation ($one: PerformBulkTransferInput!, $two: PerformBulkTransferInput!) {
+      one: performBulkTransfer(input: $one) ${perform}
+      two: performBulkTransfer(input: $two) ${perform} }`;
+    const two = { ...aBulk([aTransfer()]), organizationIban: GLOBEX };
+    const answering = server.client.send(both, { one: aBulk([aTransfer()]), two });
+    const bulkCount = async () => {
+      const [rows] = await direct.query('select count(*) as count from bulk_transfer');
+      return (rows as { count: number }[])[0]?.count;
+    };
+    await expect.poll(bulkCount).toBe(1);
+
+    await proxy.goDown();
+
+    expect(await answering).toMatchObject({
+      status: 503,
+      errors: [{ path: ['two'], extensions: { code: 'OUTCOME_UNKNOWN' } }],
+    });
+    await direct.query('rollback');
+  });
+
+  test('messages of a claim whose connection is lost in its commit are published at once', async () => {
+    const { server, proxy } = await startBehindProxy();
+    await untilPublished(server);
+    const cut = proxy.cutAt(COMMIT, 'answered', 'update `outbox_message` set `due_at`');
+    const em = server.database.orm.em.fork();
+    await em.nativeUpdate(OutboxMessage, {}, { publishedAt: null, dueAt: DUE_AT_ONCE });
+    await cut;
+
+    // Well before the lease of the claim ends by itself.
+    await untilPublished(server);
+
+    expect(server.log).toMatchObject([{ msg: 'Database unavailable', reason: 'DATABASE_AWAY' }]);
+  });
+
+  test('a performed bulk is answered although its warnings can not be read', async () => {
+    const { server, proxy } = await startBehindProxy();
+    const cut = proxy.cutAt('order by `b0`.`sequence` desc', 'sent');
+
+    const answer = await server.client.send(
+      `mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) {
+        ... on BulkTransferPerformed { bulkTransfer { transferCount } warnings { code } } } }`,
+      { input: aBulk([aTransfer(), aTransfer()]) },
+    );
+    await cut;
+
+    expect(answer).toMatchObject({
+      status: 200,
+      data: { performBulkTransfer: { bulkTransfer: { transferCount: 2 }, warnings: [] } },
+    });
+  });
+});
+
+test.runIf(DIALECT === 'sqlite')(
+  'a SQLite file without room refuses bulks with a retryable code, serves reads, and is written to again',
+  async () => {
+    const server = await startServer();
+    const setPagesMax = (pages: number) =>
+      server.database.orm.em.fork().execute(`pragma max_page_count = ${pages}`);
+    // No smaller than the file is.
+    await setPagesMax(1);
+    const large = aBulk(transfersOf(1_000));
+
+    const refused = await server.client.send(PERFORM, { input: large });
+
+    expect(refused).toMatchObject(UNAVAILABLE);
+    expect(refused.errors?.[0]?.message).toMatch(/no room/);
+    expect(server.log).toMatchObject([{ msg: 'Database unavailable', reason: 'DATABASE_FULL' }]);
+    expect(await server.client.balance(ACME)).toBe('100000.00');
+    await setPagesMax(1_000_000);
+    expect(await server.client.send(PERFORM, { input: large })).toMatchObject(PERFORMED);
+  },
+);
+
+test.runIf(DIALECT === 'sqlite')(
+  'a commit that SQLite can not write is of unknown outcome, and the server goes on',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const server = await startProcess({ DATABASE_URL: database.url });
+    const setFileBytesMax = (max: string) =>
+      promisify(execFile)('prlimit', ['--pid', String(server.process.pid), `--fsize=${max}:`]);
+    // The rows are in memory until the commit, which is the first that can not be written.
+    await setFileBytesMax('0');
+
+    for (const [name, document, variables] of MUTATIONS) {
+      const answer = await server.client.send(document, variables(1));
+      expect([name, answer]).toMatchObject([name, OUTCOME_UNKNOWN]);
+    }
+
+    await setFileBytesMax('unlimited');
+    for (const [name, document, variables] of MUTATIONS) {
+      const answer = await server.client.send(document, variables(1));
+      expect([name, answer.errors]).toEqual([name, undefined]);
+    }
+  },
+);
+
+test.each([
+  ['table', 'alter table audit_entry rename to lost', 'alter table lost rename to audit_entry'],
+  [
+    'column',
+    'alter table audit_entry rename column action to lost',
+    'alter table audit_entry rename column lost to action',
+  ],
+])(
+  'a server whose database lacks a %s refuses bulks with a retryable code, is not ready, and goes on without a restart',
+  async (_, lose, restore) => {
+    const server = await startServer();
+    await untilPublished(server);
+    const run = (sql: string) => server.database.orm.em.fork().execute(sql);
+    await run(lose);
+
+    expect(await databaseReadiness(server)).toMatchObject({
+      code: 503,
+      status: 'unavailable',
+      reasons: ['NOT_MIGRATED'],
+    });
+    const refused = await sendBulk(server.client);
+
+    expect(refused).toMatchObject(UNAVAILABLE);
+    expect(refused.errors?.[0]?.message).toMatch(/lacks a table or a column/);
+    expect(server.log).toMatchObject([
+      {
+        msg: 'Database unavailable',
+        reason: 'DATABASE_INCOMPLETE',
+        lack: expect.stringMatching(/audit_entry|action/),
+      },
+    ]);
+    expect(await server.client.balance(ACME)).toBe('100000.00');
+    await run(restore);
+    expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
+    expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+  },
+);
+
+test.runIf(DIALECT === 'mysql')('a bulk whose statement is interrupted is run again', async () => {
+  const server = await startServer();
+  const { client, databaseUrl } = server;
+  const uri = databaseUrl.replace(/^mariadb:/, 'mysql:');
+  const other = await createConnection({ uri });
+  onTestFinished(() => other.end());
+  await other.query('begin');
+  await other.query('select id from account for update');
+
+  const answer = sendBulk(client);
+  const waiting = async () => {
+    const [rows] = await other.query<RowDataPacket[]>(
+      `select id from information_schema.processlist
+        where db = database() and id <> connection_id() and info like '%for update'`,
+    );
+    return rows[0]?.id;
+  };
+  await expect.poll(waiting, { interval: 20 }).toBeDefined();
+  await other.query(`kill query ${await waiting()}`);
+  await expect
+    .poll(() => server.log.map(({ reason }) => reason), { interval: 20 })
+    .toContain('STATEMENT_FAILED');
+  await other.query('rollback');
+
+  expect(await answer).toMatchObject(PERFORMED);
+});
+
+describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await missingMariaDb()))(
+  'a MariaDB server',
+  () => {
+    test('that is read-only refuses bulks with a retryable code, serves reads, and is not ready', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await mariaDb.run('set global read_only = 1');
+
+      const refused = [await sendBulk(server.client), await sendBulk(server.client)];
+
+      for (const answer of refused) {
+        expect(answer).toMatchObject(UNAVAILABLE);
+        expect(answer.errors?.[0]?.message).toMatch(/takes no writes/);
+      }
+      expect(await server.client.balance(ACME)).toBe('100000.00');
+      expect((await fetch(`${server.url}/livez`)).status).toBe(200);
+      expect(await databaseReadiness(server)).toEqual({
+        code: 503,
+        status: 'unavailable',
+        reasons: ['READ_ONLY'],
+      });
+    });
+
+    test('that was read-only is written to again, without a restart', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await mariaDb.run('set global read_only = 1');
+      expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
+
+      await mariaDb.run('set global read_only = 0');
+
+      expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+      expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
+    });
+
+    test('that is read-only loses every connection: after a fail-over they lead to the wrong node', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await Promise.all(Array.from({ length: 10 }, () => server.client.send(BALANCE)));
+      const before = await connectionsOf(mariaDb);
+      await mariaDb.run('set global read_only = 1');
+
+      await sendBulk(server.client);
+      await server.client.send(BALANCE);
+
+      const survivors = async () =>
+        (await connectionsOf(mariaDb)).filter((id) => before.includes(id));
+      await expect.poll(survivors).toEqual([]);
+    });
+
+    test.each(['insert', 'update', 'delete', 'select'])(
+      'that takes the privilege %s away is noticed before a bulk, and again when it is granted',
+      async (privilege) => {
+        const { server, mariaDb } = await startAsUser();
+        const on = `on ${new URL(server.databaseUrl).pathname.slice(1)}.*`;
+        await mariaDb.run(`revoke ${privilege} ${on} from bank@'%'`);
+        // Open connections keep what they had.
+        await mariaDb.run('kill user bank');
+
+        await expect
+          .poll(() => databaseReadiness(server))
+          .toEqual({ code: 503, status: 'unavailable', reasons: ['ACCESS_DENIED'] });
+        const answer = await sendBulk(server.client);
+
+        expect(answer).toMatchObject(privilege === 'delete' ? PERFORMED : UNAVAILABLE);
+        const denied = expect.stringMatching(
+          new RegExp(`^${privilege} command denied to user .* for table`, 'i'),
+        );
+        await expect.poll(() => server.log.map(({ lack }) => lack)).toContainEqual(denied);
+        await mariaDb.run(`grant ${privilege} ${on} to bank@'%'`);
+        await expect
+          .poll(() => databaseReadiness(server))
+          .toMatchObject({ code: 200, status: 'ok' });
+        await expect.poll(() => sendBulk(server.client)).toMatchObject(PERFORMED);
+      },
+    );
+
+    test('that has no connection to give makes requests retryable, and is used again', async () => {
+      const { server, mariaDb } = await startAsUser();
+      const { client, databaseUrl } = server;
+      await mariaDb.run(`grant usage on *.* to bank@'%' with max_user_connections 1`);
+      const uri = databaseUrl.replace(/^mariadb:/, 'mysql:');
+      const takeAll = async () => {
+        await mariaDb.run('kill user bank');
+        return createConnection({ uri }).catch(() => undefined);
+      };
+      // The server's own look at its outbox may come first.
+      let taken = await takeAll();
+      await expect.poll(async () => (taken ??= await takeAll())).toBeDefined();
+
+      const answers = [await client.send(BALANCE), await sendBulk(client)];
+      await taken?.end();
+
+      expect(answers).toMatchObject([UNAVAILABLE, UNAVAILABLE]);
+      await mariaDb.run(`grant usage on *.* to bank@'%' with max_user_connections 0`);
+      expect(await sendBulk(client)).toMatchObject(PERFORMED);
+    });
+
+    test('that is stopped and started makes requests retryable, and is used again', async () => {
+      const { server, mariaDb } = await startAsUser();
+      await mariaDb.stop();
+      expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
+
+      await mariaDb.start();
+
+      expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+    });
+  },
+);
+
+async function connectionsOf(mariaDb: MariaDb): Promise<number[]> {
+  const rows = await mariaDb.run(
+    `select id from information_schema.processlist where user = 'bank'`,
+  );
+  return rows.map(({ id }) => id);
+}

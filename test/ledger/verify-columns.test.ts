@@ -1,0 +1,139 @@
+import type { EntityManager } from '@mikro-orm/sql';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openDatabase } from '../../src/infrastructure/database/open-database.js';
+import { checkInvariants, recountInvariants } from '../../src/infrastructure/verify/invariants.js';
+import { CORRUPTIONS, DELETIONS } from '../support/corruptions.js';
+import { fillLedger, fillOutbox } from '../support/full-ledger.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+
+/** What the database itself refuses; verify counts it all the same, for a database without its constraints. */
+const GUARDED = [
+  'no balance is negative, or wider than can be kept exactly',
+  'an idempotency key of an account stands for one bulk at most',
+  'an idempotency key of an account stands for one credit at most',
+];
+
+/** MikroORM's own. */
+const MIGRATIONS = 'virement_migration';
+
+/** Published messages are kept since then. */
+const EVER = new Date(0);
+
+const [FOREIGN_KEYS_OFF, FOREIGN_KEYS_ON] =
+  DIALECT === 'mysql'
+    ? ['set foreign_key_checks = 0', 'set foreign_key_checks = 1']
+    : ['pragma foreign_keys = off', 'pragma foreign_keys = on'];
+
+/** A fault in one row, and what verification says of it. */
+interface Fault {
+  readonly name: string;
+  readonly statement: (id: string) => string;
+  readonly table: string;
+  readonly where: string;
+}
+
+const FAULTS: readonly Fault[] = [
+  ...Object.entries(CORRUPTIONS).flatMap(([column, { found = [] }]) =>
+    found.map(([set, where = '1 = 1']) => {
+      const [table = ''] = column.split('.');
+      const statement = (id: string) => `update ${table} set ${set} where id = x'${id}'`;
+      return { name: `${column}: ${set} where ${where}`, table, where, statement };
+    }),
+  ),
+  ...DELETIONS.map(([table, where]) => ({
+    name: `delete from ${table} where ${where}`,
+    table,
+    where,
+    statement: (id: string) => `delete from ${table} where id = x'${id}'`,
+  })),
+];
+
+/** Columns of every table, and the statements that each fault violates: empty where it is not found. */
+let columns: string[];
+let statements: string[];
+let untouched: string[];
+const violatedBy = new Map<string, string[]>();
+
+beforeAll(async () => {
+  const database = await createMigratedDatabase();
+  afterAll(() => database.drop());
+  await fillLedger(database);
+  const settings = { databaseUrl: database.url, databasePoolMax: 3, lockTimeoutMs: 1_000 };
+  const opened = await openDatabase(settings);
+  afterAll(() => opened.close());
+  await fillOutbox(opened);
+  const em = opened.orm.em.fork();
+  columns = await columnsOf(em);
+  const findings = await checkInvariants(opened, EVER);
+  statements = findings.map(({ statement }) => statement);
+  untouched = violatedOf(findings);
+  // SQLite has one connection, and changes this outside of transactions alone.
+  if (DIALECT === 'sqlite') await em.execute(FOREIGN_KEYS_OFF);
+  for (const fault of FAULTS) violatedBy.set(fault.name, await tryFault(em, fault));
+}, 180_000);
+
+async function columnsOf(em: EntityManager): Promise<string[]> {
+  const sql =
+    DIALECT === 'mysql'
+      ? `select concat(table_name, '.', column_name) as name from information_schema.columns
+          where table_schema = database() and table_name <> '${MIGRATIONS}'`
+      : `select tables.name || '.' || columns.name as name
+          from pragma_table_list tables join pragma_table_info(tables.name) columns
+          where tables.schema = 'main' and tables.type = 'table'
+            and tables.name not like 'sqlite_%' and tables.name <> '${MIGRATIONS}'`;
+  const rows: { name: string }[] = await em.execute(sql);
+  return rows.map(({ name }) => name).sort();
+}
+
+class RolledBack extends Error {}
+
+/** Makes a fault, verifies, and takes it back. */
+async function tryFault(em: EntityManager, { name, table, where, statement }: Fault) {
+  let violated: string[] = [];
+  await em
+    .transactional(async (inside) => {
+      if (DIALECT === 'mysql') await inside.execute(FOREIGN_KEYS_OFF);
+      const [row]: { id: string }[] = await inside.execute(
+        `select hex(id) as id from ${table} where ${where} order by ${table}.id limit 1`,
+      );
+      if (!row) throw new Error(`The ledger has no row for ${name}`);
+      const { affectedRows } = await inside.execute<{ affectedRows: number }>(
+        statement(row.id),
+        [],
+        'run',
+      );
+      if (affectedRows !== 1) throw new Error(`Nothing changes by ${name}`);
+      violated = violatedOf(await recountInvariants(inside, EVER));
+      if (DIALECT === 'mysql') await inside.execute(FOREIGN_KEYS_ON);
+      throw new RolledBack();
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof RolledBack)) throw new Error(name, { cause: error });
+    });
+  return violated;
+}
+
+function violatedOf(findings: Awaited<ReturnType<typeof checkInvariants>>): string[] {
+  return findings
+    .filter(({ violations }) => violations.length > 0)
+    .map(({ statement }) => statement);
+}
+
+test('a ledger with some of everything violates nothing', () => {
+  expect(untouched).toEqual([]);
+});
+
+test('every column of every table is corrupted below, or says why nothing else can tell', () => {
+  expect(Object.keys(CORRUPTIONS).sort()).toEqual(columns);
+  const bare = Object.entries(CORRUPTIONS).filter(([, { found, free }]) => !found && !free);
+  expect(bare).toEqual([]);
+});
+
+test.each(FAULTS.map(({ name }) => name))('it is found: %s', (name) => {
+  expect(violatedBy.get(name)).not.toEqual([]);
+});
+
+test('every invariant finds one of these faults, or is about what the database refuses', () => {
+  const violated = new Set([...violatedBy.values()].flat());
+  expect(statements.filter((statement) => !violated.has(statement))).toEqual(GUARDED);
+});

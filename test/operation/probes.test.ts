@@ -1,0 +1,210 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { startIdentityProvider } from '../support/identity-provider.js';
+import { runScript } from '../support/process.js';
+import { startDatabaseProxy } from '../support/proxy.js';
+import { openConnection } from '../support/raw-connection.js';
+import { readinessOf } from '../support/readiness.js';
+import { startServer, startServerOn } from '../support/server.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+
+const statusOf = async (url: string, headers: Record<string, string> = {}) =>
+  (await fetch(url, { headers })).status;
+
+/** A server and the network to its database, which has one where it is a server of its own. */
+async function startBehindProxy() {
+  const database = await createMigratedDatabase();
+  const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
+  const server = await startServerOn({ ...database, url: databaseUrl });
+  onTestFinished(async () => {
+    await proxy.goDown();
+    await server.close().catch(() => {});
+    await database.drop();
+  });
+  return { server, proxy };
+}
+
+test('a server that can take bulks is ready, and says how each part is', async () => {
+  const { url } = await startServer();
+
+  await expect
+    .poll(() => readinessOf(url))
+    .toEqual({
+      code: 200,
+      status: 'ok',
+      parts: {
+        server: { status: 'ok' },
+        database: { status: 'ok' },
+        broker: { status: 'ok' },
+        relay: { status: 'ok' },
+      },
+    });
+});
+
+test('a server whose broker is away is degraded, and stays ready', async () => {
+  const { url } = await startServer({ AMQP_URL: 'amqp://guest:hunter2@127.0.0.1:1' });
+
+  const readiness = await readinessOf(url);
+
+  expect(readiness).toMatchObject({
+    code: 200,
+    status: 'degraded',
+    parts: {
+      database: { status: 'ok' },
+      broker: { status: 'degraded', reasons: ['UNREACHABLE'] },
+      relay: { status: 'degraded', reasons: ['BACKLOG'] },
+    },
+  });
+  expect(JSON.stringify(readiness)).not.toMatch(/hunter2|127\.0\.0\.1/);
+});
+
+test('a server without its database lives, and is not ready', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const { url, http, database: opened } = await startServerOn(database);
+  await opened.close();
+  // The relay's next look would connect again.
+  const connection = opened.orm.em.getConnection();
+  vi.spyOn(connection, 'ensureConnection').mockRejectedValue(new Error('The database is away'));
+
+  expect(await readinessOf(url)).toMatchObject({
+    code: 503,
+    status: 'unavailable',
+    parts: { database: { status: 'unavailable', reasons: ['UNREACHABLE'] } },
+  });
+  for (const path of ['/livez', '/healthz']) {
+    const response = await fetch(url + path);
+    expect([path, response.status, await response.json()]).toEqual([path, 200, { status: 'ok' }]);
+  }
+  await http.close();
+});
+
+test.runIf(DIALECT === 'mysql')(
+  'a server is ready again when its database is back, also after it hung',
+  async () => {
+    const { server, proxy } = await startBehindProxy();
+    const databaseOf = async () => (await readinessOf(server.url)).parts.database;
+    expect(await databaseOf()).toEqual({ status: 'ok' });
+
+    await proxy.goDown();
+    expect(await databaseOf()).toEqual({ status: 'unavailable', reasons: ['UNREACHABLE'] });
+    await proxy.goUp();
+    await expect.poll(databaseOf).toEqual({ status: 'ok' });
+
+    proxy.jam('from-target', 0);
+    expect(await databaseOf()).toEqual({ status: 'unavailable', reasons: ['TIMEOUT'] });
+    proxy.cut();
+    proxy.jam('from-target', Number.POSITIVE_INFINITY);
+    await expect.poll(databaseOf).toEqual({ status: 'ok' });
+  },
+);
+
+test('a server whose database has lost a migration is not ready', async () => {
+  const { url, database } = await startServer();
+  const [last] = await database.orm.em
+    .fork()
+    .execute('select max(name) as name from virement_migration');
+  const remove = `delete from virement_migration where name = '${last?.name}'`;
+
+  await database.orm.em.fork().execute(remove);
+
+  expect(await readinessOf(url)).toMatchObject({
+    code: 503,
+    parts: { database: { status: 'unavailable', reasons: ['NOT_MIGRATED'] } },
+  });
+});
+
+test('a server that stops says so on the connections that are open', async () => {
+  const { url, http } = await startServer({ STOP_LINGER_MS: '60000' });
+  const connection = await openConnection(url);
+  const ask = (path: string) =>
+    connection.socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  ask('/readyz');
+  await expect.poll(() => connection.text).toContain('200 OK');
+
+  const closed = http.close();
+  await expect.poll(() => fetch(`${url}/livez`).catch(() => 'refused')).toBe('refused');
+  ask('/readyz');
+
+  await connection.closed;
+  expect(connection.text).toContain('503 Service Unavailable');
+  expect(connection.text).toContain('"server":{"status":"unavailable","reasons":["STOPPING"]}');
+  await closed;
+});
+
+test('a monitor reads the metrics, and nothing of the ledger', async () => {
+  const provider = await startIdentityProvider();
+  const { client, url } = await startServer(provider.env);
+  const bank = client.as(await provider.token({ roles: ['operator'] }));
+  const { accounts } = await bank.data('{ accounts { nodes { organizationId } } }');
+  const organizationIds = [accounts.nodes[0].organizationId];
+  const { createApiKey } = await bank.data(
+    `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+      ... on ApiKeyCreated { secret apiKey { roles } } } }`,
+    { input: { name: 'Prometheus', organizationIds, roles: ['MONITOR'] } },
+  );
+  const token = await provider.token({ org: organizationIds, roles: ['monitor'] });
+
+  expect(createApiKey.apiKey.roles).toEqual(['MONITOR']);
+  for (const credential of [token, createApiKey.secret]) {
+    const metrics = `${url}/metrics`;
+    expect(await statusOf(metrics, { authorization: `Bearer ${credential}` })).toBe(200);
+    const monitor = client.as(credential);
+    expect(await monitor.data('{ accounts { nodes { iban } } }')).toEqual({
+      accounts: { nodes: [] },
+    });
+    const { errors } = await monitor.send('{ outbox { due } }');
+    expect(errors?.map(({ extensions }) => extensions.code)).toEqual(['FORBIDDEN']);
+  }
+  const viewer = await provider.token({ roles: ['viewer'] });
+  expect(await statusOf(`${url}/metrics`, { authorization: `Bearer ${viewer}` })).toBe(403);
+});
+
+test('metrics on a port of their own ask nobody who they are, and are gone from the main port', async () => {
+  const provider = await startIdentityProvider();
+  const { url, metricsUrl, client } = await startServer({ ...provider.env, METRICS_PORT: '0' });
+
+  const response = await fetch(`${metricsUrl}/metrics`);
+
+  expect([response.status, response.headers.get('content-type')]).toEqual([
+    200,
+    'text/plain; version=0.0.4; charset=utf-8',
+  ]);
+  expect(await response.text()).toContain('virement_outbox_messages{state="due"}');
+  expect(await statusOf(`${metricsUrl}/graphql?query={__typename}`)).toBe(404);
+  const operator = await provider.token({ roles: ['operator'] });
+  expect(await statusOf(`${url}/metrics`, { authorization: `Bearer ${operator}` })).toBe(404);
+  expect(await (await client.as(operator).post('{"query":"{__typename}"}')).text()).toContain(
+    'Query',
+  );
+  expect(await (await fetch(url)).text()).not.toContain('/metrics');
+});
+
+test('metrics on loopback are read by no name but those of this machine', async () => {
+  const { metricsUrl = '' } = await startServer({ METRICS_PORT: '0' });
+  const statusFor = async (host: string) => {
+    const asked = request(`${metricsUrl}/metrics`, { headers: { host } }).end();
+    const [response] = await once(asked, 'response');
+    response.resume();
+    return response.statusCode;
+  };
+
+  expect(await statusFor('localhost:9464')).toBe(200);
+  expect(await statusFor('evil.example')).toBe(403);
+});
+
+test('a server whose port for metrics is taken does not start, and says so', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const { port } = new URL((await startServer()).url);
+
+  const { code, output } = await runScript('dist/main.js', {
+    DATABASE_URL: database.url,
+    PORT: '0',
+    METRICS_PORT: port,
+  });
+
+  expect(code).toBe(1);
+  expect(output).toContain(`Can't listen on 127.0.0.1, port ${port}`);
+});

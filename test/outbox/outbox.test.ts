@@ -1,0 +1,430 @@
+import { expect, test } from 'vitest';
+import { makeCreditAccount } from '../../src/application/credit-account.js';
+import { PROGRAM } from '../../src/domain/caller.js';
+import { Account } from '../../src/entities/account.entity.js';
+import { AuditEntry } from '../../src/entities/audit-entry.entity.js';
+import { BulkTransfer } from '../../src/entities/bulk-transfer.entity.js';
+import { LedgerEntry } from '../../src/entities/ledger-entry.entity.js';
+import { Organization } from '../../src/entities/organization.entity.js';
+import { DUE_AT_ONCE, OutboxMessage } from '../../src/entities/outbox-message.entity.js';
+import type { Broker, Publication } from '../../src/infrastructure/broker/broker.js';
+import { MikroOrmLedgerReader } from '../../src/infrastructure/ledger/ledger-reader.js';
+import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work.js';
+import { makeLogger } from '../../src/infrastructure/observability/logger.js';
+import type { CloudEvent } from '../../src/infrastructure/outbox/events.js';
+import { type Lease, Outbox, type Publisher } from '../../src/infrastructure/outbox/outbox.js';
+import { Relay } from '../../src/infrastructure/outbox/relay.js';
+import { ACME, aBulk, aTransfer, transfersOf } from '../support/builders.js';
+import { startServer, type TestServer, untilPublished } from '../support/server.js';
+
+const OUTBOX = `{ outbox {
+  due oldestDueSince parked
+  parkedMessages { type attempts lastError parkedAt sequence account { iban } }
+} }`;
+
+test('everything is published soon after its commit', async () => {
+  const server = await startServer();
+  await server.client.perform(aBulk(transfersOf(5)));
+
+  await untilPublished(server);
+
+  const { outbox } = await server.client.data(OUTBOX);
+  expect(outbox).toEqual({ due: 0, oldestDueSince: null, parked: 0, parkedMessages: [] });
+});
+
+test('a message that can never be published is parked after its attempts, and operators see why', async () => {
+  const server = await startServer();
+  await untilPublished(server);
+  const outbox = new Outbox(server.database.orm);
+  const [{ id } = { id: '' }] = await server.database.orm.em
+    .fork()
+    .execute('select hex(id) as id from outbox_message order by created_at limit 1');
+  // It has failed as often as it may but for one time, and its bulk is not there.
+  await server.database.orm.em.fork().execute(
+    `update outbox_message set published_at = null, attempts = 19, due_at = created_at,
+      sequence = 77 where id = x'${id}'`,
+  );
+
+  await expect.poll(async () => (await outbox.counts()).parked).toBe(1);
+
+  const answer = await server.client.data(OUTBOX);
+  expect(answer.outbox).toMatchObject({
+    due: 0,
+    parked: 1,
+    parkedMessages: [
+      { attempts: 20, lastError: 'The ledger entry does not exist', sequence: '77' },
+    ],
+  });
+  expect(await (await fetch(`${server.url}/metrics`)).text()).toContain(
+    'virement_outbox_messages{state="parked"} 1',
+  );
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ level: 50, msg: 'Outbox message parked', attempts: 20 }),
+  );
+  await server.database.orm.em.fork().execute(`update outbox_message set sequence = 1,
+    parked_at = null, last_error = null, published_at = created_at where id = x'${id}'`);
+});
+
+/** Gives all that happened so far one time. */
+async function moveLedgerTo({ database }: TestServer, at: Date): Promise<void> {
+  const em = database.orm.em.fork();
+  await em.nativeUpdate(Organization, {}, { createdAt: at });
+  await em.nativeUpdate(Account, {}, { createdAt: at, updatedAt: at });
+  await em.nativeUpdate(LedgerEntry, {}, { createdAt: at });
+  await em.nativeUpdate(OutboxMessage, {}, { createdAt: at });
+  await em.nativeUpdate(AuditEntry, {}, { at });
+}
+
+/** A lease of a relay that runs, and does nothing. */
+async function leaseFor({ database }: TestServer, seconds: number): Promise<Lease> {
+  await database.presence.announce(IDLE_RELAY);
+  return { holder: IDLE_RELAY, end: inSeconds(seconds) };
+}
+
+const IDLE_RELAY = '01900000-0000-7000-8000-0000000000aa';
+
+const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
+
+/** Its own relay takes nothing: there is no broker at that port. */
+const startWithoutBroker = () => startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
+
+test('two relays that claim at once never take the same message', async () => {
+  const server = await startWithoutBroker();
+  for (let bulk = 0; bulk < 40; bulk += 1) await server.client.perform(aBulk([aTransfer()]));
+  const outbox = new Outbox(server.database.orm);
+
+  const lease = await leaseFor(server, 60);
+
+  const claims = await Promise.all(
+    Array.from({ length: 8 }, () => outbox.claim(new Date(), 10, lease)),
+  );
+
+  const ids = claims.flat().map(({ id }) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.length).toBeGreaterThan(0);
+});
+
+test('what a clock that was ahead has written does not wait for the others to catch up', async () => {
+  const server = await startWithoutBroker();
+  const outbox = new Outbox(server.database.orm);
+  const lease = await leaseFor(server, 60);
+  const tomorrow = new Date(Date.now() + 86_400_000);
+  await moveLedgerTo(server, tomorrow);
+  const { bulkTransfer } = await server.client.perform(aBulk([aTransfer()]));
+  expect(bulkTransfer.transferCount).toBe(1);
+
+  // As it was posted, and as a relay with the same clock leaves it behind.
+  expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(4);
+  expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(0);
+  await server.database.orm.em.fork().execute('update outbox_message set due_at = ?', [tomorrow]);
+  expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(4);
+});
+
+test('published messages are deleted once they are old enough, and no others', async () => {
+  const server = await startServer();
+  await untilPublished(server);
+  const em = server.database.orm.em.fork();
+  // Before anything that verify expects to be kept.
+  const longAgo = new Date(0);
+  await em.nativeUpdate(OutboxMessage, {}, { publishedAt: longAgo });
+  await moveLedgerTo(server, longAgo);
+  const [first] = await em.find(OutboxMessage, {}, { orderBy: { id: 'asc' }, limit: 1 });
+  const parked = { publishedAt: null, parkedAt: longAgo, attempts: 1, lastError: 'No route' };
+  await em.nativeUpdate(OutboxMessage, { id: first?.id ?? '' }, parked);
+  await server.client.perform(aBulk([aTransfer()]));
+  await untilPublished(server);
+  const outbox = new Outbox(server.database.orm);
+
+  expect(await outbox.prune(longAgo)).toBe(0);
+  expect(await outbox.prune(new Date(1))).toBe(2);
+
+  const left = await em.fork().find(OutboxMessage, {}, { orderBy: { id: 'asc' } });
+  expect(left.map(({ type }) => type)).toEqual(['account.credited', 'bulk-transfer.performed']);
+});
+
+test('an outage of the broker is no failure of a message; a refusal is', async () => {
+  const server = await startWithoutBroker();
+  const em = () => server.database.orm.em.fork();
+  const attempts = async () => {
+    const [row] = await em().execute('select sum(attempts) as attempts from outbox_message');
+    return Number(row?.attempts);
+  };
+  const runOnce = async (broker: Broker) => {
+    const relay = relayOf(server, broker);
+    await relay.start();
+    await expect.poll(() => broker.isReady).toBe(false);
+    await relay.stop();
+  };
+
+  await runOnce(brokerThat('is down', { isReady: false }));
+  await runOnce(brokerThat('goes away', { isReadyWhenPublishing: false }));
+  expect(await attempts()).toBe(0);
+  await runOnce(brokerThat('refuses', { isReadyWhenPublishing: true }));
+  expect(await attempts()).toBe(3);
+  const { outbox } = await server.client.data(OUTBOX);
+  expect(outbox).toMatchObject({ due: 3, parked: 0 });
+});
+
+/** A relay of its own on a server's database. */
+const relayOf = ({ database }: TestServer, broker: Broker) =>
+  new Relay({
+    outbox: new Outbox(database.orm),
+    presence: database.presence,
+    reader: new MikroOrmLedgerReader(database),
+    broker,
+    clock: () => new Date(),
+    logger: makeLogger('silent'),
+    retentionMs: 86_400_000,
+  });
+
+/** Credits a cent, by a unit of work whose messages the publisher gets. */
+const creditingFor = ({ database }: TestServer, publisher: Publisher) => {
+  const credit = makeCreditAccount({
+    reader: new MikroOrmLedgerReader(database),
+    unitOfWork: new MikroOrmUnitOfWork(database, 30_000, publisher),
+    clock: () => new Date(),
+  });
+  return () => credit({ iban: ACME, amount: '0.01', description: '' }, PROGRAM);
+};
+
+/** Publishes what it is let to, and notes the events. */
+class NotingBroker implements Broker {
+  isReady = true;
+  publications = 0;
+  readonly events: CloudEvent[] = [];
+  readonly #gate = Promise.withResolvers<void>();
+
+  open(): void {
+    this.#gate.resolve();
+  }
+
+  /** Numbers of the ledger entries of an account that were told of. */
+  sequencesOf(iban: string): unknown[] {
+    return this.events
+      .filter(({ data }) => data.accountIban === iban)
+      .map(({ data }) => data.sequence);
+  }
+
+  async publish({ events }: Publication): Promise<void> {
+    this.publications += 1;
+    await this.#gate.promise;
+    for await (const { event } of events()) this.events.push(event);
+  }
+
+  onEvent(): void {}
+  onReady(): void {}
+  async close(): Promise<void> {}
+}
+
+/** Once a relay has claimed all that was there: from then on what is committed is handed over to it. */
+const caughtUp = (relay: Relay) =>
+  expect
+    .poll(() => {
+      const reservation = relay.reserve(1);
+      reservation.cancel();
+      return reservation.lease;
+    })
+    .toBeDefined();
+
+/** A relay that has claimed all there was, and credits that are committed for it. */
+async function startRelay() {
+  const server = await startWithoutBroker();
+  const broker = new NotingBroker();
+  const relay = relayOf(server, broker);
+  await relay.start();
+  await caughtUp(relay);
+  // The demo companies' three opening balances are under way.
+  expect(broker.publications).toBe(3);
+  return { server, broker, relay, credit: creditingFor(server, relay) };
+}
+
+test('what a process commits is its own to publish, until a lease ends that it does not renew', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  const outbox = new Outbox(server.database.orm);
+
+  const { entry } = await credit();
+
+  expect(await outbox.claim(inSeconds(5), 100, await leaseFor(server, 6))).toEqual([]);
+  const dueAt = async () => {
+    const message = { accountId: entry.accountId, sequence: entry.sequence };
+    return (await server.database.orm.em.fork().findOneOrFail(OutboxMessage, message)).dueAt;
+  };
+  const leased = await dueAt();
+  await expect.poll(async () => Number(await dueAt()) > Number(leased)).toBe(true);
+  const claimed = await outbox.claim(inSeconds(70), 100, await leaseFor(server, 71));
+  const sequences = claimed.map(({ sequence }) => sequence);
+  expect(sequences).toContain(entry.sequence);
+  broker.open();
+  await untilPublished(server);
+  await relay.stop();
+});
+
+test('what was left in the outbox is not overtaken by what is committed after it', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  broker.open();
+  broker.isReady = false;
+  await credit();
+  broker.isReady = true;
+
+  for (let number = 0; number < 5; number += 1) await credit();
+  await untilPublished(server);
+
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5', '6', '7']);
+  await relay.stop();
+});
+
+test('nor is what a commit left whose outcome nobody knows', async () => {
+  const { server, broker, relay } = await startRelay();
+  broker.open();
+  let reservations = 0;
+  const losingTheFirst: Publisher = {
+    reserve: (messageCount) => {
+      reservations += 1;
+      if (reservations === 1) void loseNextCommit(server.database);
+      return relay.reserve(messageCount);
+    },
+  };
+  const credit = creditingFor(server, losingTheFirst);
+
+  await expect(credit()).rejects.toThrow('OUTCOME_UNKNOWN');
+  for (let number = 0; number < 3; number += 1) await credit();
+  await untilPublished(server);
+
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5']);
+  await relay.stop();
+});
+
+test('what a claim took whose commit failed is published at once, and in order', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  broker.open();
+  broker.isReady = false;
+  for (let number = 0; number < 3; number += 1) await credit();
+  const lost = loseNextCommit(server.database);
+  broker.isReady = true;
+  await lost;
+
+  await credit();
+  // Well before the lease of the claim ends by itself.
+  await untilPublished(server);
+
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5']);
+  await relay.stop();
+});
+
+/** The next transaction is committed, and whoever commits it does not hear of it. @returns resolved by then */
+function loseNextCommit({ orm }: TestServer['database']): Promise<void> {
+  const connection = orm.em.getConnection();
+  const commit = connection.commit.bind(connection);
+  return new Promise((lost) => {
+    connection.commit = async (...args) => {
+      connection.commit = commit;
+      await commit(...args);
+      lost();
+      throw new Error('The connection is lost');
+    };
+  });
+}
+
+test('what is committed while its account has something under way is published together', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+
+  for (let number = 0; number < 10; number += 1) await credit();
+  broker.open();
+  await untilPublished(server);
+
+  expect(broker.publications).toBe(4);
+  expect(broker.sequencesOf(ACME)).toHaveLength(11);
+  await relay.stop();
+});
+
+test('a commit that fails takes no room of those that come after it', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  const em = () => server.database.orm.em.fork();
+  const isHandedOver = (count: number) => {
+    const reservation = relay.reserve(count);
+    reservation.cancel();
+    return reservation.lease !== undefined;
+  };
+  // There is room for 1,024, and three are under way.
+  expect(isHandedOver(1_022)).toBe(false);
+  await expect.poll(() => isHandedOver(1_021)).toBe(true);
+  // So that the next entry's number is taken.
+  await em().execute(`update account set sequence = 0 where iban = '${ACME}'`);
+
+  await caughtUp(relay);
+  await expect(credit()).rejects.toThrow();
+
+  await em().execute(`update account set sequence = 1 where iban = '${ACME}'`);
+  await expect.poll(() => isHandedOver(1_021)).toBe(true);
+  broker.open();
+  await relay.stop();
+});
+
+/** One that publishes nothing, and is not ready once it was asked to for all three demo accounts. */
+function brokerThat(reason: string, { isReady = true, isReadyWhenPublishing = false }): Broker {
+  let asked = 0;
+  return {
+    get isReady() {
+      return isReady && asked < 3;
+    },
+    publish: async () => {
+      if (!isReadyWhenPublishing) isReady = false;
+      // Ready until its refusal has been taken in.
+      setTimeout(() => {
+        asked += 1;
+      }, 500);
+      throw new Error(`The broker ${reason}`);
+    },
+    onEvent: () => {},
+    onReady: () => {},
+    close: async () => {},
+  };
+}
+
+test('the oldest message that waits is told by its age, whatever leases and retries it has', async () => {
+  const server = await startWithoutBroker();
+  const outbox = new Outbox(server.database.orm);
+  await server.client.perform(aBulk([aTransfer()]));
+  const { oldestDueSince } = await outbox.counts();
+
+  const [oldest] = await outbox.claim(new Date(), 1, await leaseFor(server, 60));
+
+  expect(oldest?.sequence).toBe(1n);
+  expect((await outbox.counts()).oldestDueSince).toEqual(oldestDueSince);
+});
+
+test('what a relay that ended had is published at once, and what one that runs has is left to it', async () => {
+  const server = await startServer();
+  await untilPublished(server);
+  const { database, client } = server;
+  const { bulkTransfer: ofEnded } = await client.perform(aBulk([aTransfer()]));
+  const { bulkTransfer: ofRunning } = await client.perform(aBulk([aTransfer()]));
+  await untilPublished(server);
+  await database.presence.announce(IDLE_RELAY);
+  const em = () => database.orm.em.fork();
+  const sequenceOf = async (id: string) =>
+    (await em().findOneOrFail(BulkTransfer, { id })).sequence;
+  const lease = async (id: string, holder: string) =>
+    em().nativeUpdate(
+      OutboxMessage,
+      { type: 'bulk-transfer.performed', sequence: await sequenceOf(id) },
+      { publishedAt: null, dueAt: inSeconds(60), leasedBy: holder },
+    );
+
+  await lease(ofRunning.id, IDLE_RELAY);
+  await lease(ofEnded.id, '01900000-0000-7000-8000-0000000000ee');
+
+  // Well before a lease ends by itself.
+  await expect.poll(async () => (await new Outbox(database.orm).counts()).due).toBe(1);
+  const [left] = await em().find(OutboxMessage, { dueAt: { $ne: null } });
+  expect(left).toMatchObject({
+    sequence: await sequenceOf(ofRunning.id),
+    leasedBy: IDLE_RELAY,
+  });
+  await em().nativeUpdate(
+    OutboxMessage,
+    { id: left?.id ?? '' },
+    { leasedBy: null, dueAt: DUE_AT_ONCE },
+  );
+  await untilPublished(server);
+});

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { ACME } from '../support/builders.js';
+import { startServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
+
+interface Asked {
+  readonly query: string;
+  readonly variables: Record<string, unknown>;
+}
+
+/** Asks over server-sent events, and over a WebSocket. @returns the codes that come */
+async function codesOf(url: string, { query, variables }: Asked): Promise<unknown[]> {
+  const response = await fetch(`${url}/graphql/stream`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  });
+  const [, data = ''] = /^event: next\ndata: (.*)$/m.exec(await response.text()) ?? [];
+  const subscriber = subscribe(url, query, variables);
+  await expect.poll(() => subscriber.errors.length).toBe(1);
+  return [...JSON.parse(data).errors, ...subscriber.errors].map(
+    ({ extensions }) => extensions.code,
+  );
+}
+
+test('a variable that is not of its type is the client’s mistake, over either transport', async () => {
+  const { url, log } = await startServer();
+  const query = `subscription ($filter: TransferFilter) { transferPerformed(accountIban: "${ACME}") {
+    transfer { account { transfers(filter: $filter) { nodes { id } } } }
+  } }`;
+
+  for (const filter of [[], { minAmount: 5 }, 'text', { nothing: true }]) {
+    const codes = await codesOf(url, { query, variables: { filter } });
+    expect([filter, codes]).toEqual([filter, ['BAD_USER_INPUT', 'BAD_USER_INPUT']]);
+  }
+
+  expect(log).toEqual([]);
+});
+
+test('a subscription that may come to nothing is refused, over either transport', async () => {
+  const { url, log } = await startServer();
+  const field = `balanceUpdated(accountIban: "${ACME}")`;
+  const queries = [
+    `subscription { ${field} @skip(if: true) { sequence } }`,
+    `subscription ($is: Boolean = false) { ${field} @include(if: $is) { sequence } }`,
+    `subscription { ... @include(if: false) { ${field} { sequence } } }`,
+    `subscription { ...Root } fragment Root on Subscription { ${field} @skip(if: true) { sequence } }`,
+  ];
+
+  for (const query of queries) {
+    const codes = await codesOf(url, { query, variables: {} });
+    const refused = ['GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_VALIDATION_FAILED'];
+    expect([query, codes]).toEqual([query, refused]);
+  }
+
+  expect(log).toEqual([]);
+});
+
+test('a stream that has nothing to say yet is open at once', async () => {
+  const { url } = await startServer();
+  const query = `subscription { transferPerformed(accountIban: "${ACME}") { cursor } }`;
+
+  // Well before the first sign of life.
+  const signal = AbortSignal.timeout(5_000);
+  const response = await fetch(`${url}/graphql/stream?query=${encodeURIComponent(query)}`, {
+    signal,
+  });
+
+  expect(response.status).toBe(200);
+  await response.body?.cancel();
+});

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { access, constants, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'amqplib';
+// Also loaded by Node alone, which needs a file's own name.
+import { endProcess } from './end-process.ts';
+import { freePort } from './free-port.ts';
+
+/** A RabbitMQ of the tests' own: its node, ports, cookie and folder are nobody else's. */
+export interface RabbitMq {
+  /** Without a virtual host: it is the default one. */
+  readonly url: string;
+  /** Starts it on what it left; resolved once it answers. */
+  start(): Promise<void>;
+  /** Asks it to stop, as an operator does; resolved once its process has ended. */
+  stop(): Promise<void>;
+  /** Ends it, and deletes its folder. */
+  close(): Promise<void>;
+}
+
+/** A start takes 7 s on two cores with nothing else to do. */
+const START_TIMEOUT_MS = 120_000;
+
+/** Reason why there can't be one; undefined where there can. */
+export async function missingRabbitMq(): Promise<string | undefined> {
+  for (const program of ['rabbitmq-server', 'epmd']) {
+    if (!(await findProgram(program)))
+      return `No ${program} on PATH: apt-get install rabbitmq-server`;
+  }
+  return undefined;
+}
+
+/**
+ * Starts one; the caller closes it.
+ * @param vhosts its virtual hosts beside the default one; user guest may do everything in all of them
+ */
+export async function startRabbitMq(vhosts: readonly string[] = []): Promise<RabbitMq> {
+  const missing = await missingRabbitMq();
+  if (missing !== undefined) throw new Error(missing);
+  const folder = await mkdtemp(join(tmpdir(), 'virement-rabbitmq-'));
+  const port = await freePort();
+  const env = await prepare(folder, port, ['/', ...vhosts]);
+  const url = `amqp://guest:guest@127.0.0.1:${port}`;
+  const epmd = spawn('epmd', [], { env, stdio: 'ignore' });
+  let node: ChildProcess | undefined;
+  const stop = async () => {
+    if (node) await endProcess(node);
+  };
+  const close = async () => {
+    await stop();
+    epmd.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  };
+  const start = async () => {
+    node = await startNode(env);
+    await untilAnswers(node, url);
+  };
+  try {
+    await start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { url, start, stop, close };
+}
+
+/** Writes its settings. @returns the environment that it runs in */
+async function prepare(
+  folder: string,
+  port: number,
+  vhosts: readonly string[],
+): Promise<NodeJS.ProcessEnv> {
+  const definitions = join(folder, 'definitions.json');
+  const everything = { configure: '.*', write: '.*', read: '.*' };
+  await writeFile(
+    definitions,
+    JSON.stringify({
+      users: [{ name: 'guest', password: 'guest', tags: 'administrator' }],
+      vhosts: vhosts.map((name) => ({ name })),
+      permissions: vhosts.map((vhost) => ({ user: 'guest', vhost, ...everything })),
+    }),
+  );
+  const settings = [`load_definitions = ${definitions}`, 'disk_free_limit.absolute = 1MB'];
+  await writeFile(join(folder, 'rabbitmq.conf'), settings.join('\n'));
+  await writeFile(join(folder, 'enabled_plugins'), '[].');
+  return {
+    PATH: process.env.PATH,
+    // Erlang's cookie is written there.
+    HOME: folder,
+    ERL_EPMD_PORT: String(await freePort()),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    RABBITMQ_NODENAME: `virement-test-${port}@localhost`,
+    RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(await freePort()),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_MNESIA_BASE: join(folder, 'data'),
+    RABBITMQ_LOG_BASE: join(folder, 'log'),
+    RABBITMQ_PID_FILE: join(folder, 'pid'),
+    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
+    // What /etc/rabbitmq says is of the machine's own broker.
+    RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
+    // The script becomes Erlang, rather than its parent; and Erlang ends with its standard input, so that
+    // a broker never outlives the tests, however they end.
+    RABBITMQ_ALLOW_INPUT: 'true',
+  };
+}
+
+async function startNode(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+  const found = await findProgram('rabbitmq-server');
+  if (!found) throw new Error('There is no rabbitmq-server on PATH');
+  // Debian's is a link to a wrapper that runs the broker as the user rabbitmq, in its home; the script
+  // itself is beside the wrapper.
+  const script = join(dirname(await realpath(found)), 'rabbitmq-server');
+  return spawn(script, [], { env, stdio: ['pipe', 'ignore', 'ignore'] });
+}
+
+async function untilAnswers(node: ChildProcess, url: string): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (node.exitCode === null && node.signalCode === null) {
+    const connection = await connect(url).catch(() => undefined);
+    if (connection) return connection.close();
+    if (Date.now() > deadline) throw new Error(`No answer from ${url} in ${START_TIMEOUT_MS} ms`);
+    await sleep(100);
+  }
+  throw new Error(`rabbitmq-server exited with ${node.exitCode ?? node.signalCode}`);
+}
+
+async function findProgram(name: string): Promise<string | undefined> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const file = join(folder, name);
+    const isThere = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return file;
+  }
+  return undefined;
+}

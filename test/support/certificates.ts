@@ -20,7 +20,7 @@ export interface Authority extends Certificate {
 }
 
 /** Why there can't be one; undefined where there can. */
-export function opensslLack(): Promise<string | undefined> {
+export function missingOpenssl(): Promise<string | undefined> {
   return run('openssl', ['version']).then(
     () => undefined,
     () => 'No openssl: apt-get install openssl',

@@ -22,7 +22,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
 # database is here, unless DATABASE_URL says otherwise.
 RUN install -d -o node -g node data
 # The lock file names the bundled packages for those who scan images.
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json LICENSE ./
 COPY --from=build /app/dist dist
 USER node
 VOLUME ["/app/data"]

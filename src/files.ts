@@ -7,9 +7,6 @@ import { readFileSync } from 'node:fs';
 const ROOT = new URL('../', import.meta.url);
 const IS_BUILT = import.meta.url.endsWith('.js');
 
-/** A folder for each dialect. */
-export const MIGRATIONS = new URL(IS_BUILT ? 'dist/migrations/' : 'migrations/', ROOT);
-
 /** The landing page and GraphiQL, which are always built. */
 export const WEB = new URL('dist/web/', ROOT);
 

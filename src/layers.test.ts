@@ -18,7 +18,14 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
   application: ['domain', 'entities', 'application'],
   schema: ['domain', 'schema'],
   resolvers: ['schema', 'application', 'entities', 'domain', 'resolvers'],
-  infrastructure: ['application/ports', 'entities', 'domain', 'infrastructure', 'files'],
+  infrastructure: [
+    'application/ports',
+    'entities',
+    'domain',
+    'infrastructure',
+    'files',
+    '../migrations',
+  ],
   server: [
     'application/ports',
     'entities',

@@ -41,6 +41,7 @@ export default defineConfig({
   build: {
     outDir: '../dist/web',
     emptyOutDir: true,
+    license: { fileName: 'third-party-licenses.md' },
     // Monaco is one chunk of about 3 MB: it is loaded from the same machine, and splitting it would only add requests.
     chunkSizeWarningLimit: 4_000,
     rolldownOptions: {

@@ -2,6 +2,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, type MockInstance, onTestFinished, test, vi } from 'vitest';
+import { MIGRATIONS as MYSQL_MIGRATIONS } from '../../migrations/mysql/index.js';
+import { MIGRATIONS as SQLITE_MIGRATIONS } from '../../migrations/sqlite/index.js';
 import type { Database } from '../../src/infrastructure/database/dialect.js';
 import { openDatabase } from '../../src/infrastructure/database/open-database.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, transfersOf } from '../support/builders.js';
@@ -83,6 +85,15 @@ test('both dialects have the same migrations', async () => {
   ]);
 
   expect(mysql).toEqual(sqlite);
+});
+
+test.each([
+  ['mysql', MYSQL_MIGRATIONS],
+  ['sqlite', SQLITE_MIGRATIONS],
+])('the list of migrations of %s has every file of its folder, in order', async (folder, list) => {
+  const files = (await readdir(`migrations/${folder}`)).filter((file) => file !== 'index.ts');
+
+  expect(list.map(({ name }) => `${name}.ts`)).toEqual(files.toSorted());
 });
 
 /** Runs npm run migrate on a database. @returns its exit code, and what it printed */

@@ -1,16 +1,18 @@
-import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Options } from '@mikro-orm/sql';
+import { MIGRATIONS as MYSQL_MIGRATIONS } from '../../../migrations/mysql/index.js';
+import { MIGRATIONS as SQLITE_MIGRATIONS } from '../../../migrations/sqlite/index.js';
 import { ENTITIES } from '../../entities/index.js';
-import { MIGRATIONS } from '../../files.js';
 
-/** What MikroORM is told for every dialect. */
+const MIGRATIONS = { mysql: MYSQL_MIGRATIONS, sqlite: SQLITE_MIGRATIONS };
+
+/** Returns the options of MikroORM for a dialect. */
 export function ormOptions(dialect: 'mysql' | 'sqlite'): Options {
   return {
     entities: [...ENTITIES],
     extensions: [Migrator],
     migrations: {
-      path: fileURLToPath(new URL(dialect, MIGRATIONS)),
+      migrationsList: MIGRATIONS[dialect],
       tableName: 'virement_migration',
       snapshot: false,
       silent: true,

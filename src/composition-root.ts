@@ -43,6 +43,7 @@ import { Hub } from './infrastructure/feeds/hub.js';
 import { MikroOrmApiKeys } from './infrastructure/ledger/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/ledger/audit-log.js';
 import { MikroOrmLedgerReader } from './infrastructure/ledger/ledger-reader.js';
+import { MikroOrmScopedLedgerReader } from './infrastructure/ledger/scoped-ledger-reader.js';
 import { MikroOrmUnitOfWork } from './infrastructure/ledger/unit-of-work.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics } from './infrastructure/observability/metrics.js';
@@ -185,7 +186,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(async () => metricsHttp?.close());
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application, { outbox, apiKeys, clock })),
-      reader: application.reader,
+      scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, ...scope),
       feeds,
       audit,
       authenticator: await makeAuthenticator(authentication, (key) => callerOfApiKey(key, apiKeys)),

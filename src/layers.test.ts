@@ -53,6 +53,12 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
   main: 'everything',
 };
 
+/** Files that a layer must not import although it may import their folder. */
+const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
+  // Resolvers read within the caller's organizations alone: see ports/scoped-ledger-reader.ts.
+  resolvers: ['application/ports/ledger-reader'],
+};
+
 /** The files that lock rows: the balance's lock, and the outbox that relays claim from. */
 const LOCKING = ['infrastructure/ledger/account-lock.ts', 'infrastructure/outbox/outbox.ts'];
 
@@ -89,10 +95,15 @@ function layerOf({ path }: SourceFile): string | undefined {
 
 /** Each import that the file's layer may not have. */
 function trespassesOf(file: SourceFile): string[] {
-  const allowed = ALLOWED[layerOf(file) ?? ''] ?? [];
+  const layer = layerOf(file) ?? '';
+  const allowed = ALLOWED[layer] ?? [];
+  const forbidden = FORBIDDEN[layer] ?? [];
   if (allowed === 'everything') return [];
   return importsOf(file)
-    .filter((imported) => !allowed.some((layer) => isWithin(imported, layer)))
+    .filter(
+      (imported) =>
+        forbidden.includes(imported) || !allowed.some((folder) => isWithin(imported, folder)),
+    )
     .map((imported) => `${file.path} imports ${imported}`);
 }
 
@@ -133,6 +144,7 @@ describe('the reader of imports', () => {
     ['application/a.ts', '../infrastructure/database/b.js'],
     ['schema/a.ts', '../entities/b.js'],
     ['resolvers/a.ts', '../server/b.js'],
+    ['resolvers/a.ts', '../application/ports/ledger-reader.js'],
     ['infrastructure/database/a.ts', '../../resolvers/b.js'],
     ['infrastructure/outbox/a.ts', '../../server/server.js'],
     ['infrastructure/outbox/a.ts', '../../application/perform-bulk-transfer.js'],

@@ -26,7 +26,7 @@ import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import { inSlices, type SliceTurns } from './bulk-slices.js';
 import type { Clock } from './ports/clock.js';
 import type { FairTurns } from './ports/fair-turns.js';
-import type { LedgerReader } from './ports/ledger-reader.js';
+import type { ScopedLedgerReader } from './ports/scoped-ledger-reader.js';
 
 /** An earlier bulk with the same rows is worth a warning for so long. */
 const EARLIER_DAYS = 7;
@@ -55,9 +55,9 @@ export interface TransferWarningPorts {
   readonly clock: Clock;
 }
 
-/** A caller's view of the ledger, and whether the caller is still there. */
+/** The reader of a caller, and whether the client is still connected. */
 export interface WarnedCaller {
-  readonly reader: LedgerReader;
+  readonly reader: ScopedLedgerReader;
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 
@@ -98,7 +98,7 @@ class HistoryReader {
   constructor(
     private readonly request: BulkTransferRequest,
     private readonly account: Account,
-    private readonly reader: LedgerReader,
+    private readonly reader: ScopedLedgerReader,
     private readonly slices: SliceTurns,
   ) {}
 

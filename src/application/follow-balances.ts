@@ -7,7 +7,7 @@ import type { Account } from '../entities/account.entity.js';
 import { sharedTurn } from './event-loop-turn.js';
 import { closable, RETRY_MS } from './follow-account.js';
 import type { AccountFeed, AccountFeeds } from './ports/account-feeds.js';
-import type { LedgerReader } from './ports/ledger-reader.js';
+import type { ScopedLedgerReader } from './ports/scoped-ledger-reader.js';
 
 /** Accounts that one stream follows: its memory is bounded. */
 export const FOLLOWED_ACCOUNTS_MAX = 1_000;
@@ -18,7 +18,7 @@ const LIST_AGAIN_MS = 15_000;
 /** Accounts that are read one by one, for all who follow them; of more, a stream reads its own in one statement. */
 const READ_APART_MAX = 10;
 
-export type AccountLister = Pick<LedgerReader, 'accountIds' | 'accountsById'>;
+export type AccountLister = Pick<ScopedLedgerReader, 'accountIds' | 'accountsById'>;
 
 /**
  * @param accounts those that exist now

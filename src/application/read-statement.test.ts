@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { LedgerReader, SequenceRange } from './ports/ledger-reader.js';
+import type { ScopedLedgerReader, SequenceRange } from './ports/scoped-ledger-reader.js';
 import { sumEntries } from './read-statement.js';
 
 /** A ledger whose entry number n is a credit of n where n is even, else a debit of n. */
 function aLedger() {
   const read: SequenceRange[] = [];
-  const reader: Pick<LedgerReader, 'entryTotals'> = {
+  const reader: Pick<ScopedLedgerReader, 'entryTotals'> = {
     entryTotals: async (_accountId, within) => {
       read.push(within);
       const { first = 0n, last = 0n } = within;
@@ -21,7 +21,7 @@ function aLedger() {
       };
     },
   };
-  return { read, reader: reader as LedgerReader };
+  return { read, reader };
 }
 
 test('a statement sums each of its entries once, some thousand in one read', async () => {

@@ -1,6 +1,10 @@
 import { BadUserInputError } from '../domain/errors.js';
 import type { Account } from '../entities/account.entity.js';
-import type { EntryTotals, LedgerReader, SequenceRange } from './ports/ledger-reader.js';
+import type {
+  EntryTotals,
+  ScopedLedgerReader,
+  SequenceRange,
+} from './ports/scoped-ledger-reader.js';
 
 /** An account over some days, UTC. Money is in minor units. */
 export interface AccountStatement {
@@ -26,7 +30,7 @@ export async function readStatement(
   account: Account,
   from: string,
   to: string,
-  reader: LedgerReader,
+  reader: Pick<ScopedLedgerReader, 'lastEntryUntil'>,
 ): Promise<AccountStatement> {
   if (from > to) throw new BadUserInputError(`from (${from}) is after to (${to}).`);
   const before = await reader.lastEntryUntil(account.id, new Date(Date.parse(from) - 1));
@@ -49,12 +53,12 @@ const ENTRIES_PER_READ = 20_000n;
 
 /**
  * Sums the entries of a statement: opening + credits - debits = closing.
- * @param readerNow gives the reader before each read; it throws where nobody waits for the sum any more
+ * @param readerNow returns the reader before each read; it throws where the client has disconnected
  */
 export async function sumEntries(
   accountId: string,
   { first, last }: Required<SequenceRange>,
-  readerNow: () => LedgerReader,
+  readerNow: () => Pick<ScopedLedgerReader, 'entryTotals'>,
 ): Promise<EntryTotals> {
   let debitsMinor = 0n;
   let creditsMinor = 0n;

@@ -1,7 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { CreditAccount } from '../application/credit-account.js';
 import type { OpenAccount } from '../application/open-account.js';
-import type { EntryTotals } from '../application/ports/ledger-reader.js';
+import type { EntryTotals } from '../application/ports/scoped-ledger-reader.js';
 import { readStatement, sumEntries } from '../application/read-statement.js';
 import { normaliseIban } from '../domain/iban.js';
 import { AccountConnection, AccountType } from '../schema/account.js';

@@ -1,6 +1,6 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
-import type { LedgerReader } from '../application/ports/ledger-reader.js';
+import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { Origin } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
 import type { Role } from '../domain/kinds.js';
@@ -19,8 +19,8 @@ export interface RequestContext {
   readonly lastEventId: string | undefined;
   /** The cursor of the event that was made last, for the transport; subscriptions set it. */
   eventCursor: string | undefined;
-  /** The ledger as the caller may see it: accounts of others do not exist. */
-  readonly reader: LedgerReader;
+  /** Reads the ledger within the caller's organizations. */
+  readonly reader: ScopedLedgerReader;
   readonly feeds: AccountFeeds;
   readonly loaders: Loaders;
   readonly audit: AuditLog;

@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import type { LedgerReader } from '../application/ports/ledger-reader.js';
+import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
@@ -20,7 +20,7 @@ export interface Loaders {
 /** Ids in one statement; pages have 100 nodes at most. */
 const BATCH_MAX = 500;
 
-export function makeLoaders(reader: LedgerReader): Loaders {
+export function makeLoaders(reader: ScopedLedgerReader): Loaders {
   const options = { maxBatchSize: BATCH_MAX };
   return {
     account: new DataLoader((ids) => reader.accountsById(ids), options),

@@ -1,4 +1,4 @@
-import type { LedgerReader } from '../application/ports/ledger-reader.js';
+import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import { UnknownCursorError } from '../domain/errors.js';
 import {
   type CursorScope,
@@ -18,7 +18,7 @@ import {
 export async function readPageRange<P extends Position>(
   request: PageRequest,
   scope: CursorScope<P>,
-  reader: LedgerReader,
+  reader: ScopedLedgerReader,
 ): Promise<PageRange<P>> {
   const range = pageRange(request, scope);
   for (const place of placesIn(request, scope)) await requirePlace(scope, place, reader);
@@ -29,7 +29,7 @@ export async function readPageRange<P extends Position>(
 export async function requirePlace<P extends Position>(
   scope: CursorScope<P>,
   place: Place<P>,
-  reader: LedgerReader,
+  reader: ScopedLedgerReader,
 ): Promise<void> {
   if (scope.isVerified && !(await reader.hasPlace(scope, place))) throw new UnknownCursorError();
 }

@@ -1,4 +1,4 @@
-import type { TransferFilter } from '../application/ports/ledger-reader.js';
+import type { TransferFilter } from '../application/ports/scoped-ledger-reader.js';
 import { BadUserInputError } from '../domain/errors.js';
 import { hasIbanShape, normaliseIban } from '../domain/iban.js';
 import { isZero, parseAmountIn } from '../domain/money.js';

@@ -1,6 +1,6 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
-import type { LedgerReader } from '../application/ports/ledger-reader.js';
+import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { Origin } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { RequestContext } from '../resolvers/context.js';
@@ -13,8 +13,8 @@ export interface OperationContextParts {
   readonly idempotencyKeyHeaders?: readonly string[];
   /** The cursor of the last event that the client of a stream has seen. */
   readonly lastEventId?: string;
-  /** The ledger as the caller may see it. */
-  readonly reader: LedgerReader;
+  /** Reads the ledger within the caller's organizations. */
+  readonly reader: ScopedLedgerReader;
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
   /** Units of cost that were taken before the operation was known, for the bytes of its body. */
@@ -58,7 +58,7 @@ export class OperationContext implements RequestContext {
   readonly unitsPaid: number;
   readonly chargeForRows: (rows: number) => void;
   private readonly followMore: OperationContextParts['followAccounts'];
-  private readonly visibleReader: LedgerReader;
+  private readonly scopedReader: ScopedLedgerReader;
   private readonly ownLoaders: Loaders;
 
   constructor(parts: OperationContextParts) {
@@ -70,13 +70,13 @@ export class OperationContext implements RequestContext {
     this.unitsPaid = parts.unitsPaid ?? 0;
     this.chargeForRows = parts.chargeForRows;
     this.followMore = parts.followAccounts;
-    this.visibleReader = parts.reader;
+    this.scopedReader = parts.reader;
     this.ownLoaders = makeLoaders(parts.reader);
   }
 
-  get reader(): LedgerReader {
+  get reader(): ScopedLedgerReader {
     this.assertWanted();
-    return this.visibleReader;
+    return this.scopedReader;
   }
 
   get loaders(): Loaders {

@@ -20,7 +20,7 @@ import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphq
 import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
-import type { LedgerReader } from '../application/ports/ledger-reader.js';
+import type { ScopeLedger } from '../application/ports/scoped-ledger-reader.js';
 import { visibleOrganizations } from '../domain/caller.js';
 import { ForbiddenError, UnavailableError } from '../domain/errors.js';
 import { WEB } from '../files.js';
@@ -77,7 +77,7 @@ export interface HttpSettings
 export interface HttpServerPorts extends ProbePorts {
   readonly addressOf: AddressOf;
   readonly schema: GraphQLSchema;
-  readonly reader: LedgerReader;
+  readonly scopeLedger: ScopeLedger;
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
   readonly authenticator: Authenticator;
@@ -105,12 +105,12 @@ export function sdlOf(schema: GraphQLSchema): string {
 
 /** Everything that is served over HTTP. The caller listens, and closes. */
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
-  const { schema, reader, feeds, logger, settings } = ports;
+  const { schema, scopeLedger, feeds, logger, settings } = ports;
   const gate = new OperationGate(schema, settings, ports.trustedDocuments);
   const contextOf: ContextFactory = (origin, ofRequest = {}) =>
     new OperationContext({
       origin,
-      reader: reader.seenBy(visibleOrganizations(origin.caller), {
+      reader: scopeLedger(visibleOrganizations(origin.caller), {
         key: callerKeyOf(origin),
         isAbandoned: origin.isAbandoned,
       }),

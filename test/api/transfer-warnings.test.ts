@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { makeFindTransferWarnings } from '../../src/application/find-transfer-warnings.js';
 import type { CreditTransferRequest } from '../../src/domain/bulk-transfer.js';
 import { EventLoopTurns } from '../../src/infrastructure/fair-turns.js';
-import { MikroOrmLedgerReader } from '../../src/infrastructure/ledger/ledger-reader.js';
+import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { startServer } from '../support/server.js';
@@ -122,7 +122,7 @@ test.each([
 
   const warnings = await find(
     { organizationIban: ACME, creditTransfers: rows },
-    { reader: new MikroOrmLedgerReader(database) },
+    { reader: new MikroOrmScopedLedgerReader(database, 'all', { key: 'caller' }) },
   );
 
   expect(warnings.map(({ code }) => code)).toEqual(codes);

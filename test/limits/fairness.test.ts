@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { LockedLedger } from '../../src/application/ports/unit-of-work.js';
 import { AbandonedError, DomainError } from '../../src/domain/errors.js';
-import { MikroOrmLedgerReader } from '../../src/infrastructure/ledger/ledger-reader.js';
+import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work.js';
 import { NO_PUBLISHER } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
@@ -79,10 +79,10 @@ test('work whose client is gone is not performed', async () => {
 
 test('a caller’s read is served among the reads that another one has queued', async () => {
   const { database } = await startServer();
-  const reader = new MikroOrmLedgerReader(database);
   const answered: string[] = [];
   const read = async (key: string) => {
-    await reader.seenBy('all', { key }).accounts({ size: 10, fromEnd: false });
+    const reader = new MikroOrmScopedLedgerReader(database, 'all', { key });
+    await reader.accounts({ size: 10, fromEnd: false });
     answered.push(key);
   };
 

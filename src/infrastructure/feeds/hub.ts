@@ -220,7 +220,7 @@ class FollowedAccount {
 
   async #readTransfers(position: bigint): Promise<readonly FollowedTransfer[]> {
     const range = { size: READ_MAX, fromEnd: true, before: position };
-    const transfers = (await this.reader.transfers(this.id, {}, range)).nodes.toReversed();
+    const transfers = (await this.reader.transfers(this.id, range)).nodes.toReversed();
     const bulkIds = [...new Set(transfers.map(({ bulkTransferId }) => bulkTransferId))];
     const [account, bulks] = await Promise.all([
       this.account(),
@@ -243,7 +243,7 @@ class FollowedAccount {
 
   async #readIncomingTransfers(position: bigint): Promise<readonly FollowedIncomingTransfer[]> {
     const range = { size: READ_MAX, fromEnd: true, before: position };
-    const page = await this.reader.incomingTransfers(this.id, {}, range);
+    const page = await this.reader.incomingTransfers(this.id, range);
     const account = await this.account();
     return page.nodes.toReversed().map((transfer) => ({ transfer, account }));
   }

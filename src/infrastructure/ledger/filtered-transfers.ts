@@ -13,7 +13,7 @@
  */
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import type { TransferFilter } from '../../application/ports/ledger-reader.js';
+import type { TransferFilter } from '../../application/ports/scoped-ledger-reader.js';
 import {
   COUNT_MAX,
   type ListPage,
@@ -24,8 +24,9 @@ import {
 } from '../../domain/page.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
-import { idLiteral, idOfHex } from '../database/id-literal.js';
+import { idOfHex } from '../database/id-literal.js';
 import type { Read } from './keyset-page.js';
+import type { AccountRows } from './ledger-scope.js';
 
 /** A table of transfers that is searched: both have the same columns and indexes for it. */
 export interface SearchedTable<Row> {
@@ -72,9 +73,9 @@ export function needsExamining(filter: TransferFilter): boolean {
   return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
 }
 
-/** Transfers of an account that are asked for. */
+/** The transfers of an account that match a filter. */
 export interface SearchedTransfers {
-  readonly accountId: string;
+  readonly ofAccount: AccountRows;
   readonly filter: TransferFilter;
   /** The positions to which the filter's times lead. */
   readonly bounds: PositionBounds;
@@ -96,7 +97,6 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
   searched: SearchedTransfers,
   range: PageRange<bigint>,
 ): Promise<Page<Row>> {
-  const { accountId } = searched;
   const search = new TransferSearch(em, table, searched, range);
   const { positions, examinedTo } = await search.find();
   const found =
@@ -104,7 +104,9 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
       ? []
       : await em.find<Row>(
           table.entity,
-          { accountId, position: { $in: positions } } as FilterQuery<NoInfer<Row>>,
+          { $and: [searched.ofAccount.where, { position: { $in: positions } }] } as FilterQuery<
+            NoInfer<Row>
+          >,
           { orderBy: { position: range.fromEnd ? 'asc' : 'desc' } as QueryOrderMap<Row> },
         );
   const page = toPage(found, range);
@@ -121,16 +123,15 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
 async function countMatches(
   read: Read,
   { name }: Pick<SearchedTable<never>, 'name'>,
-  { accountId, filter, bounds: { first = 0n, last = POSITION_MAX } }: SearchedTransfers,
+  { ofAccount, filter, bounds: { first = 0n, last = POSITION_MAX } }: SearchedTransfers,
 ): Promise<number | null> {
-  const ofAccount = plain(`account_id = ${idLiteral(accountId)}`);
   const conditions = [
     ...[...equalitiesOf(filter), ...rangesOf(filter)].map(({ indexed }) => indexed),
     plain(`position between ${first} and ${last}`),
   ];
   const meetsAll = allOf(conditions);
   for (const driving of conditions) {
-    const examined = allOf([ofAccount, driving]);
+    const examined = allOf([plain(ofAccount.sql), driving]);
     const rows = await read((em) =>
       em.getConnection().execute<CountedRow[]>(
         `select count(*) as examined, coalesce(sum(meets_all), 0) as matching from (select ${meetsAll.sql} as meets_all
@@ -175,10 +176,10 @@ class TransferSearch {
   constructor(
     private readonly em: EntityManager,
     private readonly table: Pick<SearchedTable<never>, 'name' | 'rowIdColumn'>,
-    { accountId, filter, bounds }: SearchedTransfers,
+    { ofAccount, filter, bounds }: SearchedTransfers,
     private readonly range: PageRange<bigint>,
   ) {
-    this.#ofAccount = plain(`account_id = ${idLiteral(accountId)}`);
+    this.#ofAccount = plain(ofAccount.sql);
     this.#ranges = rangesOf(filter);
     const { first, last } = boundsOf(bounds, range);
     this.#within = allOf([this.#ofAccount, plain(`position between ${first} and ${last}`)]);

@@ -1,0 +1,258 @@
+import { type FilterQuery, raw } from '@mikro-orm/core';
+import { stringify } from 'uuid';
+import type {
+  EntryTotals,
+  ReadingCaller,
+  ScopedLedgerReader,
+  SequenceRange,
+  TransferFilter,
+} from '../../application/ports/scoped-ledger-reader.js';
+import type { OrganizationScope } from '../../domain/caller.js';
+import { hasIbanShape } from '../../domain/iban.js';
+import type { CursorScope, ListPage, PageRange, Place, Position } from '../../domain/page.js';
+import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
+import type { PaidName } from '../../domain/transfer-warnings.js';
+import { Account } from '../../entities/account.entity.js';
+import { ApiKey } from '../../entities/api-key.entity.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
+import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
+import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import { Organization } from '../../entities/organization.entity.js';
+import { Transfer } from '../../entities/transfer.entity.js';
+import type { Database } from '../database/dialect.js';
+import {
+  INCOMING_TRANSFERS,
+  needsExamining,
+  type PositionBounds,
+  readFilteredPage,
+  type SearchedTable,
+  TRANSFERS,
+} from './filtered-transfers.js';
+import type { ListOrder } from './keyset-page.js';
+import { inOrderOf, LedgerReads } from './ledger-reads.js';
+import { LedgerScope } from './ledger-scope.js';
+
+/** Transfers whose names are read for each IBAN: the last ones. */
+const NAMED_TRANSFERS_MAX = 10;
+
+/** The times that MySQL's DATETIME holds, from the first possible entry on. Comparisons with other times go wrong. */
+const EARLIEST = new Date('1970-01-01T00:00:00.000Z');
+const LATEST = new Date('9999-12-31T23:59:59.999Z');
+
+interface PaidNameRow {
+  readonly counterparty_iban: string;
+  readonly counterparty_name: string;
+  readonly bulk_transfer_id: Uint8Array;
+  readonly position: number | string;
+}
+
+export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLedgerReader {
+  constructor(
+    database: Pick<Database, 'orm' | 'readSlots'>,
+    organizations: OrganizationScope,
+    caller: ReadingCaller,
+  ) {
+    super(database, new LedgerScope(organizations), caller);
+  }
+
+  organizations(countMax: number): Promise<Organization[]> {
+    const options = { orderBy: { id: 'asc' }, limit: countMax } as const;
+    return this.read((em) => em.find(Organization, this.scope.organizations, options));
+  }
+
+  async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
+    const where = this.scope.ofAnyAccount<Transfer>({ id: { $in: [...ids] } });
+    return inOrderOf(ids, await this.read((em) => em.find(Transfer, where)));
+  }
+
+  async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
+    const where = this.scope.ofAnyAccount<LedgerEntry>({ id: { $in: [...ids] } });
+    return inOrderOf(ids, await this.read((em) => em.find(LedgerEntry, where)));
+  }
+
+  async incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]> {
+    const where = this.scope.ofAnyAccount<IncomingTransfer>({ id: { $in: [...ids] } });
+    return inOrderOf(ids, await this.read((em) => em.find(IncomingTransfer, where)));
+  }
+
+  async hasPlace(
+    { kind, ownerId }: Pick<CursorScope<Position>, 'kind' | 'ownerId'>,
+    { position, rowId }: Place<Position>,
+  ): Promise<boolean> {
+    if (typeof position === 'string') return this.#hasRow(kind, position);
+    const { where } = this.scope.ofAccount(ownerId);
+    const ofOwner = { ...where, ...(rowId !== undefined && { id: rowId }) };
+    const sequence = kind === 'transfer' ? sequenceOf(position) : position;
+    const row = await this.read<object | null>((em) => {
+      if (kind === 'incoming-transfer')
+        return em.findOne(IncomingTransfer, { ...ofOwner, position });
+      if (kind === 'ledger-entry') return em.findOne(LedgerEntry, { ...ofOwner, sequence });
+      return em.findOne(BulkTransfer, { ...ofOwner, sequence });
+    });
+    const isBeyond =
+      kind === 'transfer' && row instanceof BulkTransfer && indexOf(position) >= row.transferCount;
+    return row !== null && !isBeyond;
+  }
+
+  /** Tells whether a list in the order of ids has an id. Lists that belong to no organization are the operators' own. */
+  async #hasRow(kind: CursorScope<Position>['kind'], id: string): Promise<boolean> {
+    const isOperators = kind === 'audit' || kind === 'api-key';
+    if (isOperators && !this.scope.includesAll) return false;
+    const row = await this.read<object | null>((em) => {
+      if (kind === 'audit') return em.findOne(AuditEntry, { id });
+      if (kind === 'api-key') return em.findOne(ApiKey, { id });
+      return em.findOne(Account, { id, ...this.scope.accounts });
+    });
+    return row !== null;
+  }
+
+  async accountIds(countMax: number): Promise<string[]> {
+    const options = { fields: ['id'], orderBy: { id: 'asc' }, limit: countMax } as const;
+    const accounts = await this.read((em) => em.find(Account, this.scope.accounts, options));
+    return accounts.map(({ id }) => id);
+  }
+
+  accounts(range: PageRange<string>, organizationId?: string): Promise<ListPage<Account>> {
+    const ofOne = organizationId === undefined ? {} : { organizationId };
+    const where: FilterQuery<Account> = { $and: [this.scope.accounts, ofOne] };
+    return this.readList({ entity: Account, where, key: 'id', order: 'oldest-first' }, range);
+  }
+
+  transfers(
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<ListPage<Transfer>> {
+    return this.#search(TRANSFERS, accountId, filter, range);
+  }
+
+  incomingTransfers(
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<ListPage<IncomingTransfer>> {
+    return this.#search(INCOMING_TRANSFERS, accountId, filter, range);
+  }
+
+  async #search<Row extends Transfer | IncomingTransfer>(
+    table: SearchedTable<Row>,
+    accountId: string,
+    filter: TransferFilter,
+    range: PageRange<bigint>,
+  ): Promise<ListPage<Row>> {
+    const ofAccount = this.scope.ofAccount(accountId);
+    const bounds = await this.#positionBounds(accountId, filter);
+    if (needsExamining(filter)) {
+      const searched = { ofAccount, filter, bounds };
+      return readFilteredPage((statement) => this.read(statement), table, searched, range);
+    }
+    const { counterpartyIban, endToEndId } = filter;
+    const { first, last } = bounds;
+    const conditions: object[] = [ofAccount.where];
+    if (counterpartyIban !== undefined) conditions.push({ counterpartyIban });
+    if (endToEndId !== undefined) conditions.push({ endToEndId });
+    if (first !== undefined) conditions.push({ position: { $gte: first } });
+    if (last !== undefined) conditions.push({ position: { $lte: last } });
+    const where = { $and: conditions } as FilterQuery<Row>;
+    const list = { entity: table.entity, where, key: 'position', order: 'newest-first' } as const;
+    return this.readList<Row, 'position'>(list, range);
+  }
+
+  /**
+   * Turns times into positions. An entry of an account is never earlier than the entries before it, so a range of
+   * times is a range of the list's own key, which one index serves.
+   */
+  async #positionBounds(accountId: string, { from, to }: TransferFilter): Promise<PositionBounds> {
+    const before = from && (await this.lastEntryUntil(accountId, justBefore(from)));
+    const last = to && (await this.lastEntryUntil(accountId, justBefore(to)));
+    return {
+      ...(before && { first: firstPositionOf(before.sequence + 1n) }),
+      ...(to && { last: firstPositionOf((last?.sequence ?? 0n) + 1n) - 1n }),
+    };
+  }
+
+  entries(
+    accountId: string,
+    within: SequenceRange,
+    order: ListOrder,
+    range: PageRange<bigint>,
+  ): Promise<ListPage<LedgerEntry>> {
+    const where = this.#entriesWhere(accountId, within);
+    return this.readList({ entity: LedgerEntry, where, key: 'sequence', order }, range);
+  }
+
+  #entriesWhere(accountId: string, { first, last }: SequenceRange): object {
+    const sequence = {
+      ...(first !== undefined && { $gte: first }),
+      ...(last !== undefined && { $lte: last }),
+    };
+    const isBounded = first !== undefined || last !== undefined;
+    return { ...this.scope.ofAccount(accountId).where, ...(isBounded && { sequence }) };
+  }
+
+  async lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null> {
+    if (moment < EARLIEST) return null;
+    const createdAt = { $lte: moment < LATEST ? moment : LATEST };
+    const where = { ...this.scope.ofAccount(accountId).where, createdAt };
+    const orderBy = { createdAt: 'desc', sequence: 'desc' } as const;
+    return this.read((em) => em.findOne(LedgerEntry, where, { orderBy }));
+  }
+
+  async entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals> {
+    // The sums are read as text: SQLite's driver would read a large sum as a double.
+    const row: Record<string, unknown> | null = await this.read((em) =>
+      em
+        .createQueryBuilder<object>(LedgerEntry)
+        .select([
+          raw(
+            'cast(coalesce(sum(case when amount_minor < 0 then -amount_minor end), 0) as char) as debits',
+          ),
+          raw(
+            'cast(coalesce(sum(case when amount_minor > 0 then amount_minor end), 0) as char) as credits',
+          ),
+        ])
+        .where(this.#entriesWhere(accountId, within))
+        .execute('get', false),
+    );
+    return {
+      debitsMinor: BigInt(String(row?.debits ?? 0)),
+      creditsMinor: BigInt(String(row?.credits ?? 0)),
+    };
+  }
+
+  async paidNames(
+    accountId: string,
+    ibans: readonly string[],
+    before: bigint | undefined,
+  ): Promise<PaidName[]> {
+    const payees = ibans.filter(hasIbanShape);
+    if (payees.length === 0) return [];
+    const { sql } = this.scope.ofAccount(accountId);
+    const until = before === undefined ? '' : `and position < ${firstPositionOf(before)}`;
+    // An ORM's conditions would take a microsecond each. What has the shape of an IBAN needs no escaping.
+    // Each select reads the end of one range of transfer_counterparty_iban_index. SQLite requires that the limit of
+    // one select is inside a subquery, and MariaDB requires a name for the subquery.
+    const latest = payees.map(
+      (iban) =>
+        `select * from (select counterparty_iban, counterparty_name, bulk_transfer_id, position
+          from transfer where ${sql} and counterparty_iban = '${iban}' ${until}
+          order by position desc limit ${NAMED_TRANSFERS_MAX}) latest`,
+    );
+    const rows = await this.read((em) =>
+      em.getConnection().execute<PaidNameRow[]>(latest.join(' union all ')),
+    );
+    return rows
+      .toSorted((one, other) => Number(BigInt(other.position) - BigInt(one.position)))
+      .map((row) => ({
+        counterpartyIban: row.counterparty_iban,
+        counterpartyName: row.counterparty_name,
+        bulkTransferId: stringify(row.bulk_transfer_id),
+      }));
+  }
+}
+
+/** Returns the last moment before another one: times are kept to the millisecond. */
+function justBefore(moment: Date): Date {
+  return new Date(moment.getTime() - 1);
+}

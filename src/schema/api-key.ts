@@ -1,5 +1,6 @@
 import { createUnionType, Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import type { Role } from '../domain/kinds.js';
+import type { Descriptions } from './enum.js';
 import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 import { InvalidInputType } from './user-errors.js';
@@ -9,7 +10,7 @@ export const RoleEnum = {
   INITIATOR: 'initiator',
   OPERATOR: 'operator',
   MONITOR: 'monitor',
-} as const;
+} as const satisfies { readonly [Each in Role as Uppercase<Each>]: Each };
 
 registerEnumType(RoleEnum, {
   name: 'Role',
@@ -22,7 +23,7 @@ registerEnumType(RoleEnum, {
         'The bank: sees every account, opens and credits accounts, looks after API keys, the audit log and the outbox.',
     },
     MONITOR: { description: 'Reads /metrics, and nothing of the ledger.' },
-  },
+  } satisfies Descriptions<keyof typeof RoleEnum>,
 });
 
 @ObjectType('ApiKey', {

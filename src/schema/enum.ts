@@ -6,3 +6,8 @@ export function enumOf<Value extends string>(
     readonly [Each in Value]: Each;
   };
 }
+
+/** A description of each value of an enum: one that is missing does not compile. */
+export type Descriptions<Value extends string> = Readonly<
+  Record<Value, { readonly description: string }>
+>;

@@ -1,23 +1,21 @@
 import { Field, ObjectType, registerEnumType } from 'type-graphql';
+import { LEDGER_ENTRY_KINDS, type LedgerEntryKind } from '../domain/kinds.js';
+import { type Descriptions, enumOf } from './enum.js';
 import { MoneyType } from './money.js';
 import { NodeType } from './node.js';
 import { connectionOf } from './page.js';
 import { DateTime, Int64 } from './scalars.js';
 
-export const LedgerEntryKind = {
-  BULK_TRANSFER: 'BULK_TRANSFER',
-  INCOMING_TRANSFER: 'INCOMING_TRANSFER',
-  BOOK_TRANSFER: 'BOOK_TRANSFER',
-} as const;
+export const LedgerEntryKindEnum = enumOf(LEDGER_ENTRY_KINDS);
 
-registerEnumType(LedgerEntryKind, {
+registerEnumType(LedgerEntryKindEnum, {
   name: 'LedgerEntryKind',
   description: 'Why a balance changed.',
   valuesConfig: {
     BULK_TRANSFER: { description: 'The debit of one bulk, one entry however many transfers.' },
     INCOMING_TRANSFER: { description: 'Money from outside: creditAccount, an opening balance.' },
     BOOK_TRANSFER: { description: 'Money from another account of this server, one entry a bulk.' },
-  },
+  } satisfies Descriptions<LedgerEntryKind>,
 });
 
 @ObjectType('LedgerEntry', {
@@ -33,8 +31,8 @@ export class LedgerEntryType extends NodeType {
   @Field(() => Int64, { description: '1, 2, 3 … without a gap in each account.' })
   sequence!: bigint;
 
-  @Field(() => LedgerEntryKind)
-  kind!: keyof typeof LedgerEntryKind;
+  @Field(() => LedgerEntryKindEnum)
+  kind!: LedgerEntryKind;
 
   @Field(() => MoneyType, { description: "From the account's side: a debit is negative." })
   amount!: MoneyType;

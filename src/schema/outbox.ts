@@ -1,4 +1,5 @@
 import { Field, ID, Int, ObjectType } from 'type-graphql';
+import { OUTBOX_MESSAGE_TYPES } from '../domain/kinds.js';
 import { DateTime, Int64 } from './scalars.js';
 
 @ObjectType('OutboxMessage', {
@@ -11,7 +12,7 @@ export class OutboxMessageType {
   @Field(() => ID)
   id!: string;
 
-  @Field(() => String, { description: 'bulk-transfer.performed or account.credited.' })
+  @Field(() => String, { description: `${OUTBOX_MESSAGE_TYPES.join(' or ')}.` })
   type!: string;
 
   @Field(() => Int64, { description: 'Number of the ledger entry that it tells of.' })

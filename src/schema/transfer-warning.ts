@@ -1,13 +1,8 @@
 import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
-import type { TransferWarningCode } from '../domain/transfer-warnings.js';
+import { TRANSFER_WARNING_CODES, type TransferWarningCode } from '../domain/transfer-warnings.js';
+import { type Descriptions, enumOf } from './enum.js';
 
-export const TransferWarningCodes: { readonly [Code in TransferWarningCode]: Code } = {
-  DUPLICATE_IN_BULK: 'DUPLICATE_IN_BULK',
-  DUPLICATE_OF_EARLIER: 'DUPLICATE_OF_EARLIER',
-  NAME_DIFFERS: 'NAME_DIFFERS',
-  BIC_COUNTRY_DIFFERS: 'BIC_COUNTRY_DIFFERS',
-  NATIONAL_CHECK_DIGITS: 'NATIONAL_CHECK_DIGITS',
-};
+export const TransferWarningCodes = enumOf(TRANSFER_WARNING_CODES);
 
 registerEnumType(TransferWarningCodes, {
   name: 'TransferWarningCode',
@@ -24,7 +19,7 @@ registerEnumType(TransferWarningCodes, {
     NATIONAL_CHECK_DIGITS: {
       description: 'Check digits that the country has inside the account number are wrong.',
     },
-  },
+  } satisfies Descriptions<TransferWarningCode>,
 });
 
 @ObjectType('TransferWarning', {

@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { AccountHead } from '../../src/application/ports/account-head.js';
+import type { EventKind } from '../../src/domain/kinds.js';
 import type { Broker, Publication } from '../../src/infrastructure/broker/broker.js';
 import { InProcessBroker } from '../../src/infrastructure/broker/in-process-broker.js';
 import { RabbitMqBroker } from '../../src/infrastructure/broker/rabbitmq-broker.js';
-import type { EventKind } from '../../src/infrastructure/broker/topology.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import type { EventMessage } from '../../src/infrastructure/outbox/events.js';
 import { AMQP_URL } from '../support/amqp-url.js';

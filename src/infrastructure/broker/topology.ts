@@ -2,6 +2,7 @@
  * Every name and argument that we have at a RabbitMQ broker, asserted at each connection. What works
  * here works on RabbitMQ 3.10 and on 4.x: no argument is of one alone.
  */
+import { EVENT_KINDS, type EventKind } from '../../domain/kinds.js';
 
 /** Where all events go: a durable topic exchange. Consumers bind queues of their own to it. */
 export const EXCHANGE = {
@@ -22,19 +23,19 @@ export const INSTANCE_QUEUE = {
   },
 } as const;
 
-/** One wake-up for each bulk and each credit; transfers are read from the ledger. */
-export const INSTANCE_BINDINGS = ['bulk-transfer.performed.*', 'account.credited.*'] as const;
+/** Whether an instance hears a kind of event: one wake-up for each bulk and each credit is enough, as transfers are read from the ledger. */
+const WAKES: Readonly<Record<EventKind, boolean>> = {
+  'bulk-transfer.performed': true,
+  'transfer.performed': false,
+  'account.credited': true,
+  'transfer.received': false,
+};
 
-/** The kinds of events: the first words of a routing key, the last is the account's IBAN. */
-export const EVENT_KINDS = [
-  'bulk-transfer.performed',
-  'transfer.performed',
-  'account.credited',
-  'transfer.received',
-] as const;
+export const INSTANCE_BINDINGS: readonly string[] = EVENT_KINDS.filter((kind) => WAKES[kind]).map(
+  (kind) => `${kind}.*`,
+);
 
-export type EventKind = (typeof EVENT_KINDS)[number];
-
+/** Returns the routing key of an event: its kind, then the IBAN of the account. */
 export function routingKeyOf(kind: EventKind, accountIban: string): string {
   return `${kind}.${accountIban}`;
 }

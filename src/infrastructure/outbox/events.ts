@@ -3,13 +3,13 @@
  * docs/events/ a JSON Schema. An event is made from the ledger alone, and always comes out the same:
  * its id is that of the row it tells of, so that whoever sees it twice can tell.
  */
+import type { EventKind } from '../../domain/kinds.js';
 import { formatAmount } from '../../domain/money.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
-import type { EventKind } from '../broker/topology.js';
 
 /** An event in the structured mode of CloudEvents 1.0. */
 export interface CloudEvent {
@@ -38,34 +38,86 @@ export const CLOUD_EVENTS_JSON = 'application/cloudevents+json';
 
 const SOURCE = '/virement';
 
-interface Happening {
-  readonly kind: EventKind;
-  readonly id: string;
-  readonly account: Account;
-  readonly at: Date;
-  readonly traceparent: string | null;
-  readonly data: Readonly<Record<string, unknown>>;
+type EventData = Readonly<Record<string, unknown>>;
+
+/** The row of the ledger that each kind of event is made from. */
+interface EventRows {
+  'bulk-transfer.performed': BulkTransfer;
+  'transfer.performed': Transfer;
+  'account.credited': LedgerEntry;
+  'transfer.received': IncomingTransfer;
 }
 
-function messageOf({ kind, id, account, at, traceparent, data }: Happening): EventMessage {
+/** Makes the data of each kind of event, without those of the account: a kind without an entry does not compile. */
+const DATA_OF: { readonly [Kind in EventKind]: (row: EventRows[Kind]) => EventData } = {
+  'bulk-transfer.performed': (bulkTransfer) => ({
+    bulkTransferId: bulkTransfer.id,
+    sequence: bulkTransfer.sequence.toString(),
+    idempotencyKey: bulkTransfer.idempotencyKey,
+    transferCount: bulkTransfer.transferCount,
+    total: moneyData(bulkTransfer.totalAmountMinor, bulkTransfer.currency),
+    balanceAfter: moneyData(bulkTransfer.balanceAfterMinor, bulkTransfer.currency),
+  }),
+  'transfer.performed': (transfer) => ({
+    transferId: transfer.id,
+    bulkTransferId: transfer.bulkTransferId,
+    sequence: transfer.sequence.toString(),
+    index: transfer.index,
+    money: moneyData(transfer.amountMinor, transfer.currency),
+    counterpartyName: transfer.counterpartyName,
+    counterpartyIban: transfer.counterpartyIban,
+    counterpartyBic: transfer.counterpartyBic,
+    description: transfer.description,
+    endToEndId: transfer.endToEndId,
+  }),
+  'account.credited': (entry) => ({
+    ledgerEntryId: entry.id,
+    bulkTransferId: entry.bulkTransferId,
+    sequence: entry.sequence.toString(),
+    kind: entry.kind,
+    money: moneyData(entry.amountMinor, entry.currency),
+    balanceAfter: moneyData(entry.balanceAfterMinor, entry.currency),
+    description: entry.description,
+  }),
+  'transfer.received': (transfer) => ({
+    incomingTransferId: transfer.id,
+    sequence: transfer.sequence.toString(),
+    money: moneyData(transfer.amountMinor, transfer.currency),
+    payerName: transfer.counterpartyName,
+    payerIban: transfer.counterpartyIban,
+    description: transfer.description,
+    endToEndId: transfer.endToEndId,
+  }),
+};
+
+/**
+ * Makes the event of a row.
+ * @param account the account that the event is about: of transfer.received, the payee's
+ */
+export function eventOf<Kind extends EventKind>(
+  kind: Kind,
+  row: EventRows[Kind],
+  account: Account,
+  traceparent: string | null,
+): EventMessage {
   return {
     kind,
     accountIban: account.iban,
     event: {
       specversion: '1.0',
-      id,
+      id: row.id,
       source: SOURCE,
       type: `virement.${kind}.v1`,
       subject: account.iban,
-      time: at.toISOString(),
+      time: row.createdAt.toISOString(),
       datacontenttype: 'application/json',
       ...(traceparent !== null && { traceparent }),
-      data: { ...accountData(account), ...data },
+      data: { ...accountData(account), ...DATA_OF[kind](row) },
     },
   };
 }
 
-function accountData(account: Account) {
+function accountData(account: Account): EventData {
   return {
     accountId: account.id,
     accountIban: account.iban,
@@ -75,107 +127,11 @@ function accountData(account: Account) {
   };
 }
 
-/** In major units as a decimal string, and in minor units as a string of digits: neither fits a JSON number. */
-function moneyData(minorUnits: bigint, currency: string) {
+/** Returns an amount in major and in minor units, as strings: neither fits a JSON number. */
+function moneyData(minorUnits: bigint, currency: string): EventData {
   return {
     amount: formatAmount(minorUnits, currency),
     minorUnits: minorUnits.toString(),
     currency,
   };
-}
-
-export function bulkTransferPerformed(
-  bulkTransfer: BulkTransfer,
-  account: Account,
-  traceparent: string | null,
-): EventMessage {
-  const { currency } = bulkTransfer;
-  return messageOf({
-    kind: 'bulk-transfer.performed',
-    id: bulkTransfer.id,
-    account,
-    at: bulkTransfer.createdAt,
-    traceparent,
-    data: {
-      bulkTransferId: bulkTransfer.id,
-      sequence: bulkTransfer.sequence.toString(),
-      idempotencyKey: bulkTransfer.idempotencyKey,
-      transferCount: bulkTransfer.transferCount,
-      total: moneyData(bulkTransfer.totalAmountMinor, currency),
-      balanceAfter: moneyData(bulkTransfer.balanceAfterMinor, currency),
-    },
-  });
-}
-
-export function transferPerformed(
-  transfer: Transfer,
-  account: Account,
-  traceparent: string | null,
-): EventMessage {
-  return messageOf({
-    kind: 'transfer.performed',
-    id: transfer.id,
-    account,
-    at: transfer.createdAt,
-    traceparent,
-    data: {
-      transferId: transfer.id,
-      bulkTransferId: transfer.bulkTransferId,
-      sequence: transfer.sequence.toString(),
-      index: transfer.index,
-      money: moneyData(transfer.amountMinor, transfer.currency),
-      counterpartyName: transfer.counterpartyName,
-      counterpartyIban: transfer.counterpartyIban,
-      counterpartyBic: transfer.counterpartyBic,
-      description: transfer.description,
-      endToEndId: transfer.endToEndId,
-    },
-  });
-}
-
-export function accountCredited(
-  entry: LedgerEntry,
-  account: Account,
-  traceparent: string | null,
-): EventMessage {
-  return messageOf({
-    kind: 'account.credited',
-    id: entry.id,
-    account,
-    at: entry.createdAt,
-    traceparent,
-    data: {
-      ledgerEntryId: entry.id,
-      bulkTransferId: entry.bulkTransferId,
-      sequence: entry.sequence.toString(),
-      kind: entry.kind,
-      money: moneyData(entry.amountMinor, entry.currency),
-      balanceAfter: moneyData(entry.balanceAfterMinor, entry.currency),
-      description: entry.description,
-    },
-  });
-}
-
-/** @param account of the payee */
-export function transferReceived(
-  transfer: IncomingTransfer,
-  account: Account,
-  traceparent: string | null,
-): EventMessage {
-  return messageOf({
-    kind: 'transfer.received',
-    id: transfer.id,
-    account,
-    at: transfer.createdAt,
-    traceparent,
-    data: {
-      incomingTransferId: transfer.id,
-      sequence: transfer.sequence.toString(),
-      money: moneyData(transfer.amountMinor, transfer.currency),
-      payerName: transfer.counterpartyName,
-      payerIban: transfer.counterpartyIban,
-      description: transfer.description,
-      endToEndId: transfer.endToEndId,
-    },
-  });
 }

@@ -12,13 +12,7 @@ import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.j
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
-import {
-  accountCredited,
-  bulkTransferPerformed,
-  type EventMessage,
-  transferPerformed,
-  transferReceived,
-} from './events.js';
+import { type EventMessage, eventOf } from './events.js';
 import { type LeasedMessage, lastHeads } from './outbox.js';
 
 /** Transfers in one read: of one bulk, or of several small ones. */
@@ -54,21 +48,23 @@ export async function* eventsOf(
   for (const { type, sequence, traceparent } of messages) {
     if (type === 'account.credited') {
       const entry = required(happened.credits.get(sequence), 'The ledger entry does not exist');
-      yield accountCredited(entry, happened.account, traceparent);
+      yield eventOf(type, entry, happened.account, traceparent);
       continue;
     }
     const bulk = required(happened.bulkTransfers.get(sequence), 'The bulk transfer does not exist');
-    yield bulkTransferPerformed(bulk, happened.account, traceparent);
+    // A new type of message does not compile here.
+    yield eventOf<'bulk-transfer.performed'>(type, bulk, happened.account, traceparent);
     for await (const transfer of transfers.of(bulk)) {
-      yield transferPerformed(transfer, happened.account, traceparent);
+      yield eventOf('transfer.performed', transfer, happened.account, traceparent);
     }
     const receipts = happened.receipts.get(bulk.id);
     if (!receipts) continue;
     const receivers = new Map(receipts.map(({ receiver }) => [receiver.id, receiver]));
-    for (const { entry, receiver } of receipts) yield accountCredited(entry, receiver, traceparent);
+    for (const { entry, receiver } of receipts)
+      yield eventOf('account.credited', entry, receiver, traceparent);
     for await (const transfer of incomingTransfers.of(bulk)) {
       const receiver = required(receivers.get(transfer.accountId), 'The payee was not credited');
-      yield transferReceived(transfer, receiver, traceparent);
+      yield eventOf('transfer.received', transfer, receiver, traceparent);
     }
   }
 }

@@ -1,9 +1,35 @@
 /** The invariants that the database recounts by itself. */
 import { DEVELOPER, PROGRAM } from '../../domain/caller.js';
+import {
+  LEDGER_ENTRY_KINDS,
+  type LedgerEntryKind,
+  type OutboxMessageType,
+} from '../../domain/kinds.js';
 import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
 import { type Check, sqlCheck } from './check.js';
+
+/** The form of each kind of ledger entry, in SQL. */
+const FORM_OF: Readonly<Record<LedgerEntryKind, string>> = {
+  BULK_TRANSFER: 'amount_minor < 0 and bulk_transfer_id is not null',
+  INCOMING_TRANSFER: 'amount_minor > 0 and bulk_transfer_id is null',
+  BOOK_TRANSFER: 'amount_minor > 0 and bulk_transfer_id is not null',
+};
+
+/** The type of the outbox message of each kind of ledger entry; null where the message of the bulk tells of it. */
+const MESSAGE_TYPES: Readonly<Record<LedgerEntryKind, OutboxMessageType | null>> = {
+  BULK_TRANSFER: 'bulk-transfer.performed',
+  INCOMING_TRANSFER: 'account.credited',
+  BOOK_TRANSFER: null,
+};
+
+/** The same in SQL, for a ledger entry e. */
+const MESSAGE_TYPE_OF_KIND = `case e.kind ${LEDGER_ENTRY_KINDS.filter(
+  (kind) => MESSAGE_TYPES[kind] !== null,
+)
+  .map((kind) => `when '${kind}' then '${MESSAGE_TYPES[kind]}'`)
+  .join(' ')} end`;
 
 /**
  * The time before which a row of an account can't be, in SQL: that of the ledger entry before it, or of
@@ -98,10 +124,7 @@ const LEDGER: readonly Check[] = [
     'debits belong to bulks; money from outside to none; book transfers to one',
     `
       select hex(id) as entry, kind, amount_minor from ledger_entry
-      where (kind = 'BULK_TRANSFER' and (amount_minor >= 0 or bulk_transfer_id is null))
-        or (kind = 'INCOMING_TRANSFER' and (amount_minor <= 0 or bulk_transfer_id is not null))
-        or (kind = 'BOOK_TRANSFER' and (amount_minor <= 0 or bulk_transfer_id is null))
-        or kind not in ('BULK_TRANSFER', 'INCOMING_TRANSFER', 'BOOK_TRANSFER')`,
+      where not (${LEDGER_ENTRY_KINDS.map((kind) => `kind = '${kind}' and ${FORM_OF[kind]}`).join(' or ')})`,
   ),
   sqlCheck(
     'a bulk has all of its transfers, and its total is theirs',
@@ -340,9 +363,8 @@ const OUTBOX: readonly Check[] = [
     `
       select hex(e.id) as entry, e.kind from ledger_entry e
       left join outbox_message m on m.account_id = e.account_id and m.sequence = e.sequence
-        and m.type = case e.kind
-          when 'BULK_TRANSFER' then 'bulk-transfer.performed' else 'account.credited' end
-      where e.kind in ('BULK_TRANSFER', 'INCOMING_TRANSFER') and m.id is null
+        and m.type = ${MESSAGE_TYPE_OF_KIND}
+      where ${MESSAGE_TYPE_OF_KIND} is not null and m.id is null
         and e.created_at > ?`,
     { isAboutKept: true },
   ),
@@ -366,8 +388,7 @@ const OUTBOX: readonly Check[] = [
       select hex(m.id) as message, m.type from outbox_message m
       left join ledger_entry e on e.account_id = m.account_id and e.sequence = m.sequence
         and e.created_at = m.created_at
-        and e.kind = case m.type when 'bulk-transfer.performed' then 'BULK_TRANSFER'
-          when 'account.credited' then 'INCOMING_TRANSFER' end
+        and m.type = ${MESSAGE_TYPE_OF_KIND}
       where e.id is null`,
   ),
   sqlCheck(

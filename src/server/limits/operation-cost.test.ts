@@ -24,6 +24,8 @@ function cost(text: string, variables: Record<string, unknown> = {}): number {
   return operation ? estimateOf(schema, operation).cost : Number.NaN;
 }
 
+const ROOT_FIELD = /^(?:Query|Mutation|Subscription)\./;
+
 const page = (args: string, inner = 'nodes { id }') =>
   `query ($n: Int = 7) { accounts${args} { ${inner} } }`;
 
@@ -225,6 +227,13 @@ describe('the table of costs', () => {
     );
     for (const place of Object.keys(FIELD_BYTES)) expect(places).toContain(place);
     for (const name of FREE_TYPES) expect(schema.getType(name)).toBeDefined();
+  });
+
+  test('names every root field', () => {
+    const roots = fields.map(({ place }) => place).filter((place) => ROOT_FIELD.test(place));
+
+    expect(roots).toContain('Subscription.balanceUpdated');
+    expect(roots.filter((place) => !(place in FIELD_COSTS))).toEqual([]);
   });
 
   test('knows the size of every list', () => {

@@ -27,6 +27,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { ORGANIZATIONS_LISTED_MAX } from '../../domain/caller.js';
+import type { MutationName } from '../../domain/kinds.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../domain/page.js';
 import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
@@ -35,8 +36,21 @@ import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 /** A field with an object for a value. */
 const OBJECT_COST = 1;
 
-/** Fields that cost something else, beside what their arguments add. */
-export const FIELD_COSTS: Readonly<Record<string, number>> = {
+/**
+ * The cost of each root field, and of other fields that cost something else than an object, beside what their
+ * arguments add. A mutation without an entry does not compile; a test names any other root field without one.
+ */
+export const FIELD_COSTS: Readonly<
+  Record<string, number> & Record<`Mutation.${MutationName}`, number>
+> = {
+  'Query.account': OBJECT_COST,
+  // The list itself; each of its nodes costs more.
+  'Query.accounts': OBJECT_COST,
+  'Query.apiKeys': OBJECT_COST,
+  'Query.auditLog': OBJECT_COST,
+  'Query.bulkTransfer': OBJECT_COST,
+  'Query.me': OBJECT_COST,
+  'Query.transfer': OBJECT_COST,
   // It looks an id up in six tables.
   'Query.node': 6,
   // It finds the account, then the bulk.
@@ -303,7 +317,7 @@ class Estimator {
       const rowCost = Math.max(OBJECT_COST, inner.cost);
       return {
         ...NOTHING,
-        cost: OBJECT_COST + this.#filterCost(field) + inner.listCost + size * rowCost,
+        cost: ownCost(place, type) + this.#filterCost(field) + inner.listCost + size * rowCost,
         answerBytes: keyBytes + size * objectBytes,
       };
     }

@@ -1,0 +1,31 @@
+import type { EntitySchema } from '@mikro-orm/core';
+import { expect, test } from 'vitest';
+import {
+  AUDITED_OUTCOMES,
+  CALLER_KINDS,
+  LEDGER_ENTRY_KINDS,
+  MUTATION_NAMES,
+  OUTBOX_MESSAGE_TYPES,
+  ROLES,
+} from '../domain/kinds.js';
+import { ApiKeySchema } from './api-key.entity.js';
+import { AuditEntrySchema } from './audit-entry.entity.js';
+import { LedgerEntrySchema } from './ledger-entry.entity.js';
+import { OutboxMessageSchema } from './outbox-message.entity.js';
+
+const COLUMNS: readonly (readonly [EntitySchema, string, readonly string[]])[] = [
+  [LedgerEntrySchema, 'kind', LEDGER_ENTRY_KINDS],
+  [OutboxMessageSchema, 'type', OUTBOX_MESSAGE_TYPES],
+  [AuditEntrySchema, 'action', MUTATION_NAMES],
+  [AuditEntrySchema, 'outcome', AUDITED_OUTCOMES],
+  [AuditEntrySchema, 'actorKind', CALLER_KINDS],
+  // One column holds them all, with commas between them.
+  [ApiKeySchema, 'roles', [ROLES.join(',')]],
+];
+
+test.each(COLUMNS)('every kind fits its column: $0.meta.tableName.$1', (schema, name, kinds) => {
+  const { length = 0 } = schema.meta.properties[name] ?? {};
+  const longest = Math.max(...kinds.map((kind) => kind.length));
+
+  expect(length).toBeGreaterThanOrEqual(longest);
+});

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { normaliseBulk } from '../domain/bulk-transfer.js';
 import { AbandonedError } from '../domain/errors.js';
 import { fingerprintInSlices } from './bulk-slices.js';
 
@@ -21,7 +22,9 @@ test('a large bulk that nobody waits for any more is left at its next slice', as
   };
   const slices = { turns, key: 'one', isAbandoned: () => turnsTaken > 1 };
 
-  await expect(fingerprintInSlices(bulkOf(10_000), 2, slices)).rejects.toThrow(AbandonedError);
+  await expect(fingerprintInSlices(normaliseBulk(bulkOf(10_000)), 2, slices)).rejects.toThrow(
+    AbandonedError,
+  );
 
   expect(turnsTaken).toBe(2);
 });

@@ -8,8 +8,8 @@ import {
   BulkTransferFingerprint,
   BulkTransferReader,
   type BulkTransferReading,
-  type BulkTransferRequest,
   type BulkTransferRules,
+  type NormalisedBulk,
 } from '../domain/bulk-transfer.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
@@ -31,27 +31,25 @@ export interface SliceTurns {
 
 /** Reads a bulk: see readBulkTransfer. */
 export async function readInSlices(
-  request: BulkTransferRequest,
+  bulk: NormalisedBulk,
   debtor: AccountFacts | undefined,
   accounts: ReadonlyMap<string, AccountFacts>,
   rules: BulkTransferRules,
   turns: SliceTurns,
 ): Promise<BulkTransferReading> {
-  const reader = new BulkTransferReader(request, debtor, accounts, rules);
-  await inSlices(request.creditTransfers.length, turns, (start, end) => reader.read(start, end));
+  const reader = new BulkTransferReader(bulk, debtor, accounts, rules);
+  await inSlices(bulk.rows.length, turns, (start, end) => reader.read(start, end));
   return reader.reading();
 }
 
 /** Hashes a bulk's content: see bulkTransferFingerprint. */
 export async function fingerprintInSlices(
-  request: BulkTransferRequest,
+  bulk: NormalisedBulk,
   version: FingerprintVersion,
   turns: SliceTurns,
 ): Promise<string> {
-  const fingerprint = new BulkTransferFingerprint(request, version);
-  await inSlices(request.creditTransfers.length, turns, (start, end) =>
-    fingerprint.add(start, end),
-  );
+  const fingerprint = new BulkTransferFingerprint(bulk, version);
+  await inSlices(bulk.rows.length, turns, (start, end) => fingerprint.add(start, end));
   return fingerprint.digest();
 }
 

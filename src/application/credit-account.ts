@@ -49,6 +49,11 @@ export interface CreditAccountPorts {
   readonly requiresIdempotencyKey?: boolean;
 }
 
+/** The amount of a request in minor units, or every problem of the request. */
+type CreditReading =
+  | { readonly amountMinor: bigint; readonly problems?: undefined }
+  | { readonly amountMinor?: undefined; readonly problems: readonly Problem[] };
+
 /** A credit to record, in minor units. */
 interface Credit {
   readonly amountMinor: bigint;
@@ -67,7 +72,7 @@ export function makeCreditAccount({
     const iban = normaliseIban(request.iban);
     const known = await reader.accountByIban(iban);
     const { amountMinor, problems } = readCredit(request, known, requiresIdempotencyKey);
-    if (problems.length > 0) throw rejected('creditAccount', { code: 'INVALID_INPUT', problems });
+    if (problems) throw rejected('creditAccount', { code: 'INVALID_INPUT', problems });
     if (!known) throw rejected('creditAccount', { code: 'ACCOUNT_NOT_FOUND', iban });
     const { description, idempotencyKey } = request;
     const fingerprint =
@@ -153,17 +158,17 @@ function readCredit(
   request: CreditAccountRequest,
   account: Account | null,
   requiresIdempotencyKey: boolean,
-): { readonly amountMinor: bigint; readonly problems: Problem[] } {
+): CreditReading {
   const problems = idempotencyKeyProblems(request.idempotencyKey, requiresIdempotencyKey);
   const currency = request.currency ?? CURRENCY_DEFAULT;
   const amountCurrency = account?.currency ?? listedCurrency(currency, CURRENCY_DEFAULT);
-  const parsed = parseAmountIn(request.amount, amountCurrency);
-  if (parsed.problem) {
-    problems.push(amountProblem(parsed.problem, 'amount', request.amount, amountCurrency));
-  }
+  const { minorUnits, problem } = parseAmountIn(request.amount, amountCurrency);
+  if (problem) problems.push(amountProblem(problem, 'amount', request.amount, amountCurrency));
   if (account && currency !== account.currency) {
     problems.push(valueProblem('CURRENCY_MISMATCH', 'currency', currency));
   }
   problems.push(...textProblems(request.description, 'description', DESCRIPTION));
-  return { amountMinor: parsed.minorUnits ?? 0n, problems };
+  return minorUnits === undefined || problems.length > 0
+    ? { problems }
+    : { amountMinor: minorUnits };
 }

@@ -9,6 +9,7 @@ import {
   type CreditTransferRequest,
   CURRENCY_DEFAULT,
   ibansOf,
+  normaliseBulk,
 } from '../domain/bulk-transfer.js';
 import { AbandonedError } from '../domain/errors.js';
 import { hasIbanShape, normaliseIban } from '../domain/iban.js';
@@ -191,7 +192,7 @@ class HistoryReader {
   }
 
   async #paidNames(before: bigint | undefined): Promise<readonly PaidName[]> {
-    const ibans = ibansOf(this.request).filter(hasIbanShape);
+    const ibans = ibansOf(normaliseBulk(this.request)).filter(hasIbanShape);
     const names: PaidName[] = [];
     for (let start = 0; start < ibans.length; start += IBANS_AT_ONCE) {
       if (this.slices.isAbandoned?.()) throw new AbandonedError();

@@ -49,21 +49,30 @@ export interface OpenAccountPorts {
   readonly ibanCheck: IbanCheck;
 }
 
+/** The facts of an account to open, in their normalised form. */
+interface Opening {
+  /** Undefined for a new organization. */
+  readonly organizationId: string | undefined;
+  readonly organizationName: string;
+  readonly iban: string;
+  readonly bic: string;
+  readonly currency: string;
+  /** The opening balance in minor units; 0 for none. */
+  readonly balanceMinor: bigint;
+}
+
+/** A request is an opening, or has problems. */
+type OpeningReading =
+  | { readonly opening: Opening; readonly problems?: undefined }
+  | { readonly opening?: undefined; readonly problems: readonly Problem[] };
+
 export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
   const { reader, unitOfWork, clock, ibanCheck } = ports;
   return async (request, origin) => {
-    const iban = normaliseIban(request.iban);
-    const currency = request.currency ?? CURRENCY_DEFAULT;
-    const opening = readOpeningBalance(request.openingBalance ?? '0', currency);
-    const problems = [
-      ...textProblems(request.organizationName, 'organizationName', NAME),
-      ...(await organizationProblems(request, reader)),
-      ...ibanProblems(request.iban, ibanCheck),
-      ...bicProblems(request.bic, ibanCheck),
-      ...currencyProblems(currency),
-      ...opening.problems,
-    ];
-    if (problems.length > 0) throw rejected('openAccount', { code: 'INVALID_INPUT', problems });
+    const { opening, problems } = await readRequest(request, reader, ibanCheck);
+    if (problems) throw rejected('openAccount', { code: 'INVALID_INPUT', problems });
+    const { organizationId, balanceMinor, ...facts } = opening;
+    const { iban, organizationName } = facts;
     const existing = await reader.accountByIban(iban);
     if (existing) {
       throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
@@ -72,27 +81,46 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
     const { isAbandoned } = origin;
     const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };
     return unitOfWork.run(turn, (ledger) => {
-      const known = canonicalId(request.organizationId ?? '');
-      const organization = { id: known ?? newId(), name: request.organizationName, createdAt: at };
-      const account = Account.open({
-        id: newId(),
-        organizationId: organization.id,
-        organizationName: organization.name,
-        iban,
-        bic: normaliseBic(request.bic),
-        currency,
-        at,
+      const organization = new Organization({
+        id: organizationId ?? newId(),
+        name: organizationName,
+        createdAt: at,
       });
+      const account = Account.open({ id: newId(), organizationId: organization.id, ...facts, at });
       const done = { action: 'openAccount', outcome: 'DONE', accountId: account.id } as const;
-      const opened = known === undefined ? new Organization(organization) : undefined;
+      const opened = organizationId === undefined ? organization : undefined;
       ledger.open(account, AuditEntry.of(origin, done, at), opened);
-      if (opening.minorUnits > 0n) {
-        const description = 'Opening balance';
-        recordCredit(ledger, account, { amountMinor: opening.minorUnits, description }, at);
+      if (balanceMinor > 0n) {
+        const credit = { amountMinor: balanceMinor, description: 'Opening balance' };
+        recordCredit(ledger, account, credit, at);
       }
       return account;
     });
   };
+}
+
+async function readRequest(
+  request: OpenAccountRequest,
+  reader: LedgerReader,
+  ibanCheck: IbanCheck,
+): Promise<OpeningReading> {
+  const { organizationName } = request;
+  const iban = normaliseIban(request.iban);
+  const bic = normaliseBic(request.bic);
+  const currency = request.currency ?? CURRENCY_DEFAULT;
+  const balance = readOpeningBalance(request.openingBalance ?? '0', currency);
+  const problems = [
+    ...textProblems(organizationName, 'organizationName', NAME),
+    ...(await organizationProblems(request, reader)),
+    ...ibanProblems(iban, request.iban, ibanCheck),
+    ...bicProblems(bic, request.bic, ibanCheck),
+    ...currencyProblems(currency),
+  ];
+  if (balance.problem) problems.push(balance.problem);
+  if (balance.problem || problems.length > 0) return { problems };
+  const organizationId = canonicalId(request.organizationId ?? '');
+  const balanceMinor = balance.minorUnits;
+  return { opening: { organizationId, organizationName, iban, bic, currency, balanceMinor } };
 }
 
 async function organizationProblems(
@@ -111,15 +139,14 @@ async function organizationProblems(
     : [valueProblem('MISMATCH', 'organizationName', organizationName)];
 }
 
-function ibanProblems(sent: string, check: IbanCheck): Problem[] {
-  const iban = normaliseIban(sent);
+function ibanProblems(iban: string, sent: string, check: IbanCheck): Problem[] {
   if (iban === '') return [requiredProblem('iban')];
   const problem = ibanProblem(iban, check);
   return problem ? [valueProblem(problem, 'iban', sent)] : [];
 }
 
-function bicProblems(sent: string, check: IbanCheck): Problem[] {
-  if (normaliseBic(sent) === '') return [requiredProblem('bic')];
+function bicProblems(bic: string, sent: string, check: IbanCheck): Problem[] {
+  if (bic === '') return [requiredProblem('bic')];
   const problem = bicProblem(sent, 'bic', check);
   return problem ? [problem] : [];
 }
@@ -130,16 +157,15 @@ function currencyProblems(currency: string): Problem[] {
   return [{ field: 'currency', code: 'CURRENCY_MISMATCH', message }];
 }
 
-function readOpeningBalance(
-  text: string,
-  currency: string,
-): { readonly minorUnits: bigint; readonly problems: Problem[] } {
-  if (isZero(text)) return { minorUnits: 0n, problems: [] };
+type BalanceReading =
+  | { readonly minorUnits: bigint; readonly problem?: undefined }
+  | { readonly minorUnits?: undefined; readonly problem: Problem };
+
+function readOpeningBalance(text: string, currency: string): BalanceReading {
+  if (isZero(text)) return { minorUnits: 0n };
   const known = listedCurrency(currency, CURRENCY_DEFAULT);
-  const parsed = parseAmountIn(text, known);
-  if (!parsed.problem) return { minorUnits: parsed.minorUnits, problems: [] };
-  return {
-    minorUnits: 0n,
-    problems: [amountProblem(parsed.problem, 'openingBalance', text, known)],
-  };
+  const { minorUnits, problem } = parseAmountIn(text, known);
+  return problem
+    ? { problem: amountProblem(problem, 'openingBalance', text, known) }
+    : { minorUnits };
 }

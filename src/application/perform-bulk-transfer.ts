@@ -5,7 +5,6 @@ import {
   recordedBulkFingerprint,
 } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
-import { normaliseIban } from '../domain/iban.js';
 import { newId } from '../domain/id.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
 import { rejected } from '../domain/mutations.js';
@@ -64,25 +63,15 @@ interface BulkTransferOrder {
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
   const { reader, unitOfWork, clock } = ports;
   return async (requested, origin) => {
-    const { debtor, performed, reading, fingerprint } = await prepareBulkTransfer(
-      requested,
-      origin,
-      ports,
-    );
-    if (performed) {
-      const [account] = await reader.accountsById([performed.accountId]);
+    const prepared = await prepareBulkTransfer(requested, origin, ports);
+    if (prepared.performed) {
+      const [account] = await reader.accountsById([prepared.performed.accountId]);
       if (!account) throw new Error('The account of a bulk transfer does not exist');
-      return { bulkTransfer: performed, account, replayed: true };
+      return { bulkTransfer: prepared.performed, account, replayed: true };
     }
-    const { transfers, totalAmountMinor, problems, problemCount } = reading;
-    if (problemCount > 0) {
-      throw rejected(MUTATION, { code: 'INVALID_BULK_TRANSFER', problems, problemCount });
-    }
-    if (!debtor) {
-      const iban = normaliseIban(requested.organizationIban);
-      throw rejected(MUTATION, { code: 'ACCOUNT_NOT_FOUND', iban });
-    }
-    if (totalAmountMinor === undefined) throw new Error('A bulk without a problem has no total');
+    const { reading, fingerprint } = prepared;
+    if (reading.rejection) throw rejected(MUTATION, reading.rejection);
+    const { debtor, transfers, totalAmountMinor } = reading;
     const order: BulkTransferOrder = {
       origin,
       debtor,

@@ -1,13 +1,13 @@
 import {
-  type AccountFacts,
   type BulkTransferReading,
   type BulkTransferRequest,
   type BulkTransferRules,
   bulkTransferFingerprint,
   ibansOf,
+  type NormalisedBulk,
+  normaliseBulk,
 } from '../domain/bulk-transfer.js';
 import { mayDebit, type Origin } from '../domain/caller.js';
-import { normaliseIban } from '../domain/iban.js';
 import {
   FINGERPRINT_VERSION,
   type FingerprintVersion,
@@ -32,12 +32,15 @@ export type Requester = Pick<Origin, 'caller' | 'isAbandoned'>;
 /** The key under which a bulk takes turns where its account is unknown. */
 const UNKNOWN = 'unknown';
 
+/** The bulk that the request's key already stands for, with the same content. */
+export interface EarlierBulk {
+  readonly performed: BulkTransfer;
+}
+
 /** A bulk as far as it can be judged without its account's lock. */
-export interface PreparedBulkTransfer {
-  /** Undefined where no account of the caller has the IBAN. */
-  readonly debtor: AccountFacts | undefined;
-  /** The bulk that the request's key already stands for, with the same content. */
-  readonly performed: BulkTransfer | undefined;
+export interface JudgedBulk {
+  readonly performed?: undefined;
+  readonly bulk: NormalisedBulk;
   readonly reading: BulkTransferReading;
   /** Undefined where the request has no key. */
   readonly fingerprint: string | undefined;
@@ -56,13 +59,14 @@ export async function prepareBulkTransfer(
   request: BulkTransferRequest,
   { caller, isAbandoned }: Requester,
   { reader, rules, turns }: PreparationPorts,
-): Promise<PreparedBulkTransfer> {
-  const accounts = await reader.accountFactsByIban(ibansOf(request));
-  const named = accounts.get(normaliseIban(request.organizationIban));
-  // That of a stranger is as good as none.
+): Promise<EarlierBulk | JudgedBulk> {
+  const bulk = normaliseBulk(request);
+  const accounts = await reader.accountFactsByIban(ibansOf(bulk));
+  const named = accounts.get(bulk.organizationIban);
+  // An account of a stranger is treated as one that does not exist.
   const debtor = named && mayDebit(caller, named.organizationId) ? named : undefined;
   const { idempotencyKey } = request;
-  // Of an account that is nobody's here, all bulks are one organization's.
+  // Bulks of unknown accounts take turns as if they were of one organization.
   const slices = { turns, key: debtor?.organizationId ?? UNKNOWN, isAbandoned };
   const earlier =
     debtor && idempotencyKey !== undefined
@@ -70,12 +74,13 @@ export async function prepareBulkTransfer(
       : null;
   const version = (earlier && versionOf(earlier)) ?? FINGERPRINT_VERSION;
   const fingerprint =
-    idempotencyKey === undefined ? undefined : await fingerprintInSlices(request, version, slices);
+    idempotencyKey === undefined ? undefined : await fingerprintInSlices(bulk, version, slices);
   if (earlier) {
-    assertSameContent(earlier, fingerprint, (other) => bulkTransferFingerprint(request, other));
+    assertSameContent(earlier, fingerprint, (other) => bulkTransferFingerprint(bulk, other));
+    return { performed: earlier };
   }
-  const reading = await readInSlices(request, debtor, accounts, rules, slices);
-  return { debtor, performed: earlier ?? undefined, reading, fingerprint };
+  const reading = await readInSlices(bulk, debtor, accounts, rules, slices);
+  return { bulk, reading, fingerprint };
 }
 
 /**

@@ -6,7 +6,6 @@ import {
   CURRENCY_DEFAULT,
 } from '../domain/bulk-transfer.js';
 import { DomainError, type Rejection } from '../domain/errors.js';
-import { normaliseIban } from '../domain/iban.js';
 import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
@@ -62,30 +61,24 @@ async function judge(
 ): Promise<Omit<BulkTransferValidation, 'transferCount'>> {
   const { reader } = ports;
   const prepared = await prepareBulkTransfer(request, requester, ports);
-  const { debtor, performed, reading, fingerprint } = prepared;
-  if (performed) return outcomeOf(performed);
-  const { problems, problemCount, totalAmountMinor } = reading;
+  if (prepared.performed) return outcomeOf(prepared.performed);
+  const { bulk, reading, fingerprint } = prepared;
+  const { debtor, totalAmountMinor, rejection } = reading;
+  const problems = rejection?.code === 'INVALID_BULK_TRANSFER' ? rejection.problems : [];
   const currency = debtor?.currency ?? request.creditTransfers[0]?.currency ?? CURRENCY_DEFAULT;
-  const outcome = { currency, totalAmountMinor, problems };
-  const invalid: Rejection | undefined =
-    problemCount > 0 ? { code: 'INVALID_BULK_TRANSFER', problems, problemCount } : undefined;
-  if (!debtor) {
-    const iban = normaliseIban(request.organizationIban);
-    const rejection = invalid ?? ({ code: 'ACCOUNT_NOT_FOUND', iban } as const);
-    return { ...outcome, balanceAfterMinor: undefined, rejection };
-  }
-  if (totalAmountMinor === undefined) {
-    return { ...outcome, balanceAfterMinor: undefined, rejection: invalid };
+  const outcome = { currency, totalAmountMinor, problems, rejection };
+  if (!debtor || totalAmountMinor === undefined) {
+    return { ...outcome, balanceAfterMinor: undefined };
   }
   const [account] = await reader.accountsById([debtor.id]);
   if (!account) throw new Error('The account to be debited does not exist');
   const since = await performedSince(request.idempotencyKey, debtor.id, reader);
   if (since) {
-    assertSameContent(since, fingerprint, (version) => bulkTransferFingerprint(request, version));
+    assertSameContent(since, fingerprint, (version) => bulkTransferFingerprint(bulk, version));
     return outcomeOf(since);
   }
   const judged = { ...outcome, balanceAfterMinor: account.balanceMinor - totalAmountMinor };
-  if (invalid) return { ...judged, rejection: invalid };
+  if (reading.rejection) return judged;
   if (!account.covers(totalAmountMinor)) {
     const { balanceMinor, currency } = account;
     const rejection = {
@@ -99,7 +92,7 @@ async function judge(
   const full = await fullReceivers(reading.transfers, debtor, reader);
   return full.length > 0
     ? { ...judged, problems: full, rejection: invalidBulkTransfer(full) }
-    : { ...judged, rejection: undefined };
+    : judged;
 }
 
 /**

@@ -1,8 +1,9 @@
 /**
- * The rules of a bulk transfer that need values alone. A request is read once, row by row: what is
- * wrong is noted with its row, field and code, and what is right is kept in its normalised form.
+ * The rules of a bulk transfer that need values alone. A request is read once, row by row, into the transfers to record
+ * or into the rejection: each problem is noted with its row, field and code.
  */
 import { fractionDigitsOf, listedCurrency } from './currency.js';
+import type { Rejection } from './errors.js';
 import {
   bicProblem,
   type IbanCheck,
@@ -69,20 +70,53 @@ export interface BulkTransferRules {
   readonly requiresIdempotencyKey?: boolean;
 }
 
-/** A bulk that was read. Where problemCount is 0, transfers holds every row. */
-export interface BulkTransferReading {
-  readonly transfers: readonly CreditTransfer[];
-  /** Sum in minor units; undefined where an amount can't be read, currencies differ, or no balance could cover it. */
-  readonly totalAmountMinor: bigint | undefined;
-  /** The first 1,000. */
-  readonly problems: readonly Problem[];
-  readonly problemCount: number;
+/** A request and its IBANs in electronic form: they are normalised once for all that read the request. */
+export interface NormalisedBulk {
+  readonly request: BulkTransferRequest;
+  readonly organizationIban: string;
+  readonly rows: readonly NormalisedRow[];
 }
 
-/** The normalised IBANs of all accounts that a request names: the debtor's first, each once. */
-export function ibansOf(request: BulkTransferRequest): string[] {
-  const ibans = new Set([normaliseIban(request.organizationIban)]);
-  for (const row of request.creditTransfers) ibans.add(normaliseIban(row.counterpartyIban));
+interface NormalisedRow {
+  readonly sent: CreditTransferRequest;
+  readonly counterpartyIban: string;
+}
+
+export function normaliseBulk(request: BulkTransferRequest): NormalisedBulk {
+  return {
+    request,
+    organizationIban: normaliseIban(request.organizationIban),
+    rows: request.creditTransfers.map((sent) => ({
+      sent,
+      counterpartyIban: normaliseIban(sent.counterpartyIban),
+    })),
+  };
+}
+
+/** A bulk that can be recorded, as far as values tell. */
+export interface RecordableBulk {
+  readonly rejection?: undefined;
+  readonly debtor: AccountFacts;
+  /** One for each row. */
+  readonly transfers: readonly CreditTransfer[];
+  /** The sum in minor units. */
+  readonly totalAmountMinor: bigint;
+}
+
+/** A bulk that can't be recorded. */
+export interface RejectedBulk {
+  readonly rejection: Rejection<'INVALID_BULK_TRANSFER' | 'ACCOUNT_NOT_FOUND'>;
+  readonly debtor: AccountFacts | undefined;
+  /** Undefined where an amount can't be read, currencies differ, or no balance could cover the sum. */
+  readonly totalAmountMinor: bigint | undefined;
+}
+
+export type BulkTransferReading = RecordableBulk | RejectedBulk;
+
+/** Returns the IBANs of all accounts that a request names: the debtor's first, each once. */
+export function ibansOf({ organizationIban, rows }: NormalisedBulk): string[] {
+  const ibans = new Set([organizationIban]);
+  for (const { counterpartyIban } of rows) ibans.add(counterpartyIban);
   return [...ibans];
 }
 
@@ -90,12 +124,9 @@ export function ibansOf(request: BulkTransferRequest): string[] {
  * Returns what tells two bulks with one idempotency key apart: the account and all rows, however they were
  * spelt. "14.5" and "14.50", or an IBAN with and without spaces, are the same content.
  */
-export function bulkTransferFingerprint(
-  request: BulkTransferRequest,
-  version: FingerprintVersion,
-): string {
-  const fingerprint = new BulkTransferFingerprint(request, version);
-  fingerprint.add(0, request.creditTransfers.length);
+export function bulkTransferFingerprint(bulk: NormalisedBulk, version: FingerprintVersion): string {
+  const fingerprint = new BulkTransferFingerprint(bulk, version);
+  fingerprint.add(0, bulk.rows.length);
   return fingerprint.digest();
 }
 
@@ -104,18 +135,17 @@ export class BulkTransferFingerprint {
   readonly #hash: ContentHash;
 
   constructor(
-    private readonly request: BulkTransferRequest,
+    private readonly bulk: NormalisedBulk,
     private readonly version: FingerprintVersion,
   ) {
-    const account = JSON.stringify(normaliseIban(request.organizationIban));
+    const account = JSON.stringify(bulk.organizationIban);
     this.#hash = new ContentHash(version, `[${account},[`);
   }
 
   /** Adds the rows from start up to end, exclusive; ranges follow each other from 0. */
   add(start: number, end: number): void {
-    const contentAs: (row: CreditTransferRequest) => object =
-      this.version === 1 ? valuesOf : contentOf;
-    const rows = this.request.creditTransfers.slice(start, end).map(contentAs);
+    const contentAs: (row: NormalisedRow) => object = this.version === 1 ? valuesOf : contentOf;
+    const rows = this.bulk.rows.slice(start, end).map(contentAs);
     if (rows.length === 0) return;
     const separator = start === 0 ? '' : ',';
     this.#hash.add(`${separator}${JSON.stringify(rows).slice(1, -1)}`);
@@ -134,12 +164,12 @@ type RowContent = Readonly<Record<keyof CreditTransferRequest, string | undefine
  * Returns what a row says, normalised: its content in version 2. A new optional field is added here. The order
  * of the fields is part of the fingerprint.
  */
-function contentOf(row: CreditTransferRequest): RowContent {
+function contentOf({ sent: row, counterpartyIban }: NormalisedRow): RowContent {
   return {
     amount: canonicalAmount(row.amount),
     currency: row.currency ?? CURRENCY_DEFAULT,
     counterpartyName: row.counterpartyName,
-    counterpartyIban: normaliseIban(row.counterpartyIban),
+    counterpartyIban,
     counterpartyBic: row.counterpartyBic == null ? undefined : normaliseBic(row.counterpartyBic),
     description: row.description,
     endToEndId: row.endToEndId ?? undefined,
@@ -150,7 +180,7 @@ function contentOf(row: CreditTransferRequest): RowContent {
  * Returns the content of a row in version 1, which has these seven values for good. Were there a field that
  * it lacks, a row that gives it would have to differ here as well.
  */
-function valuesOf(row: CreditTransferRequest): (string | null)[] {
+function valuesOf(row: NormalisedRow): (string | null)[] {
   const content = contentOf(row);
   return [
     content.amount ?? null,
@@ -183,7 +213,9 @@ export function recordedBulkFingerprint(
     ...row,
     amount: formatAmount(amountMinor, row.currency),
   }));
-  return bulkTransferFingerprint({ organizationIban, creditTransfers }, version);
+  const request = { organizationIban, creditTransfers };
+  const rows = creditTransfers.map((sent) => ({ sent, counterpartyIban: sent.counterpartyIban }));
+  return bulkTransferFingerprint({ request, organizationIban, rows }, version);
 }
 
 /** Longer ones, leading zeros aside, are no amounts. */
@@ -206,13 +238,13 @@ export function canonicalAmount(text: string): string {
  *   of them is known to exist, so its IBAN is not judged
  */
 export function readBulkTransfer(
-  request: BulkTransferRequest,
+  bulk: NormalisedBulk,
   debtor: AccountFacts | undefined,
   accounts: ReadonlyMap<string, AccountFacts>,
   rules: BulkTransferRules,
 ): BulkTransferReading {
-  const reader = new BulkTransferReader(request, debtor, accounts, rules);
-  reader.read(0, request.creditTransfers.length);
+  const reader = new BulkTransferReader(bulk, debtor, accounts, rules);
+  reader.read(0, bulk.rows.length);
   return reader.reading();
 }
 
@@ -223,59 +255,68 @@ export class BulkTransferReader {
   readonly #transfers: CreditTransfer[] = [];
   /** Where the account is unknown, so is the currency that all rows should have. */
   readonly #currencies = new Set<string>();
-  #totalAmountMinor: bigint | undefined = 0n;
+  /** The sum of the amounts that could be read. */
+  #totalAmountMinor = 0n;
 
   constructor(
-    private readonly request: BulkTransferRequest,
-    debtor: AccountFacts | undefined,
+    private readonly bulk: NormalisedBulk,
+    private readonly debtor: AccountFacts | undefined,
     accounts: ReadonlyMap<string, AccountFacts>,
     rules: BulkTransferRules,
   ) {
-    this.#problems.addAll(headProblems(request, debtor, rules));
+    this.#problems.addAll(headProblems(bulk, debtor, rules));
     this.#rows = new RowReader(debtor, accounts, rules, this.#problems);
   }
 
   /** Reads the rows from start up to end, exclusive; ranges follow each other from 0. */
   read(start: number, end: number): void {
-    for (const [offset, row] of this.request.creditTransfers.slice(start, end).entries()) {
+    for (const [offset, row] of this.bulk.rows.slice(start, end).entries()) {
+      this.#currencies.add(row.sent.currency ?? CURRENCY_DEFAULT);
       const transfer = this.#rows.read(row, start + offset);
-      const { amountMinor } = transfer;
-      if (amountMinor === undefined) this.#totalAmountMinor = undefined;
-      else if (this.#totalAmountMinor !== undefined) this.#totalAmountMinor += amountMinor;
-      this.#currencies.add(row.currency ?? CURRENCY_DEFAULT);
-      this.#transfers.push({ ...transfer, amountMinor: amountMinor ?? 0n });
+      if (!transfer) continue;
+      this.#totalAmountMinor += transfer.amountMinor;
+      this.#transfers.push(transfer);
     }
   }
 
   /** Returns the result; to be called once, when all rows are read. */
   reading(): BulkTransferReading {
-    this.#judgeTotal();
-    return {
-      transfers: this.#transfers,
-      totalAmountMinor: this.#currencies.size <= 1 ? this.#totalAmountMinor : undefined,
-      problems: this.#problems.listed,
-      problemCount: this.#problems.count,
-    };
+    const totalAmountMinor = this.#judgedTotal();
+    const { debtor } = this;
+    const { listed: problems, count: problemCount } = this.#problems;
+    if (problemCount > 0) {
+      const rejection = { code: 'INVALID_BULK_TRANSFER', problems, problemCount } as const;
+      return { rejection, debtor, totalAmountMinor };
+    }
+    if (!debtor) {
+      const rejection = { code: 'ACCOUNT_NOT_FOUND', iban: this.bulk.organizationIban } as const;
+      return { rejection, debtor, totalAmountMinor };
+    }
+    return { debtor, transfers: this.#transfers, totalAmountMinor: this.#totalAmountMinor };
   }
 
   /** No balance holds more than MINOR_UNITS_MAX, so no bulk can be worth more. */
-  #judgeTotal(): void {
-    if (this.#totalAmountMinor === undefined || this.#totalAmountMinor <= MINOR_UNITS_MAX) return;
-    this.#totalAmountMinor = undefined;
-    const message = 'The total of all amounts is more than a balance can be.';
-    this.#problems.add({ field: 'creditTransfers', code: 'AMOUNT_TOO_LARGE', message });
+  #judgedTotal(): bigint | undefined {
+    const isReadable = this.#transfers.length === this.bulk.rows.length;
+    if (!isReadable) return undefined;
+    if (this.#totalAmountMinor > MINOR_UNITS_MAX) {
+      const message = 'The total of all amounts is more than a balance can be.';
+      this.#problems.add({ field: 'creditTransfers', code: 'AMOUNT_TOO_LARGE', message });
+      return undefined;
+    }
+    return this.#currencies.size <= 1 ? this.#totalAmountMinor : undefined;
   }
 }
 
 /** Returns the problems of the bulk itself. */
 function headProblems(
-  request: BulkTransferRequest,
+  { request, organizationIban }: NormalisedBulk,
   debtor: AccountFacts | undefined,
   rules: BulkTransferRules,
 ): Problem[] {
   const problems = idempotencyKeyProblems(request.idempotencyKey, rules.requiresIdempotencyKey);
-  const { organizationIban, organizationName, organizationBic } = request;
-  if (normaliseIban(organizationIban) === '') problems.push(requiredProblem('organizationIban'));
+  const { organizationName, organizationBic } = request;
+  if (organizationIban === '') problems.push(requiredProblem('organizationIban'));
   if (
     debtor &&
     organizationName != null &&
@@ -316,10 +357,6 @@ class ProblemList {
   }
 }
 
-type RowReading = Omit<CreditTransfer, 'amountMinor'> & {
-  readonly amountMinor: bigint | undefined;
-};
-
 /** Reads the rows of one bulk in turn. */
 class RowReader {
   readonly #endToEndIds = new Set<string>();
@@ -331,8 +368,14 @@ class RowReader {
     private readonly problems: ProblemList,
   ) {}
 
-  read(row: CreditTransferRequest, index: number): RowReading {
-    const iban = normaliseIban(row.counterpartyIban);
+  /**
+   * Reads a row.
+   * @returns undefined where the amount can't be read; whatever else is wrong is noted alone
+   */
+  read(
+    { sent: row, counterpartyIban: iban }: NormalisedRow,
+    index: number,
+  ): CreditTransfer | undefined {
     const counterparty = this.accounts.get(iban);
     const amountMinor = this.#readAmount(row, index);
     this.problems.addAll(textProblems(row.counterpartyName, 'counterpartyName', NAME, index));
@@ -340,6 +383,7 @@ class RowReader {
     const counterpartyBic = this.#readBic(row.counterpartyBic, index);
     this.problems.addAll(textProblems(row.description, 'description', DESCRIPTION, index));
     this.#judgeEndToEndId(row.endToEndId, index);
+    if (amountMinor === undefined) return undefined;
     return {
       amountMinor,
       counterpartyName: row.counterpartyName,

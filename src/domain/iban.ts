@@ -39,7 +39,9 @@ export function normaliseIban(text: string): string {
 }
 
 /** Likewise for a BIC. */
-export const normaliseBic = normaliseIban;
+export function normaliseBic(text: string): string {
+  return normaliseIban(text);
+}
 
 /**
  * Judges a normalised IBAN by the tables of ibantools, which are the SWIFT registry and the countries

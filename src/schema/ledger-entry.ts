@@ -6,7 +6,7 @@ import { NodeType } from './node.js';
 import { connectionOf } from './page.js';
 import { DateTime, Int64 } from './scalars.js';
 
-export const LedgerEntryKindEnum = enumOf(LEDGER_ENTRY_KINDS);
+const LedgerEntryKindEnum = enumOf(LEDGER_ENTRY_KINDS);
 
 registerEnumType(LedgerEntryKindEnum, {
   name: 'LedgerEntryKind',

@@ -26,7 +26,7 @@ export class PageArgs extends ForwardPageArgs {
 }
 
 @ObjectType('PageInfo', { description: 'Where a page stands in its list.', simpleResolvers: true })
-export class PageInfoType {
+class PageInfoType {
   @Field(() => Boolean)
   hasNextPage!: boolean;
 

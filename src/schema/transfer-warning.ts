@@ -2,7 +2,7 @@ import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { TRANSFER_WARNING_CODES, type TransferWarningCode } from '../domain/transfer-warnings.js';
 import { type Descriptions, enumOf } from './enum.js';
 
-export const TransferWarningCodes = enumOf(TRANSFER_WARNING_CODES);
+const TransferWarningCodes = enumOf(TRANSFER_WARNING_CODES);
 
 registerEnumType(TransferWarningCodes, {
   name: 'TransferWarningCode',

@@ -4,7 +4,7 @@ import { PROBLEM_CODES } from '../domain/problem.js';
 import { enumOf } from './enum.js';
 import { MoneyType } from './money.js';
 
-export const ErrorCode = enumOf(REJECTION_CODES);
+const ErrorCode = enumOf(REJECTION_CODES);
 export const ProblemCode = enumOf(PROBLEM_CODES);
 
 registerEnumType(ErrorCode, { name: 'ErrorCode', description: 'Why a mutation did nothing.' });

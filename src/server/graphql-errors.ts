@@ -27,7 +27,7 @@ import { assertHeaderHasOneMutation } from '../resolvers/idempotency-key.js';
 import { fragmentsOf } from './limits/operation-shape.js';
 import { httpHeadOf, outageRefusal, type Refusal } from './refusal.js';
 
-export const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
+const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
 
 /** A statement was ended by the database, at the server's own wish. */
 const TIMEOUT = 'TIMEOUT';

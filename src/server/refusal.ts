@@ -57,7 +57,7 @@ export function isRefusal<Result>(result: Result | Refusal): result is Refusal {
   return typeof result === 'object' && result !== null && 'code' in result && 'message' in result;
 }
 
-export function statusOf({ code }: Refusal): number {
+function statusOf({ code }: Refusal): number {
   return STATUSES[code];
 }
 

@@ -88,7 +88,7 @@ export function headersOf(
   };
 }
 
-export function abortedError({ reason }: AbortSignal): VirementError {
+function abortedError({ reason }: AbortSignal): VirementError {
   return new VirementError('ABORTED', 'The request was aborted.', { cause: reason });
 }
 

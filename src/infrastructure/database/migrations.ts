@@ -6,7 +6,7 @@ import { reasonOf } from '../observability/secrets.js';
 import type { Database } from './dialect.js';
 
 /** The database's schema is not the one that this server works with. */
-export class NotMigratedError extends ExplainedError {
+class NotMigratedError extends ExplainedError {
   override readonly name = 'NotMigratedError';
 }
 

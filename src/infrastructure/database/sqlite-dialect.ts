@@ -44,7 +44,7 @@ const SETTINGS = [
 ];
 
 /** Another process has the file. */
-export class DatabaseInUseError extends ExplainedError {
+class DatabaseInUseError extends ExplainedError {
   override readonly name = 'DatabaseInUseError';
 }
 

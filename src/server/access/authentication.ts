@@ -222,7 +222,7 @@ class CachingAuthenticator implements Authenticator {
 }
 
 /** The moment from which a token is refused. */
-export function endOf(expiresAt: Date): number {
+function endOf(expiresAt: Date): number {
   return expiresAt.getTime() + CLOCK_TOLERANCE_S * 1_000;
 }
 

@@ -110,10 +110,10 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
  * Extra cost of a filter that no index serves in the order of the list: transfers are examined one by one
  * until the page is full, 10,000 at most.
  */
-export const RANGE_FILTER_COST = 100;
+const RANGE_FILTER_COST = 100;
 
 /** Cost of a list's totalCount: 10,000 rows of an index are counted at most. */
-export const COUNT_COST = 20;
+const COUNT_COST = 20;
 
 /** Fields of a filter that an index serves in the order of the list, one of them at a time. */
 const EQUALITY_FILTERS: readonly string[] = ['counterpartyIban', 'endToEndId'];

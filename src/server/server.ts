@@ -136,45 +136,14 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   boundHandling(app, settings.requestTimeoutMs);
   boundHeaders(app);
   addSecurityHeaders(app);
-  // With a callback, for what runs after it is the rest of the request.
-  app.addHook('onRequest', (request, _, next) => {
-    inRequestScope({ requestId: request.id, traceparent: request.headers.traceparent }, next);
-  });
-  app.addHook('onRequest', (request, reply, next) => {
-    reply.header('x-request-id', request.id);
-    // A person who opens the API's address in a browser.
-    const isBrowser =
-      settings.graphiql &&
-      request.method === 'GET' &&
-      request.headers.accept?.includes('text/html');
-    if (isBrowser && request.url === '/graphql') reply.redirect('/graphiql/');
-    else next();
-  });
+  beginRequests(app, settings);
 
   // Before access: a browser asks whether it may send a token without one.
   await guardOrigins(app, ports);
   guardAccess(app, ports);
   admitOperations(app, gate, connections);
 
-  const apollo = new ApolloServer<OperationContext>({
-    schema,
-    formatError: makeFormatError({ hasSuggestions: settings.introspection, logger }),
-    introspection: settings.introspection,
-    parseOptions: { maxTokens: settings.operationTokensMax },
-    allowBatchedHttpRequests: false,
-    csrfPrevention: true,
-    includeStacktraceInErrorResponses: false,
-    persistedQueries: false,
-    stopOnTerminationSignals: false,
-    plugins: [
-      ApolloServerPluginLandingPageDisabled(),
-      // It would wrap the resolver of every field; nothing here may be cached.
-      ApolloServerPluginCacheControlDisabled(),
-      errorPlugin(logger),
-      costPlugin(gate),
-    ],
-    logger,
-  });
+  const apollo = makeApollo(ports, gate);
   await apollo.start();
   app.addHook('onClose', () => apollo.stop());
   await app.register(fastifyApollo(apollo), {
@@ -193,6 +162,46 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   await servePages(app, ports);
   if (settings.metricsPort === undefined) serveMetrics(app, ports.readMetrics);
   return app;
+}
+
+/** Gives each request its id and scope, and sends a person who opens the API's address in a browser to GraphiQL. */
+function beginRequests(app: FastifyInstance, { graphiql }: Pick<HttpSettings, 'graphiql'>): void {
+  // With a callback, for what runs after it is the rest of the request.
+  app.addHook('onRequest', (request, _, next) => {
+    inRequestScope({ requestId: request.id, traceparent: request.headers.traceparent }, next);
+  });
+  app.addHook('onRequest', (request, reply, next) => {
+    reply.header('x-request-id', request.id);
+    const isBrowser =
+      graphiql && request.method === 'GET' && request.headers.accept?.includes('text/html');
+    if (isBrowser && request.url === '/graphql') reply.redirect('/graphiql/');
+    else next();
+  });
+}
+
+function makeApollo(
+  { schema, settings, logger }: HttpServerPorts,
+  gate: OperationGate,
+): ApolloServer<OperationContext> {
+  return new ApolloServer<OperationContext>({
+    schema,
+    formatError: makeFormatError({ hasSuggestions: settings.introspection, logger }),
+    introspection: settings.introspection,
+    parseOptions: { maxTokens: settings.operationTokensMax },
+    allowBatchedHttpRequests: false,
+    csrfPrevention: true,
+    includeStacktraceInErrorResponses: false,
+    persistedQueries: false,
+    stopOnTerminationSignals: false,
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      // It would wrap the resolver of every field; nothing here may be cached.
+      ApolloServerPluginCacheControlDisabled(),
+      errorPlugin(logger),
+      costPlugin(gate),
+    ],
+    logger,
+  });
 }
 
 /** What a person looks at, as far as the settings let them. */

@@ -76,8 +76,8 @@ interface ConnectionExtra extends Record<string, unknown> {
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, authenticator, contextOf, gate } = ports;
-  const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
+  const { schema, logger, contextOf, gate } = ports;
+  const authenticate = makeAuthenticate(ports);
   const sockets = new WebSocketServer({
     // Without the HTTP server, whose own errors are not this one's.
     noServer: true,
@@ -99,27 +99,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   const server = makeServer<Record<string, unknown>, ConnectionExtra>({
     schema,
     // false closes with CLOSE_NO_ACCESS.
-    onConnect: async ({ connectionParams, extra }) => {
-      const authorization = authorizationOf(connectionParams, extra.request);
-      const { socket } = extra;
-      let found: Authenticated | undefined;
-      try {
-        found = await authenticator.authenticate(authorization);
-      } catch (error) {
-        logOutage(error, { requestId: newRequestId() });
-        socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials can not be checked now');
-        return false;
-      }
-      // Gone meanwhile: nothing would ever hear of its close.
-      if (!found || socket.readyState !== socket.OPEN) return false;
-      extra.authenticated = found;
-      const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) => {
-        const reason = hasExpired ? 'The token has expired' : 'Access was withdrawn';
-        socket.close(CLOSE_NO_ACCESS, reason);
-      });
-      socket.once('close', endWatch);
-      return true;
-    },
+    onConnect: ({ connectionParams, extra }) => authenticate(connectionParams, extra),
     onSubscribe: ({ subscriptions, extra }, _id, payload) => {
       if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
       const { operationName, variables } = payload;
@@ -137,8 +117,8 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const contextValue = contextOf(origin, { followAccounts: place?.followAccounts });
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
-    onOperation: ({ extra: { places } }, _id, payload, _args, result) => {
-      const place = places.get(payload);
+    onOperation: (...[{ extra }, , payload, , result]) => {
+      const place = extra.places.get(payload);
       return place && isAsyncIterator(result) ? payingFor(result, place.payForEvent) : undefined;
     },
     onComplete: ({ extra: { places } }, _id, payload) => {
@@ -147,7 +127,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     },
     onError: (_context, _id, _payload, errors) =>
       presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
-    onNext: (_context, _id, _payload, { contextValue }, result) => {
+    onNext: (...[, , , { contextValue }, result]) => {
       const { requestId } = (contextValue as RequestContext).origin;
       return asJson(presentResult(result as ExecutionResult, requestId, logger));
     },
@@ -169,6 +149,35 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     await new Promise((resolve) => sockets.close(resolve));
     clearTimeout(cut);
   });
+}
+
+/** Returns a function that authenticates a connection by its first message; false where that fails. */
+function makeAuthenticate({ authenticator, logger }: StreamPorts) {
+  const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
+  return async (
+    parameters: Record<string, unknown> | undefined,
+    extra: ConnectionExtra,
+  ): Promise<boolean> => {
+    const authorization = authorizationOf(parameters, extra.request);
+    const { socket } = extra;
+    let found: Authenticated | undefined;
+    try {
+      found = await authenticator.authenticate(authorization);
+    } catch (error) {
+      logOutage(error, { requestId: newRequestId() });
+      socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials can not be checked now');
+      return false;
+    }
+    // A socket that closed meanwhile never emits 'close' again, so its watch would never end.
+    if (!found || socket.readyState !== socket.OPEN) return false;
+    extra.authenticated = found;
+    const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) => {
+      const reason = hasExpired ? 'The token has expired' : 'Access was withdrawn';
+      socket.close(CLOSE_NO_ACCESS, reason);
+    });
+    socket.once('close', endWatch);
+    return true;
+  };
 }
 
 /** A browser can set no header of a WebSocket, so its first message says who it is. */

@@ -8,7 +8,13 @@ import type { Origin } from '../domain/caller.js';
 import { newId } from '../domain/id.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
 import { rejected } from '../domain/mutations.js';
-import { type BookCredit, bookCreditsOf, transferPosition } from '../domain/postings.js';
+import {
+  assertBalanced,
+  type BookCredit,
+  bookCreditsOf,
+  outgoingAmountOf,
+  transferPosition,
+} from '../domain/postings.js';
 import { foldName } from '../domain/text.js';
 import type { Account } from '../entities/account.entity.js';
 import { AuditEntry } from '../entities/audit-entry.entity.js';
@@ -58,6 +64,8 @@ interface BulkTransferOrder {
   readonly transfers: readonly CreditTransfer[];
   readonly totalAmountMinor: bigint;
   readonly bookCredits: readonly BookCredit[];
+  /** The money that leaves to other banks, in minor units. */
+  readonly outgoingAmountMinor: bigint;
 }
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
@@ -80,6 +88,7 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       transfers,
       totalAmountMinor,
       bookCredits: bookCreditsOf(transfers, debtor.organizationName),
+      outgoingAmountMinor: outgoingAmountOf(transfers),
     };
     return unitOfWork.run(lockRequestOf(order), (ledger) =>
       performUnderLock(order, ledger, clock()),
@@ -176,6 +185,8 @@ function postBulkTransfer(
       description: credit.description,
     });
   });
+  const creditsMinor = creditEntries.map(({ amountMinor }) => amountMinor);
+  assertBalanced(debitEntry.amountMinor, creditsMinor, order.outgoingAmountMinor);
   return {
     bulkTransfer,
     transfers: transferRecords(bulkTransfer, order.transfers),

@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CreditTransfer } from './bulk-transfer.js';
 import {
+  assertBalanced,
   bookCreditsOf,
   firstPositionOf,
   indexOf,
+  outgoingAmountOf,
   sequenceOf,
   TRANSFERS_PER_BULK_LIMIT,
   transferPosition,
@@ -33,6 +35,34 @@ const transfers = fc.array(
     })
     .map(aTransfer),
 );
+
+describe('the postings of a bulk', () => {
+  const postingsOf = (bulk: readonly CreditTransfer[]) => ({
+    debit: -bulk.reduce((sum, { amountMinor }) => sum + amountMinor, 0n),
+    credits: bookCreditsOf(bulk, 'ACME').map(({ amountMinor }) => amountMinor),
+    outgoing: outgoingAmountOf(bulk),
+  });
+
+  test('are balanced: the debit is what is credited here and what leaves', () => {
+    fc.assert(
+      fc.property(transfers, (bulk) => {
+        const { debit, credits, outgoing } = postingsOf(bulk);
+        expect(() => assertBalanced(debit, credits, outgoing)).not.toThrow();
+      }),
+    );
+  });
+
+  test('are refused where a cent is missing or too many', () => {
+    fc.assert(
+      fc.property(transfers, fc.constantFrom(-1n, 1n), (bulk, error) => {
+        const { debit, credits, outgoing } = postingsOf(bulk);
+        expect(() => assertBalanced(debit + error, credits, outgoing)).toThrow('differ');
+        expect(() => assertBalanced(debit, [...credits, error], outgoing)).toThrow('differ');
+        expect(() => assertBalanced(debit, credits, outgoing + error)).toThrow('differ');
+      }),
+    );
+  });
+});
 
 describe('the credits of a bulk to accounts here', () => {
   test('are together what the transfers to accounts here are', () => {

@@ -47,6 +47,29 @@ export function bookCreditsOf(
     }));
 }
 
+/** Returns the sum of a bulk's transfers to accounts of other banks, in minor units. */
+export function outgoingAmountOf(transfers: readonly CreditTransfer[]): bigint {
+  let sum = 0n;
+  for (const { counterpartyAccountId, amountMinor } of transfers) {
+    if (counterpartyAccountId === null) sum += amountMinor;
+  }
+  return sum;
+}
+
+/**
+ * Holds the postings of a bulk to the first rule of a ledger: its debit is the sum of its credits here and of the money
+ * that leaves. All amounts are in minor units, as the ledger entries have them.
+ * @throws Error where they differ: a mistake of ours, and nothing may be committed
+ */
+export function assertBalanced(
+  debitMinor: bigint,
+  creditsMinor: readonly bigint[],
+  outgoingMinor: bigint,
+): void {
+  const balance = creditsMinor.reduce((sum, credit) => sum + credit, debitMinor + outgoingMinor);
+  if (balance !== 0n) throw new Error(`Debit and credits of a bulk differ by ${balance}`);
+}
+
 /** A text that fits where descriptions are kept: a name may take all of it. */
 function cut(text: string): string {
   return [...text].slice(0, TEXT_CHARACTERS_MAX).join('');

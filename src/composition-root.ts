@@ -27,7 +27,7 @@ import {
   type ValidateBulkTransfer,
 } from './application/validate-bulk-transfer.js';
 import { type Config, ConfigError } from './config.js';
-import { dateIdsBy } from './domain/id.js';
+import { makeNewId, type NewId } from './domain/id.js';
 import { VERSION } from './files.js';
 import type { Broker } from './infrastructure/broker/broker.js';
 import { InProcessBroker } from './infrastructure/broker/in-process-broker.js';
@@ -113,6 +113,7 @@ const turns = new EventLoopTurns();
 export interface ServerHooks {
   readonly onCommit: (heads: readonly AccountHead[]) => void;
   readonly watch: DatabaseWatch;
+  readonly newId: NewId;
 }
 
 /** The use cases over a database. */
@@ -127,16 +128,17 @@ export function composeApplication(
   const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, hooks?.onCommit);
   const unitOfWork = hooks?.watch.guard(own) ?? own;
   const clock = hooks?.watch.now ?? wallClock;
+  const newId = hooks?.newId ?? makeNewId(clock);
   const { ibanCheck, bulkTransfersMax: transfersMax, requiresIdempotencyKey } = config;
   const rules = { ibanCheck, transfersMax, requiresIdempotencyKey };
   const preparation = { reader, turns, rules };
   return {
     reader,
-    performBulkTransfer: makePerformBulkTransfer({ ...preparation, unitOfWork, clock }),
+    performBulkTransfer: makePerformBulkTransfer({ ...preparation, unitOfWork, clock, newId }),
     validateBulkTransfer: makeValidateBulkTransfer(preparation),
     findTransferWarnings: makeFindTransferWarnings({ turns, clock }),
-    openAccount: makeOpenAccount({ reader, unitOfWork, clock, ibanCheck }),
-    creditAccount: makeCreditAccount({ reader, unitOfWork, clock, requiresIdempotencyKey }),
+    openAccount: makeOpenAccount({ reader, unitOfWork, clock, newId, ibanCheck }),
+    creditAccount: makeCreditAccount({ reader, unitOfWork, clock, newId, requiresIdempotencyKey }),
   };
 }
 
@@ -162,10 +164,10 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const watch = await DatabaseWatch.start({ database, skewMaxMs: config.clockSkewMsMax, logger });
     stops.push(async () => watch.stop());
     const clock = watch.now;
-    dateIdsBy(clock);
+    const newId = makeNewId(clock);
     const broker = await startBroker(config, logger);
     stops.push(() => broker.close());
-    const outbox = new Outbox(database.orm, clock);
+    const outbox = new Outbox(database.orm, clock, newId);
     const relay = composeRelay(config, database, { outbox, broker, clock, logger });
     await relay.start();
     stops.push(() => relay.stop());
@@ -173,19 +175,20 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => feeds.close());
     const application = composeApplication(config, database, relay, {
       watch,
+      newId,
       onCommit: (heads) => {
         for (const head of heads) feeds.hear(head);
       },
     });
     await seedDemoCompanies(config, database, relay, logger);
-    const apiKeys = new MikroOrmApiKeys(database.orm, clock);
-    const audit = new MikroOrmAuditLog(database, clock, logger);
+    const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
+    const audit = new MikroOrmAuditLog(database, clock, newId, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
     const readMetrics = () => metrics.metrics();
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, { outbox, apiKeys, clock })),
+      schema: buildSchema(resolverContainer(application, { outbox, apiKeys, clock, newId })),
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, ...scope),
       feeds,
       audit,
@@ -273,10 +276,17 @@ export function demoConfig(config: Config): Config {
   return { ...config, ibanCheck: 'format' };
 }
 
+interface ResolverPorts {
+  readonly outbox: OutboxAdmin;
+  readonly apiKeys: ApiKeyStore;
+  readonly clock: Clock;
+  readonly newId: NewId;
+}
+
 /** type-graphql asks for the instance of a resolver by its class. */
 function resolverContainer(
   application: Application,
-  { outbox, apiKeys, clock }: { outbox: OutboxAdmin; apiKeys: ApiKeyStore; clock: Clock },
+  { outbox, apiKeys, clock, newId }: ResolverPorts,
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -296,7 +306,10 @@ function resolverContainer(
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
-    new ApiKeyResolver(makeManageApiKeys({ apiKeys, reader: application.reader, clock }), apiKeys),
+    new ApiKeyResolver(
+      makeManageApiKeys({ apiKeys, reader: application.reader, clock, newId }),
+      apiKeys,
+    ),
     new AuditResolver(),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));

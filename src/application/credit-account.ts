@@ -3,7 +3,7 @@ import type { Origin } from '../domain/caller.js';
 import { type CreditContent, creditFingerprint } from '../domain/credit.js';
 import { listedCurrency } from '../domain/currency.js';
 import { normaliseIban } from '../domain/iban.js';
-import { newId } from '../domain/id.js';
+import type { NewId } from '../domain/id.js';
 import {
   FINGERPRINT_VERSION,
   hasSameContent,
@@ -45,6 +45,7 @@ export interface CreditAccountPorts {
   readonly reader: LedgerReader;
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
+  readonly newId: NewId;
   /** Whether a credit without an idempotency key is refused. */
   readonly requiresIdempotencyKey?: boolean;
 }
@@ -66,6 +67,7 @@ export function makeCreditAccount({
   reader,
   unitOfWork,
   clock,
+  newId,
   requiresIdempotencyKey = false,
 }: CreditAccountPorts): CreditAccount {
   return async (request, origin) => {
@@ -94,22 +96,26 @@ export function makeCreditAccount({
         const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
         throw rejected('creditAccount', { code: 'INVALID_INPUT', problems: [problem] });
       }
-      const entry = recordCredit(ledger, account, credit, clock(), origin);
+      const entry = recordCredit({ ledger, newId, at: clock(), origin }, account, credit);
       return { account, entry, replayed: false };
     });
   };
 }
 
-/**
- * Posts a credit to an account and appends its ledger entry and its outbox message.
- * @param origin whose credit it is, for the audit log; absent where it is part of something else
- */
+/** The unit of work in which a credit is recorded. */
+export interface CreditScope {
+  readonly ledger: LockedLedger;
+  readonly newId: NewId;
+  readonly at: Date;
+  /** The request that the credit is audited for; absent where it is part of something else. */
+  readonly origin?: Origin;
+}
+
+/** Posts a credit to an account, and appends its ledger entry and its outbox message. */
 export function recordCredit(
-  ledger: LockedLedger,
+  { ledger, newId, at, origin }: CreditScope,
   account: Account,
   credit: Credit,
-  at: Date,
-  origin?: Origin,
 ): LedgerEntry {
   const { amountMinor, ...facts } = credit;
   const posting = account.post(amountMinor, at);
@@ -125,17 +131,14 @@ export function recordCredit(
     sequence: posting.sequence,
     createdAt: posting.at,
   });
+  const done = { action: 'creditAccount', outcome: 'DONE' } as const;
+  const subject = { accountId: account.id, subjectId: entry.id };
   ledger.record({
     entries: [entry],
     message,
-    ...(origin && { audit: auditOf(origin, entry, at) }),
+    ...(origin && { audit: AuditEntry.of({ id: newId(), at, origin, ...done, ...subject }) }),
   });
   return entry;
-}
-
-function auditOf(origin: Origin, { id, accountId }: LedgerEntry, at: Date): AuditEntry {
-  const done = { action: 'creditAccount', outcome: 'DONE', accountId, subjectId: id } as const;
-  return AuditEntry.of(origin, done, at);
 }
 
 function findEarlier(

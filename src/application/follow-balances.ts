@@ -43,9 +43,10 @@ class BalancesStream {
   readonly #followed = new Map<string, FollowedBalance>();
   /** Ids of accounts that may have another balance than was sent. */
   readonly #changed = new Set<string>();
-  #listAgainAt = Date.now() + LIST_AGAIN_MS;
   #isClosed = false;
   #wake: (() => void) | undefined;
+  #isListDue = false;
+  #listTimer = this.#listLater();
 
   constructor(
     private readonly feeds: AccountFeeds,
@@ -70,6 +71,7 @@ class BalancesStream {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#listTimer);
     for (const { feed } of this.#followed.values()) feed.close();
     this.#wake?.();
   }
@@ -85,8 +87,8 @@ class BalancesStream {
           yield account;
         }
         if (this.#changed.size > 0) continue;
-        if (Date.now() >= this.#listAgainAt) await this.#followOpened().catch(() => undefined);
-        else await this.#untilChanged(this.#listAgainAt - Date.now());
+        if (this.#isListDue) await this.#followOpened().catch(() => undefined);
+        else await this.#untilChanged();
       }
     } finally {
       this.close();
@@ -119,7 +121,8 @@ class BalancesStream {
   }
 
   async #followOpened(): Promise<void> {
-    this.#listAgainAt = Date.now() + LIST_AGAIN_MS;
+    this.#isListDue = false;
+    this.#listTimer = this.#listLater();
     const ids = await this.lister.accountIds(FOLLOWED_ACCOUNTS_MAX);
     const opened = ids.filter((id) => !this.#followed.has(id));
     const room = FOLLOWED_ACCOUNTS_MAX - this.#followed.size;
@@ -127,15 +130,19 @@ class BalancesStream {
     if (!this.#isClosed) for (const account of accounts) this.#follow(account);
   }
 
-  async #untilChanged(ms: number): Promise<void> {
-    if (this.#isClosed || this.#changed.size > 0) return;
+  #listLater(): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      this.#isListDue = true;
+      this.#wake?.();
+    }, LIST_AGAIN_MS);
+    return timer.unref();
+  }
+
+  /** Waits until an account changed, the list is due, or the stream is closed. */
+  async #untilChanged(): Promise<void> {
+    if (this.#isClosed || this.#changed.size > 0 || this.#isListDue) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      timer.unref();
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      this.#wake = resolve;
     });
     this.#wake = undefined;
   }

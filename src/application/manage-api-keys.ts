@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { formatApiKey, parseApiKey } from '../domain/api-key.js';
 import type { Caller, Origin } from '../domain/caller.js';
-import { newId } from '../domain/id.js';
+import type { NewId } from '../domain/id.js';
 import type { Role } from '../domain/kinds.js';
 import { rejected } from '../domain/mutations.js';
 import { canonicalId, isId } from '../domain/page.js';
@@ -44,9 +44,10 @@ export interface ApiKeyPorts {
   /** The reader that sees all accounts. */
   readonly reader: LedgerReader;
   readonly clock: Clock;
+  readonly newId: NewId;
 }
 
-export function makeManageApiKeys({ apiKeys, reader, clock }: ApiKeyPorts): ManageApiKeys {
+export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts): ManageApiKeys {
   return {
     create: async (sent, origin) => {
       const organizationIds = sent.organizationIds.map((id) => canonicalId(id) ?? id);
@@ -67,7 +68,8 @@ export function makeManageApiKeys({ apiKeys, reader, clock }: ApiKeyPorts): Mana
         revokedAt: null,
       });
       const done = { action: 'createApiKey', outcome: 'DONE', subjectId: apiKey.id } as const;
-      await apiKeys.add(apiKey, AuditEntry.of(origin, done, apiKey.createdAt));
+      const { createdAt: at } = apiKey;
+      await apiKeys.add(apiKey, AuditEntry.of({ id: newId(), at, origin, ...done }));
       return { apiKey, secret: formatApiKey({ prefix, secret }) };
     },
     revoke: (prefix, origin) => apiKeys.revoke(prefix, origin),

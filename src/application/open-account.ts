@@ -8,7 +8,7 @@ import {
   normaliseBic,
   normaliseIban,
 } from '../domain/iban.js';
-import { newId } from '../domain/id.js';
+import type { NewId } from '../domain/id.js';
 import { amountProblem, isZero, parseAmountIn } from '../domain/money.js';
 import { rejected } from '../domain/mutations.js';
 import { canonicalId } from '../domain/page.js';
@@ -46,6 +46,7 @@ export interface OpenAccountPorts {
   readonly reader: LedgerReader;
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
+  readonly newId: NewId;
   readonly ibanCheck: IbanCheck;
 }
 
@@ -67,7 +68,7 @@ type OpeningReading =
   | { readonly opening?: undefined; readonly problems: readonly Problem[] };
 
 export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
-  const { reader, unitOfWork, clock, ibanCheck } = ports;
+  const { reader, unitOfWork, clock, newId, ibanCheck } = ports;
   return async (request, origin) => {
     const { opening, problems } = await readRequest(request, reader, ibanCheck);
     if (problems) throw rejected('openAccount', { code: 'INVALID_INPUT', problems });
@@ -88,11 +89,12 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
       });
       const account = Account.open({ id: newId(), organizationId: organization.id, ...facts, at });
       const done = { action: 'openAccount', outcome: 'DONE', accountId: account.id } as const;
+      const audit = AuditEntry.of({ id: newId(), at, origin, ...done });
       const opened = organizationId === undefined ? organization : undefined;
-      ledger.open(account, AuditEntry.of(origin, done, at), opened);
+      ledger.open(account, audit, opened);
       if (balanceMinor > 0n) {
         const credit = { amountMinor: balanceMinor, description: 'Opening balance' };
-        recordCredit(ledger, account, credit, at);
+        recordCredit({ ledger, newId, at }, account, credit);
       }
       return account;
     });

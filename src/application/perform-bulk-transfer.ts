@@ -5,7 +5,7 @@ import {
   recordedBulkFingerprint,
 } from '../domain/bulk-transfer.js';
 import type { Origin } from '../domain/caller.js';
-import { newId } from '../domain/id.js';
+import type { NewId } from '../domain/id.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
 import { rejected } from '../domain/mutations.js';
 import {
@@ -53,6 +53,14 @@ export type PerformBulkTransfer = (
 export interface BulkTransferPorts extends PreparationPorts {
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
+  readonly newId: NewId;
+}
+
+/** The unit of work in which a bulk is recorded. */
+interface PostingScope {
+  readonly ledger: LockedLedger;
+  readonly newId: NewId;
+  readonly at: Date;
 }
 
 /** A bulk without a fault that can be seen from outside its account's lock. */
@@ -69,7 +77,7 @@ interface BulkTransferOrder {
 }
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
-  const { reader, unitOfWork, clock } = ports;
+  const { reader, unitOfWork, clock, newId } = ports;
   return async (requested, origin) => {
     const prepared = await prepareBulkTransfer(requested, origin, ports);
     if (prepared.performed) {
@@ -91,7 +99,7 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       outgoingAmountMinor: outgoingAmountOf(transfers),
     };
     return unitOfWork.run(lockRequestOf(order), (ledger) =>
-      performUnderLock(order, ledger, clock()),
+      performUnderLock(order, { ledger, newId, at: clock() }),
     );
   };
 }
@@ -110,11 +118,8 @@ function lockRequestOf({ debtor, bookCredits, ...order }: BulkTransferOrder): Lo
 }
 
 /** Everything that depends on a balance, or on who came first, is decided here. */
-function performUnderLock(
-  order: BulkTransferOrder,
-  ledger: LockedLedger,
-  at: Date,
-): PerformedBulkTransfer {
+function performUnderLock(order: BulkTransferOrder, scope: PostingScope): PerformedBulkTransfer {
+  const { ledger } = scope;
   const account = ledger.account(order.debtor.id);
   if (order.idempotencyKey !== undefined) {
     const earlier = ledger.bulkTransferByKey(account.id, order.idempotencyKey);
@@ -134,7 +139,7 @@ function performUnderLock(
   const receivers = order.bookCredits.map(({ accountId }) => ledger.account(accountId));
   const problems = receivableProblems(order.transfers, order.bookCredits, receivers);
   if (problems.length > 0) throw rejected(MUTATION, invalidBulkTransfer(problems));
-  const { bulkTransfer, ...records } = postBulkTransfer(order, ledger, at);
+  const { bulkTransfer, ...records } = postBulkTransfer(order, scope);
   ledger.record({ bulkTransfer, ...records });
   return { bulkTransfer, account, replayed: false };
 }
@@ -152,8 +157,7 @@ function fingerprintAs(
 /** Moves the balances and makes the rows that record it. */
 function postBulkTransfer(
   order: BulkTransferOrder,
-  ledger: LockedLedger,
-  at: Date,
+  { ledger, newId, at }: PostingScope,
 ): LedgerRecords & { readonly bulkTransfer: BulkTransfer } {
   const account = ledger.account(order.debtor.id);
   const debit = account.post(-order.totalAmountMinor, at);
@@ -189,8 +193,8 @@ function postBulkTransfer(
   assertBalanced(debitEntry.amountMinor, creditsMinor, order.outgoingAmountMinor);
   return {
     bulkTransfer,
-    transfers: transferRecords(bulkTransfer, order.transfers),
-    incomingTransfers: incomingTransferRecords(bulkTransfer, order, creditEntries),
+    transfers: transferRecords(bulkTransfer, order.transfers, newId),
+    incomingTransfers: incomingTransferRecords(bulkTransfer, order, creditEntries, newId),
     entries: [debitEntry, ...creditEntries],
     message: OutboxMessage.of({
       id: newId(),
@@ -199,16 +203,15 @@ function postBulkTransfer(
       sequence: debit.sequence,
       createdAt: debit.at,
     }),
-    audit: AuditEntry.of(
-      order.origin,
-      {
-        action: MUTATION,
-        outcome: 'DONE',
-        accountId: account.id,
-        subjectId: bulkTransfer.id,
-      },
+    audit: AuditEntry.of({
+      id: newId(),
       at,
-    ),
+      origin: order.origin,
+      action: MUTATION,
+      outcome: 'DONE',
+      accountId: account.id,
+      subjectId: bulkTransfer.id,
+    }),
   };
 }
 
@@ -216,6 +219,7 @@ function postBulkTransfer(
 function* transferRecords(
   bulkTransfer: BulkTransfer,
   transfers: readonly CreditTransfer[],
+  newId: NewId,
 ): Iterable<TransferRecord> {
   for (const [index, transfer] of transfers.entries()) {
     yield {
@@ -236,6 +240,7 @@ function* incomingTransferRecords(
   bulkTransfer: BulkTransfer,
   { debtor, bookCredits }: BulkTransferOrder,
   creditEntries: readonly LedgerEntry[],
+  newId: NewId,
 ): Iterable<IncomingTransferRecord> {
   const payer = {
     payerAccountId: debtor.id,

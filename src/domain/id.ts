@@ -7,32 +7,36 @@ const RANDOM_BYTES = 16;
 const random = new Uint8Array(512 * RANDOM_BYTES);
 let usedBytes = random.length;
 
-let lastMs = 0;
-let sequence = 0;
+/** Makes a new id: a UUIDv7 (RFC 9562), greater than all that the same maker made before it. */
+export type NewId = () => string;
 
-let now = () => new Date();
-
-/** Has ids begin with the time of a clock that does not jump: lists in the order of ids would keep the jump for good. */
-export function dateIdsBy(clock: () => Date): void {
-  now = clock;
+/**
+ * Makes the maker of a process's ids: rows are inserted in key order.
+ * @param clock dates the ids; it should not jump, for lists in the order of ids would keep the jump for good
+ */
+export function makeNewId(clock: () => Date): NewId {
+  let lastMs = 0;
+  let sequence = 0;
+  return () => {
+    const bytes = randomBytesOfId();
+    const nowMs = clock().getTime();
+    if (nowMs > lastMs) {
+      lastMs = nowMs;
+      // 31 random bits, so that there is room to count upwards.
+      sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
+    } else {
+      sequence = (sequence + 1) >>> 0;
+      if (sequence === 0) lastMs += 1;
+    }
+    return v7({ random: bytes, msecs: lastMs, seq: sequence });
+  };
 }
 
-/** A UUIDv7 (RFC 9562), greater than all that this process made before it: rows are inserted in key order. */
-export function newId(): string {
+function randomBytesOfId(): Uint8Array<ArrayBuffer> {
   if (usedBytes === random.length) {
     randomFillSync(random);
     usedBytes = 0;
   }
-  const bytes = random.subarray(usedBytes, usedBytes + RANDOM_BYTES);
   usedBytes += RANDOM_BYTES;
-  const nowMs = now().getTime();
-  if (nowMs > lastMs) {
-    lastMs = nowMs;
-    // 31 random bits, so that there is room to count upwards.
-    sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
-  } else {
-    sequence = (sequence + 1) >>> 0;
-    if (sequence === 0) lastMs += 1;
-  }
-  return v7({ random: bytes, msecs: lastMs, seq: sequence });
+  return random.subarray(usedBytes - RANDOM_BYTES, usedBytes);
 }

@@ -1,6 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { Origin } from '../domain/caller.js';
-import { newId } from '../domain/id.js';
 import type { AuditedOutcomeCode, CallerKind, MutationName } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
@@ -15,26 +14,29 @@ export interface AuditedOutcome {
   readonly subjectId?: string | undefined;
 }
 
+export interface AuditEntryFacts extends AuditedOutcome {
+  readonly id: string;
+  readonly at: Date;
+  readonly origin: Origin;
+}
+
 /** Who did what, when, from where, with what result. Nothing of it ever changes. */
 export class AuditEntry {
-  id!: string;
-  at!: Date;
-  action!: MutationName;
-  outcome!: AuditedOutcomeCode;
-  actor!: string;
-  actorKind!: CallerKind;
-  remoteAddress!: string;
-  requestId!: string;
-  accountId!: string | null;
-  subjectId!: string | null;
+  readonly id!: string;
+  readonly at!: Date;
+  readonly action!: MutationName;
+  readonly outcome!: AuditedOutcomeCode;
+  readonly actor!: string;
+  readonly actorKind!: CallerKind;
+  readonly remoteAddress!: string;
+  readonly requestId!: string;
+  readonly accountId!: string | null;
+  readonly subjectId!: string | null;
 
-  static of(
-    { caller, requestId, remoteAddress }: Origin,
-    what: AuditedOutcome,
-    at: Date,
-  ): AuditEntry {
+  static of({ id, at, origin, ...what }: AuditEntryFacts): AuditEntry {
+    const { caller, requestId, remoteAddress } = origin;
     return Object.assign(new AuditEntry(), {
-      id: newId(),
+      id,
       at,
       action: what.action,
       outcome: what.outcome,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { recordCredit } from '../../src/application/credit-account.js';
+import { makeNewId } from '../../src/domain/id.js';
 import { MINOR_UNITS_MAX } from '../../src/domain/money.js';
 import { Account } from '../../src/entities/account.entity.js';
 import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work.js';
@@ -102,10 +103,9 @@ async function fill(database: TestServer['database'], iban: string): Promise<voi
     { organizationId: account.id, accountIds: [account.id], rowCount: 1 },
     (ledger) =>
       recordCredit(
-        ledger,
+        { ledger, newId: makeNewId(() => new Date()), at: new Date() },
         ledger.account(account.id),
         { amountMinor: MINOR_UNITS_MAX - 1n, description: '' },
-        new Date(),
       ),
   );
 }

@@ -9,7 +9,7 @@ import type { UnitOfWork } from '../../src/application/ports/unit-of-work.js';
 import type { BulkTransferRequest } from '../../src/domain/bulk-transfer.js';
 import { PROGRAM } from '../../src/domain/caller.js';
 import { DomainError } from '../../src/domain/errors.js';
-import { newId } from '../../src/domain/id.js';
+import { makeNewId } from '../../src/domain/id.js';
 import { LedgerEntry } from '../../src/entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../../src/entities/outbox-message.entity.js';
 import { EventLoopTurns } from '../../src/infrastructure/fair-turns.js';
@@ -18,6 +18,8 @@ import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work
 import { NO_PUBLISHER } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
 import { startServer, type TestServer, untilPublished } from '../support/server.js';
+
+const newId = makeNewId(() => new Date());
 
 type Step = { readonly perform: BulkTransferRequest } | { readonly credit: CreditAccountRequest };
 
@@ -69,7 +71,7 @@ function useCasesOf({ database }: TestServer) {
     },
   });
   const run = async (step: Step): Promise<unknown> => {
-    const ports = { reader, unitOfWork: noting(step), clock: () => new Date() };
+    const ports = { reader, unitOfWork: noting(step), clock: () => new Date(), newId };
     const rules = { ibanCheck: 'format', transfersMax: 100 } as const;
     try {
       if ('credit' in step) {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { makeCreditAccount } from '../../src/application/credit-account.js';
 import { PROGRAM } from '../../src/domain/caller.js';
+import { makeNewId } from '../../src/domain/id.js';
 import { Account } from '../../src/entities/account.entity.js';
 import { AuditEntry } from '../../src/entities/audit-entry.entity.js';
 import { BulkTransfer } from '../../src/entities/bulk-transfer.entity.js';
@@ -183,6 +184,7 @@ const creditingFor = ({ database }: TestServer, publisher: Publisher) => {
     reader: new MikroOrmLedgerReader(database),
     unitOfWork: new MikroOrmUnitOfWork(database, 30_000, publisher),
     clock: () => new Date(),
+    newId: makeNewId(() => new Date()),
   });
   return () => credit({ iban: ACME, amount: '0.01', description: '' }, PROGRAM);
 };

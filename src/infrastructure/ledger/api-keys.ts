@@ -3,6 +3,7 @@ import type { ApiKeyStore } from '../../application/ports/api-key-store.js';
 import type { Clock } from '../../application/ports/clock.js';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
 import type { Origin } from '../../domain/caller.js';
+import type { NewId } from '../../domain/id.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
@@ -13,6 +14,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
   constructor(
     private readonly orm: MikroORM,
     private readonly clock: Clock,
+    private readonly newId: NewId,
   ) {}
 
   get #em(): EntityManager {
@@ -34,9 +36,8 @@ export class MikroOrmApiKeys implements ApiKeyStore {
       // The clock that it was created by may be ahead of this one.
       const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;
       const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
-      em.persist(
-        AuditEntry.of(origin, { action: 'revokeApiKey', outcome, subjectId: apiKey?.id }, at),
-      );
+      const what = { action: 'revokeApiKey', outcome, subjectId: apiKey?.id } as const;
+      em.persist(AuditEntry.of({ id: this.newId(), at, origin, ...what }));
       if (apiKey) apiKey.revokedAt ??= at;
       return apiKey;
     });

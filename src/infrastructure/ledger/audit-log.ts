@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import type { AuditLog } from '../../application/ports/audit-log.js';
 import type { Clock } from '../../application/ports/clock.js';
 import type { Origin } from '../../domain/caller.js';
+import type { NewId } from '../../domain/id.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
 import { type AppendTable, appendTableOf } from '../database/append-rows.js';
@@ -29,13 +30,14 @@ export class MikroOrmAuditLog implements AuditLog {
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
+    private readonly newId: NewId,
     private readonly logger: Logger,
   ) {
     this.#table = appendTableOf(database.orm, AuditEntry);
   }
 
   async note(origin: Origin, outcome: AuditedOutcome): Promise<void> {
-    const entry = AuditEntry.of(origin, outcome, this.clock());
+    const entry = AuditEntry.of({ id: this.newId(), at: this.clock(), origin, ...outcome });
     try {
       await this.#append.load(entry);
     } catch (error) {

@@ -16,6 +16,7 @@ import type { Clock } from '../../application/ports/clock.js';
 import type { OutboxAdmin, OutboxCounts } from '../../application/ports/outbox-admin.js';
 import type { Origin } from '../../domain/caller.js';
 import { UnavailableError } from '../../domain/errors.js';
+import { makeNewId, type NewId } from '../../domain/id.js';
 import type { OutboxMessageType } from '../../domain/kinds.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import {
@@ -148,6 +149,7 @@ export class Outbox implements OutboxAdmin {
   constructor(
     private readonly orm: MikroORM,
     private readonly clock: Clock = () => new Date(),
+    private readonly newId: NewId = makeNewId(clock),
   ) {}
 
   get #em(): EntityManager {
@@ -273,7 +275,7 @@ export class Outbox implements OutboxAdmin {
       const isDone = (await em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
       const outcome = isDone ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'retryOutboxMessage', outcome, subjectId: id } as const;
-      em.persist(AuditEntry.of(origin, what, this.clock()));
+      em.persist(AuditEntry.of({ id: this.newId(), at: this.clock(), origin, ...what }));
       return isDone;
     });
   }

@@ -16,7 +16,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../application/ports/clock.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
-import { newId } from '../../domain/id.js';
+import { makeNewId } from '../../domain/id.js';
 import { backoffMs } from '../backoff.js';
 import type { Broker } from '../broker/broker.js';
 import type { Presence } from '../database/presence.js';
@@ -89,7 +89,7 @@ export interface RelayPorts {
 
 export class Relay implements Publisher {
   /** Tells this relay's leases from those of others. */
-  readonly #id = newId();
+  readonly #id: string;
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<LeasedMessage>();
   /** Messages of commits that are about to be, and of a claim. */
@@ -106,7 +106,9 @@ export class Relay implements Publisher {
   #wakeUp: (() => void) | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly ports: RelayPorts) {}
+  constructor(private readonly ports: RelayPorts) {
+    this.#id = makeNewId(ports.clock)();
+  }
 
   async start(): Promise<void> {
     // Other relays would take a relay that has a lease and no presence for one that ended.

@@ -4,11 +4,9 @@
  * waits for throws AbandonedError.
  */
 import {
-  type AccountFacts,
   BulkTransferFingerprint,
   BulkTransferReader,
   type BulkTransferReading,
-  type BulkTransferRules,
   type NormalisedBulk,
 } from '../domain/bulk-transfer.js';
 import { AbandonedError } from '../domain/errors.js';
@@ -29,16 +27,13 @@ export interface SliceTurns {
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 
-/** Reads a bulk: see readBulkTransfer. */
+/** Reads all rows of a bulk with a reader that has read none. */
 export async function readInSlices(
-  bulk: NormalisedBulk,
-  debtor: AccountFacts | undefined,
-  accounts: ReadonlyMap<string, AccountFacts>,
-  rules: BulkTransferRules,
+  reader: BulkTransferReader,
+  rowCount: number,
   turns: SliceTurns,
 ): Promise<BulkTransferReading> {
-  const reader = new BulkTransferReader(bulk, debtor, accounts, rules);
-  await inSlices(bulk.rows.length, turns, (start, end) => reader.read(start, end));
+  await inSlices(rowCount, turns, (start, end) => reader.read(start, end));
   return reader.reading();
 }
 

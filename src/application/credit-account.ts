@@ -166,7 +166,10 @@ function readCredit(
   const currency = request.currency ?? CURRENCY_DEFAULT;
   const amountCurrency = account?.currency ?? listedCurrency(currency, CURRENCY_DEFAULT);
   const { minorUnits, problem } = parseAmountIn(request.amount, amountCurrency);
-  if (problem) problems.push(amountProblem(problem, 'amount', request.amount, amountCurrency));
+  if (problem)
+    problems.push(
+      amountProblem(problem, { field: 'amount', text: request.amount, currency: amountCurrency }),
+    );
   if (account && currency !== account.currency) {
     problems.push(valueProblem('CURRENCY_MISMATCH', 'currency', currency));
   }

@@ -168,6 +168,6 @@ function readOpeningBalance(text: string, currency: string): BalanceReading {
   const known = listedCurrency(currency, CURRENCY_DEFAULT);
   const { minorUnits, problem } = parseAmountIn(text, known);
   return problem
-    ? { problem: amountProblem(problem, 'openingBalance', text, known) }
+    ? { problem: amountProblem(problem, { field: 'openingBalance', text, currency: known }) }
     : { minorUnits };
 }

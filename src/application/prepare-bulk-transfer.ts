@@ -1,4 +1,5 @@
 import {
+  BulkTransferReader,
   type BulkTransferReading,
   type BulkTransferRequest,
   type BulkTransferRules,
@@ -79,7 +80,8 @@ export async function prepareBulkTransfer(
     assertSameContent(earlier, fingerprint, (other) => bulkTransferFingerprint(bulk, other));
     return { performed: earlier };
   }
-  const reading = await readInSlices(bulk, debtor, accounts, rules, slices);
+  const rowReader = new BulkTransferReader(bulk, debtor, accounts, rules);
+  const reading = await readInSlices(rowReader, bulk.rows.length, slices);
   return { bulk, reading, fingerprint };
 }
 

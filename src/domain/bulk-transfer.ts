@@ -401,7 +401,14 @@ class RowReader {
     const known = listedCurrency(currency, accountCurrency);
     const parsed = parseAmountIn(row.amount, known);
     if (parsed.problem) {
-      this.problems.add(amountProblem(parsed.problem, 'amount', row.amount, known, index));
+      this.problems.add(
+        amountProblem(parsed.problem, {
+          field: 'amount',
+          text: row.amount,
+          currency: known,
+          index,
+        }),
+      );
     }
     const isMismatch = this.debtor
       ? currency !== this.debtor.currency

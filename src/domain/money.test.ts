@@ -137,7 +137,9 @@ describe('what is no amount', () => {
       expect([tooFine, tooLarge, max].map((text) => parseAmountIn(text, currency).problem)).toEqual(
         ['TOO_MANY_FRACTION_DIGITS', 'AMOUNT_TOO_LARGE', undefined],
       );
-      expect(amountProblem('AMOUNT_TOO_LARGE', 'amount', tooLarge, currency, 3)).toEqual({
+      expect(
+        amountProblem('AMOUNT_TOO_LARGE', { field: 'amount', text: tooLarge, currency, index: 3 }),
+      ).toEqual({
         index: 3,
         field: 'amount',
         code: 'AMOUNT_TOO_LARGE',

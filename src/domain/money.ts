@@ -70,16 +70,20 @@ export function parseAmountIn(text: string, currency: string): ParsedAmount {
   return parseAmount(text, fractionDigitsOf(currency) ?? 2, minorUnitsMaxOf(currency));
 }
 
-/**
- * What is wrong with an amount that can't be read, in the words of its code.
- * @param currency one that exists, whose largest amount the message names
- */
+/** An amount as it was sent, and its place in the request. */
+export interface SentAmount {
+  readonly field: string;
+  readonly text: string;
+  /** One that exists: a message names its largest amount. */
+  readonly currency: string;
+  /** Of its row; absent outside rows. */
+  readonly index?: number;
+}
+
+/** Returns the problem of an amount that can't be read. */
 export function amountProblem(
   problem: AmountProblem,
-  field: string,
-  text: string,
-  currency: string,
-  index?: number,
+  { field, text, currency, index }: SentAmount,
 ): Problem {
   if (problem === 'REQUIRED') return requiredProblem(field, index);
   if (problem !== 'AMOUNT_TOO_LARGE') return valueProblem(problem, field, text, index);

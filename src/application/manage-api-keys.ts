@@ -56,7 +56,7 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
       if (problems.length > 0) throw rejected('createApiKey', { code: 'INVALID_INPUT', problems });
       const prefix = randomBytes(PREFIX_BYTES).toString('hex');
       const secret = randomBytes(SECRET_BYTES).toString('base64url');
-      const apiKey = new ApiKey({
+      const apiKey = ApiKey.of({
         id: newId(),
         prefix,
         secretHash: hashOf(secret).toString('hex'),
@@ -65,7 +65,6 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
         roles: [...new Set(request.roles)],
         createdAt: clock(),
         createdBy: origin.caller.name,
-        revokedAt: null,
       });
       const done = { action: 'createApiKey', outcome: 'DONE', subjectId: apiKey.id } as const;
       const { createdAt: at } = apiKey;

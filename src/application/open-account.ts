@@ -82,7 +82,7 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
     const { isAbandoned } = origin;
     const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };
     return unitOfWork.run(turn, (ledger) => {
-      const organization = new Organization({
+      const organization = Organization.of({
         id: organizationId ?? newId(),
         name: organizationName,
         createdAt: at,

@@ -161,7 +161,7 @@ function postBulkTransfer(
 ): LedgerRecords & { readonly bulkTransfer: BulkTransfer } {
   const account = ledger.account(order.debtor.id);
   const debit = account.post(-order.totalAmountMinor, at);
-  const bulkTransfer = new BulkTransfer({
+  const bulkTransfer = BulkTransfer.of({
     id: newId(),
     accountId: account.id,
     sequence: debit.sequence,

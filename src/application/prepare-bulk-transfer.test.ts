@@ -17,7 +17,7 @@ const requestOf = (amount: string) => ({
 });
 
 const performed = (amount: string, version: FingerprintVersion) =>
-  new BulkTransfer({
+  BulkTransfer.of({
     id: '01900000-0000-7000-8000-00000000000b',
     accountId: '01900000-0000-7000-8000-00000000000a',
     sequence: 1n,

@@ -74,6 +74,18 @@ describe('an account', () => {
   });
 });
 
+describe('a copy of an account', () => {
+  test('is posted to without the account, until the account takes the postings over', () => {
+    const account = anAccount(100n);
+    const copy = account.copy();
+    copy.post(-40n, OPENED_AT);
+
+    expect([account.balanceMinor, account.sequence]).toEqual([100n, 0n]);
+    account.takeOver(copy);
+    expect([account.balanceMinor, account.sequence]).toEqual([60n, 1n]);
+  });
+});
+
 describe('postings to an account', () => {
   test('leave the running sum of their amounts as the balance', () => {
     fc.assert(

@@ -22,18 +22,18 @@ export interface AccountOpening {
 
 /** An account of an organization, and the state of its ledger. Money is in minor units. */
 export class Account {
-  id!: string;
+  readonly id!: string;
   /** No foreign key: SQLite can't add one to a table that exists, so that verify checks it. */
-  organizationId!: string;
+  readonly organizationId!: string;
   /** The organization's, kept here as well: every bulk and event has it. */
-  organizationName!: string;
-  iban!: string;
-  bic!: string;
-  currency!: string;
+  readonly organizationName!: string;
+  readonly iban!: string;
+  readonly bic!: string;
+  readonly currency!: string;
   balanceMinor!: bigint;
   /** Number of the last ledger entry; 0 before the first. */
   sequence!: bigint;
-  createdAt!: Date;
+  readonly createdAt!: Date;
   /** Time of the last ledger entry. */
   updatedAt!: Date;
 
@@ -46,6 +46,18 @@ export class Account {
       createdAt: at,
       updatedAt: at,
     });
+  }
+
+  /** Returns a copy, for postings that may come to nothing. */
+  copy(): Account {
+    return Object.assign(new Account(), this);
+  }
+
+  /** Takes over the postings to a copy of this account. */
+  takeOver({ balanceMinor, sequence, updatedAt }: Account): void {
+    this.balanceMinor = balanceMinor;
+    this.sequence = sequence;
+    this.updatedAt = updatedAt;
   }
 
   /** Whether a debit leaves the balance at zero or above. */

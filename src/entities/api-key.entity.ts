@@ -4,20 +4,25 @@ import { UuidColumn } from './column-types.js';
 
 /** A machine's way in. Its secret is told once, when it is made; only a hash is kept. */
 export class ApiKey {
-  id!: string;
+  readonly id!: string;
   /** What it is called by: the part of the key that is no secret. */
-  prefix!: string;
+  readonly prefix!: string;
   /** SHA-256 of the secret, in hexadecimal: the secret has 256 random bits, so no salt is needed. */
-  secretHash!: string;
-  name!: string;
-  organizationIds!: string[];
-  roles!: Role[];
-  createdAt!: Date;
-  createdBy!: string;
+  readonly secretHash!: string;
+  readonly name!: string;
+  readonly organizationIds!: string[];
+  readonly roles!: Role[];
+  readonly createdAt!: Date;
+  readonly createdBy!: string;
   revokedAt!: Date | null;
 
-  constructor(apiKey: ApiKey) {
-    Object.assign(this, apiKey);
+  static of(facts: Omit<ApiKey, 'revokedAt' | 'revoke'>): ApiKey {
+    return Object.assign(new ApiKey(), facts, { revokedAt: null });
+  }
+
+  /** Ends the key; one that was revoked before keeps its time. */
+  revoke(at: Date): void {
+    this.revokedAt ??= at;
   }
 }
 

@@ -6,20 +6,20 @@ import { ExactTextColumn, UuidColumn } from './column-types.js';
 
 /** A bulk that was performed. Nothing of it ever changes. */
 export class BulkTransfer {
-  id!: string;
-  accountId!: string;
+  readonly id!: string;
+  readonly accountId!: string;
   /** Number of its ledger entry in the account: the order of commit. */
-  sequence!: bigint;
-  idempotencyKey!: string | null;
-  fingerprint!: string | null;
-  transferCount!: number;
-  currency!: string;
-  totalAmountMinor!: bigint;
-  balanceAfterMinor!: bigint;
-  createdAt!: Date;
+  readonly sequence!: bigint;
+  readonly idempotencyKey!: string | null;
+  readonly fingerprint!: string | null;
+  readonly transferCount!: number;
+  readonly currency!: string;
+  readonly totalAmountMinor!: bigint;
+  readonly balanceAfterMinor!: bigint;
+  readonly createdAt!: Date;
 
-  constructor(bulkTransfer: BulkTransfer) {
-    Object.assign(this, bulkTransfer);
+  static of(facts: BulkTransfer): BulkTransfer {
+    return Object.assign(new BulkTransfer(), facts);
   }
 }
 

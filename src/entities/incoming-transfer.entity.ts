@@ -7,23 +7,23 @@ import { END_TO_END_ID_BYTES_MAX, FOLDED_NAME_BYTES_MAX } from './transfer.entit
 
 /** The columns of an incoming transfer. The counterparty is the payer. */
 export interface IncomingTransferRecord {
-  id: string;
+  readonly id: string;
   /** The account credited. */
-  accountId: string;
+  readonly accountId: string;
   /** Its place in the history of the account credited: see transferPosition. */
-  position: bigint;
+  readonly position: bigint;
   /** The account debited, and the position of the transfer in its history: together they name the transfer. */
-  payerAccountId: string;
-  payerPosition: bigint;
-  currency: string;
-  amountMinor: bigint;
-  counterpartyName: string;
+  readonly payerAccountId: string;
+  readonly payerPosition: bigint;
+  readonly currency: string;
+  readonly amountMinor: bigint;
+  readonly counterpartyName: string;
   /** The name as filters compare it: see foldName. */
-  counterpartyNameFolded: string;
-  counterpartyIban: string;
-  description: string;
-  endToEndId: string | null;
-  createdAt: Date;
+  readonly counterpartyNameFolded: string;
+  readonly counterpartyIban: string;
+  readonly description: string;
+  readonly endToEndId: string | null;
+  readonly createdAt: Date;
 }
 
 /**
@@ -34,19 +34,19 @@ export interface IncomingTransferRecord {
 export class IncomingTransfer implements IncomingTransferRecord {
   /** Derived, so no column. */
   declare [OptionalProps]?: 'sequence';
-  id!: string;
-  accountId!: string;
-  position!: bigint;
-  payerAccountId!: string;
-  payerPosition!: bigint;
-  currency!: string;
-  amountMinor!: bigint;
-  counterpartyName!: string;
-  counterpartyNameFolded!: string;
-  counterpartyIban!: string;
-  description!: string;
-  endToEndId!: string | null;
-  createdAt!: Date;
+  readonly id!: string;
+  readonly accountId!: string;
+  readonly position!: bigint;
+  readonly payerAccountId!: string;
+  readonly payerPosition!: bigint;
+  readonly currency!: string;
+  readonly amountMinor!: bigint;
+  readonly counterpartyName!: string;
+  readonly counterpartyNameFolded!: string;
+  readonly counterpartyIban!: string;
+  readonly description!: string;
+  readonly endToEndId!: string | null;
+  readonly createdAt!: Date;
 
   /** Number of the ledger entry that credited it. */
   get sequence(): bigint {

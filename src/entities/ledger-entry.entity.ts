@@ -17,21 +17,21 @@ export interface LedgerEntryFacts {
 
 /** One line of an account: append-only. */
 export class LedgerEntry {
-  id!: string;
-  accountId!: string;
+  readonly id!: string;
+  readonly accountId!: string;
   /** 1, 2, 3 … without a gap in each account. */
-  sequence!: bigint;
-  kind!: LedgerEntryKind;
-  currency!: string;
+  readonly sequence!: bigint;
+  readonly kind!: LedgerEntryKind;
+  readonly currency!: string;
   /** From the account's side: a debit is negative. */
-  amountMinor!: bigint;
-  balanceAfterMinor!: bigint;
-  bulkTransferId!: string | null;
+  readonly amountMinor!: bigint;
+  readonly balanceAfterMinor!: bigint;
+  readonly bulkTransferId!: string | null;
   /** Of a credit; a bulk keeps its own. */
-  idempotencyKey!: string | null;
-  fingerprint!: string | null;
-  description!: string;
-  createdAt!: Date;
+  readonly idempotencyKey!: string | null;
+  readonly fingerprint!: string | null;
+  readonly description!: string;
+  readonly createdAt!: Date;
 
   /** The line that records a posting. */
   static of(account: Account, posting: Posting, facts: LedgerEntryFacts): LedgerEntry {

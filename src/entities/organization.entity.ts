@@ -3,14 +3,12 @@ import { UuidColumn } from './column-types.js';
 
 /** A company or bank that has accounts; API keys belong to it. Its name never changes. */
 export class Organization {
-  readonly id: string;
-  readonly name: string;
-  readonly createdAt: Date;
+  readonly id!: string;
+  readonly name!: string;
+  readonly createdAt!: Date;
 
-  constructor({ id, name, createdAt }: Pick<Organization, 'id' | 'name' | 'createdAt'>) {
-    this.id = id;
-    this.name = name;
-    this.createdAt = createdAt;
+  static of(facts: Organization): Organization {
+    return Object.assign(new Organization(), facts);
   }
 }
 

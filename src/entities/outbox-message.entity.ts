@@ -22,22 +22,22 @@ export interface OutboxMessageFacts {
  * whoever reads it reads the rest from the ledger. It is due, or was published, or is parked.
  */
 export class OutboxMessage {
-  id!: string;
-  type!: OutboxMessageType;
-  accountId!: string;
+  readonly id!: string;
+  readonly type!: OutboxMessageType;
+  readonly accountId!: string;
   /** Number of the ledger entry it tells of: with the account, the order of commit. */
-  sequence!: bigint;
-  createdAt!: Date;
+  readonly sequence!: bigint;
+  readonly createdAt!: Date;
   /** When a relay may take it; while one has it, when its lease ends; null once it is done with. */
   dueAt!: Date | null;
   /** Id of the relay that has it; null while none has. */
   leasedBy!: string | null;
   /** How often publishing it has failed. */
-  attempts!: number;
-  publishedAt!: Date | null;
+  readonly attempts!: number;
+  readonly publishedAt!: Date | null;
   /** When it was given up on, until an operator puts it back. */
-  parkedAt!: Date | null;
-  lastError!: string | null;
+  readonly parkedAt!: Date | null;
+  readonly lastError!: string | null;
   /** W3C trace context of the request that made it happen. */
   traceparent!: string | null;
 
@@ -52,6 +52,17 @@ export class OutboxMessage {
       lastError: null,
       traceparent: null,
     });
+  }
+
+  /** Notes the trace of the request that made it happen. */
+  trace(traceparent: string | null): void {
+    this.traceparent = traceparent;
+  }
+
+  /** Leases the message, before it is committed, to the relay of the process that commits it. */
+  lease(holder: string, end: Date): void {
+    this.leasedBy = holder;
+    this.dueAt = end;
   }
 }
 

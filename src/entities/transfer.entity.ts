@@ -13,44 +13,44 @@ export const END_TO_END_ID_BYTES_MAX = 140;
 
 /** The columns of a transfer. */
 export interface TransferRecord {
-  id: string;
-  bulkTransferId: string;
+  readonly id: string;
+  readonly bulkTransferId: string;
   /** The account debited. */
-  accountId: string;
+  readonly accountId: string;
   /** Its place in the account's history: see transferPosition. */
-  position: bigint;
-  currency: string;
-  amountMinor: bigint;
-  counterpartyName: string;
+  readonly position: bigint;
+  readonly currency: string;
+  readonly amountMinor: bigint;
+  readonly counterpartyName: string;
   /** The name as filters compare it: see foldName. */
-  counterpartyNameFolded: string;
-  counterpartyIban: string;
-  counterpartyBic: string | null;
+  readonly counterpartyNameFolded: string;
+  readonly counterpartyIban: string;
+  readonly counterpartyBic: string | null;
   /** The account of this server that was credited; null where the money left. */
-  counterpartyAccountId: string | null;
-  description: string;
-  endToEndId: string | null;
-  createdAt: Date;
+  readonly counterpartyAccountId: string | null;
+  readonly description: string;
+  readonly endToEndId: string | null;
+  readonly createdAt: Date;
 }
 
 /** One credit transfer of a bulk. Nothing of it ever changes. */
 export class Transfer implements TransferRecord {
   /** Derived, so no columns. */
   declare [OptionalProps]?: 'index' | 'sequence';
-  id!: string;
-  bulkTransferId!: string;
-  accountId!: string;
-  position!: bigint;
-  currency!: string;
-  amountMinor!: bigint;
-  counterpartyName!: string;
-  counterpartyNameFolded!: string;
-  counterpartyIban!: string;
-  counterpartyBic!: string | null;
-  counterpartyAccountId!: string | null;
-  description!: string;
-  endToEndId!: string | null;
-  createdAt!: Date;
+  readonly id!: string;
+  readonly bulkTransferId!: string;
+  readonly accountId!: string;
+  readonly position!: bigint;
+  readonly currency!: string;
+  readonly amountMinor!: bigint;
+  readonly counterpartyName!: string;
+  readonly counterpartyNameFolded!: string;
+  readonly counterpartyIban!: string;
+  readonly counterpartyBic!: string | null;
+  readonly counterpartyAccountId!: string | null;
+  readonly description!: string;
+  readonly endToEndId!: string | null;
+  readonly createdAt!: Date;
 
   /** 0-based place in the bulk. */
   get index(): number {

@@ -38,7 +38,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
       const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'revokeApiKey', outcome, subjectId: apiKey?.id } as const;
       em.persist(AuditEntry.of({ id: this.newId(), at, origin, ...what }));
-      if (apiKey) apiKey.revokedAt ??= at;
+      apiKey?.revoke(at);
       return apiKey;
     });
   }

@@ -7,7 +7,7 @@ import type {
   LockedLedger,
   LockRequest,
 } from '../../application/ports/unit-of-work.js';
-import { Account } from '../../entities/account.entity.js';
+import type { Account } from '../../entities/account.entity.js';
 import type { AuditEntry } from '../../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
@@ -99,9 +99,7 @@ export class GroupLedger {
   }
 
   #take({ records, openings, copies }: MemberLedger): void {
-    for (const { id, balanceMinor, sequence, updatedAt } of copies.values()) {
-      Object.assign(this.account(id), { balanceMinor, sequence, updatedAt });
-    }
+    for (const copy of copies.values()) this.account(copy.id).takeOver(copy);
     this.openings.push(...openings);
     this.records.push(...records);
     for (const { bulkTransfer, entries } of records) {
@@ -141,7 +139,7 @@ class MemberLedger implements LockedLedger {
   account(id: string): Account {
     const known = this.copies.get(id);
     if (known) return known;
-    const copy = Object.assign(new Account(), this.group.account(id));
+    const copy = this.group.account(id).copy();
     this.copies.set(id, copy);
     return copy;
   }
@@ -159,7 +157,7 @@ class MemberLedger implements LockedLedger {
   }
 
   record(records: LedgerRecords): void {
-    records.message.traceparent = this.traceparent;
+    records.message.trace(this.traceparent);
     this.records.push(records);
   }
 }

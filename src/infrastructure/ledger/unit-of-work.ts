@@ -45,7 +45,6 @@ import { currentTraceparent } from '../observability/request-scope.js';
 import {
   type CommittedMessage,
   lastHeads,
-  leasedTo,
   type Publisher,
   type Reservation,
 } from '../outbox/outbox.js';
@@ -281,7 +280,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       }
       reservation = this.publisher.reserve(messages.length);
       const { lease } = reservation;
-      if (lease) for (const { message } of messages) Object.assign(message, leasedTo(lease));
+      if (lease) for (const { message } of messages) message.lease(lease.holder, lease.end);
       await openAccounts(em, ledger.openings);
       await em.flush();
       await this.#tables.append(em, ledger);

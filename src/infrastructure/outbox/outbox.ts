@@ -296,7 +296,7 @@ export class Outbox implements OutboxAdmin {
 }
 
 /** The columns of a message that a relay has. */
-export function leasedTo({ holder, end }: Lease): Pick<OutboxMessage, 'dueAt' | 'leasedBy'> {
+function leasedTo({ holder, end }: Lease): Pick<OutboxMessage, 'dueAt' | 'leasedBy'> {
   return { dueAt: end, leasedBy: holder };
 }
 

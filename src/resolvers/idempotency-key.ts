@@ -1,4 +1,5 @@
 import {
+  type FieldNode,
   type FragmentDefinitionNode,
   GraphQLIncludeDirective,
   GraphQLSkipDirective,
@@ -8,6 +9,7 @@ import {
   OperationTypeNode,
   type SelectionNode,
   type SelectionSetNode,
+  valueFromASTUntyped,
 } from 'graphql';
 import { BadUserInputError } from '../domain/errors.js';
 import type { RequestContext } from './context.js';
@@ -64,32 +66,65 @@ export function assertHeaderHasOneMutation(
   const { operation } = resolved;
   if (context.idempotencyKeyHeaders.length === 0) return;
   if (operation.operation !== OperationTypeNode.MUTATION) return;
-  if (responseKeysOf(operation.selectionSet, resolved).size <= 1) return;
+  const fields = rootFieldsOf(operation.selectionSet, resolved);
+  if (new Set(fields.map(({ alias, name }) => (alias ?? name).value)).size <= 1) return;
   throw new BadUserInputError(
     'An Idempotency-Key header goes with one mutation; give each of several its own key in its input.',
   );
 }
 
-/** The names under which an operation answers at its root, fragments included. */
-function responseKeysOf(
+/** Mutations that an idempotency key makes repeatable. */
+const KEYED: readonly string[] = ['performBulkTransfer', 'creditAccount'];
+
+/** Mutations whose second call changes nothing: an account is there, a key is revoked, a message is due. */
+const REPEATABLE: readonly string[] = ['openAccount', 'revokeApiKey', 'retryOutboxMessage'];
+
+/** Tells whether a client may send a mutation again although it may have been done: each of its fields counts once. */
+export function isRepeatable(
+  resolved: ResolvedOperation,
+  context: Pick<RequestContext, 'idempotencyKeyHeaders'>,
+): boolean {
+  const hasHeader = context.idempotencyKeyHeaders.length > 0;
+  return rootFieldsOf(resolved.operation.selectionSet, resolved).every((field) => {
+    if (REPEATABLE.includes(field.name.value)) return true;
+    return KEYED.includes(field.name.value) && (hasHeader || hasKey(field, resolved.variables));
+  });
+}
+
+/** A key that is the default of a variable is not seen. */
+function hasKey(
+  { arguments: given = [] }: FieldNode,
+  variables: Readonly<Record<string, unknown>>,
+): boolean {
+  const input = given.find(({ name }) => name.value === 'input');
+  const value: unknown = input && valueFromASTUntyped(input.value, variables);
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'idempotencyKey' in value &&
+    typeof value.idempotencyKey === 'string'
+  );
+}
+
+/** The fields that an operation has at its root, fragments included. */
+function rootFieldsOf(
   { selections }: SelectionSetNode,
   resolved: ResolvedOperation,
-  keys = new Set<string>(),
-): Set<string> {
+  fields: FieldNode[] = [],
+): readonly FieldNode[] {
   for (const selection of selections) {
     if (!isIncluded(selection, resolved.variables)) continue;
     if (selection.kind === Kind.FIELD) {
-      if (selection.name.value !== '__typename')
-        keys.add((selection.alias ?? selection.name).value);
+      if (selection.name.value !== '__typename') fields.push(selection);
     } else {
       const fragment =
         selection.kind === Kind.INLINE_FRAGMENT
           ? selection
           : resolved.fragments.get(selection.name.value);
-      if (fragment) responseKeysOf(fragment.selectionSet, resolved, keys);
+      if (fragment) rootFieldsOf(fragment.selectionSet, resolved, fields);
     }
   }
-  return keys;
+  return fields;
 }
 
 function isIncluded(

@@ -2,7 +2,7 @@
  * What a client hears of an error. Ours, that a client can mend, keep their message and have a code;
  * everything unexpected is masked, and logged with the request id that the client gets.
  */
-import type { ApolloServerPlugin } from '@apollo/server';
+import type { ApolloServerPlugin, GraphQLRequestContextDidEncounterErrors } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import {
   GraphQLError,
@@ -23,7 +23,7 @@ import { isOutage, unavailabilityOf } from '../infrastructure/database/unavailab
 import type { Logger } from '../infrastructure/observability/logger.js';
 import { currentRequestId } from '../infrastructure/observability/request-scope.js';
 import type { RequestContext } from '../resolvers/context.js';
-import { assertHeaderHasOneMutation } from '../resolvers/idempotency-key.js';
+import { assertHeaderHasOneMutation, isRepeatable } from '../resolvers/idempotency-key.js';
 import { fragmentsOf } from './limits/operation-shape.js';
 import { httpHeadOf, outageRefusal, type Refusal } from './refusal.js';
 
@@ -60,16 +60,38 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
           assertHeaderHasOneMutation({ operation, fragments, variables }, contextValue),
         );
       },
-      didEncounterErrors: async ({ errors, operation, contextValue: { origin } }) => {
-        const mutation =
-          operation?.operation === OperationTypeNode.MUTATION ? operation : undefined;
+      didEncounterErrors: async (failed) => {
+        const { errors, contextValue } = failed;
+        const { requestId } = contextValue.origin;
+        const mutation = failedMutationOf(failed);
         for (const error of errors) {
-          const refusal = refuseOutage(error, { requestId: origin.requestId, logger, mutation });
+          const refusal = refuseOutage(error, { requestId, logger, mutation });
           if (refusal) error.extensions.http = httpHeadOf(refusal);
-          else classify(error, origin.requestId, logger);
+          else classify(error, requestId, logger);
         }
       },
     }),
+  };
+}
+
+/** A mutation of which a field failed. */
+interface FailedMutation {
+  readonly operation: OperationDefinitionNode;
+  /** To be called after execution began: fragments and variables are known to be right then. */
+  readonly isRepeatable: () => boolean;
+}
+
+function failedMutationOf({
+  operation,
+  document,
+  request: { variables = {} },
+  contextValue,
+}: GraphQLRequestContextDidEncounterErrors<RequestContext>): FailedMutation | undefined {
+  if (!document || operation?.operation !== OperationTypeNode.MUTATION) return undefined;
+  return {
+    operation,
+    isRepeatable: () =>
+      isRepeatable({ operation, fragments: fragmentsOf(document), variables }, contextValue),
   };
 }
 
@@ -127,7 +149,7 @@ export function presentErrors(
 interface ErrorScope {
   readonly requestId: string;
   readonly logger: Logger;
-  readonly mutation?: OperationDefinitionNode | undefined;
+  readonly mutation?: FailedMutation | undefined;
 }
 
 /**
@@ -146,7 +168,10 @@ function refuseOutage(
     const err = cause instanceof Error ? cause.cause : cause;
     logger.error({ err, requestId, path: error.path }, 'Commit failed');
   }
-  const refusal = outageRefusal(reason);
+  const refusal = outageRefusal(
+    reason,
+    reason !== 'OUTCOME_UNKNOWN' || mutation?.isRepeatable() === true,
+  );
   const { message, ...extensions } = refusal;
   error.message = message;
   Object.assign(error.extensions, extensions);
@@ -155,11 +180,13 @@ function refuseOutage(
 
 function outageOf(
   error: GraphQLError,
-  mutation: OperationDefinitionNode | undefined,
+  mutation: FailedMutation | undefined,
 ): Unavailability | undefined {
   const cause = unwrapResolverError(error);
   const reason = cause instanceof UnavailableError ? cause.reason : unavailabilityOf(cause);
-  return reason && mutation && mayHaveBeenDone(mutation, error) ? 'OUTCOME_UNKNOWN' : reason;
+  return reason && mutation && mayHaveBeenDone(mutation.operation, error)
+    ? 'OUTCOME_UNKNOWN'
+    : reason;
 }
 
 /**

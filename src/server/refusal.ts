@@ -48,7 +48,7 @@ export interface Refusal {
   /** The limit that was passed, and what was asked for, in the limit's own unit. */
   readonly limit?: number;
   readonly requested?: number;
-  /** Whole seconds after which the same may pass. */
+  /** Whole seconds after which the same may pass; undefined where sending it again is of no use, or may do it twice. */
   readonly retryAfterSeconds?: number;
 }
 
@@ -100,9 +100,15 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
   },
 };
 
-/** The refusal of what can't be served for now. */
-export function outageRefusal(reason: Unavailability): Refusal {
-  return { ...OUTAGES[reason], retryAfterSeconds: RETRY_AFTER_OUTAGE_S };
+/**
+ * The refusal of what can't be served for now.
+ * @param isRepeatable whether the same request may be sent again; else generic clients are not asked to retry it
+ */
+export function outageRefusal(
+  reason: Unavailability,
+  isRepeatable = reason !== 'OUTCOME_UNKNOWN',
+): Refusal {
+  return { ...OUTAGES[reason], ...(isRepeatable && { retryAfterSeconds: RETRY_AFTER_OUTAGE_S }) };
 }
 
 /** As a stream answers it. */

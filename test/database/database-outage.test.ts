@@ -76,8 +76,13 @@ const PERFORMED = {
 
 const OUTCOME_UNKNOWN = {
   status: 503,
-  errors: [{ extensions: { code: 'OUTCOME_UNKNOWN', retryAfterSeconds: 5 } }],
+  errors: [{ extensions: { code: 'OUTCOME_UNKNOWN' } }],
 };
+
+const whenToRetry = ({ headers, errors }: GraphQLAnswer) => [
+  headers.get('retry-after'),
+  errors?.[0]?.extensions.retryAfterSeconds,
+];
 
 /** ER_QUERY_INTERRUPTED; ER_LOCK_DEADLOCK, with which Galera refuses a commit. */
 const QUERY_INTERRUPTED = 1_317;
@@ -226,11 +231,32 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
         await failed;
 
         expect([name, errno, answer]).toMatchObject([name, errno, OUTCOME_UNKNOWN]);
+        const expected = name === 'createApiKey' ? [null, undefined] : ['5', 5];
+        expect([name, ...whenToRetry(answer)]).toEqual([name, ...expected]);
       }
       // The outage log has what tells of the database; nothing else does of an error that nobody knows.
       await expect
         .poll(() => server.log.filter(({ msg }) => msg === 'Commit failed'))
         .toMatchObject([{ err: { errno: 1_180 } }]);
+    },
+  );
+
+  test.each([
+    ['without an idempotency key', undefined, {}, [null, undefined]],
+    ['with a key in its input', 'key', {}, ['5', 5]],
+    ['with a key in its header', undefined, { 'idempotency-key': '"key"' }, ['5', 5]],
+  ] as const)(
+    'the unknown outcome of a bulk %s says when to retry only where this can not pay twice',
+    async (_, idempotencyKey, headers, expected) => {
+      const { server, proxy } = await startBehindProxy();
+      const failed = proxy.failAt(COMMIT, QUERY_INTERRUPTED, 'insert into `transfer`');
+
+      const input = aBulk([aTransfer()], { idempotencyKey });
+      const answer = await server.client.send(PERFORM, { input }, headers);
+      await failed;
+
+      expect(answer).toMatchObject(OUTCOME_UNKNOWN);
+      expect(whenToRetry(answer)).toEqual(expected);
     },
   );
 

@@ -63,7 +63,11 @@ interface GraphQLBody {
   readonly errors?: readonly {
     readonly message: string;
     readonly path?: readonly (string | number)[];
-    readonly extensions: { readonly code: string; readonly requestId?: string };
+    readonly extensions: {
+      readonly code: string;
+      readonly requestId?: string;
+      readonly retryAfterSeconds?: number;
+    };
   }[];
 }
 

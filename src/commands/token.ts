@@ -48,7 +48,9 @@ const USAGE = {
 
 await runProgram(async () => {
   const values = readArguments(USAGE);
-  const unknown = values.role.filter((role) => !(ROLES as readonly string[]).includes(role));
+  // The server takes roles in any case, too.
+  const roles = values.role.map((role) => role.toLowerCase());
+  const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
   if (unknown.length > 0) {
     throw new ExplainedError(`--role is ${unknown.join(', ')}; there are ${ROLES.join(', ')}`);
   }
@@ -60,7 +62,7 @@ await runProgram(async () => {
   const key = await explained(async () =>
     importPKCS8(await readFile(PRIVATE_KEY, 'utf8'), ALGORITHM),
   );
-  const token = await new SignJWT({ org: values.org, roles: values.role })
+  const token = await new SignJWT({ org: values.org, roles })
     .setProtectedHeader({ alg: ALGORITHM })
     .setSubject(values.subject)
     .setIssuer(ISSUER)

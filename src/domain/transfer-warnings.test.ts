@@ -61,7 +61,8 @@ describe('a bulk is warned of', () => {
       {
         field: 'creditTransfers',
         code: 'DUPLICATE_OF_EARLIER',
-        message: 'A bulk with the same rows was performed at 2026-11-23T09:30:00.000Z.',
+        message:
+          'A bulk with the same payees, amounts and descriptions was performed at 2026-11-23T09:30:00.000Z.',
         bulkTransferId: 'b1',
       },
     ]);

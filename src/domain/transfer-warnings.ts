@@ -47,7 +47,7 @@ export interface PaidName {
 
 /** What is known of an account before a bulk. */
 export interface TransferHistory {
-  /** The latest bulk with the same rows. */
+  /** The latest bulk with the same payments; names and ids may differ. */
   readonly sameBulk?: { readonly id: string; readonly createdAt: Date } | undefined;
   readonly paidNames: readonly PaidName[];
 }
@@ -114,7 +114,7 @@ export class TransferWarningReader {
       this.#warnings.push({
         field: 'creditTransfers',
         code: 'DUPLICATE_OF_EARLIER',
-        message: `A bulk with the same rows was performed at ${sameBulk.createdAt.toISOString()}.`,
+        message: `A bulk with the same payees, amounts and descriptions was performed at ${sameBulk.createdAt.toISOString()}.`,
         bulkTransferId: sameBulk.id,
       });
     }

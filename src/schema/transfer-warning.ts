@@ -12,7 +12,8 @@ registerEnumType(TransferWarningCodes, {
       description: 'An earlier row has the same payee, amount and description.',
     },
     DUPLICATE_OF_EARLIER: {
-      description: 'A bulk of the last seven days has the same rows, in any order.',
+      description:
+        'A bulk of the last seven days has the same payees, amounts and descriptions, in any order.',
     },
     NAME_DIFFERS: { description: 'The account paid the IBAN before, and under other names alone.' },
     BIC_COUNTRY_DIFFERS: { description: 'The BIC is of another country than the IBAN.' },

@@ -3,7 +3,6 @@
  * this: they never pass the hook on answers, and an event that waits for more to compress would be late.
  */
 import { type BrotliOptions, brotliCompress, constants, gzip, type ZlibOptions } from 'node:zlib';
-import { negotiate } from '@fastify/accept-negotiator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** A smaller answer fits one packet as it is. */
@@ -24,18 +23,42 @@ const BROTLI: BrotliOptions = {
 };
 const GZIP: ZlibOptions = { chunkSize: CHUNK_BYTES, level: 4 };
 
-/** Returns the encoding for an answer; undefined for one that is sent as it is. Caches are told that it depends. */
+/**
+ * Returns the encoding for an answer; undefined for one that is sent as it is. Caches are told that it depends. A client that
+ * refuses every encoding gets the answer as it is: in place of it, 406 would hide whether a bulk was performed.
+ */
 export function negotiateEncoding(
   request: FastifyRequest,
   reply: FastifyReply,
   payload: string,
 ): AnswerEncoding | undefined {
-  if (payload.length < COMPRESSED_CHARACTERS_MIN || reply.hasHeader('content-encoding')) {
-    return undefined;
-  }
+  if (payload === '' || reply.hasHeader('content-encoding')) return undefined;
+  const weightOf = readWeights(request.headers['accept-encoding'] ?? '');
+  const isIdentityRefused = weightOf('identity', 1) === 0;
+  if (payload.length < COMPRESSED_CHARACTERS_MIN && !isIdentityRefused) return undefined;
   const varies = reply.getHeader('vary');
   reply.header('vary', varies === undefined ? 'accept-encoding' : `${varies}, accept-encoding`);
-  return negotiate(request.headers['accept-encoding'] ?? '', ENCODINGS) ?? undefined;
+  // A client that refuses identity alone has named no encoding: gzip is the one that every client knows.
+  const fallback: AnswerEncoding | undefined =
+    isIdentityRefused && weightOf('gzip', 1) > 0 ? 'gzip' : undefined;
+  const [best] = ENCODINGS.filter((encoding) => weightOf(encoding, 0) > 0).sort(
+    (one, other) => weightOf(other, 0) - weightOf(one, 0),
+  );
+  return best ?? fallback;
+}
+
+/**
+ * Reads an Accept-Encoding header; RFC 9110, 12.5.3.
+ * @returns a function that gives the weight of an encoding: its own, else that of `*`, else the one for what is not named
+ */
+function readWeights(header: string): (encoding: string, unnamed: number) => number {
+  const weights = new Map(
+    header.split(',').map((item) => {
+      const [name = '', weight = 'q=1'] = item.toLowerCase().replace(/\s/g, '').split(';');
+      return [name, Number(weight.slice('q='.length)) || 0];
+    }),
+  );
+  return (encoding, unnamed) => weights.get(encoding) ?? weights.get('*') ?? unnamed;
 }
 
 /** Compresses an answer and names its encoding; `done` is called with it as it is where zlib fails. */

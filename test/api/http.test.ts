@@ -345,6 +345,11 @@ describe('an answer', () => {
     ['br', 'br', brotliDecompressSync],
     ['gzip, deflate, br', 'br', brotliDecompressSync],
     ['br;q=0, gzip;q=0.5', 'gzip', gunzipSync],
+    ['BR ; Q=0.1, gzip;q=0.5', 'gzip', gunzipSync],
+    ['br;q=0, *', 'gzip', gunzipSync],
+    ['*', 'br', brotliDecompressSync],
+    ['identity;q=0', 'gzip', gunzipSync],
+    ['br, *;q=0', 'br', brotliDecompressSync],
   ])('is compressed for a client that takes %s', async (encodings, encoding, decompress) => {
     const { url } = await startServer();
     const plain = await ask(url, 'identity', SCHEMA);
@@ -360,7 +365,21 @@ describe('an answer', () => {
     expect(bytes.length).toBeLessThan(plain.bytes.length / 3);
   });
 
+  test('of some bytes is compressed for a client that refuses it as it is', async () => {
+    const { url } = await startServer();
+    for (const encodings of ['gzip, identity;q=0', 'gzip;q=0.1, *;q=0', 'identity;q=0']) {
+      const { headers, bytes } = await ask(url, encodings, '{ __typename }');
+
+      expect(headers).toMatchObject({
+        'content-encoding': 'gzip',
+        vary: expect.stringContaining('accept-encoding'),
+      });
+      expect(JSON.parse(gunzipSync(bytes).toString())).toHaveProperty('data');
+    }
+  });
+
   test.each([
+    ['for a client that refuses every encoding', '*;q=0', SCHEMA],
     ['of some bytes', 'gzip, br', '{ __typename }'],
     ['for a client that takes no encoding of ours', 'deflate, gzip;q=0', SCHEMA],
   ])('%s is sent as it is', async (_, encodings, query) => {

@@ -203,6 +203,20 @@ describe('every command', () => {
   });
 });
 
+describe('npm run token -- --role', () => {
+  test('takes roles in any case, as the server does', async () => {
+    const cwd = await aFolder();
+
+    const { code, output } = await runScript(TOKEN, {}, ['--role', 'INITIATOR'], { cwd });
+
+    const [, payload = ''] = /^eyJ[\w-]*\.([\w-]*)\./m.exec(output) ?? [];
+    expect(code).toBe(0);
+    expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
+      roles: ['initiator'],
+    });
+  });
+});
+
 describe('npm run token -- --env', () => {
   test('prints what a shell, Node and the server read alike', async () => {
     const cwd = await aFolder();

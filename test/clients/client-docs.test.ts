@@ -190,6 +190,25 @@ describe('the example', () => {
     },
   );
 
+  test.each(['client.ts', 'urql.ts', 'fetch.ts'])(
+    '%s pays once when a token expires after a lost answer and the payment is sent again',
+    async (name) => {
+      const { payer, token, proxy, url } = await startPayer();
+      const { pathOf } = await writeSnippets(DOCUMENT, url);
+      await writeFile(pathOf('run.mjs'), payTwice(name));
+      const cut = proxy.cutAt('"idempotencyKey":', 'answered');
+
+      const { lines, complaints } = start(process.execPath, [pathOf('run.mjs')], { TOKEN: token });
+      await cut;
+
+      await expect.poll(() => [lines.length, complaints], POLL).toEqual([2, []]);
+      // The package asks for another token by itself.
+      const first = name === 'client.ts' ? 'paid' : 'failed';
+      expect(lines).toEqual([first, 'paid']);
+      expect(await payer.balance(ACME)).toBe('99998.00');
+    },
+  );
+
   test('pay.sh pays once, whatever is cut', async () => {
     const { payer, token, proxy, url } = await startPayer();
     const { pathOf } = await writeSnippets(DOCUMENT, url);
@@ -344,6 +363,11 @@ describe('the example', () => {
       await cut;
       await expect.poll(shown, POLL).toContain('Balance: 99998.00');
       await expect.poll(listed, POLL).toEqual(['From the page']);
+      const answered = page.waitForResponse((response) =>
+        Boolean(response.request().postData()?.includes('"idempotencyKey":')),
+      );
+      await page.getByRole('button', { name: 'Pay' }).click();
+      await answered;
       proxy.cut();
       await payTo(payer, 'While it was cut');
       await payTo(payer, 'And another');
@@ -364,16 +388,27 @@ const TSCONFIG = {
   include: ['*.ts', '*.tsx'],
 };
 
-const PAYMENT = aBulk([aTransfer({ amount: '1', description: 'From the example' })], {
-  idempotencyKey: 'example-1',
-});
+const PAYMENT = aBulk([aTransfer({ amount: '1', description: 'From the example' })]);
 
 /** A program around an example: pays, follows, and prints what comes of it. */
 function driverOf(name: string): string {
   return `
-    import { follow, pay } from '../${name}';
+    import { follow, pay } from './${name}';
     follow('${ACME}', (id) => console.log('seen', id), process.env.AFTER);
     console.log('paid', await pay(${JSON.stringify(PAYMENT)}, 'example-1'));`;
+}
+
+/** A program around an example: pays the same payment twice. The token is right, then wrong for one attempt, then right. */
+function payTwice(name: string): string {
+  return `
+    const { TOKEN } = process.env;
+    const tokens = [TOKEN, 'expired'];
+    process.env = Object.defineProperty({ ...process.env }, 'TOKEN', { get: () => tokens.shift() ?? TOKEN });
+    const { pay } = await import('./${name}');
+    for (let call = 1; call <= 2; call += 1) {
+      const answer = await pay(${JSON.stringify(PAYMENT)}, 'example-1').then(() => 'paid', () => 'failed');
+      console.log(answer);
+    }`;
 }
 
 /** The examples that follow an account's transfers, outside a browser. */
@@ -385,7 +420,7 @@ const TOKEN_REFUSED = /UNAUTHENTICATED|The server refuses the token/;
 /** A program around an example: follows, and takes each token that comes on its standard input. */
 function followerOf(name: string): string {
   return `
-    import { follow } from '../${name}';
+    import { follow } from './${name}';
     process.stdin.on('data', (token) => { process.env.TOKEN = String(token); });
     await follow('${ACME}', (id) => console.log(id), process.env.AFTER);`;
 }
@@ -396,11 +431,11 @@ async function bundlePage(url: string): Promise<string> {
   const main = `
     import { ApolloProvider } from '@apollo/client/react';
     import { createRoot } from 'react-dom/client';
-    import { Account } from '../account';
-    import { apollo } from '../apollo';
+    import { Account } from './account';
+    import { apollo } from './apollo';
     createRoot(document.body).render(
       <ApolloProvider client={apollo}>
-        <Account iban="${ACME}" rows={${JSON.stringify(rows)}} />
+        <Account iban="${ACME}" payment={{ key: 'page-1', rows: ${JSON.stringify(rows)} }} />
       </ApolloProvider>,
     );`;
   const { folder, pathOf } = await writeSnippets(DOCUMENT, url);

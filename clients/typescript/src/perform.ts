@@ -20,7 +20,10 @@ const ATTEMPTS_MAX = 8;
 export type PerformResult = PerformBulkTransferMutation['performBulkTransfer'];
 
 export interface PerformOptions {
-  /** Made by the client where absent. Give one that you have stored, to go on after a crash of your own. */
+  /**
+   * Made by each call where absent, so a second call without it pays again. Give a key that you have stored with the bulk, to
+   * perform again after an error or a crash of your own.
+   */
   readonly key?: string;
   readonly signal?: AbortSignal;
   /** Default: 8, over some 30 seconds. */

@@ -18,6 +18,7 @@ import {
 
 /** What the server works with. */
 export interface ProbePorts {
+  /** Many calls at once cost one look at the database. */
   readonly probeDatabase: () => Promise<PartState>;
   /** Whether events can be published now. */
   readonly isBrokerReady: () => boolean;
@@ -42,35 +43,23 @@ function stateFor(fault: keyof typeof FAULTS, hasFault: boolean): PartState {
   return partStateOf(hasFault ? [fault] : [], FAULTS);
 }
 
-/** Answers the probes. What /readyz finds is nobody's secret, and many who ask at once cost one look. */
+/** Answers the probes. What /readyz finds is nobody's secret. */
 export function answerProbes(app: FastifyInstance, ports: ProbePorts): void {
   let isStopping = false;
   app.addHook('preClose', async () => {
     isStopping = true;
   });
-  const probeDatabase = shareProbe(ports.probeDatabase);
   for (const path of ['/livez', '/healthz']) app.get(path, async () => OK);
   app.get('/readyz', async (_, reply) => {
     const parts: Readonly<Record<PartName, PartState>> = {
       server: stateFor('STOPPING', isStopping),
-      database: await probeDatabase(),
+      database: await inTime(ports.probeDatabase),
       broker: stateFor('UNREACHABLE', !ports.isBrokerReady()),
       relay: stateFor('BACKLOG', !ports.isRelayCaughtUp()),
     };
     const status = worstOf(Object.values(parts).map((part) => part.status));
     return reply.code(status === 'unavailable' ? 503 : 200).send({ status, parts });
   });
-}
-
-/** Makes a probe of which one look is under way at a time, for as long as a look may take. */
-function shareProbe(probe: () => Promise<PartState>): () => Promise<PartState> {
-  let underWay: Promise<PartState> | undefined;
-  return () => {
-    underWay ??= inTime(probe).finally(() => {
-      underWay = undefined;
-    });
-    return underWay;
-  };
 }
 
 async function inTime(probe: () => Promise<PartState>): Promise<PartState> {

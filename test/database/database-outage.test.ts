@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { DUE_AT_ONCE, OutboxMessage } from '../../src/entities/outbox-message.entity.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
@@ -425,6 +425,61 @@ test.each([
   },
 );
 
+/** A connection past the server, which ends with the test. */
+async function connectTo({ databaseUrl }: TestServer) {
+  const connection = await createConnection(databaseUrl.replace(/^mariadb:/, 'mysql:'));
+  onTestFinished(() => connection.end());
+  return connection;
+}
+
+describe.runIf(DIALECT === 'mysql')('a table that somebody else locks', () => {
+  const OK = { code: 200, status: 'ok' };
+
+  const waitersOf = async (connection: Connection) => {
+    const [rows] = await connection.query<RowDataPacket[]>(
+      `select info from information_schema.processlist
+        where db = database() and state = 'Waiting for table metadata lock'`,
+    );
+    return rows.map(({ info }) => info);
+  };
+
+  test('against writes, as a dump does, keeps no server from being ready, and no connection', async () => {
+    const server = await startServer();
+    await untilPublished(server);
+    const other = await connectTo(server);
+    await other.query('lock tables audit_entry read');
+
+    expect(await databaseReadiness(server)).toEqual(OK);
+    const monitor = await connectTo(server);
+    expect(await waitersOf(monitor)).toEqual([]);
+    await other.query('unlock tables');
+    expect(server.log).toEqual([]);
+  });
+
+  test('altogether, as DDL does, keeps no server from being ready, and one connection at most', async () => {
+    const server = await startServer();
+    await untilPublished(server);
+    const reader = await connectTo(server);
+    await reader.query('start transaction');
+    await reader.query('select 1 from audit_entry limit 1');
+    const altering = (await connectTo(server)).query('alter table audit_entry comment = "Altered"');
+    const monitor = await connectTo(server);
+    await expect.poll(() => waitersOf(monitor)).toHaveLength(1);
+
+    const answers = Promise.all(Array.from({ length: 5 }, () => databaseReadiness(server)));
+    await expect.poll(() => waitersOf(monitor), { interval: 20 }).toHaveLength(2);
+
+    expect(await answers).toEqual([OK, OK, OK, OK, OK]);
+    await reader.query('rollback');
+    await altering;
+    expect(server.log).toEqual([]);
+    const em = () => server.database.orm.em.fork();
+    const waits = 'select @@session.lock_wait_timeout = @@global.lock_wait_timeout as isUsual';
+    const sessions = await Promise.all(Array.from({ length: 10 }, () => em().execute(waits)));
+    expect(sessions.flat().map(({ isUsual }) => Number(isUsual))).toEqual(Array(10).fill(1));
+  });
+});
+
 test.runIf(DIALECT === 'mysql')('a bulk whose statement is interrupted is run again', async () => {
   const server = await startServer();
   const { client, databaseUrl } = server;
@@ -525,6 +580,50 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         await expect.poll(() => sendBulk(server.client)).toMatchObject(PERFORMED);
       },
     );
+
+    test('whose user may update no other columns than the server does takes bulks, and safe updates change nothing', async () => {
+      const { server, mariaDb } = await startAsUser();
+      const database = new URL(server.databaseUrl).pathname.slice(1);
+      const grants = [
+        `select, insert on ${database}.*`,
+        `delete on ${database}.outbox_message`,
+        `update (balance_minor, sequence, updated_at) on ${database}.account`,
+        `update (revoked_at) on ${database}.api_key`,
+        `update (due_at, leased_by, attempts, published_at, parked_at, last_error)
+          on ${database}.outbox_message`,
+      ];
+      await mariaDb.run(`revoke all on ${database}.* from bank@'%'`);
+      for (const grant of grants) await mariaDb.run(`grant ${grant} to bank@'%'`);
+      await mariaDb.run('set global sql_safe_updates = 1');
+      await mariaDb.run('kill user bank');
+
+      await expect.poll(() => databaseReadiness(server)).toEqual({ code: 200, status: 'ok' });
+      expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+      await untilPublished(server);
+      await mariaDb.run(`revoke update (sequence) on ${database}.account from bank@'%'`);
+      await expect
+        .poll(() => databaseReadiness(server))
+        .toEqual({ code: 503, status: 'unavailable', reasons: ['ACCESS_DENIED'] });
+    });
+
+    test('that takes a privilege away costs a look its own connection, and those of reads go on', async () => {
+      const { server, mariaDb } = await startAsUser();
+      const on = `on ${new URL(server.databaseUrl).pathname.slice(1)}.*`;
+      const lost = { code: 503, status: 'unavailable', reasons: ['ACCESS_DENIED'] };
+      await mariaDb.run(`revoke delete ${on} from bank@'%'`);
+      await mariaDb.run('kill user bank');
+      await expect.poll(() => databaseReadiness(server)).toEqual(lost);
+      await Promise.all(Array.from({ length: 10 }, () => server.client.send(BALANCE)));
+      const before = await connectionsOf(mariaDb);
+      expect(before.length).toBeGreaterThan(5);
+
+      expect(await databaseReadiness(server)).toEqual(lost);
+      await Promise.all(Array.from({ length: 10 }, () => server.client.send(BALANCE)));
+
+      const after = await connectionsOf(mariaDb);
+      // A look of the server's own may come between.
+      expect(before.filter((id) => !after.includes(id)).length).toBeLessThanOrEqual(2);
+    });
 
     test('that has no connection to give makes requests retryable, and is used again', async () => {
       const { server, mariaDb } = await startAsUser();

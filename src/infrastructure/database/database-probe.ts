@@ -1,6 +1,12 @@
 import type { MikroORM } from '@mikro-orm/sql';
 import { type PartState, type PartStatus, partStateOf } from '../observability/part-state.js';
-import { type DatabaseTrouble, type DatabaseWatch, troubleOf } from './database-watch.js';
+import { singleFlight } from '../single-flight.js';
+import {
+  type DatabaseTrouble,
+  type DatabaseWatch,
+  LOOK_AGE_MAX_MS,
+  troubleOf,
+} from './database-watch.js';
 import type { Database } from './dialect.js';
 
 /** What may be wrong with a database while the server runs, and whether it can take bulks all the same. */
@@ -12,7 +18,10 @@ const FAULTS: Readonly<Record<DatabaseTrouble, PartStatus>> = {
   CLOCK_SKEW: 'unavailable',
 };
 
-/** Returns the state of the database now; it may take as long as the database does. */
+/**
+ * Returns the state of the database now; it may take as long as the database does. Callers share the look that is
+ * running, also one that an earlier caller has stopped waiting for.
+ */
 export type ProbeDatabase = () => Promise<PartState>;
 
 /** Makes the probe of a database on which every migration has run, as the server requires when it starts. */
@@ -21,7 +30,8 @@ export async function makeDatabaseProbe(
   watch: Pick<DatabaseWatch, 'troubles'>,
 ): Promise<ProbeDatabase> {
   const migrationCount = await countMigrations(orm);
-  return async () => partStateOf(await findFaults(orm, migrationCount, watch), FAULTS);
+  const findAll = singleFlight(() => findFaults(orm, migrationCount, watch), LOOK_AGE_MAX_MS);
+  return async () => partStateOf(await findAll(), FAULTS);
 }
 
 async function findFaults(

@@ -14,12 +14,16 @@ import type { Clock } from '../../application/ports/clock.js';
 import type { UnitOfWork } from '../../application/ports/unit-of-work.js';
 import { UnavailableError } from '../../domain/errors.js';
 import type { Logger } from '../observability/logger.js';
+import { singleFlight } from '../single-flight.js';
 import type { Database } from './dialect.js';
 import { SteadyClock } from './steady-clock.js';
 import { type DatabaseUnavailability, isOutage, unavailabilityOf } from './unavailability.js';
 
 /** Interval between two looks. */
 const LOOK_INTERVAL_MS = 5_000;
+
+/** Age at which a look counts as hung, so that another one begins on another connection. */
+export const LOOK_AGE_MAX_MS = 10_000;
 
 /** What keeps bulks from being performed, as far as the database is concerned. */
 export type DatabaseTrouble =
@@ -83,8 +87,14 @@ export class DatabaseWatch {
   /** The time that entries are dated with. */
   readonly now: Clock = () => this.#clock.now();
 
-  /** Looks at the database now. Never rejects. @returns nothing where bulks can be performed */
-  async troubles(): Promise<readonly DatabaseTrouble[]> {
+  /**
+   * Looks at the database now, or shares the look that is running, so that looks never take more than one connection.
+   * Never rejects.
+   * @returns nothing where bulks can be performed
+   */
+  readonly troubles = singleFlight(() => this.#findTroubles(), LOOK_AGE_MAX_MS);
+
+  async #findTroubles(): Promise<readonly DatabaseTrouble[]> {
     const trouble = await this.#findTrouble();
     if (trouble === 'UNREACHABLE') return [trouble];
     return [...(trouble ? [trouble] : []), ...(this.#isRefusing ? (['CLOCK_SKEW'] as const) : [])];
@@ -93,13 +103,30 @@ export class DatabaseWatch {
   async #findTrouble(): Promise<DatabaseTrouble | undefined> {
     try {
       if (!(await this.#look())) return 'READ_ONLY';
-      await this.ports.database.requireUsable();
-      return undefined;
     } catch (error) {
-      const isExpected = isOutage(error) || this.#isStopped;
-      if (!isExpected) this.ports.logger.error({ err: error }, 'Database not looked at');
+      this.#log(error);
       return troubleOf(error);
     }
+    return this.#findLack();
+  }
+
+  /** A check that failed for another reason than the database's tells nothing: the database has just answered. */
+  async #findLack(): Promise<DatabaseTrouble | undefined> {
+    const { database } = this.ports;
+    try {
+      await database.requireUsable();
+      return undefined;
+    } catch (error) {
+      // Somebody else changes or locks a table, which therefore exists.
+      if (database.isContention(error)) return undefined;
+      this.#log(error);
+      return isOutage(error) ? troubleOf(error) : undefined;
+    }
+  }
+
+  #log(error: unknown): void {
+    const isExpected = isOutage(error) || this.#isStopped;
+    if (!isExpected) this.ports.logger.error({ err: error }, 'Database not looked at');
   }
 
   /** A unit of work that nothing is run in while the clock is known to be wrong. */

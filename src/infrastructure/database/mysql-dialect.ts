@@ -21,7 +21,7 @@ import { MySqlPresence } from './mysql-presence.js';
 import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
 import { type MySqlAddress, parseMySqlUrl } from './mysql-url.js';
 import { ormOptions } from './orm-options.js';
-import { needsOtherServer } from './unavailability.js';
+import { needsOtherServer, unavailabilityOf } from './unavailability.js';
 import { writtenTablesOf } from './written-tables.js';
 
 /** One is judged while the other is written: more only make smaller groups. */
@@ -76,7 +76,7 @@ export async function openMySql(
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
     look: () => look(orm),
-    requireUsable: () => requireUsable(orm),
+    requireUsable: makeRequireUsable(orm, pool),
     hasOwnClock: true,
     lastEntryAt: async () => undefined,
     presence,
@@ -161,20 +161,62 @@ async function look(orm: MikroORM): Promise<DatabaseLook> {
   };
 }
 
-/** One round trip. The database judges names and privileges before it looks for a row. */
-async function requireUsable(orm: MikroORM<AbstractSqlDriver>): Promise<void> {
-  const statements = writtenTablesOf(orm).flatMap(({ table, columns, isUpdated, isPruned }) => {
-    const [first] = columns;
+/** How long the check waits for the metadata lock of a table, in seconds: the smallest that MySQL takes. */
+const CHECK_LOCK_WAIT_S = 1;
+
+/**
+ * Makes the check that the server's user can use every table. The check prepares the statements and executes none.
+ *
+ * - PREPARE judges names and privileges. It takes the weakest metadata lock, which LOCK TABLES, a dump, a copying ALTER
+ *   and FLUSH TABLES WITH READ LOCK allow. Executed on no row, an INSERT would wait for all of these.
+ * - DDL that changes a table or waits for it excludes even this lock, so the wait is short. Only the check's own session
+ *   has the short wait, and only meanwhile.
+ * - A privilege that is granted again may not hold for an open connection: all connections are renewed then.
+ */
+function makeRequireUsable(
+  orm: MikroORM<AbstractSqlDriver>,
+  pool: MySqlPool,
+): Database['requireUsable'] {
+  const prepares = statementsOf(orm).map((sql) => format('prepare virement_check from ?', [sql]));
+  const check = [
+    `set session lock_wait_timeout = ${CHECK_LOCK_WAIT_S}`,
+    ...prepares,
+    'deallocate prepare virement_check',
+  ].join('; ');
+  let isDenied = false;
+  return async () => {
+    const kysely = orm.em.fork().getKysely();
+    try {
+      await kysely.connection().execute(async (connection) => {
+        try {
+          await connection.executeQuery(CompiledQuery.raw(check));
+        } finally {
+          const restore = CompiledQuery.raw('set session lock_wait_timeout = default');
+          // It fails with the connection, whose first error says more.
+          await connection.executeQuery(restore).catch(() => {});
+        }
+      });
+    } catch (error) {
+      if (unavailabilityOf(error) === 'DATABASE_ACCESS_DENIED') isDenied = true;
+      throw converted(orm.em, error);
+    }
+    if (isDenied) pool.renew();
+    isDenied = false;
+  };
+}
+
+/** Returns statements that need every column and every privilege that the server needs. */
+function statementsOf(orm: MikroORM): string[] {
+  return writtenTablesOf(orm).flatMap(({ table, columns, updatedColumns, isPruned }) => {
+    const assignments = updatedColumns.map((column) => `${column} = ?`);
     return [
-      `insert into ${table} (${columns}) select ${columns} from ${table} where 1 = 0`,
-      ...(isUpdated ? [`update ${table} set ${first} = ${first} where 1 = 0`] : []),
+      `select ${columns} from ${table}`,
+      // MariaDB judges privileges on the columns of an INSERT … SELECT only when it executes it.
+      `insert into ${table} (${columns}) values (${columns.map(() => '?')})`,
+      ...(assignments.length > 0 ? [`update ${table} set ${assignments} where 1 = 0`] : []),
       ...(isPruned ? [`delete from ${table} where 1 = 0`] : []),
     ];
   });
-  await orm.em
-    .fork()
-    .getKysely()
-    .executeQuery(CompiledQuery.raw(statements.join('; ')));
 }
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];
@@ -298,11 +340,16 @@ async function execute(em: EntityManager, statements: string): Promise<void> {
   try {
     await transaction.executeQuery(CompiledQuery.raw(statements));
   } catch (error) {
-    throw em
-      .getPlatform()
-      .getExceptionConverter()
-      .convertException(error as Error);
+    throw converted(em, error);
   }
+}
+
+/** Returns MikroORM's exception for an error that came past it. */
+function converted(em: EntityManager, error: unknown): Error {
+  return em
+    .getPlatform()
+    .getExceptionConverter()
+    .convertException(error as Error);
 }
 
 function errorNumberOf(error: unknown): unknown {

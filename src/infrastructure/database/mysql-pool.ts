@@ -7,6 +7,8 @@
  *   released, and every connection that was opened before the error when it is next acquired: after a
  *   fail-over all of them lead to the former primary. mysql2 closes one such connection, for
  *   `pool.query` alone, which Kysely does not use.
+ * - After an error that tells of a lost privilege only its own connection is closed: the others still serve what the
+ *   user may do.
  */
 import type { MysqlPool, MysqlPoolConnection } from 'kysely';
 import {
@@ -22,6 +24,7 @@ import type { AskServer, MySqlServer } from './mysql-session.js';
 import {
   NO_CONNECTION,
   needsOtherConnection,
+  needsOtherServer,
   type OnUnavailable,
   unavailabilityOf,
 } from './unavailability.js';
@@ -85,6 +88,11 @@ export class MySqlPool implements MysqlPool {
     }
   }
 
+  /** Has every connection closed that was opened before now, when it is next acquired. */
+  renew(): void {
+    this.#renewedAt = performance.now();
+  }
+
   #acquireConnection(): Promise<PoolConnection> {
     return new Promise((resolve, reject) => {
       this.#pool.getConnection((error, connection) => {
@@ -109,8 +117,8 @@ export class MySqlPool implements MysqlPool {
       this.onUnavailable(reason, error);
       return false;
     }
-    const now = performance.now();
-    if (now - this.#renewedAt >= RENEWAL_INTERVAL_MS) this.#renewedAt = now;
+    const isRenewed = performance.now() - this.#renewedAt < RENEWAL_INTERVAL_MS;
+    if (needsOtherServer(reason) && !isRenewed) this.renew();
     this.onUnavailable(reason, error);
     return true;
   }

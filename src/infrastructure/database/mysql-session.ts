@@ -33,6 +33,7 @@ const SQL_MODE = [
  *   connects with, and would take UTF-8 for its own, such as latin1.
  * - READ COMMITTED: see the dialect. READ WRITE, autocommit and NO_CHAIN: a transaction writes, begins and
  *   ends where the server says so.
+ * - sql_safe_updates refuses an UPDATE or DELETE for which the server finds no index.
  */
 const SESSION_SETTINGS = [
   'set names utf8mb4 collate utf8mb4_bin',
@@ -42,6 +43,7 @@ const SESSION_SETTINGS = [
   'set session autocommit = 1',
   "set session completion_type = 'NO_CHAIN'",
   'set session foreign_key_checks = 1',
+  'set session sql_safe_updates = 0',
 ];
 
 /** Prepares a session for its first statement. */

@@ -4,8 +4,22 @@ import { Account } from '../../entities/account.entity.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
 import { OutboxMessage } from '../../entities/outbox-message.entity.js';
 
-/** Entities whose rows change; those of all others are only appended. */
-const UPDATED: readonly unknown[] = [Account, ApiKey, OutboxMessage];
+/** Properties that the server updates, by entity; the rows of all other entities are only appended. */
+const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readonly string[]>([
+  [Account, ['balanceMinor', 'sequence', 'updatedAt'] satisfies (keyof Account)[]],
+  [ApiKey, ['revokedAt'] satisfies (keyof ApiKey)[]],
+  [
+    OutboxMessage,
+    [
+      'dueAt',
+      'leasedBy',
+      'attempts',
+      'publishedAt',
+      'parkedAt',
+      'lastError',
+    ] satisfies (keyof OutboxMessage)[],
+  ],
+]);
 
 /** Entities whose rows are deleted. */
 const PRUNED: readonly unknown[] = [OutboxMessage];
@@ -14,19 +28,26 @@ export interface WrittenTable {
   /** Names, quoted as every dialect takes them. */
   readonly table: string;
   readonly columns: readonly string[];
-  readonly isUpdated: boolean;
+  /** The columns that the server updates: a privilege on these alone is enough. */
+  readonly updatedColumns: readonly string[];
   readonly isPruned: boolean;
 }
 
 export function writtenTablesOf(orm: MikroORM): readonly WrittenTable[] {
-  return [...orm.getMetadata().getAll().values()].map(({ class: entity, tableName, props }) => ({
-    table: quoted(tableName),
-    columns: props
-      .filter(({ persist }) => persist !== false)
-      .flatMap(({ fieldNames = [] }) => fieldNames.map(quoted)),
-    isUpdated: UPDATED.includes(entity),
-    isPruned: PRUNED.includes(entity),
-  }));
+  return [...orm.getMetadata().getAll().values()].map(({ class: entity, tableName, props }) => {
+    const persisted = props.filter(({ persist }) => persist !== false);
+    const updated = UPDATED.get(entity) ?? [];
+    return {
+      table: quoted(tableName),
+      columns: persisted.flatMap(columnsOf),
+      updatedColumns: persisted.filter(({ name }) => updated.includes(name)).flatMap(columnsOf),
+      isPruned: PRUNED.includes(entity),
+    };
+  });
+}
+
+function columnsOf({ fieldNames = [] }: { readonly fieldNames?: readonly string[] }): string[] {
+  return fieldNames.map(quoted);
 }
 
 function quoted(name: string): string {

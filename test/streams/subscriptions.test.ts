@@ -305,8 +305,8 @@ test('a database that is away for a while ends no subscription', async () => {
   await client.data(
     `mutation { creditAccount(input: { iban: "${ACME}", amount: "1", description: "" }) { __typename } }`,
   );
-  const complaint = { msg: 'A followed account could not be read; trying again' };
-  await expect.poll(() => log).toContainEqual(expect.objectContaining(complaint));
+  const outage = { msg: 'Database unavailable', reason: 'DATABASE_INCOMPLETE' };
+  await expect.poll(() => log).toContainEqual(expect.objectContaining(outage));
   await sql('alter table bulk_transfer_away rename to bulk_transfer');
   await client.perform(aBulk([aTransfer()]));
 

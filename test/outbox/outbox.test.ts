@@ -1,3 +1,4 @@
+import type { QueryResult } from '@mikro-orm/core';
 import { expect, test } from 'vitest';
 import { makeCreditAccount } from '../../src/application/credit-account.js';
 import { PROGRAM } from '../../src/domain/caller.js';
@@ -312,6 +313,63 @@ test('what a claim took whose commit failed is published at once, and in order',
   expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5']);
   await relay.stop();
 });
+
+test('a message that was given back and claimed again is not given back once more where the answer was lost', async () => {
+  const { server, broker, relay } = await startRelay();
+  const released = Promise.withResolvers<void>();
+  const repeated = Promise.withResolvers<number>();
+  const losing: Publisher = {
+    reserve: (messageCount) => {
+      void loseNextCommit(server.database);
+      loseNextRelease(server.database, released.resolve, repeated.resolve);
+      return relay.reserve(messageCount);
+    },
+  };
+  const refused = expect(creditingFor(server, losing)()).rejects.toThrow('OUTCOME_UNKNOWN');
+  await released.promise;
+
+  // The next claim takes the message, before the release is repeated.
+  relay.wake();
+  await refused;
+
+  expect(await repeated.promise).toBe(0);
+  broker.open();
+  await untilPublished(server);
+  expect(broker.sequencesOf(ACME)).toEqual(['1', '2']);
+  await relay.stop();
+});
+
+/**
+ * The next statement that releases messages is run, and whoever sent it does not hear of it.
+ * @param onRepeated hears how many messages were released when it was run again
+ */
+function loseNextRelease(
+  { orm }: TestServer['database'],
+  onReleased: () => void,
+  onRepeated: (messageCount: number) => void,
+): void {
+  const connection = orm.em.getConnection();
+  const execute = connection.execute.bind(connection);
+  let releaseCount = 0;
+  const losing = async (...args: Parameters<typeof execute>) => {
+    const result = await execute<QueryResult>(...args);
+    const [sql, parameters] = args;
+    const isLease = /^update .outbox_message. set .due_at. = \?, .leased_by. = \?/.test(
+      String(sql),
+    );
+    const isRelease = isLease && Array.isArray(parameters) && parameters[1] === null;
+    if (!isRelease) return result;
+    releaseCount += 1;
+    if (releaseCount === 1) {
+      onReleased();
+      throw new Error('The connection is lost');
+    }
+    Object.assign(connection, { execute });
+    onRepeated(result.affectedRows);
+    return result;
+  };
+  Object.assign(connection, { execute: losing });
+}
 
 /** The next transaction is committed, and whoever commits it does not hear of it. @returns resolved by then */
 function loseNextCommit({ orm }: TestServer['database']): Promise<void> {

@@ -56,7 +56,10 @@ export interface Parking extends Failure {
   readonly at: Date;
 }
 
-/** The relay that has messages, and the time until which it has them. */
+/**
+ * The relay that has messages, and the time until which it has them. A relay's leases end at different milliseconds, so
+ * the two tell one lease from another.
+ */
 export interface Lease {
   /** Id of the relay. */
   readonly holder: string;
@@ -214,6 +217,18 @@ export class Outbox implements OutboxAdmin {
     await this.#em.nativeUpdate(
       OutboxMessage,
       { id: { $in: [...ids] }, leasedBy: holder },
+      { dueAt: DUE_AT_ONCE, leasedBy: null },
+    );
+  }
+
+  /**
+   * Makes the messages of a lease due at once that still have this very lease. It may be repeated where its answer was
+   * lost: a message that the relay has claimed again has another lease, and stays the relay's.
+   */
+  async endLease(ids: readonly string[], { holder, end }: Lease): Promise<void> {
+    await this.#em.nativeUpdate(
+      OutboxMessage,
+      { id: { $in: [...ids] }, leasedBy: holder, dueAt: end },
       { dueAt: DUE_AT_ONCE, leasedBy: null },
     );
   }

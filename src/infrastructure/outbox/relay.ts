@@ -53,7 +53,7 @@ const LEASE_RENEWAL_MS = 5_000;
  */
 const ABSENCE_LOOK_MS = 700;
 
-/** Leases end on the second, so that those of many commits are renewed by one statement. */
+/** A lease ends in the second that is due, at a millisecond that no other lease of the last thousand ends at. */
 const LEASE_GRID_MS = 1_000;
 
 /** How long the accounts of a commit in doubt wait for its messages to be given back. */
@@ -92,6 +92,7 @@ export class Relay implements Publisher {
   readonly #id: string;
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<LeasedMessage>();
+  #leaseCount = 0;
   /** Messages of commits that are about to be, and of a claim. */
   #reserved = 0;
   /** Whether all that this process left in the outbox has been claimed. */
@@ -181,22 +182,24 @@ export class Relay implements Publisher {
    * committed or claimed, so that they are not overtaken, for a second at most.
    */
   async #giveBack(ids: readonly string[], lease: Lease): Promise<void> {
-    const released = this.#releaseBefore(lease.end, ids).then(() => this.wake());
+    const released = this.#endLease(lease, ids).then(() => this.wake());
     await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
   }
 
   /** Tries again until it has done it or the lease has ended: a database in doubt is often one that is away. */
-  async #releaseBefore(leaseEnd: Date, ids: readonly string[]): Promise<void> {
+  async #endLease(lease: Lease, ids: readonly string[]): Promise<void> {
     const { outbox, clock } = this.ports;
     let isDone: boolean | undefined;
-    while (!isDone && clock() < leaseEnd && !this.#stopping.signal.aborted) {
-      isDone = await this.#guarded(() => outbox.release(ids, this.#id).then(() => true));
+    while (!isDone && clock() < lease.end && !this.#stopping.signal.aborted) {
+      isDone = await this.#guarded(() => outbox.endLease(ids, lease).then(() => true));
     }
   }
 
   #newLease(): Lease {
+    this.#leaseCount = (this.#leaseCount + 1) % LEASE_GRID_MS;
     const end = this.ports.clock().getTime() + LEASE_MS;
-    return { holder: this.#id, end: new Date(Math.ceil(end / LEASE_GRID_MS) * LEASE_GRID_MS) };
+    const second = Math.ceil(end / LEASE_GRID_MS) * LEASE_GRID_MS;
+    return { holder: this.#id, end: new Date(second + this.#leaseCount) };
   }
 
   /** Tells whether the relay claimed all that was due at its last look. */

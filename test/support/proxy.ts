@@ -33,6 +33,9 @@ export interface Proxy {
  */
 export const COMMIT = ['\u0003commit', '\u0003\u0000\u0001commit'] as const;
 
+/** A part of the server's regular check of its tables, which names every statement that a trap may be for. */
+const TABLE_CHECK = 'prepare virement_check';
+
 /** Before the message reaches the target, as soon as it is sent, or when the target has answered it. */
 export type CutMoment = 'before' | 'sent' | 'answered';
 
@@ -96,7 +99,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
       caught.sprung();
       return true;
     }
-    if (direction !== 'to-target' || !trap) return false;
+    if (direction !== 'to-target' || !trap || chunk.includes(TABLE_CHECK)) return false;
     if (trap.after !== undefined && chunk.includes(trap.after)) trapped = from;
     if (trap.after !== undefined && trapped !== from) return false;
     if (!trap.texts.some((text) => chunk.includes(text))) return false;

@@ -1,30 +1,30 @@
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { EventMessage } from '../outbox/events.js';
 
-/** What outbox messages have to tell: a broker takes from it what it carries. */
+/** The content of outbox messages that a broker publishes. A broker uses the part that it needs. */
 export interface Publication {
-  /** Every event in order, made from the ledger as it is taken. */
+  /** Yields every event in order. The events are made from the ledger as they are consumed. */
   events(): AsyncIterable<EventMessage>;
-  /** How far the accounts have come that the events are about: enough for those who read the ledger. */
+  /** Returns the head of each account that the events are about. This is enough for listeners that read the ledger. */
   heads(): Promise<readonly AccountHead[]>;
 }
 
-/** Hears that something happened to an account; what, the ledger knows. */
+/** A listener that learns that an account changed. The listener reads the change itself from the ledger. */
 export type AccountListener = (head: AccountHead) => void;
 
-/** Carries events to whoever consumes them, and tells every instance which accounts they are about. */
+/** Publishes events to consumers, and tells every instance which accounts changed. */
 export interface Broker {
-  /** Whether events can be published now. */
+  /** Tells whether events can be published now. */
   readonly isReady: boolean;
   /**
-   * Publishes events in order, many under way at once.
-   * @returns once the broker has taken responsibility for every one of them
-   * @throws Error where it did not; any number of them may have been published all the same
+   * Publishes events in order, with many of them in flight at once.
+   * @returns once the broker has confirmed every event
+   * @throws Error if the broker did not confirm all of them; any number of the events may have been published
    */
   publish(publication: Publication): Promise<void>;
-  /** Calls back for each event about a bulk or a credit, of whichever instance. */
+  /** Registers a listener that is called for each event about a bulk or a credit, from any instance. */
   onEvent(listener: AccountListener): void;
-  /** Calls back whenever events can be published again. */
+  /** Registers a listener that is called whenever events can be published again. */
   onReady(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import type { AccountListener, Broker, Publication } from './broker.js';
 
 /**
- * The broker of a server that is alone: what is published is heard by this process, and by nobody else.
- * Its listeners read the ledger, so no event is made for them.
+ * The broker of a single server without RabbitMQ. Only listeners in this process receive its publications. These
+ * listeners read the ledger, so the broker makes no events for them.
  */
 export class InProcessBroker implements Broker {
   readonly isReady = true;

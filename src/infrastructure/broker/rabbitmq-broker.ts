@@ -1,7 +1,7 @@
 /**
- * RabbitMQ. One connection, which amqplib keeps and makes anew; one channel with publisher confirms.
- * The topology is asserted at every connection, and after a channel that the server closed. While there
- * is no channel the broker is not ready, and whatever was not confirmed counts as not published.
+ * The RabbitMQ broker. It has one connection, which amqplib reconnects, and one channel with publisher confirms. The
+ * topology is asserted at every connection, and after the server closes a channel. The broker is not ready while it has
+ * no channel. Every event without a confirm counts as not published.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -25,20 +25,22 @@ import {
   routingKeyOf,
 } from './topology.js';
 
-/** Events that wait for their confirm at once: what bounds the memory of a bulk under way. */
+/** Limits the events that wait for their confirm at once, and so the memory of a bulk that is being published. */
 const UNCONFIRMED_MAX = 500;
 
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MAX_MS = 5_000;
 
-/** A connection that is not there by then is tried anew: heartbeats begin after the handshake alone. */
+/**
+ * The time for a connection to be established before the next attempt. AMQP heartbeats begin only after the handshake.
+ */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** A broker that says nothing for so long has not taken what it was sent. */
+/** The time without any confirm after which the messages that were sent count as not published. */
 const CONFIRM_TIMEOUT_MS = 10_000;
 
-/** Before a channel that the server closed is opened again. */
+/** The delay before a channel that the server closed is opened again. */
 const CHANNEL_REOPEN_MS = 200;
 
 export class RabbitMqBroker implements Broker {
@@ -47,14 +49,14 @@ export class RabbitMqBroker implements Broker {
   #connection: RecoveringChannelModel | undefined;
   #channel: ConfirmChannel | undefined;
   #isClosed = false;
-  /** RabbitMQ takes nothing while it lacks memory or disk. */
+  /** True while RabbitMQ accepts no messages because it lacks memory or disk space. */
   #isBlocked = false;
 
   private constructor(private readonly logger: Logger) {}
 
   /**
-   * Begins to connect, and goes on trying: a server starts while its broker is down.
-   * @throws ExplainedError where nothing can be tried with this URL
+   * Starts to connect and keeps trying, so a server can start while its broker is down.
+   * @throws ExplainedError if the URL cannot be used to connect
    */
   static async start(url: string, logger: Logger): Promise<RabbitMqBroker> {
     const broker = new RabbitMqBroker(logger);
@@ -66,7 +68,8 @@ export class RabbitMqBroker implements Broker {
         maxDelay: RECONNECT_MAX_MS,
         waitForConnect: false,
         setup: (model: ChannelModel) => {
-          // amqplib listens only once this is done; a connection that breaks before would end the process.
+          // amqplib adds its error listener only after setup. An unhandled error of an earlier disconnect would end the
+          // process.
           model.on('error', () => {});
           return broker.#openChannel(model);
         },
@@ -128,7 +131,7 @@ export class RabbitMqBroker implements Broker {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#channel = undefined;
-    // A broker that says nothing does not say goodbye either.
+    // A broker that does not respond does not answer the close either.
     await Promise.race([
       this.#connection?.close(),
       sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
@@ -137,7 +140,7 @@ export class RabbitMqBroker implements Broker {
 
   async #openChannel(model: ChannelModel): Promise<void> {
     const channel = await model.createConfirmChannel();
-    // A channel that the server closes tells why before it closes.
+    // The server sends the reason before it closes the channel.
     channel.on('error', (error: Error) => {
       this.logger.warn({ reason: error.message }, 'RabbitMQ closed the channel');
     });
@@ -153,7 +156,7 @@ export class RabbitMqBroker implements Broker {
     await channel.consume(
       queue,
       (message) => {
-        // A queue that the server took away: everything is asserted anew.
+        // The server cancelled the consumer because it deleted the queue. The whole topology is asserted again.
         if (message === null) void channel.close().catch(() => {});
         else this.#hear(message);
       },
@@ -165,7 +168,7 @@ export class RabbitMqBroker implements Broker {
     this.#tellReady();
   }
 
-  /** The server closed the channel. Where it can't be had again, the connection is made anew, and all with it. */
+  /** Reopens a channel that the server closed. If this fails, the connection and its channel are made again. */
   async #reopenChannel(model: ChannelModel): Promise<void> {
     this.#channel = undefined;
     await sleep(CHANNEL_REOPEN_MS);
@@ -182,14 +185,14 @@ export class RabbitMqBroker implements Broker {
 
   #hear({ fields, content }: ConsumeMessage): void {
     const sequence = sequenceOf(content);
-    // Anyone may publish to an exchange: what is no event of ours tells nothing.
+    // Anyone may publish to an exchange, so a message that is not an event of this server is ignored.
     if (sequence === undefined) return;
     const head = { iban: accountIbanOf(fields.routingKey), sequence };
     for (const listener of this.#eventListeners) listener(head);
   }
 }
 
-/** How far the account has come that an event is about. */
+/** Returns the sequence of the account that an event is about. */
 function sequenceOf(content: Buffer): bigint | undefined {
   try {
     return BigInt(JSON.parse(content.toString()).data.sequence);
@@ -198,7 +201,7 @@ function sequenceOf(content: Buffer): bigint | undefined {
   }
 }
 
-/** Seconds between heartbeats: a broker that is silent for two of them is gone. */
+/** The interval between heartbeats, in seconds. A broker that misses two heartbeats counts as disconnected. */
 const HEARTBEAT_S = '10';
 
 function withHeartbeat(url: string): string {
@@ -219,13 +222,16 @@ function publishOptions({ event }: EventMessage): Options.Publish {
   };
 }
 
-/** The confirms that publishing waits for. */
+/** The publisher confirms that one publication waits for. */
 class Confirms {
   unconfirmed = 0;
   #refusal: Error | undefined;
   #wake: (() => void) | undefined;
 
-  /** One more; called back by the channel, with an error where the broker refused it or went away. */
+  /**
+   * Adds one expected confirm. The channel calls the returned function, with an error if the broker refused the message
+   * or disconnected.
+   */
   expect(): (error: unknown) => void {
     this.unconfirmed += 1;
     return (error) => {

@@ -1,29 +1,35 @@
 /**
- * Every name and argument that we have at a RabbitMQ broker, asserted at each connection. What works
- * here works on RabbitMQ 3.10 and on 4.x: no argument is of one alone.
+ * Names and arguments of everything that the server declares at a RabbitMQ broker, asserted at each connection. Every
+ * argument works on both RabbitMQ 3.10 and 4.x.
  */
 import { EVENT_KINDS, type EventKind } from '../../domain/kinds.js';
 
-/** Where all events go: a durable topic exchange. Consumers bind queues of their own to it. */
+/** The durable topic exchange that receives all events. Consumers bind their own queues to it. */
 export const EXCHANGE = {
   name: 'virement.events',
   type: 'topic',
   options: { durable: true },
 } as const;
 
-/** What each instance hears all events by, for its own subscribers: gone with its connection. */
+/**
+ * The queue on which each instance receives events for its own subscribers. RabbitMQ deletes the queue when the
+ * instance disconnects.
+ */
 export const INSTANCE_QUEUE = {
   name: '',
   options: {
     exclusive: true,
     autoDelete: true,
     durable: false,
-    // A wake-up that is dropped is made up for by the next one, or by a poll.
+    // The next wake-up or a poll makes up for a wake-up that was dropped.
     arguments: { 'x-max-length': 10_000, 'x-overflow': 'drop-head' },
   },
 } as const;
 
-/** Whether an instance hears a kind of event: one wake-up for each bulk and each credit is enough, as transfers are read from the ledger. */
+/**
+ * Tells whether an instance receives a kind of event. Transfers are read from the ledger, so one wake-up for each bulk
+ * and each credit is enough.
+ */
 const WAKES: Readonly<Record<EventKind, boolean>> = {
   'bulk-transfer.performed': true,
   'transfer.performed': false,
@@ -40,7 +46,7 @@ export function routingKeyOf(kind: EventKind, accountIban: string): string {
   return `${kind}.${accountIban}`;
 }
 
-/** The IBAN at the end of a routing key. */
+/** Returns the IBAN at the end of a routing key. */
 export function accountIbanOf(routingKey: string): string {
   return routingKey.slice(routingKey.lastIndexOf('.') + 1);
 }

@@ -1,26 +1,26 @@
 /**
- * Appending rows without tracking them: thousands that nothing will change again. What a column is,
- * and how its values are kept, is the entity's to say; how a database takes them best is its dialect's.
+ * Appends thousands of rows that never change again, without MikroORM's change tracking. The entity defines the columns
+ * and how their values are stored. The dialect defines the fastest way to insert them.
  */
 import type { EntityClass } from '@mikro-orm/core';
 import type { MikroORM } from '@mikro-orm/sql';
 import { ExactTextColumn, UuidColumn } from '../../entities/column-types.js';
 
-/** A value as a driver takes it. */
+/** A value in the form that a database driver accepts. */
 export type ColumnValue = string | number | bigint | Date | Uint8Array | null;
 
-/** Rows that one table is to have. */
+/** Rows to append to one table. */
 export interface AppendBatch {
   readonly table: string;
   readonly columns: readonly string[];
-  /** Each row's values, in the order of the columns, converted when they are asked for. */
+  /** Yields the values of each row, in the order of the columns. Values are converted when they are read. */
   readonly tuples: Iterable<ColumnValue[]>;
 }
 
-/** A table that rows are appended to. */
+/** Makes a batch from the rows to append to one table. */
 export type AppendTable<Row> = (rows: Iterable<Row>) => AppendBatch;
 
-/** The table of an entity; its rows are the entity's own fields. */
+/** Returns the table of an entity. Its rows have the fields of the entity. */
 export function appendTableOf<Row extends object>(
   orm: MikroORM,
   entity: EntityClass<Row>,
@@ -40,7 +40,10 @@ export function appendTableOf<Row extends object>(
   return (rows) => ({ table: tableName, columns, tuples: tuplesOf(rows) });
 }
 
-/** Numbers, texts and dates go as they are; only our own column types have another form in the database. */
+/**
+ * Returns the converter of a column's values. Only the project's own column types have another form in the database;
+ * numbers, texts and dates are passed unchanged.
+ */
 function converterOf(type: unknown): (value: unknown) => ColumnValue {
   if (type instanceof UuidColumn || type instanceof ExactTextColumn) {
     return remembering((value) => type.convertToDatabaseValue(value));
@@ -48,7 +51,7 @@ function converterOf(type: unknown): (value: unknown) => ColumnValue {
   return (value) => (value ?? null) as ColumnValue;
 }
 
-/** The rows of a bulk have its ids, and often its names, in common: what was converted last is known. */
+/** Caches the last converted value, because the rows of one bulk share its ids and often its names. */
 function remembering(convert: (value: string) => ColumnValue): (value: unknown) => ColumnValue {
   let lastValue: unknown;
   let lastConverted: ColumnValue = null;

@@ -9,7 +9,7 @@ import {
 } from './database-watch.js';
 import type { Database } from './dialect.js';
 
-/** What may be wrong with a database while the server runs, and whether it can take bulks all the same. */
+/** The status that each trouble of a running database gives, which tells whether the database can accept bulks. */
 const FAULTS: Readonly<Record<DatabaseTrouble, PartStatus>> = {
   UNREACHABLE: 'unavailable',
   NOT_MIGRATED: 'unavailable',
@@ -19,12 +19,12 @@ const FAULTS: Readonly<Record<DatabaseTrouble, PartStatus>> = {
 };
 
 /**
- * Returns the state of the database now; it may take as long as the database does. Callers share the look that is
- * running, also one that an earlier caller has stopped waiting for.
+ * Returns the current state of the database. The call may take as long as the database does. Callers share a check that
+ * is running, even after its first caller stops waiting.
  */
 export type ProbeDatabase = () => Promise<PartState>;
 
-/** Makes the probe of a database on which every migration has run, as the server requires when it starts. */
+/** Makes the probe of a database on which every migration has run. The server requires this when it starts. */
 export async function makeDatabaseProbe(
   { orm }: Pick<Database, 'orm'>,
   watch: Pick<DatabaseWatch, 'troubles'>,
@@ -40,7 +40,7 @@ async function findFaults(
   watch: Pick<DatabaseWatch, 'troubles'>,
 ): Promise<readonly DatabaseTrouble[]> {
   try {
-    // The migrations of a newer server may have run meanwhile.
+    // A newer server may have run its migrations since the start.
     if ((await countMigrations(orm)) < migrationCountMin) return ['NOT_MIGRATED'];
   } catch (error) {
     return [troubleOf(error)];

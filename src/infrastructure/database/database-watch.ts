@@ -1,14 +1,15 @@
 /**
- * Looks at the database every few seconds: whether it takes writes, whether it has every table and grants
- * every privilege that the server needs, and whether its clock and this machine's agree.
+ * Checks the database every few seconds. The database must accept writes, have every table, and grant every privilege
+ * that the server needs. Its clock must agree with the clock of this machine.
  *
- * - MySQL and MariaDB. Several servers date one ledger, so a server whose clock differs from the database's
- *   by more than CLOCK_SKEW_MS_MAX refuses to write until the two agree again. The time of a look counts in
- *   the server's favour: the database's clock was read at some moment of it.
- * - SQLite. There is no other clock. A wall clock that is behind the last ledger entry at start, or jumps
- *   while the server runs, is logged.
- * - Entries are dated by a clock that no jump moves, so nothing is dated wrong before a look finds the jump.
- *   It follows the wall clock whenever a look finds the wall clock right: on SQLite that is, without a jump.
+ * - MySQL and MariaDB: several servers date one ledger. A server whose clock differs from the database's by more than
+ *   CLOCK_SKEW_MS_MAX therefore refuses to write until the clocks agree again. The database reads its clock at an
+ *   unknown moment of the check, so the duration of the check counts in the server's favour.
+ * - SQLite: there is no other clock. The watch logs a wall clock that is behind the last ledger entry at start, or that
+ *   jumps while the server runs.
+ * - Entries are dated by a clock that does not follow jumps of the wall clock. No entry is dated wrong before a check
+ *   finds a jump. The clock follows the wall clock whenever a check finds the wall clock right. On SQLite, right means
+ *   without a jump.
  */
 import type { Clock } from '../../application/ports/clock.js';
 import type { UnitOfWork } from '../../application/ports/unit-of-work.js';
@@ -19,13 +20,13 @@ import type { Database } from './dialect.js';
 import { SteadyClock } from './steady-clock.js';
 import { type DatabaseUnavailability, isOutage, unavailabilityOf } from './unavailability.js';
 
-/** Interval between two looks. */
+/** Interval between two checks. */
 const LOOK_INTERVAL_MS = 5_000;
 
-/** Age at which a look counts as hung, so that another one begins on another connection. */
+/** Age at which a check counts as hung. The next check then begins on another connection. */
 export const LOOK_AGE_MAX_MS = 10_000;
 
-/** What keeps bulks from being performed, as far as the database is concerned. */
+/** Reasons of the database for which bulks cannot be performed. */
 export type DatabaseTrouble =
   | 'UNREACHABLE'
   | 'READ_ONLY'
@@ -33,14 +34,14 @@ export type DatabaseTrouble =
   | 'NOT_MIGRATED'
   | 'CLOCK_SKEW';
 
-/** What it means for a look that the database refuses a statement. */
+/** The trouble that a check reports when the database refuses a statement for a reason. */
 const TROUBLES: Readonly<Partial<Record<DatabaseUnavailability, DatabaseTrouble>>> = {
   DATABASE_READ_ONLY: 'READ_ONLY',
   DATABASE_ACCESS_DENIED: 'ACCESS_DENIED',
   DATABASE_INCOMPLETE: 'NOT_MIGRATED',
 };
 
-/** Returns the trouble that the error of a look tells of. */
+/** Returns the trouble that an error of a check indicates. */
 export function troubleOf(error: unknown): DatabaseTrouble {
   const reason = unavailabilityOf(error);
   return (reason && TROUBLES[reason]) ?? 'UNREACHABLE';
@@ -56,14 +57,14 @@ export class DatabaseWatch {
   readonly #clock = new SteadyClock();
   #looking: NodeJS.Timeout | undefined;
   #isStopped = false;
-  /** By how much the wall clock is wrong, in milliseconds; undefined where it is right, or nobody knows. */
+  /** The error of the wall clock, in milliseconds; undefined if the clock is right or its error is unknown. */
   #skewMs: number | undefined;
   /** Tells whether the two clocks have agreed since the start. */
   #hasAgreed = false;
 
   private constructor(private readonly ports: WatchPorts) {}
 
-  /** Starts to watch; the first look is done when it resolves. */
+  /** Starts the watch. The first check is complete when the promise resolves. */
   static async start(ports: WatchPorts): Promise<DatabaseWatch> {
     const { database, skewMaxMs, logger } = ports;
     const watch = new DatabaseWatch(ports);
@@ -78,19 +79,19 @@ export class DatabaseWatch {
     return watch;
   }
 
-  /** To be called before the database is closed. */
+  /** Stops the watch. Callers call it before they close the database. */
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#looking);
   }
 
-  /** The time that entries are dated with. */
+  /** Returns the time with which entries are dated. */
   readonly now: Clock = () => this.#clock.now();
 
   /**
-   * Looks at the database now, or shares the look that is running, so that looks never take more than one connection.
-   * Never rejects.
-   * @returns nothing where bulks can be performed
+   * Checks the database now, or shares the check that is running, so checks never take more than one connection. Never
+   * rejects.
+   * @returns an empty list if bulks can be performed
    */
   readonly troubles = singleFlight(() => this.#findTroubles(), LOOK_AGE_MAX_MS);
 
@@ -110,14 +111,17 @@ export class DatabaseWatch {
     return this.#findLack();
   }
 
-  /** A check that failed for another reason than the database's tells nothing: the database has just answered. */
+  /**
+   * Returns the table or privilege trouble, if any. An error that does not concern the database reports no trouble,
+   * because the database has just answered.
+   */
   async #findLack(): Promise<DatabaseTrouble | undefined> {
     const { database } = this.ports;
     try {
       await database.requireUsable();
       return undefined;
     } catch (error) {
-      // Somebody else changes or locks a table, which therefore exists.
+      // Another session changes or locks a table, so the table exists.
       if (database.isContention(error)) return undefined;
       this.#log(error);
       return isOutage(error) ? troubleOf(error) : undefined;
@@ -129,7 +133,7 @@ export class DatabaseWatch {
     if (!isExpected) this.ports.logger.error({ err: error }, 'Database not looked at');
   }
 
-  /** A unit of work that nothing is run in while the clock is known to be wrong. */
+  /** Wraps a unit of work so that it refuses all work while the clock is known to be wrong. */
   guard(unitOfWork: UnitOfWork): UnitOfWork {
     return {
       run: async (request, work) => {
@@ -139,7 +143,10 @@ export class DatabaseWatch {
     };
   }
 
-  /** An embedded database has no clock to disagree with. */
+  /**
+   * Tells whether writes are refused because of the clock. An embedded database has no clock of its own, so it never
+   * refuses.
+   */
   get #isRefusing(): boolean {
     return this.#skewMs !== undefined && this.ports.database.hasOwnClock;
   }
@@ -169,8 +176,8 @@ export class DatabaseWatch {
       return;
     }
     this.#skewMs = skewMs;
-    // The audit log is written even now. It is dated by the time on which both clocks agreed last; at start by the
-    // database's, which other servers share.
+    // The audit log is written even while the clock is wrong. Its time comes from the last moment at which both clocks
+    // agreed. If they never agreed since the start, the time is the database's, which other servers share.
     if (database.hasOwnClock && !this.#hasAgreed) this.#clock.followWallClock(skewMs);
     if (!wasRight) return;
     const message = database.hasOwnClock ? "Clock differs from the database's" : 'Clock jumped';
@@ -178,7 +185,7 @@ export class DatabaseWatch {
   }
 }
 
-/** Takes what may be due to the measurement off a difference. */
+/** Subtracts the possible error of the measurement from a difference. */
 function withoutDoubt(differenceMs: number, doubtMs: number): number {
   return Math.sign(differenceMs) * Math.max(Math.abs(differenceMs) - doubtMs, 0);
 }

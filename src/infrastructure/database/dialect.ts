@@ -8,61 +8,69 @@ export interface DatabaseSettings {
   readonly databaseUrl: string;
   readonly databasePoolMax: number;
   readonly lockTimeoutMs: number;
-  /** Rows of the largest bulk, for a program that performs bulks. */
+  /** The number of rows of the largest bulk, for a program that performs bulks. */
   readonly bulkTransfersMax?: number;
-  /** After which the database ends a statement; undefined where it may take what it takes. */
+  /** The time after which the database ends a statement; undefined for no limit. */
   readonly statementTimeoutMs?: number;
-  /** Hears of a database server that is away or read-only, with each statement that fails for it. */
+  /** Called for each statement that fails because the database server is unreachable or read-only. */
   readonly onUnavailable?: OnUnavailable;
 }
 
-/** How the database is to be used: a server writes; verifying reads beside it. */
+/** The use of a database: a server reads and writes; the verify command only reads, and may run beside a server. */
 export type DatabaseAccess = 'read-write' | 'read-only';
 
-/** What a database tells of itself. */
+/** State that a database reports about itself. */
 export interface DatabaseLook {
   readonly isWritable: boolean;
-  /** The time by its own clock, in milliseconds since 1970; undefined where it has none. */
+  /** The time of the database's own clock, in milliseconds since 1970; undefined if the database has no clock. */
   readonly nowMs?: number;
 }
 
-/** An open database, and what differs between the two kinds. Chosen once, here. */
+/** An open database, with everything that differs between the two kinds of database. The kind is chosen here, once. */
 export interface Database {
   readonly orm: MikroORM;
-  /** Groups of units of work that may be under way at once. */
+  /** Limits the groups of units of work that may be in progress at once. */
   readonly groupsMax: number;
-  /** Slots of the reads that may be under way at once. */
+  /** The slots of the reads that may be in progress at once. */
   readonly readSlots: FairSlots;
-  /** Transactions that may wait for a lock beside them. */
+  /** Limits the transactions that may wait for a lock, in addition to the groups. */
   readonly lockWaitersMax: number;
-  /** Whether the server brings the schema up to date itself: nobody operates an embedded database. */
+  /**
+   * Tells whether the server migrates the schema itself. It does so for an embedded database, which has no operator.
+   */
   readonly migratesAtStart: boolean;
-  /** How a transaction begins that reads one state of the database, whoever writes meanwhile. */
+  /** Options of a transaction that reads one state of the database while others write. */
   readonly snapshotIsolation: { readonly isolationLevel?: IsolationLevel };
-  /** Which relays of this database still run. */
+  /** Tells which relays of this database still run. */
   readonly presence: Presence;
   /**
-   * Runs work that changes the schema while no other process does.
-   * @throws ExplainedError where another one does so for too long
+   * Runs work that changes the schema while no other process changes it.
+   * @throws ExplainedError if another process changes the schema for too long
    */
   whileMigrating<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** Appends rows in the transaction of an entity manager, in the order given. */
+  /** Appends rows in the transaction of an entity manager, in the given order. */
   appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
-  /** Whether the database gave way to another transaction: the same work may succeed when run again. */
+  /**
+   * Tells whether the database aborted the work in favour of another transaction. The same work may succeed when it
+   * runs again.
+   */
   isContention(error: unknown): boolean;
-  /** Whether the database has a clock beside this machine's. */
+  /** Tells whether the database has a clock other than this machine's. */
   readonly hasOwnClock: boolean;
-  /** Asks the database what it can tell of itself. @throws where it does not answer */
+  /**
+   * Reads the state that the database reports about itself.
+   * @throws if the database does not answer
+   */
   look(): Promise<DatabaseLook>;
   /**
-   * Makes sure that the database has every table and column that the server uses, and grants what the server does with them.
-   * It changes nothing.
-   * @throws the database's error, which names what is missing
+   * Checks that the database has every table and column that the server uses, and grants the privileges that it needs.
+   * The check changes nothing.
+   * @throws the database's error, which names the missing part
    */
   requireUsable(): Promise<void>;
   /**
-   * The time of the latest ledger entry, for a database that has no other clock.
-   * @returns undefined without an entry, and for a database with a clock of its own
+   * Returns the time of the latest ledger entry, for a database that has no other clock.
+   * @returns undefined if there is no entry, and for a database with a clock of its own
    */
   lastEntryAt(): Promise<Date | undefined>;
   close(): Promise<void>;

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { AbandonedError } from '../../domain/errors.js';
 import { FairSlots } from './fair-slots.js';
 
-/** Work that notes its name when it starts, and ends when it is told to. */
+/** Work that records its name when it starts, and ends when the test says so. */
 function aWorkplace(slotsMax: number) {
-  // Without a budget no clock decides what starts when.
+  // Without a time budget, no clock decides when work starts.
   const slots = new FairSlots(slotsMax, Number.POSITIVE_INFINITY);
   const started: string[] = [];
   const ends: (() => void)[] = [];
@@ -17,7 +17,7 @@ function aWorkplace(slotsMax: number) {
       },
       isAbandoned,
     );
-  /** Ends what started first, and lets what follows from it happen. */
+  /** Ends the work that started first, and lets its consequences run. */
   const endOne = async () => {
     ends.shift()?.();
     await new Promise(setImmediate);

@@ -2,8 +2,9 @@ import { AbandonedError } from '../../domain/errors.js';
 import { RoundRobin } from '../round-robin.js';
 
 /**
- * Work is started for so long in one turn of the event loop. SQLite's reads end within the turn that
- * they begin in, with all that follows from them, so hundreds at once would let nobody in before their end.
+ * Limits the time for which work is started in one turn of the event loop. SQLite's reads, and everything that follows
+ * from them, end within the turn in which they begin. Without this limit, hundreds of reads would block the loop until
+ * the last one ends.
  */
 const TURN_BUDGET_MS = 4;
 
@@ -14,22 +15,21 @@ interface WaitingWork {
 }
 
 /**
- * A number of slots for work that is under way at once, such as reads of the database. Work that waits
- * for a slot is served round robin by key, so one key's backlog delays another key by one piece of work.
+ * Slots for work in progress, such as reads of the database. Waiting work is served round robin by key, so the backlog
+ * of one key delays another key by one piece of work.
  *
- * The queues have no limit of their own: every read is paid for from its caller's rate limit before it
- * comes here, and dropped when its request has timed out. A second limit would refuse what the first one
- * has just admitted.
+ * The queues need no limit of their own. Every read is paid for from its caller's rate limit before it is queued, and
+ * is dropped when its request has timed out. A second limit would refuse reads that the rate limit has just admitted.
  */
 export class FairSlots {
   readonly #waiting = new RoundRobin<WaitingWork>();
   #underWay = 0;
   #isPutOff = false;
-  /** When the first work was started in this turn of the event loop. */
+  /** The time at which the first work was started in this turn of the event loop. */
   #turnStartedAt: number | undefined;
 
   /**
-   * @param slotsMax pieces of work under way at once, at least 1
+   * @param slotsMax pieces of work in progress at once, at least 1
    * @param turnBudgetMs time for which work is started in one turn of the event loop
    */
   constructor(
@@ -38,9 +38,9 @@ export class FairSlots {
   ) {}
 
   /**
-   * Runs work as soon as it has a slot: at once where one is free, and the event loop has time.
-   * @param isAbandoned whether nobody waits for the result any more
-   * @throws AbandonedError for work that was abandoned before it had a slot; whatever the work throws
+   * Runs work as soon as a slot is free and the event loop has time, which may be at once.
+   * @param isAbandoned tells whether no caller waits for the result any more
+   * @throws AbandonedError if the work was abandoned before it had a slot; otherwise whatever the work throws
    */
   async run<Result>(
     key: string,
@@ -64,7 +64,7 @@ export class FairSlots {
     });
   }
 
-  /** Starts what has a slot, as long as this turn of the event loop has time for it. */
+  /** Starts waiting work while a slot is free and this turn of the event loop has time left. */
   readonly #startWaiting = (): void => {
     while (this.#underWay < this.slotsMax && !this.#waiting.isEmpty) {
       if (!this.#hasTimeLeft()) {
@@ -93,7 +93,7 @@ export class FairSlots {
     const now = performance.now();
     if (this.#turnStartedAt === undefined) {
       this.#turnStartedAt = now;
-      // Before the work that is put off to the next turn, for it is asked for earlier.
+      // This callback is scheduled before the work that is put off to the next turn, so it runs first.
       setImmediate(() => {
         this.#turnStartedAt = undefined;
       });

@@ -1,11 +1,11 @@
 import { stringify } from 'uuid';
 
-/** An id as SQL has it, in either dialect. What has the form of an id needs no escaping. */
+/** Returns an id as a SQL literal for both dialects. A text in the form of an id needs no escaping. */
 export function idLiteral(id: string): string {
   return `x'${id.replaceAll('-', '')}'`;
 }
 
-/** An id from what SQL's hex() gives. */
+/** Returns the id from the result of SQL's hex(). */
 export function idOfHex(hex: string): string {
   return stringify(Buffer.from(hex, 'hex'));
 }

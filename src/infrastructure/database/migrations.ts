@@ -5,14 +5,13 @@ import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { Database } from './dialect.js';
 
-/** The database's schema is not the one that this server works with. */
+/** The error for a database whose schema is not the one that this server works with. */
 class NotMigratedError extends ExplainedError {
   override readonly name = 'NotMigratedError';
 }
 
 /**
- * Makes sure that every migration has run: an embedded database is migrated, any other is its
- * operator's to migrate.
+ * Requires that every migration has run. An embedded database is migrated here; an operator migrates any other.
  * @throws NotMigratedError
  */
 export async function requireMigrated(database: Database): Promise<void> {
@@ -21,7 +20,7 @@ export async function requireMigrated(database: Database): Promise<void> {
 }
 
 /**
- * Looks whether every migration has run, and changes nothing.
+ * Checks whether every migration has run, and changes nothing.
  * @throws NotMigratedError
  */
 export function assertMigrated(database: Database): Promise<void> {
@@ -29,10 +28,10 @@ export function assertMigrated(database: Database): Promise<void> {
 }
 
 /**
- * Takes the last migration back.
- * @param confirmedName the database whose rows may be dropped
- * @returns the migrations that were taken back: one, or none where none has run
- * @throws ExplainedError where the database has rows, and another name was given or none
+ * Reverts the last migration.
+ * @param confirmedName the name of the database, which confirms that its rows may be dropped
+ * @returns the migrations that were reverted: one, or none if none has run
+ * @throws ExplainedError if the database has rows and confirmedName is missing or wrong
  */
 export async function revertLast(
   { orm }: Database,
@@ -48,7 +47,7 @@ export async function revertLast(
   return orm.migrator.down();
 }
 
-/** Tables of ours that have a row; a table that an earlier migration lacks has none. */
+/** Returns the server's tables that have a row. A table that does not exist at an earlier migration counts as empty. */
 async function tablesWithRows(orm: MikroORM): Promise<string[]> {
   const names = new Set([...orm.getMetadata().getAll().values()].map((meta) => meta.tableName));
   const found: string[] = [];
@@ -65,7 +64,7 @@ async function tablesWithRows(orm: MikroORM): Promise<string[]> {
 
 /**
  * Runs an operator's work on a database.
- * @throws ExplainedError with the database's name and its reason, where it refuses
+ * @throws ExplainedError with the name of the database and its reason, if the database refuses the work
  */
 export async function explained<Result>(
   { orm }: Pick<Database, 'orm'>,

@@ -1,7 +1,7 @@
 /**
- * MySQL 8.4 and MariaDB. Transactions run at READ COMMITTED: balances are read under their row's
- * lock, and nothing is ever decided on what was read without it, so that REPEATABLE READ's snapshot
- * would only add gap locks and stale reads.
+ * The dialect of MySQL 8.4 and MariaDB. Transactions run at READ COMMITTED. Balances are read under the lock of their
+ * row, and no decision uses a value that was read without the lock. The snapshot of REPEATABLE READ would only add gap
+ * locks and stale reads.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
@@ -24,16 +24,16 @@ import { ormOptions } from './orm-options.js';
 import { needsOtherServer, unavailabilityOf } from './unavailability.js';
 import { writtenTablesOf } from './written-tables.js';
 
-/** One is judged while the other is written: more only make smaller groups. */
+/** One group is checked while the other is written. More groups would only be smaller. */
 const GROUPS_MAX = 2;
 
-/** Connections that units of work leave for reads. */
+/** Connections that units of work leave free for reads. */
 const READ_CONNECTIONS = 2;
 
-/** MariaDB 11.6 and later: the row changed since this transaction's snapshot. */
+/** The error of MariaDB 11.6 and later for a row that changed since this transaction's snapshot. */
 const ER_CHECKREAD = 1020;
 
-/** Part of LOCK_TIMEOUT_MS that a connection may take to open: whoever waits for it is told in time. */
+/** The part of LOCK_TIMEOUT_MS that a connection may take to open, so that a waiting caller gets the error in time. */
 const CONNECT_TIMEOUT_SHARE = 0.8;
 const CONNECT_TIMEOUT_MIN_MS = 1_000;
 const CONNECT_TIMEOUT_MAX_MS = 10_000;
@@ -56,7 +56,7 @@ export async function openMySql(
     driverOptions: new MysqlDialect({ pool }),
   });
   await requireServer(orm, pool, settings, access);
-  // What is wrong at start is told by the error that ends it.
+  // The error that ends the start already reports what is wrong, so the callback is set only afterwards.
   const presence = new MySqlPresence(address);
   pool.onUnavailable = (reason, error) => {
     if (needsOtherServer(reason)) presence.renew();
@@ -87,19 +87,22 @@ export async function openMySql(
   };
 }
 
-/** How long one migration waits for another. */
+/** The time for which one migration waits for another, in seconds. */
 const MIGRATION_LOCK_WAIT_S = 60;
 
-/** MySQL's limit of a lock's name. */
+/** MySQL's limit on the length of a lock name. */
 const LOCK_NAME_CHARACTERS_MAX = 64;
 
-/** The lock is one connection's, and goes with it: a migration that dies leaves none. */
+/**
+ * Runs work while it holds the migration lock. The lock belongs to one connection and ends with it, so a migration that
+ * crashes leaves no lock.
+ */
 async function withMigrationLock<Result>(
   orm: MikroORM<AbstractSqlDriver>,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const database = orm.config.get('dbName') ?? '';
-  // Locks are the whole server's, so the name has the database's.
+  // Locks are global to the database server, so the name of the lock contains the name of the database.
   const digest = createHash('sha256').update(database).digest('hex');
   const lock = `virement_migration_${digest}`.slice(0, LOCK_NAME_CHARACTERS_MAX);
   return orm.em
@@ -135,9 +138,10 @@ function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
       ...address,
       connectionLimit: databasePoolMax,
       connectTimeout,
-      // For appended rows. What a client sent is escaped by the driver, or is an IBAN or an id by its shape.
+      // Appended rows need multiple statements. The driver escapes the values that a client sent; IBANs and ids are
+      // safe by their format.
       multipleStatements: true,
-      // As MikroORM reads what comes back.
+      // MikroORM expects results in this form.
       timezone: 'Z',
       dateStrings: true,
       supportBigNumbers: true,
@@ -147,7 +151,10 @@ function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
   );
 }
 
-/** A user with the privilege to write to a read-only server is told that it takes no writes. */
+/**
+ * Returns whether the server accepts writes, and its time. A user who may write to a read-only server also gets "not
+ * writable".
+ */
 async function look(orm: MikroORM): Promise<DatabaseLook> {
   const [row] = await orm.em.fork().execute<{ nowMs: string; [readOnly: string]: unknown }[]>(
     `select cast(unix_timestamp(now(3)) * 1000 as signed) as nowMs,
@@ -155,23 +162,23 @@ async function look(orm: MikroORM): Promise<DatabaseLook> {
   );
   const { nowMs, ...readOnly } = row ?? { nowMs: '' };
   return {
-    // MariaDB 12 has other words beside OFF.
+    // MariaDB 12 has other values beside OFF.
     isWritable: Object.values(readOnly).every((value) => WRITABLE.includes(String(value))),
     nowMs: Number(nowMs),
   };
 }
 
-/** How long the check waits for the metadata lock of a table, in seconds: the smallest that MySQL takes. */
+/** The time for which the check waits for the metadata lock of a table, in seconds. One second is MySQL's minimum. */
 const CHECK_LOCK_WAIT_S = 1;
 
 /**
  * Makes the check that the server's user can use every table. The check prepares the statements and executes none.
  *
- * - PREPARE judges names and privileges. It takes the weakest metadata lock, which LOCK TABLES, a dump, a copying ALTER
- *   and FLUSH TABLES WITH READ LOCK allow. Executed on no row, an INSERT would wait for all of these.
- * - DDL that changes a table or waits for it excludes even this lock, so the wait is short. Only the check's own session
- *   has the short wait, and only meanwhile.
- * - A privilege that is granted again may not hold for an open connection: all connections are renewed then.
+ * - PREPARE checks names and privileges. It takes the weakest metadata lock, which LOCK TABLES, a dump, a copying ALTER
+ *   and FLUSH TABLES WITH READ LOCK allow. An executed INSERT, even of no row, would wait for all of these.
+ * - DDL that changes a table or waits for it excludes even this lock, so the wait is short. Only the session of the
+ *   check has the short wait, and only during the check.
+ * - A privilege that is granted again may not apply to an open connection. All connections are therefore renewed.
  */
 function makeRequireUsable(
   orm: MikroORM<AbstractSqlDriver>,
@@ -192,7 +199,7 @@ function makeRequireUsable(
           await connection.executeQuery(CompiledQuery.raw(check));
         } finally {
           const restore = CompiledQuery.raw('set session lock_wait_timeout = default');
-          // It fails with the connection, whose first error says more.
+          // This statement fails if the connection failed. The first error of the connection says more.
           await connection.executeQuery(restore).catch(() => {});
         }
       });
@@ -205,13 +212,13 @@ function makeRequireUsable(
   };
 }
 
-/** Returns statements that need every column and every privilege that the server needs. */
+/** Returns statements that use every column and every privilege that the server needs. */
 function statementsOf(orm: MikroORM): string[] {
   return writtenTablesOf(orm).flatMap(({ table, columns, updatedColumns, isPruned }) => {
     const assignments = updatedColumns.map((column) => `${column} = ?`);
     return [
       `select ${columns} from ${table}`,
-      // MariaDB judges privileges on the columns of an INSERT … SELECT only when it executes it.
+      // MariaDB checks privileges on the columns of an INSERT … SELECT only when it executes the statement.
       `insert into ${table} (${columns}) values (${columns.map(() => '?')})`,
       ...(assignments.length > 0 ? [`update ${table} set ${assignments} where 1 = 0`] : []),
       ...(isPruned ? [`delete from ${table} where 1 = 0`] : []),
@@ -221,7 +228,7 @@ function statementsOf(orm: MikroORM): string[] {
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];
 
-/** @throws ExplainedError where the server does not answer, refuses us, has no such database, or lacks something */
+/** @throws ExplainedError if the server does not answer, refuses the user, lacks the database, or lacks a capability */
 async function requireServer(
   orm: MikroORM,
   pool: MySqlPool,
@@ -243,13 +250,13 @@ async function requireServer(
 }
 
 /**
- * Rows that are sent at once: few at first, so that the database soon has something to do; then some
- * 150 KB of SQL, 2.5 MB at the very most. More at a time are no faster.
+ * Limits the rows of one packet. The first packet is small, so that the database soon has work. Later packets have some
+ * 150 KB of SQL, and 2.5 MB at most. Larger packets are not faster.
  */
 const PACKET_ROWS_FIRST = 200;
 const PACKET_ROWS_MAX = 500;
 
-/** What a packet has beside its SQL, and more. */
+/** The bytes of a packet beside its SQL, with a margin. */
 const PACKET_OVERHEAD_BYTES = 1_024;
 
 async function appendRows(
@@ -262,24 +269,23 @@ async function appendRows(
   for (const statements of packetsOf(batches, bytesMax)) {
     await underWay;
     underWay = execute(em, statements);
-    // It is awaited after the next have been written: until then nobody listens.
+    // The packet is awaited after the next packet is built. This handler prevents an unhandled rejection until then.
     underWay.catch(() => {});
-    // Now they are on their way, and the next are written while the database works on them.
+    // This turn lets the driver send the packet. The next packet is built while the database works on this one.
     await turnOfTheLoop();
   }
   await underWay;
 }
 
-/** Rows of one table, to be inserted by one statement. */
+/** Rows of one table that one statement inserts. */
 interface Insert {
   readonly batch: AppendBatch;
   readonly rows: ColumnValue[][];
 }
 
 /**
- * The INSERTs of rows, those of one table after those of another, as many together as are sent at
- * once: a round trip for each table would take longer than most bulks' rows. Each is written when it is
- * asked for.
+ * Yields INSERT statements, one table after another, as many together as one packet holds. A round trip for each table
+ * would take longer than the rows of most bulks. Each packet is built when it is requested.
  */
 function* packetsOf(batches: readonly AppendBatch[], bytesMax: number): Iterable<string> {
   let rowsMax = PACKET_ROWS_FIRST;
@@ -302,7 +308,7 @@ function* packetsOf(batches: readonly AppendBatch[], bytesMax: number): Iterable
   if (inserts.length > 0) yield* fittingPackets(inserts, bytesMax);
 }
 
-/** Yields INSERTs as one packet, or in halves where the server does not take as much at once. */
+/** Yields INSERTs as one packet, or in halves if the server does not accept a packet of that size. */
 function* fittingPackets(inserts: readonly Insert[], bytesMax: number): Iterable<string> {
   const packet = inserts.map(sqlOf).join('; ');
   const halves = fits(packet, bytesMax) ? undefined : halvesOf(inserts);
@@ -310,7 +316,9 @@ function* fittingPackets(inserts: readonly Insert[], bytesMax: number): Iterable
   else for (const half of halves) yield* fittingPackets(half, bytesMax);
 }
 
-/** UTF-8 takes three bytes for a UTF-16 unit at most: few packets need to be measured. */
+/**
+ * Tells whether a packet fits. UTF-8 takes at most three bytes for a UTF-16 unit, so few packets need to be measured.
+ */
 function fits(packet: string, bytesMax: number): boolean {
   return packet.length * 3 <= bytesMax || Buffer.byteLength(packet) <= bytesMax;
 }
@@ -333,7 +341,7 @@ function sqlOf({ batch: { table, columns }, rows }: Insert): string {
   return format(`insert into \`${table}\` (${names}) values ?`, [rows], false, 'Z');
 }
 
-/** Past MikroORM, which would write the values a second time. */
+/** Executes statements without MikroORM, which would serialise the values a second time. */
 async function execute(em: EntityManager, statements: string): Promise<void> {
   const transaction = em.getTransactionContext<Transaction<unknown>>();
   if (!transaction) throw new Error('Rows are appended in a transaction');
@@ -344,7 +352,7 @@ async function execute(em: EntityManager, statements: string): Promise<void> {
   }
 }
 
-/** Returns MikroORM's exception for an error that came past it. */
+/** Returns MikroORM's exception for an error that did not pass through MikroORM. */
 function converted(em: EntityManager, error: unknown): Error {
   return em
     .getPlatform()

@@ -1,14 +1,14 @@
 /**
- * The connection pool: mysql2's, with what Kysely and mysql2 leave out.
+ * The connection pool. It extends the pool of mysql2 in three points that Kysely and mysql2 leave open.
  *
- * - A session is prepared before its first use, and its connection is closed where that fails. Kysely's own
- *   hook would keep such a connection in the pool, unprepared and never released.
- * - After an error that tells that the server is read-only or away, the connection is closed when it is
- *   released, and every connection that was opened before the error when it is next acquired: after a
- *   fail-over all of them lead to the former primary. mysql2 closes one such connection, for
- *   `pool.query` alone, which Kysely does not use.
- * - After an error that tells of a lost privilege only its own connection is closed: the others still serve what the
- *   user may do.
+ * - The pool prepares a session before its first use, and closes the connection if that fails. Kysely's own hook would
+ *   keep such a connection in the pool, unprepared and never released.
+ * - An error may show that the server is read-only or unreachable. The connection is then closed when it is released.
+ *   Every connection that was opened before the error is closed when it is next acquired, because after a fail-over all
+ *   of them lead to the former primary. mysql2 closes only one such connection, and only for `pool.query`, which Kysely
+ *   does not use.
+ * - After an error about a lost privilege, only the connection of the error is closed. The other connections still
+ *   serve what the user may do.
  */
 import type { MysqlPool, MysqlPoolConnection } from 'kysely';
 import {
@@ -29,12 +29,15 @@ import {
   unavailabilityOf,
 } from './unavailability.js';
 
-/** Prepares the session of a new connection. @returns the server that it is on */
+/**
+ * Prepares the session of a new connection.
+ * @returns the server of the connection
+ */
 export type PrepareSession = (ask: AskServer) => Promise<MySqlServer>;
 
 /**
- * Interval between two closings of all connections: a server that stays read-only costs the connections
- * of reads no more often than that.
+ * Minimum interval between two closings of all connections. It limits how often a server that stays read-only costs
+ * reads their connections.
  */
 const RENEWAL_INTERVAL_MS = 1_000;
 
@@ -52,13 +55,16 @@ export class MySqlPool implements MysqlPool {
     this.#pool = createPool(options);
   }
 
-  /** The server of the newest session. @throws Error where there has been none */
+  /**
+   * Returns the server of the newest session.
+   * @throws Error if no session was opened yet
+   */
   get server(): MySqlServer {
     if (!this.#server) throw new Error('There has been no session yet');
     return this.#server;
   }
 
-  /** Kysely's way to a connection, whose `release` gives it back. */
+  /** Acquires a connection for Kysely. The `release` method of the session returns the connection to the pool. */
   getConnection(callback: (error: unknown, session: MysqlPoolConnection) => void): void {
     this.#acquire().then(
       (session) => callback(undefined, session),
@@ -77,7 +83,7 @@ export class MySqlPool implements MysqlPool {
         connection = await this.#acquireConnection();
         const session = this.#sessions.get(connection) ?? (await this.#open(connection));
         if (session.openedAt >= this.#renewedAt) return session;
-        // Each turn closes a connection, so there are no more turns than connections.
+        // Each iteration closes a connection, so there are at most as many iterations as connections.
         connection.destroy();
       } catch (error) {
         connection?.destroy();
@@ -88,7 +94,7 @@ export class MySqlPool implements MysqlPool {
     }
   }
 
-  /** Has every connection closed that was opened before now, when it is next acquired. */
+  /** Marks every connection that was opened before now. Each of them is closed when it is next acquired. */
   renew(): void {
     this.#renewedAt = performance.now();
   }
@@ -109,7 +115,7 @@ export class MySqlPool implements MysqlPool {
     return session;
   }
 
-  /** @returns whether the connection on which the error came is to be closed */
+  /** @returns whether the connection that raised the error must be closed */
   #note(error: unknown): boolean {
     const reason = unavailabilityOf(error);
     if (reason === undefined) return false;
@@ -126,14 +132,17 @@ export class MySqlPool implements MysqlPool {
 
 type QueryCallback = NonNullable<Parameters<MysqlPoolConnection['query']>[2]>;
 
-/** One connection, as Kysely uses it. */
+/** A connection in the form that Kysely uses. */
 class Session implements MysqlPoolConnection {
   readonly openedAt = performance.now();
   #isSpoiled = false;
 
   constructor(
     private readonly connection: PoolConnection,
-    /** Hears of each error. @returns whether the connection is to be closed */
+    /**
+     * Called with each error.
+     * @returns whether the connection must be closed
+     */
     private readonly note: (error: unknown) => boolean,
   ) {}
 
@@ -150,7 +159,7 @@ class Session implements MysqlPoolConnection {
   }
 
   query(sql: string, parameters: unknown[], callback?: QueryCallback): Query {
-    // Kysely reads a stream of rows without one.
+    // Kysely passes no callback when it streams rows.
     if (!callback) return this.connection.query(sql, parameters);
     return this.connection.query<RowDataPacket[] | ResultSetHeader>(
       sql,
@@ -162,7 +171,7 @@ class Session implements MysqlPoolConnection {
     );
   }
 
-  /** @returns the rows of one statement, or nothing for several */
+  /** @returns the rows of one statement, or an empty list for several statements */
   ask(sql: string): Promise<readonly Record<string, unknown>[]> {
     return new Promise((resolve, reject) => {
       this.query(sql, [], (error, result) => {
@@ -184,7 +193,7 @@ class Session implements MysqlPoolConnection {
 
 function noConnectionBecauseOf(cause: unknown): Error {
   const { message = '', code = '' } = cause as { message?: string; code?: string };
-  // Node says nothing but the code where a name has several addresses.
+  // Node's error has a code and no message if a host name has several addresses.
   return Object.assign(new Error(message || code || String(cause), { cause }), {
     code: NO_CONNECTION,
   });

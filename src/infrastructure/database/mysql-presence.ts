@@ -1,19 +1,19 @@
 /**
- * Presence by locks of MySQL and MariaDB that belong to a session: get_lock and is_free_lock. A process holds a
- * lock with the id of its relay on a connection of its own. The operating system closes the connection of a process that ends,
- * however it ends, and the database frees the lock at once; a process that is only slow keeps it. A host that
- * disappears leaves its session to SESSION_TIMEOUT_S.
+ * Presence by session locks of MySQL and MariaDB: get_lock and is_free_lock. A process holds a lock with the id of its
+ * relay on a separate connection. The operating system closes the connection of a process that ends, in any way, and
+ * the database then frees the lock at once. A slow process keeps its lock. The session of a host that disappears ends
+ * after SESSION_TIMEOUT_S.
  */
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { MySqlAddress } from './mysql-url.js';
 import type { Presence } from './presence.js';
 
-/** The time for which a session may be silent; a relay that runs asks every second. */
+/** The time for which a session may be idle, in seconds. A running relay sends a query every second. */
 const SESSION_TIMEOUT_S = 60;
 
 interface Session {
   readonly connection: Connection;
-  /** The ids whose locks it has. An earlier session of this process may have them still. */
+  /** The ids whose locks the session holds. An earlier session of this process may still hold others. */
   readonly held: Set<string>;
 }
 
@@ -45,7 +45,7 @@ export class MySqlPresence implements Presence {
     }
   }
 
-  /** Moves to another session: after a fail-over this one leads to the former primary. */
+  /** Moves to a new session, because after a fail-over the old session leads to the former primary. */
   renew(): void {
     if (this.#ids.size === 0) return;
     this.#drop();
@@ -57,7 +57,7 @@ export class MySqlPresence implements Presence {
     this.#drop();
   }
 
-  /** A session that has the locks of this process, or tried to get them. */
+  /** Returns a session that holds the locks of this process, or has tried to acquire them. */
   async #present(): Promise<Session> {
     const session = this.#session ?? (await this.#open());
     for (const id of this.#ids) {
@@ -87,14 +87,14 @@ export class MySqlPresence implements Presence {
     return session;
   }
 
-  /** The next look opens another one. */
+  /** Closes a session. The next query opens another one. */
   #drop(session = this.#session): void {
     session?.connection.destroy();
     if (this.#session === session) this.#session = undefined;
   }
 }
 
-/** Locks are the whole server's, and an id is the only one of its kind. */
+/** Returns the name of a relay's lock. Locks are global to the database server, so the name contains the unique id. */
 function lockOf(id: string): string {
   return `virement_relay_${id}`;
 }

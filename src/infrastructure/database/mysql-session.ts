@@ -1,24 +1,27 @@
 /**
- * What the server needs of a MySQL or MariaDB server: each session is set to what can be set, whatever the
- * server's own defaults; what can't be set is looked at when a database is opened.
+ * Requirements on a MySQL or MariaDB server. Each session sets everything that can be set, whatever the defaults of the
+ * server are. Everything else is checked when a database is opened.
  */
 import { ExplainedError } from '../observability/explained-error.js';
 import type { DatabaseSettings } from './dialect.js';
 
-/** Sends one packet of SQL on a connection. @returns the rows of one statement, or nothing for several */
+/**
+ * Sends one packet of SQL on a connection.
+ * @returns the rows of one statement, or an empty list for several statements
+ */
 export type AskServer = (sql: string) => Promise<readonly Record<string, unknown>[]>;
 
-/** What a database server is, as far as statements depend on it. */
+/** Properties of a database server on which statements depend. */
 export interface MySqlServer {
   readonly version: string;
   readonly isMariaDb: boolean;
-  /** max_allowed_packet: what the server takes at once. */
+  /** max_allowed_packet: the largest packet that the server accepts. */
   readonly packetBytesMax: number;
 }
 
 /**
- * MikroORM escapes values with backslashes, so NO_BACKSLASH_ESCAPES must be off, or a value could become
- * SQL; and a value that does not fit is an error, never cut.
+ * The SQL mode of each session. MikroORM escapes values with backslashes, so NO_BACKSLASH_ESCAPES must be off, or a
+ * value could become SQL. In strict mode a value that does not fit is an error and is never truncated.
  */
 const SQL_MODE = [
   'STRICT_ALL_TABLES',
@@ -28,11 +31,11 @@ const SQL_MODE = [
 ].join(',');
 
 /**
- * Settings that a server may have otherwise by default.
- * - Names: a server with `skip-character-set-client-handshake` ignores the character set that a client
- *   connects with, and would take UTF-8 for its own, such as latin1.
- * - READ COMMITTED: see the dialect. READ WRITE, autocommit and NO_CHAIN: a transaction writes, begins and
- *   ends where the server says so.
+ * Settings whose defaults may differ between servers.
+ * - Names: a server with `skip-character-set-client-handshake` ignores the character set of the client. It would
+ *   interpret UTF-8 as its own character set, such as latin1.
+ * - READ COMMITTED: see the dialect. READ WRITE, autocommit and NO_CHAIN: a transaction may write, and only explicit
+ *   statements begin and end it.
  * - sql_safe_updates refuses an UPDATE or DELETE for which the server finds no index.
  */
 const SESSION_SETTINGS = [
@@ -46,7 +49,7 @@ const SESSION_SETTINGS = [
   'set session sql_safe_updates = 0',
 ];
 
-/** Prepares a session for its first statement. */
+/** Prepares a session before its first statement. */
 export async function prepareSession(
   ask: AskServer,
   { lockTimeoutMs, statementTimeoutMs }: DatabaseSettings,
@@ -72,28 +75,34 @@ async function describeServer(ask: AskServer): Promise<MySqlServer> {
   };
 }
 
-/** innodb_lock_wait_timeout counts in whole seconds, at least one: LOCK_TIMEOUT_MS is rounded up. */
+/**
+ * Returns the statement that sets the lock timeout. innodb_lock_wait_timeout is in whole seconds and at least 1, so
+ * LOCK_TIMEOUT_MS is rounded up.
+ */
 function lockTimeout(timeoutMs: number): string {
   return `set session innodb_lock_wait_timeout = ${Math.ceil(timeoutMs / 1_000)}`;
 }
 
-/** MariaDB counts in seconds, and for all statements; MySQL in milliseconds, and for reads. */
+/**
+ * Returns the statement that sets the statement timeout. MariaDB takes seconds and applies it to all statements; MySQL
+ * takes milliseconds and applies it to reads.
+ */
 function statementTimeout(timeoutMs: number, { isMariaDb }: MySqlServer): string {
   return isMariaDb
     ? `set session max_statement_time = ${timeoutMs / 1_000}`
     : `set session max_execution_time = ${timeoutMs}`;
 }
 
-/** SKIP LOCKED, and CHECK constraints that are enforced. */
+/** The first versions with SKIP LOCKED and with CHECK constraints that are enforced. */
 const VERSION_MIN = { MariaDB: '10.6', MySQL: '8.0.16' };
 
-/** Bytes that any statement but appended rows fits into: keys of a group, pages of ids. */
+/** Limits the bytes of every statement except appended rows, such as the keys of a group and pages of ids. */
 const STATEMENT_BYTES_MAX = 1_024 * 1_024;
 
-/** Bytes of one account in the statement that locks those of a bulk: its id, and what is between two. */
+/** The bytes of one account in the statement that locks the accounts of a bulk: its id and the separator. */
 const LOCKED_ACCOUNT_BYTES = 64;
 
-/** @throws ExplainedError that names what a server can't do, and what helps */
+/** @throws ExplainedError that names the missing capability and its remedy */
 export async function requireCapableServer(
   { version, isMariaDb, packetBytesMax }: MySqlServer,
   ask: AskServer,
@@ -119,7 +128,9 @@ export async function requireCapableServer(
   }
 }
 
-/** The two are looked for by name, since not every server has both. */
+/**
+ * Tells whether the binary log uses statements. The query names both variables, because some servers lack one of them.
+ */
 async function isLoggedByStatement(ask: AskServer): Promise<boolean> {
   const rows = await ask("show variables where variable_name in ('log_bin', 'binlog_format')");
   const values = new Map(rows.map((row) => [row.Variable_name, row.Value]));

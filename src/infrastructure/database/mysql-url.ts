@@ -1,6 +1,6 @@
 /**
- * The address of a MySQL or MariaDB server, as DATABASE_URL has it, with its options for TLS. They are named
- * as MySQL's own clients name them.
+ * The address of a MySQL or MariaDB server in DATABASE_URL, with its TLS options. The options have the names that
+ * MySQL's own clients use.
  */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -12,11 +12,11 @@ export interface MySqlAddress {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  /** Undefined where the connection is not encrypted. */
+  /** Undefined if the connection is not encrypted. */
   readonly ssl?: TlsSettings;
 }
 
-/** As mysql2 takes them; certificates and keys are PEMs. */
+/** TLS options in the form that mysql2 accepts. Certificates and keys are PEMs. */
 export interface TlsSettings {
   readonly rejectUnauthorized: boolean;
   readonly verifyIdentity: boolean;
@@ -34,8 +34,8 @@ const MODES = ['DISABLED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as const;
 type TlsMode = (typeof MODES)[number];
 
 /**
- * Reads the address from a URL that is one; files that it names are read, too.
- * @throws ExplainedError for an option that is unknown, or makes no sense
+ * Parses the address from a valid URL, and reads the files that the URL names.
+ * @throws ExplainedError for an option that is unknown or has an invalid value
  */
 export function parseMySqlUrl(text: string): MySqlAddress {
   const url = new URL(text);
@@ -91,7 +91,7 @@ function modeOf(text: string | null): TlsMode {
   if (text === null) return 'DISABLED';
   const mode = MODES.find((each) => each === text.toUpperCase());
   if (mode) return mode;
-  // With PREFERRED whoever is in between could ask for plain text.
+  // With PREFERRED, an attacker between client and server could downgrade the connection to plain text.
   throw new ExplainedError(`has ssl-mode=${text}: it takes ${MODES.join(', ')}, and no PREFERRED`);
 }
 

@@ -3,8 +3,8 @@ import { openMySql } from './mysql-dialect.js';
 import { openSqlite } from './sqlite-dialect.js';
 
 /**
- * Opens the database that the settings name, by its dialect.
- * @throws DatabaseInUseError where another process has the same SQLite file
+ * Opens the database that the settings name, with its dialect.
+ * @throws DatabaseInUseError if another process has the same SQLite file
  */
 export function openDatabase(
   settings: DatabaseSettings,

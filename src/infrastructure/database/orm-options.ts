@@ -16,7 +16,7 @@ export function ormOptions(dialect: 'mysql' | 'sqlite'): Options {
       tableName: 'virement_migration',
       snapshot: false,
       silent: true,
-      // MySQL commits every DDL statement by itself.
+      // MySQL commits every DDL statement implicitly.
       transactional: dialect === 'sqlite',
       allOrNothing: dialect === 'sqlite',
     },

@@ -1,16 +1,16 @@
 /** Tells which relays of one database still run. */
 export interface Presence {
   /**
-   * Makes an id known as that of a relay that runs, for as long as this process does. Never rejects: while the
-   * database is away, nobody can tell.
+   * Announces the id of a running relay, for as long as this process runs. Never rejects; while the database is
+   * unreachable, no process can tell which relays run.
    */
   announce(id: string): Promise<void>;
-  /** @returns the ids of relays whose process has ended; none while that can't be told */
+  /** @returns the ids of relays whose process has ended; an empty list while that is unknown */
   endedAmong(ids: readonly string[]): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-/** The presence of the one process that has a database of its own: no other runs. */
+/** The presence of the only process that uses its database. No other process has a relay. */
 export class SolePresence implements Presence {
   readonly #ids = new Set<string>();
 

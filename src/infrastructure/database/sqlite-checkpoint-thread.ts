@@ -1,15 +1,15 @@
 /**
- * A thread beside the server's: it copies what was committed from SQLite's write-ahead log into the
- * database file, so that no request waits for that. No transaction waits for a lock that it takes.
+ * A worker thread that copies committed pages from SQLite's write-ahead log into the database file, so that no request
+ * waits for the copy. No transaction waits for a lock of this thread.
  */
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** Between two copies. Where the log has nothing new, a look at it is all that one costs. */
+/** The pause between two copies. A copy of an unchanged log only reads the state of the log. */
 const PAUSE_MS = 250;
 
 const connection = new DatabaseSync(workerData.file);
-// What is copied is on the disk before the log is written over.
+// Copied pages are synced to the disk before the log is overwritten.
 connection.exec('pragma synchronous = FULL');
 const checkpoint = connection.prepare('pragma wal_checkpoint(passive)');
 
@@ -17,7 +17,7 @@ function copy(): void {
   try {
     checkpoint.get();
   } catch {
-    // A disk that is full, say: all is in the log, and the next turn tries again.
+    // The disk may be full. All commits are in the log, and the next copy tries again.
   }
   timer = setTimeout(copy, PAUSE_MS);
 }

@@ -1,6 +1,7 @@
 /**
- * The embedded database. SQLite has no row locks: one process has the file, one connection writes,
- * and transactions come in turn, so that each is alone and every read of a balance is a locked one.
+ * The dialect of the embedded database. SQLite has no row locks. One process owns the file, one connection writes, and
+ * transactions run one after another. Each transaction is therefore alone, and every read of a balance is a locked
+ * read.
  */
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -24,16 +25,18 @@ import { writtenTablesOf } from './written-tables.js';
 const MEMORY = ':memory:';
 
 /**
- * How long SQLite itself waits for another process, with this one standing still. The longer wait,
- * which lets this process go on, is the unit of work's.
+ * The time for which SQLite itself waits for another process. This process is blocked meanwhile. The longer wait, which
+ * does not block this process, is in the unit of work.
  */
 const BUSY_TIMEOUT_MS = 20;
 
 /**
- * WAL: readers beside the writer. FULL: what was acknowledged survives a power loss. 32 MB of cache: a
- * bulk of 10,000 touches some 2,000 pages of its indexes. The log is copied into the file by a thread
- * beside this one; where it comes to 64 MB all the same, this one does what is left, and the log soon
- * begins anew.
+ * Settings of the connection.
+ * - WAL lets readers run beside the writer.
+ * - FULL lets a commit survive a power loss.
+ * - The cache has 32 MB, because a bulk of 10,000 touches some 2,000 pages of its indexes.
+ * - A thread beside this one copies the log into the file. If the log reaches 64 MB nevertheless, this thread copies
+ *   the rest, and the log soon restarts.
  */
 const SETTINGS = [
   `pragma busy_timeout = ${BUSY_TIMEOUT_MS}`,
@@ -43,12 +46,12 @@ const SETTINGS = [
   'pragma wal_autocheckpoint = 16000',
 ];
 
-/** Another process has the file. */
+/** The error for a file that another process has. */
 class DatabaseInUseError extends ExplainedError {
   override readonly name = 'DatabaseInUseError';
 }
 
-/** @throws ExplainedError where the file can't be opened, is no database, or can't be written */
+/** @throws ExplainedError if the file cannot be opened, is not a database, or cannot be written */
 export async function openSqlite(
   { databaseUrl, onUnavailable = () => {} }: DatabaseSettings,
   access: DatabaseAccess,
@@ -84,13 +87,13 @@ export async function openSqlite(
       lockWaitersMax: 1,
       presence: new SolePresence(),
       migratesAtStart: true,
-      // Any transaction: in WAL mode it reads what was committed when it began.
+      // Any transaction is a snapshot: in WAL mode it reads the state that was committed when it began.
       snapshotIsolation: {},
-      // The process has the file to itself.
+      // No other process has the file.
       whileMigrating: (work) => work(),
       appendRows: appenderOf(connection, note),
       isContention: (error) => error instanceof LockWaitTimeoutException,
-      // One that can't be written was found out at start.
+      // A file that cannot be written already failed at start.
       look: async () => ({ isWritable: true }),
       requireUsable: () => requireTables(orm),
       hasOwnClock: false,
@@ -107,7 +110,10 @@ export async function openSqlite(
   }
 }
 
-/** Throws a statement's error on; a full disk and the like are told to whoever logs the database's outages. */
+/**
+ * Throws a statement's error again. An outage, such as a full disk, is first reported to the outage log of the
+ * database.
+ */
 type Note = (error: unknown) => never;
 
 async function lastEntryAt(orm: MikroORM): Promise<Date | undefined> {
@@ -117,7 +123,9 @@ async function lastEntryAt(orm: MikroORM): Promise<Date | undefined> {
   return row?.latest == null ? undefined : new Date(row.latest);
 }
 
-/** One statement, for each waits for the one connection. SQLite has no privileges. */
+/**
+ * Checks the tables in one statement, because each statement waits for the one connection. SQLite has no privileges.
+ */
 async function requireTables(orm: MikroORM<AbstractSqlDriver>): Promise<void> {
   const tables = writtenTablesOf(orm).map(
     ({ table, columns }) => `exists (select ${columns} from ${table} where 1 = 0)`,
@@ -126,12 +134,15 @@ async function requireTables(orm: MikroORM<AbstractSqlDriver>): Promise<void> {
 }
 
 /**
- * Fails where the file can't be written: a server finds that out when it starts, not at its first bulk. A
- * transaction alone does not fail, for SQLite makes it one that reads.
+ * Statements that fail if the file cannot be written. The server fails at start instead of at its first bulk. A
+ * transaction without a write does not fail, because SQLite turns it into a read transaction.
  */
 const WRITE_NOTHING = 'begin immediate; pragma user_version = 1; rollback';
 
-/** SQLite opens a file when it first reads it: settings and schema tell whether it is a database. */
+/**
+ * Opens a file. SQLite reads a file at the first statement, so the settings and the schema show whether it is a
+ * database.
+ */
 function openFile(file: string, access: DatabaseAccess): DatabaseSync {
   const connection = connectTo(file);
   try {
@@ -146,18 +157,21 @@ function openFile(file: string, access: DatabaseAccess): DatabaseSync {
 }
 
 /**
- * Before 3.51.3 SQLite could lose commits where one connection begins the log anew while another copies
- * it: https://sqlite.org/wal.html#walresetbug
+ * Tells whether another thread may copy the log. SQLite before 3.51.3 could lose commits if one connection restarts the
+ * log while another connection copies it: https://sqlite.org/wal.html#walresetbug
  */
 function mayCheckpointBeside(sqliteVersion: string | undefined): boolean {
   return '3.51.3'.localeCompare(sqliteVersion ?? '', 'en', { numeric: true }) <= 0;
 }
 
-/** @returns ends it; to be called before the connection is closed, which does what is left */
+/**
+ * Starts the thread that copies the log.
+ * @returns a function that ends the thread. Callers call it before they close the connection, which copies the rest.
+ */
 function startCheckpoints(file: string): () => Promise<void> {
   if (file === MEMORY || !mayCheckpointBeside(process.versions.sqlite)) return async () => {};
   const thread = new Worker(SQLITE_CHECKPOINT_THREAD, { workerData: { file } });
-  // Without it, this thread copies the log, whenever it comes to its bound.
+  // Without the thread, this thread copies the log whenever the log reaches its limit.
   thread.on('error', (error) => process.emitWarning(error));
   thread.unref();
   const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
@@ -169,8 +183,8 @@ function startCheckpoints(file: string): () => Promise<void> {
 }
 
 /**
- * node:sqlite as Kysely drives it. Where a disk is full SQLite may have rolled back by itself, and calls
- * another rollback an error, after which Kysely would never give the one connection back.
+ * Adapts node:sqlite to Kysely. SQLite may roll back by itself if a disk is full, and then reports a further rollback
+ * as an error. Kysely would not release the only connection after that error.
  */
 function driverOf(connection: DatabaseSync, note: Note) {
   const noting = <Result>(run: () => Result): Result => {
@@ -205,14 +219,14 @@ const NOTHING_TO_DO = {
   iterate: () => [].values(),
 };
 
-/** Rows that are inserted in one turn of the event loop: some ten milliseconds. */
+/** Limits the rows that are inserted in one turn of the event loop, which take some ten milliseconds. */
 const ROWS_PER_TURN = 400;
 
 /**
- * Rows go in one by one through a statement that is prepared once: nothing is faster where no network
- * lies between. It is the connection of the transaction, for there is no other. Nobody's statement comes
- * in between when the event loop has its turns: Kysely gives the one connection to a transaction until it
- * ends, and makes all others wait (SqliteAdapter.supportsMultipleConnections is false, RuntimeDriver).
+ * Makes the function that appends rows. It inserts them one by one with a prepared statement, which is fastest without
+ * a network. The connection is that of the transaction, because there is no other. Between turns of the event loop no
+ * other statement runs on the connection. Kysely reserves the connection for a transaction until the transaction ends,
+ * and makes all others wait (SqliteAdapter.supportsMultipleConnections is false, RuntimeDriver).
  */
 function appenderOf(connection: DatabaseSync, note: Note): Database['appendRows'] {
   const statements = new Map<string, StatementSync>();
@@ -239,21 +253,21 @@ function insertInto({ table, columns }: AppendBatch): string {
   return `insert into \`${table}\` (${names}) values (${columns.map(() => '?').join(', ')})`;
 }
 
-/** MikroORM keeps times as milliseconds. */
+/** Returns the stored form of a value. MikroORM stores times as milliseconds. */
 function stored(value: ColumnValue): SQLInputValue {
   return value instanceof Date ? value.getTime() : value;
 }
 
-/** A database that is only read is not made where there is none. */
+/** Requires that the file exists. A read-only database is never created. */
 function requireFile(file: string): () => void {
   if (!existsSync(file)) throw new ExplainedError(`There is no database at ${file}.`);
   return () => {};
 }
 
 /**
- * Makes sure that no other process writes this file: an exclusive transaction on a file beside it,
- * for as long as this process lives. The operating system ends it with the process, however it dies.
- * @returns lets go of the file
+ * Ensures that no other process writes this file, by an exclusive transaction on a file beside it that lasts as long as
+ * this process. The operating system ends the transaction when the process ends in any way.
+ * @returns a function that releases the file
  */
 function claimFile(file: string): () => void {
   if (file === MEMORY) return () => {};
@@ -271,7 +285,10 @@ function claimFile(file: string): () => void {
   return () => claim.close();
 }
 
-/** Opens a file. A Node without node:sqlite must get as far as to say that it is too old, so it is not imported. */
+/**
+ * Opens a file. node:sqlite is not imported statically, so that a Node without node:sqlite can report that its version
+ * is too old.
+ */
 function connectTo(file: string): DatabaseSync {
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
   return new DatabaseSync(file);
@@ -280,7 +297,7 @@ function connectTo(file: string): DatabaseSync {
 function openLock(file: string): DatabaseSync {
   try {
     makeFolder(dirname(resolve(file)));
-    // By its real name, whatever links lead to it.
+    // The lock file has the real path of the database, so links to the database share one lock.
     return connectTo(`${existsSync(file) ? realpathSync(file) : file}-lock`);
   } catch (error) {
     throw noLock(file, error);
@@ -288,8 +305,8 @@ function openLock(file: string): DatabaseSync {
 }
 
 /**
- * Makes a folder and those above it, one by one. Node's own recursive mkdir never returns where a file system
- * denies that the folder can exist in a parent that does, as /proc does.
+ * Makes a folder and its parents one by one. Node's own recursive mkdir never returns on a file system that denies a
+ * folder in a parent that exists, as /proc does.
  */
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
@@ -298,7 +315,7 @@ function makeFolder(folder: string): void {
   try {
     mkdirSync(folder);
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have made the folder meanwhile.
     if (!existsSync(folder)) throw error;
   }
 }

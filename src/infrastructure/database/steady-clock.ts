@@ -1,6 +1,6 @@
 /**
- * The clock that dates the ledger: the machine's wall clock as it was at some moment, and the monotonic
- * time since. Whatever sets the wall clock does not move it.
+ * The clock that dates the ledger. Its time is the wall clock's time at one moment, plus the monotonic time since then.
+ * A change of the wall clock does not change its time.
  */
 export class SteadyClock {
   #wallMs = Date.now();
@@ -10,12 +10,12 @@ export class SteadyClock {
     return new Date(this.#nowMs());
   }
 
-  /** How far the wall clock is ahead of this clock, in milliseconds; negative where it is behind. */
+  /** Returns how far the wall clock is ahead of this clock, in milliseconds; negative if the wall clock is behind. */
   driftMs(): number {
     return Date.now() - this.#nowMs();
   }
 
-  /** Takes the wall clock's time, less what the wall clock is known to be ahead. */
+  /** Sets this clock to the wall clock's time minus a known error. */
   followWallClock(aheadMs = 0): void {
     this.#wallMs = Date.now() - aheadMs;
     this.#monotonicMs = performance.now();

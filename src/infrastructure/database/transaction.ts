@@ -1,6 +1,6 @@
 /**
- * The border of a transaction: a statement that fails before the COMMIT has done nothing; a COMMIT that fails may
- * have been done, and only its own error can tell that it was not.
+ * Transaction boundaries. If a statement before the COMMIT fails, nothing was done. If the COMMIT fails, the
+ * transaction may have been committed, and only the error of the COMMIT can tell that it was not.
  */
 import { DeadlockException, LockWaitTimeoutException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
@@ -9,8 +9,8 @@ import { isCertainlyRolledBack, throwUnavailable } from './unavailability.js';
 
 /**
  * Runs work in a transaction of its own.
- * @throws UnavailableError OUTCOME_UNKNOWN where it is unknown whether it was committed; after anything else nothing was
- *   done
+ * @throws UnavailableError OUTCOME_UNKNOWN if it is unknown whether the transaction was committed; after any other
+ *   error nothing was done
  */
 export async function inTransaction<Result>(
   em: EntityManager,
@@ -31,15 +31,15 @@ export async function inTransaction<Result>(
 
 /**
  * Commits a transaction whose entities have been flushed.
- * @throws UnavailableError OUTCOME_UNKNOWN where it is unknown whether it was committed; after anything else it was
- *   rolled back
+ * @throws UnavailableError OUTCOME_UNKNOWN if it is unknown whether the transaction was committed; after any other
+ *   error it was rolled back
  */
 export async function commit(em: EntityManager): Promise<void> {
   try {
     await em.commit();
   } catch (cause) {
     await rollBack(em);
-    // MikroORM converts the errors of statements alone. Galera finds deadlocks when it commits.
+    // MikroORM converts only the errors of statements. Galera detects deadlocks at the COMMIT.
     const error = em.getPlatform().getExceptionConverter().convertException(errorOf(cause));
     const isContention =
       error instanceof DeadlockException || error instanceof LockWaitTimeoutException;
@@ -48,12 +48,15 @@ export async function commit(em: EntityManager): Promise<void> {
   }
 }
 
-/** Tells whether an error says that a transaction may have been committed. */
+/** Tells whether an error means that a transaction may have been committed. */
 export function isOutcomeUnknown(error: unknown): error is UnavailableError {
   return error instanceof UnavailableError && error.reason === 'OUTCOME_UNKNOWN';
 }
 
-/** Never in place of the error that led to it: a connection that is gone has rolled back by itself. */
+/**
+ * Rolls back, and ignores an error of the rollback so that it never replaces the original error. A connection that is
+ * disconnected has rolled back by itself.
+ */
 export async function rollBack(em: EntityManager): Promise<void> {
   await em.rollback().catch(() => {});
 }

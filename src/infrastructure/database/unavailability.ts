@@ -1,23 +1,23 @@
 /**
- * Errors of a database that tell of the database or the way to it, not of the statement. They are told
- * by their numbers and codes: MikroORM wraps errors in its own, and copies both.
+ * Errors that concern the database or its connection, and not the statement. They are recognised by their numbers and
+ * codes. MikroORM wraps errors in its own and copies both.
  */
 import { type Unavailability, UnavailableError } from '../../domain/errors.js';
 
-/** What a failed statement or connection tells of the database. */
+/** The reason of the database for a failed statement or connection. */
 export type DatabaseUnavailability = Exclude<Unavailability, 'OUTCOME_UNKNOWN' | 'CLOCK_SKEW'>;
 
-/** Hears of each error that tells that the database is unavailable. Never throws. */
+/** Called with each error that shows that the database is unavailable. Never throws. */
 export type OnUnavailable = (reason: DatabaseUnavailability, error: unknown) => void;
 
-/** The server takes no writes: by an option of its own, of the transaction, or of InnoDB. */
+/** Error numbers of a server that accepts no writes, by its own option, the transaction's, or InnoDB's. */
 const READ_ONLY_ERRNOS: readonly unknown[] = [
   1_290, // ER_OPTION_PREVENTS_STATEMENT
   1_792, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
   1_836, // ER_READ_ONLY_MODE
 ];
 
-/** The server has no connection to give, ends one, or stops. */
+/** Error numbers of a server that has no free connection, ends a connection, or stops. */
 const AWAY_ERRNOS: readonly unknown[] = [
   1_040, // ER_CON_COUNT_ERROR
   1_047, // ER_UNKNOWN_COM_ERROR: a Galera node that is not part of its cluster
@@ -41,7 +41,7 @@ const AWAY_ERRNOS: readonly unknown[] = [
   4_031, // ER_CLIENT_INTERACTION_TIMEOUT
 ];
 
-/** The server has no room, on its disk or in its memory. */
+/** Error numbers of a server that lacks disk space or memory. */
 const FULL_ERRNOS: readonly unknown[] = [
   1_021, // ER_DISK_FULL
   1_037, // ER_OUTOFMEMORY
@@ -51,7 +51,7 @@ const FULL_ERRNOS: readonly unknown[] = [
   1_135, // ER_CANT_CREATE_THREAD
 ];
 
-/** The user of the server's connections lacks a privilege. */
+/** Error numbers of a user that lacks a privilege. */
 const ACCESS_DENIED_ERRNOS: readonly unknown[] = [
   1_044, // ER_DBACCESS_DENIED_ERROR
   1_045, // ER_ACCESS_DENIED_ERROR
@@ -60,17 +60,17 @@ const ACCESS_DENIED_ERRNOS: readonly unknown[] = [
   1_227, // ER_SPECIFIC_ACCESS_DENIED_ERROR
 ];
 
-/** The database, a table or a column does not exist. */
+/** Error numbers of a database, a table or a column that does not exist. */
 const INCOMPLETE_ERRNOS: readonly unknown[] = [
   1_049, // ER_BAD_DB_ERROR
   1_054, // ER_BAD_FIELD_ERROR
   1_146, // ER_NO_SUCH_TABLE
 ];
 
-/** SQLite has no code for what does not exist. */
+/** SQLite's messages about a missing table or column, which have no code of their own. */
 const SQLITE_INCOMPLETE = /\bno such (table|column): |\bhas no column named /;
 
-/** Failures of files; the message has the number that the operating system gave. */
+/** Error numbers of file failures. The message contains the error number of the operating system. */
 const FILE_ERRNOS: readonly unknown[] = [
   3, // EE_WRITE
   1_026, // ER_ERROR_ON_WRITE
@@ -80,7 +80,7 @@ const FILE_ERRNOS: readonly unknown[] = [
 /** ENOSPC: "(Errcode: 28 "No space left on device")", or "Got error 28 from storage engine". */
 const NO_SPACE = /\b(errcode:|errno:|error) 28\b/i;
 
-/** ER_QUERY_INTERRUPTED: an administrator's KILL QUERY. */
+/** ER_QUERY_INTERRUPTED, the error after an administrator's KILL QUERY. */
 const QUERY_INTERRUPTED = 1_317;
 
 /** SQLite's primary codes: https://sqlite.org/rescode.html */
@@ -89,10 +89,10 @@ const SQLITE_NOMEM = 7;
 const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
 
-/** The code of an error of the pool: there is no connection to run a statement on, whatever the reason. */
+/** The code of a connection pool error that leaves a statement without a connection, for any reason. */
 export const NO_CONNECTION = 'NO_DATABASE_CONNECTION';
 
-/** Codes of a connection that is lost: of the network, and of mysql2. */
+/** Codes of a lost connection, from the network and from mysql2. */
 const AWAY_CODES: readonly unknown[] = [
   NO_CONNECTION,
   'ECONNRESET',
@@ -103,7 +103,7 @@ const AWAY_CODES: readonly unknown[] = [
   'PROTOCOL_CONNECTION_LOST',
 ];
 
-/** Tells what an error says of the database; undefined for an error that says nothing of it. */
+/** Returns what an error says about the database; undefined if the error does not concern the database. */
 export function unavailabilityOf(error: unknown): DatabaseUnavailability | undefined {
   if (!(error instanceof Error)) return undefined;
   const { errno, code, fatal } = error as { errno?: unknown; code?: unknown; fatal?: unknown };
@@ -116,59 +116,65 @@ export function unavailabilityOf(error: unknown): DatabaseUnavailability | undef
   if (ACCESS_DENIED_ERRNOS.includes(errno)) return 'DATABASE_ACCESS_DENIED';
   const lacksInSqlite = sqliteCode === SQLITE_ERROR && SQLITE_INCOMPLETE.test(error.message);
   if (lacksInSqlite || INCOMPLETE_ERRNOS.includes(errno)) return 'DATABASE_INCOMPLETE';
-  // mysql2 gives no code where a connection ended before a statement was sent on it.
+  // mysql2 sets no code if a connection ended before a statement was sent on it.
   const hasEnded = fatal === true && errno === undefined && code === undefined;
   const isAway = AWAY_ERRNOS.includes(errno) || AWAY_CODES.includes(code);
   return isAway || hasEnded ? 'DATABASE_AWAY' : undefined;
 }
 
 /**
- * Returns what a driver's error says is missing: a table, a column or a privilege. It names nothing that a client sent,
- * unlike the messages of other errors, which are not logged.
+ * Returns the driver's message about a missing table, column or privilege. Such a message contains nothing that a
+ * client sent, unlike the messages of other errors, which are not logged.
  */
 export function lackOf(reason: DatabaseUnavailability, driverError: unknown): string | undefined {
   const isLack = reason === 'DATABASE_ACCESS_DENIED' || reason === 'DATABASE_INCOMPLETE';
   return isLack && driverError instanceof Error ? driverError.message : undefined;
 }
 
-/** Returns the primary code of an error of SQLite, which is the lowest byte; undefined for any other error. */
+/** Returns the primary code of a SQLite error, which is its lowest byte; undefined for any other error. */
 export function sqliteCodeOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error)) return undefined;
   return Number(error.errcode) & 0xff;
 }
 
 /**
- * Tells whether a transaction whose COMMIT failed was certainly rolled back. A read-only server has done so;
- * SQLite has where the disk had no room for the last page of the log, which is what makes a commit. A failed
- * fsync does not tell: the page may be in the log, and a crash would bring it back.
+ * Tells whether a transaction whose COMMIT failed was certainly rolled back. A read-only server has rolled it back.
+ * SQLite has rolled it back if the disk had no space for the last page of the log, which completes a commit. A failed
+ * fsync proves nothing: the page may be in the log, and a crash would restore it.
  */
 export function isCertainlyRolledBack(commitError: unknown): boolean {
   const isFullSqlite = sqliteCodeOf(commitError) === SQLITE_FULL;
   return isFullSqlite || unavailabilityOf(commitError) === 'DATABASE_READ_ONLY';
 }
 
-/** Tells whether an error's connection leads to a server that can't be used, so that one to another server is needed. */
+/**
+ * Tells whether an error's connection leads to a server that cannot be used, so a connection to another server is
+ * needed.
+ */
 export function needsOtherServer(reason: DatabaseUnavailability): boolean {
   return reason === 'DATABASE_AWAY' || reason === 'DATABASE_READ_ONLY';
 }
 
-/** Tells whether a new connection is needed: a privilege that is granted again may not hold for an open one. */
+/** Tells whether a new connection is needed. A privilege that is granted again may not apply to an open connection. */
 export function needsOtherConnection(reason: DatabaseUnavailability): boolean {
   return needsOtherServer(reason) || reason === 'DATABASE_ACCESS_DENIED';
 }
 
-/** Tells whether the same work may succeed in a moment; the other reasons wait for an operator. */
+/** Tells whether the same work may succeed after a moment. The other reasons require an operator. */
 export function mayPassSoon(reason: DatabaseUnavailability): boolean {
   return needsOtherServer(reason) || reason === 'STATEMENT_FAILED';
 }
 
-/** Tells whether the database's outage is what an error is about, and so logged. A commit may fail for another reason. */
+/**
+ * Tells whether an error is about an outage of the database, which is logged separately. A commit may fail for another
+ * reason.
+ */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof UnavailableError)) return unavailabilityOf(error) !== undefined;
   return error.reason !== 'OUTCOME_UNKNOWN' || isOutage(error.cause);
 }
 
-/** Throws an error on, as an UnavailableError where it tells that the database is unavailable. */
+/** Throws an error again, as an UnavailableError if the error shows that the database is unavailable. */
 export function throwUnavailable(error: unknown): never {
   const reason = unavailabilityOf(error);
   if (reason === undefined) throw error;

@@ -1,4 +1,4 @@
-/** The tables that the server writes to, for a look at whether the database has them and allows it. */
+/** The tables that the server writes to, for the check that the database has them and allows the writes. */
 import type { MikroORM } from '@mikro-orm/sql';
 import { Account } from '../../entities/account.entity.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
@@ -25,10 +25,10 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
 const PRUNED: readonly unknown[] = [OutboxMessage];
 
 export interface WrittenTable {
-  /** Names, quoted as every dialect takes them. */
+  /** The name, quoted in a form that every dialect accepts. */
   readonly table: string;
   readonly columns: readonly string[];
-  /** The columns that the server updates: a privilege on these alone is enough. */
+  /** The columns that the server updates. A privilege on these columns is sufficient. */
   readonly updatedColumns: readonly string[];
   readonly isPruned: boolean;
 }

@@ -14,25 +14,26 @@ import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
 import { SharedTail } from './shared-tail.js';
 
-/** Rows of one read. */
+/** Limits the rows of one read. */
 const READ_MAX = 100;
 
-/** Reads that are kept for followers who come to the same place, and full pages: some 100 rows each. */
+/**
+ * Limits the cached reads and the cached full pages, of some 100 rows each. Subscribers at the same place share them.
+ */
 const READS_KEPT_MAX = 8;
 
-/** Between looks that no event asked for: what makes up for a wake-up that was lost. */
+/** Interval between polls, which make up for lost wake-ups. */
 const POLL_MS = 5_000;
 
-/** Accounts in one look. */
+/** Limits the accounts of one poll query. */
 const POLL_ACCOUNTS_MAX = 500;
 
 /**
- * Wakes those who follow an account when a commit of this process or the broker tells of it, whichever
- * instance performed the bulk. Events are wake-ups alone: what happened is read from the ledger, so that
- * none can be lost.
+ * Wakes the subscribers of an account when a commit of this process or the broker reports a change, from any instance.
+ * Events are only wake-ups. Subscribers read the changes from the ledger, so no change can be lost.
  */
 export class Hub implements AccountFeeds {
-  /** By IBAN. */
+  /** Followed accounts by IBAN. */
   readonly #accounts = new Map<string, FollowedAccount>();
   readonly #poll: NodeJS.Timeout;
   #isLooking = false;
@@ -43,7 +44,7 @@ export class Hub implements AccountFeeds {
     private readonly logger: Logger,
   ) {
     broker.onEvent((head) => this.hear(head));
-    // What others did while the broker was away.
+    // Other instances may have changed accounts while the broker was disconnected.
     broker.onReady(() => void this.#look());
     this.#poll = setInterval(() => void this.#look(), POLL_MS);
     this.#poll.unref();
@@ -53,12 +54,12 @@ export class Hub implements AccountFeeds {
     return [...this.#accounts.values()].reduce((sum, { feeds }) => sum + feeds.size, 0);
   }
 
-  /** Something happened to an account. */
+  /** Handles a change of an account. */
   hear({ iban, sequence }: AccountHead): void {
     this.#accounts.get(iban)?.hear(sequence);
   }
 
-  /** Wakes those who follow an account that came further than was heard of. */
+  /** Polls the followed accounts, and wakes the subscribers of each account that has advanced further than known. */
   async #look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -95,7 +96,7 @@ export class Hub implements AccountFeeds {
     return feed;
   }
 
-  /** Ends every feed. */
+  /** Closes every feed. */
   async close(): Promise<void> {
     clearInterval(this.#poll);
     for (const account of this.#accounts.values()) {
@@ -104,10 +105,10 @@ export class Hub implements AccountFeeds {
   }
 }
 
-/** A list of an account that followers read on. */
+/** A list of an account that subscribers read continuously. */
 interface ListFacts<Item> {
   readonly name: string;
-  /** The place after which it had nothing when its first follower came. */
+  /** The last place of the list when the first subscriber came. */
   readonly start: bigint;
   /** Reads the next items after a place. */
   readonly read: (after: bigint) => Promise<readonly Item[]>;
@@ -115,25 +116,28 @@ interface ListFacts<Item> {
 }
 
 type FollowedList<Item> = Pick<ListFacts<Item>, 'name' | 'read'> & {
-  /** Its end, kept for all followers. */
+  /** The end of the list, cached for all subscribers. */
   readonly tail: SharedTail<Item>;
 };
 
-/** An account with followers, and what they read of it since it last changed. */
+/** An account with subscribers, and a cache of what they read since the account last changed. */
 class FollowedAccount {
   readonly feeds = new Set<Feed>();
   readonly id: string;
   version = 0;
-  /** How far its followers know it to be. */
+  /** The latest sequence of the account that its subscribers know. */
   #sequence: bigint;
-  /** Reads of what is there now, by what they read: from the next change on they may lack something. */
+  /**
+   * Reads of the current state, by what they read. They are dropped at the next change, because they may then be
+   * incomplete.
+   */
   readonly #reads = new Map<string, Promise<unknown>>();
-  /** Full pages of the past, which never change, by their place. */
+  /** Full pages of past items, by their place. They never change. */
   readonly #pages = new Map<string, readonly unknown[]>();
   readonly #transfers: FollowedList<FollowedTransfer>;
   readonly #bulkTransfers: FollowedList<FollowedBulkTransfer>;
   readonly #incomingTransfers: FollowedList<FollowedIncomingTransfer>;
-  /** When it was last looked at. */
+  /** The version at the last call of rest(). */
   #versionSeen = 0;
 
   constructor(
@@ -169,7 +173,7 @@ class FollowedAccount {
     return { ...list, tail: new SharedTail(start, READ_MAX, read, placeOf) };
   }
 
-  /** Where nothing happened since the last look, nothing is kept for its followers. */
+  /** Drops the caches if nothing has happened since the last call. */
   rest(): void {
     if (this.version === this.#versionSeen) {
       this.#transfers.tail.rest();
@@ -181,7 +185,7 @@ class FollowedAccount {
     this.#versionSeen = this.version;
   }
 
-  /** It has come so far, of which more than one may tell. */
+  /** Handles a sequence that the account has reached. Several sources may report the same sequence. */
   hear(sequence: bigint): void {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
@@ -202,7 +206,9 @@ class FollowedAccount {
     return this.#after(this.#incomingTransfers, position);
   }
 
-  /** The next items from the list's end where the place is within it, else from a page of the past. */
+  /**
+   * Returns the next items from the cached end of the list if it holds the place, otherwise from a page of past items.
+   */
   async #after<Item>(list: FollowedList<Item>, place: bigint): Promise<readonly Item[]> {
     return (
       (await list.tail.after(place, this.version)) ??
@@ -264,7 +270,7 @@ class FollowedAccount {
     if (known) return known;
     const reading = this.#told(read());
     keep(this.#reads, place, reading);
-    // What fails is read again by the next who asks.
+    // A failed read is dropped, so the next caller reads again.
     reading.catch(() => this.#reads.delete(place));
     return reading;
   }
@@ -287,10 +293,10 @@ function keep<Kept>(all: Map<string, Kept>, place: string, kept: Kept): void {
   if (all.size > READS_KEPT_MAX && oldest !== undefined) all.delete(oldest);
 }
 
-/** What a followed account itself is kept by. */
+/** The cache key of the followed account itself. */
 const ACCOUNT = 'account';
 
-/** One follower's view. */
+/** The view of one subscriber. */
 class Feed implements AccountFeed {
   isClosed = false;
   #waiting: (() => void) | undefined;

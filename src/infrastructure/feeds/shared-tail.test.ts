@@ -4,7 +4,7 @@ import { SharedTail } from './shared-tail.js';
 
 const PAGE_MAX = 4;
 
-/** A list that grows, and how often it was read. */
+/** A list that grows, and counts its reads. */
 function growingList() {
   const items: bigint[] = [];
   const list = { items, version: 0, reads: 0 };

@@ -1,23 +1,23 @@
-/** Items that are kept for those who follow closely. */
+/** Limits the items that are cached for subscribers that are close to the end. */
 const KEPT_MAX = 300;
 
 /**
- * The end of a list that only grows, kept in memory for all who follow it: what one of them has read on
- * is there for the others, wherever in it they are. Items come in the order of their places, and none
- * ever comes before one that has been read.
+ * The end of an append-only list, cached in memory for all subscribers. Items that one subscriber has read are there
+ * for the others, at any place. Items come in the order of their places. No new item ever comes before an item that has
+ * been read.
  */
 export class SharedTail<Item> {
-  /** All that comes after #from, up to #end. */
+  /** All items after #from, up to #end. */
   #items: Item[] = [];
   #from: bigint;
   #end: bigint;
-  /** The version of the list at which a read found nothing more. */
+  /** The version of the list at which a read found no more items. */
   #wholeAt: number | undefined;
   #reading: Promise<void> | undefined;
 
   /**
-   * @param start the place after which it begins
-   * @param read the next items after a place; fewer than pageMax where there are no more
+   * @param start the place after which the tail begins
+   * @param read returns the next items after a place; fewer than pageMax if there are no more
    */
   constructor(
     start: bigint,
@@ -30,9 +30,9 @@ export class SharedTail<Item> {
   }
 
   /**
-   * @param version of the list: it grows whenever something may have come
-   * @returns the next items after a place, some, or none if there are none; undefined where the place
-   *   lies before what is kept
+   * @param version the version of the list, which increases whenever there may be new items
+   * @returns some of the next items after the place, none if there are none; undefined if the place is before the
+   *   cached items
    */
   async after(place: bigint, version: number): Promise<readonly Item[] | undefined> {
     while (place >= this.#end && this.#wholeAt !== version) {
@@ -46,7 +46,7 @@ export class SharedTail<Item> {
     return next === -1 ? [] : this.#items.slice(next, next + this.pageMax);
   }
 
-  /** Keeps nothing for those who have it all. */
+  /** Drops the cached items, which every close subscriber has read. */
   rest(): void {
     this.#items = [];
     this.#from = this.#end;

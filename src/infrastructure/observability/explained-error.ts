@@ -1,4 +1,4 @@
-/** An error whose message is all that its reader needs: a wrong setting, a missing migration. */
+/** An error whose message alone explains it to its reader, such as a wrong setting or a missing migration. */
 export class ExplainedError extends Error {
   override readonly name: string = 'ExplainedError';
 }

@@ -4,13 +4,13 @@ import { withoutPasswords } from './secrets.js';
 
 export type { Logger };
 
-/** A line of a stack: a place in the code, never a value. */
+/** The lines of a stack that name a place in the code. They never contain a value. */
 const STACK_FRAME = /^\s+at /;
 
 /**
- * Structured logs on standard output. What a client sent is never logged: it names people and their
- * accounts. A database driver's errors quote it, in their message and beside it, so of these only kind,
- * codes and the places in the code are logged.
+ * Makes the structured log on standard output. Values that a client sent are never logged, because they name people and
+ * their accounts. A database driver's error quotes such values, in its message and in its properties. The log therefore
+ * has only the kind, the codes and the stack frames of such an error.
  */
 export function makeLogger(level: string, destination?: DestinationStream): Logger {
   const options: LoggerOptions = {
@@ -22,10 +22,10 @@ export function makeLogger(level: string, destination?: DestinationStream): Logg
   return destination ? pino(options, destination) : pino(options);
 }
 
-/** json for programs that read logs, pretty for people; auto is pretty on a terminal. */
+/** The format of the log: json for programs, pretty for people; auto is pretty on a terminal. */
 export type LogFormat = 'auto' | 'json' | 'pretty';
 
-/** Makes what logs are written to; undefined: standard output as it is, in JSON. */
+/** Makes the destination of the log; undefined for standard output in JSON. */
 export async function logDestination(format: LogFormat): Promise<DestinationStream | undefined> {
   const { isTTY } = process.stdout;
   if (format === 'json' || (format === 'auto' && !isTTY)) return undefined;
@@ -33,7 +33,7 @@ export async function logDestination(format: LogFormat): Promise<DestinationStre
   return pretty({ colorize: isTTY, translateTime: 'SYS:HH:MM:ss', sync: true });
 }
 
-/** Reasons come from drivers and brokers, which may quote the URL that they connect to. */
+/** Removes passwords from a reason. Reasons come from drivers and brokers, which may quote their connection URL. */
 function withoutPasswordsIn(reason: unknown): unknown {
   return typeof reason === 'string' ? withoutPasswords(reason) : reason;
 }
@@ -54,7 +54,10 @@ function describeError(error: unknown): unknown {
   return { type: error.constructor.name, ...codes, stack: frames.join('\n') };
 }
 
-/** MikroORM's exceptions carry the driver's error as their previous one, and its fields. */
+/**
+ * Tells whether an error comes from a database driver. MikroORM's exceptions have the fields of the driver's error,
+ * which is their previous error.
+ */
 function isFromDatabase(error: Error): boolean {
   return 'sql' in error || 'sqlMessage' in error || 'errno' in error || 'errcode' in error;
 }

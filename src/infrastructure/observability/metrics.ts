@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
 
-/** What Prometheus asks for: the process, and the outbox and subscriptions as they are when asked. */
+/** Makes the metrics for Prometheus: process metrics, and the outbox and subscriptions as of the scrape. */
 export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -22,7 +22,7 @@ export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number
     registers: [registry],
     async collect() {
       const { oldestDueSince } = await outbox.counts();
-      // An account's time may be ahead of ours.
+      // The time of an account may be ahead of this machine's clock.
       const ageMs = oldestDueSince ? Date.now() - oldestDueSince.getTime() : 0;
       this.set(Math.max(ageMs, 0) / 1_000);
     },

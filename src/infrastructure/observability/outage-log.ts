@@ -1,12 +1,14 @@
 import type { Logger } from './logger.js';
 
-/** Interval between two error lines about one outage: clients decide how many requests come meanwhile. */
+/**
+ * Interval between two error lines about one outage. Without it, clients' requests would decide the number of lines.
+ */
 const OUTAGE_LOG_INTERVAL_MS = 10_000;
 
-/** Notes one failure of an outage. */
+/** Records one failure of an outage. */
 export type OutageLog = (error: unknown, details: object) => void;
 
-/** Logs the failures of an outage: one at level error now and then, the others at debug. */
+/** Logs the failures of an outage: at most one at level error in each interval, the others at debug. */
 export function makeOutageLog(logger: Logger, message: string): OutageLog {
   let nextAt = Number.NEGATIVE_INFINITY;
   return (error, details) => {

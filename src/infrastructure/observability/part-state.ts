@@ -1,25 +1,25 @@
 /**
- * The states of the server's parts, as anyone may see them: no names of machines, no messages of drivers.
+ * The states of the server's parts. Anyone may see them, so they contain no host names and no driver messages.
  *
- *   ok            the part does its work
- *   degraded      bulks are taken, and something else is late or missing
- *   unavailable   bulks cannot be taken
+ *   ok            the part works
+ *   degraded      bulks are accepted, but something else is late or missing
+ *   unavailable   bulks cannot be accepted
  */
 
-/** From the best to the worst. */
+/** Statuses from the best to the worst. */
 const STATUSES = ['ok', 'degraded', 'unavailable'] as const;
 
 export type PartStatus = (typeof STATUSES)[number];
 
 export interface PartState {
   readonly status: PartStatus;
-  /** Codes, such as UNREACHABLE; absent where the status is ok. */
+  /** Codes, such as UNREACHABLE; absent if the status is ok. */
   readonly reasons?: readonly string[];
 }
 
 export const OK: PartState = { status: 'ok' };
 
-/** @param statusOf the status of a part that has this fault alone */
+/** @param statusOf the status of a part that has only this fault */
 export function partStateOf<Fault extends string>(
   faults: readonly Fault[],
   statusOf: Readonly<Record<Fault, PartStatus>>,
@@ -28,7 +28,7 @@ export function partStateOf<Fault extends string>(
   return { status: worstOf(faults.map((fault) => statusOf[fault])), reasons: faults };
 }
 
-/** Returns the worst of some statuses; ok for none. */
+/** Returns the worst status; ok for an empty list. */
 export function worstOf(statuses: readonly PartStatus[]): PartStatus {
   return STATUSES.findLast((status) => statuses.includes(status)) ?? 'ok';
 }

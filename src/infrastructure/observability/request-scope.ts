@@ -3,18 +3,18 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 interface RequestScope {
   readonly requestId: string;
-  /** Trace context as W3C writes it, or null. */
+  /** The trace context in W3C's format, or null. */
   readonly traceparent: string | null;
 }
 
 const scope = new AsyncLocalStorage<RequestScope>();
 
-/** W3C Trace Context, version 00, the one that all others contain. */
+/** W3C Trace Context, version 00. Later versions contain its fields. */
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export interface RequestIds {
   readonly requestId: string;
-  /** The header of a request, as it came; a malformed one counts as none. */
+  /** The raw header of a request; a malformed header counts as absent. */
   readonly traceparent: unknown;
 }
 
@@ -25,12 +25,12 @@ export function inRequestScope<Result>(ids: RequestIds, work: () => Result): Res
   return scope.run({ requestId, traceparent: isValid ? traceparent : null }, work);
 }
 
-/** The trace context of the request that is being served. */
+/** Returns the trace context of the request that is being served. */
 export function currentTraceparent(): string | null {
   return scope.getStore()?.traceparent ?? null;
 }
 
-/** The id of the request that is being served; undefined outside of one. */
+/** Returns the id of the request that is being served; undefined outside a request. */
 export function currentRequestId(): string | undefined {
   return scope.getStore()?.requestId;
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/sql';
 
-/** A row that breaks an invariant: any columns that help to find it. */
+/** A row that breaks an invariant, with columns that help to find it. */
 export type Violation = Readonly<Record<string, unknown>>;
 
 /** An invariant, and the first rows that break it. */
@@ -9,25 +9,25 @@ export interface Finding {
   readonly violations: readonly Violation[];
 }
 
-/** Violations of one invariant that are listed. */
+/** Limits the violations that are listed for one invariant. */
 export const VIOLATIONS_LISTED_MAX = 20;
 
-/** Counts one or more invariants on one state of the database. */
+/** Checks one or more invariants on one state of the database. */
 export interface Check {
-  /** Sentences that are true of every row: one for each invariant. */
+  /** Sentences that are true of every row, one for each invariant. */
   readonly statements: readonly string[];
   /**
-   * @param em in the transaction whose state is checked
-   * @param keptSince outbox messages that were published before may be deleted
-   * @returns a finding for each statement, in their order
+   * @param em the entity manager of the transaction whose state is checked
+   * @param keptSince outbox messages that were published before this moment may be deleted
+   * @returns a finding for each statement, in the same order
    */
   run(em: EntityManager, keptSince: Date): Promise<Finding[]>;
 }
 
 /**
- * An invariant that is one query of what breaks it, in the SQL that SQLite, MySQL and MariaDB share.
- * @param violationsSql may have one parameter, where `isAboutKept`: the moment since which published
- *   outbox messages are kept
+ * Makes a check from one query that selects the violations, in the SQL that SQLite, MySQL and MariaDB share.
+ * @param violationsSql may have one parameter if `isAboutKept` is set: the moment since which published outbox messages
+ *   are kept
  */
 export function sqlCheck(
   statement: string,

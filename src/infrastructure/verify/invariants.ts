@@ -1,6 +1,7 @@
 /**
- * The ledger's invariants, recounted from the rows: what one row says that another repeats or implies.
- * `test/ledger/verify-columns.test.ts` corrupts each column of each table, and says which values nothing repeats.
+ * The ledger's invariants, checked on the stored rows: each compares values that several rows repeat or imply.
+ * `test/ledger/verify-columns.test.ts` corrupts each column of each table, and lists the values that no other row
+ * repeats.
  */
 import type { EntityManager } from '@mikro-orm/sql';
 import type { Database } from '../database/dialect.js';
@@ -11,9 +12,9 @@ import { SQL_CHECKS } from './sql-checks.js';
 const CHECKS: readonly Check[] = [...SQL_CHECKS, ...ROW_CHECKS];
 
 /**
- * Recounts every invariant on one state of the database, whoever writes meanwhile.
- * @param keptSince outbox messages that were published before may be deleted
- * @param onFinding hears of each as soon as it is counted
+ * Checks every invariant on one state of the database, while others write.
+ * @param keptSince outbox messages that were published before this moment may be deleted
+ * @param onFinding called with each finding as soon as it is complete
  */
 export function checkInvariants(
   { orm, snapshotIsolation }: Pick<Database, 'orm' | 'snapshotIsolation'>,
@@ -25,7 +26,7 @@ export function checkInvariants(
     .transactional((em) => recountInvariants(em, keptSince, onFinding), snapshotIsolation);
 }
 
-/** Recounts every invariant in the transaction of an entity manager. */
+/** Checks every invariant in the transaction of an entity manager. */
 export async function recountInvariants(
   em: EntityManager,
   keptSince: Date,

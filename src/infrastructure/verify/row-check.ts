@@ -1,7 +1,7 @@
 import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
 import { pagesOf, type StoredRow, type TableScan } from './table-pages.js';
 
-/** Watches the rows of one scan, in their order. */
+/** Receives the rows of one scan, in order. */
 export interface RowWatcher {
   /** @returns the violation that this row completes, if any */
   see(row: StoredRow): Violation | undefined;
@@ -9,13 +9,13 @@ export interface RowWatcher {
   end?(): Violation | undefined;
 }
 
-/** An invariant that needs the domain's own functions, and sees each row once. */
+/** An invariant that needs the domain's own functions. It sees each row once. */
 export interface RowRule {
   readonly statement: string;
   watch(): RowWatcher;
 }
 
-/** Checks all rules of a table in one scan, which holds one page of rows in memory. */
+/** Checks all rules of a table in one scan. The scan holds one page of rows in memory. */
 export function rowCheck(scan: TableScan, rules: readonly RowRule[]): Check {
   return {
     statements: rules.map(({ statement }) => statement),
@@ -40,12 +40,12 @@ function note(violations: Violation[], violation: Violation | undefined): void {
   if (violation && violations.length < VIOLATIONS_LISTED_MAX) violations.push(violation);
 }
 
-/** Tells whether a stored value is one that the server writes. */
+/** Tells whether the server could have written a stored value. */
 export type Form = (value: unknown) => boolean;
 
 /**
- * The rule that each column has its form.
- * @param row the rows' name in a violation, which has the id and the columns that are wrong
+ * Makes the rule that each column has its form.
+ * @param row the name of a row in a violation, which has the id and the wrong columns
  */
 export function formRule(
   statement: string,
@@ -61,17 +61,17 @@ export function formRule(
   return { statement, watch: () => ({ see }) };
 }
 
-/** An id as SQL's hex() writes it. */
+/** Returns an id in the form of SQL's hex(). */
 export function hexOf(value: unknown): string {
   return value instanceof Uint8Array ? bytesOf(value).toString('hex').toUpperCase() : String(value);
 }
 
-/** The text of a column that the databases keep as text or as bytes. */
+/** Returns the text of a column that the databases store as text or as bytes. */
 export function textOf(value: unknown): string {
   return value instanceof Uint8Array ? bytesOf(value).toString() : String(value);
 }
 
-/** The same bytes: to copy them would take longer than to compare them. */
+/** Returns a Buffer over the same bytes. A copy would take longer than the comparison. */
 function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }

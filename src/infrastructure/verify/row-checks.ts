@@ -1,4 +1,4 @@
-/** The invariants that the domain's own functions recount, row by row. */
+/** The invariants that are checked row by row with the domain's own functions. */
 import { isIP } from 'node:net';
 import type { EntityManager } from '@mikro-orm/sql';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
@@ -34,7 +34,7 @@ import { pagesOf, type StoredRow } from './table-pages.js';
 
 const UUID_BYTES = 16;
 
-/** Ids are UUIDv7: see newId. */
+/** Checks that an id is a UUIDv7: see newId. */
 const isStoredId: Form = (value) =>
   value instanceof Uint8Array &&
   value.length === UUID_BYTES &&
@@ -71,12 +71,12 @@ const isFingerprint: Form = (value) =>
 const isHash = matching(/^[0-9a-f]{64}$/);
 const isPrefix: Form = (value) => typeof value === 'string' && isApiKeyPrefix(value);
 const isTraceparent = matching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
-/** Lists are kept with commas between their items. */
+/** Returns the form of a list, which is stored with commas between its items. */
 const listOf =
   (isItem: (item: string) => boolean): Form =>
   (value) =>
     typeof value === 'string' && value.split(',').every(isItem);
-/** A program of the server's own has none. */
+/** Checks an IP address. It is empty for a program of the server itself. */
 const isAddress: Form = (value) => value === '' || isIP(String(value)) > 0;
 const isRequestId: Form = (value) => value === '' || isId(String(value));
 
@@ -111,7 +111,10 @@ const endToEndIds: RowRule = {
   },
 };
 
-/** Every text and amount of a bulk with a key is in its fingerprint. The rows of one bulk are held at once. */
+/**
+ * The rule of fingerprints. A fingerprint covers every text and amount of a bulk with a key. The rule holds the rows of
+ * one bulk in memory.
+ */
 const bulkFingerprints: RowRule = {
   statement: 'the fingerprint of a bulk with a key is that of its transfers',
   watch: () => {
@@ -141,7 +144,7 @@ function isSameId(one: unknown, other: unknown): boolean {
     : one === other;
 }
 
-/** Tells whether the rows of a bulk are those of its fingerprint. */
+/** Tells whether the rows of a bulk match its fingerprint. */
 function hasRecordedContent(first: StoredRow, rows: readonly StoredRow[]): boolean {
   if (!isFingerprint(first.fingerprint)) return false;
   if (!rows.every(({ currency }) => isCurrency(currency))) return false;
@@ -192,7 +195,10 @@ const KEYS = {
   key: ['id'],
 } as const;
 
-/** A key is created for organizations that exist, and an organization never ends. */
+/**
+ * Checks the organizations of API keys. A key is created for existing organizations, and organizations are never
+ * deleted.
+ */
 const organizationsOfKeys: Check = {
   statements: ['an API key that was not revoked is for organizations that exist'],
   run: async (em) => {
@@ -213,7 +219,7 @@ const organizationsOfKeys: Check = {
   },
 };
 
-/** Organizations of a stored list as SQL's hex() writes them; what is no id is another invariant's to find. */
+/** Returns the organizations of a stored list in the form of SQL's hex(). Another invariant reports invalid ids. */
 function organizationsIn(list: unknown): string[] {
   return textOf(list)
     .split(',')
@@ -221,7 +227,7 @@ function organizationsIn(list: unknown): string[] {
     .map((id) => id.replaceAll('-', '').toUpperCase());
 }
 
-/** In one look-up. */
+/** Limits the organizations of one query. */
 const ORGANIZATIONS_MAX = 1_000;
 
 async function organizationsAmong(

@@ -1,4 +1,4 @@
-/** The invariants that the database recounts by itself. */
+/** The invariants that the database checks in SQL. */
 import { DEVELOPER, PROGRAM } from '../../domain/caller.js';
 import {
   LEDGER_ENTRY_KINDS,
@@ -10,21 +10,21 @@ import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
 import { type Check, sqlCheck } from './check.js';
 
-/** The form of each kind of ledger entry, in SQL. */
+/** The SQL condition that each kind of ledger entry fulfils. */
 const FORM_OF: Readonly<Record<LedgerEntryKind, string>> = {
   BULK_TRANSFER: 'amount_minor < 0 and bulk_transfer_id is not null',
   INCOMING_TRANSFER: 'amount_minor > 0 and bulk_transfer_id is null',
   BOOK_TRANSFER: 'amount_minor > 0 and bulk_transfer_id is not null',
 };
 
-/** The type of the outbox message of each kind of ledger entry; null where the message of the bulk tells of it. */
+/** The type of the outbox message for each kind of ledger entry; null if the message of the bulk covers the entry. */
 const MESSAGE_TYPES: Readonly<Record<LedgerEntryKind, OutboxMessageType | null>> = {
   BULK_TRANSFER: 'bulk-transfer.performed',
   INCOMING_TRANSFER: 'account.credited',
   BOOK_TRANSFER: null,
 };
 
-/** The same in SQL, for a ledger entry e. */
+/** The same mapping in SQL, for a ledger entry e. */
 const MESSAGE_TYPE_OF_KIND = `case e.kind ${LEDGER_ENTRY_KINDS.filter(
   (kind) => MESSAGE_TYPES[kind] !== null,
 )
@@ -32,8 +32,8 @@ const MESSAGE_TYPE_OF_KIND = `case e.kind ${LEDGER_ENTRY_KINDS.filter(
   .join(' ')} end`;
 
 /**
- * The time before which a row of an account can't be, in SQL: that of the ledger entry before it, or of
- * the account's opening. A row is as late as this only where the clock was behind it.
+ * Returns the SQL for the earliest possible time of an account's row: the time of the previous ledger entry, or of the
+ * account's opening. A row has exactly this time only if the clock was behind it.
  * @param row alias of a table with account_id and sequence
  */
 function timeBefore(row: string): string {
@@ -45,8 +45,8 @@ function timeBefore(row: string): string {
 }
 
 /**
- * Whether an audit entry x is wrong about the row that it names. It has the time that the clock told; the
- * row may be later, with the entry before it.
+ * Returns the SQL condition that an audit entry x contradicts the row that it names. The audit entry has the time of
+ * the clock. The row may be later, at the time of the previous entry.
  */
 function isNotRecorded(row: string): string {
   return `(${row}.id is null
@@ -312,7 +312,7 @@ const LEDGER: readonly Check[] = [
   ),
 ];
 
-/** A transfer to an account here, and the same transfer as its payee sees it. */
+/** The condition that a transfer to an account of this ledger and an incoming transfer are the same transfer. */
 const SAME_TRANSFER =
   't.account_id = i.payer_account_id and t.position = i.payer_position and t.counterparty_account_id = i.account_id';
 
@@ -402,7 +402,7 @@ const OUTBOX: readonly Check[] = [
   ),
 ];
 
-/** Who did what, and by which key. Databases are older than their audit log: it need not have everything. */
+/** The checks of the audit log and API keys. A database may be older than its audit log, so entries may be missing. */
 const ACCESS: readonly Check[] = [
   sqlCheck(
     'an audit entry names the account and the subject that its action and outcome have',

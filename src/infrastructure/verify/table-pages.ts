@@ -1,23 +1,22 @@
 /**
- * Reads a whole table in pages of its key. Each page begins where the one before ended, so a table of any
- * size takes the memory of one page. The pages are one state of the database where the transaction has a
- * snapshot.
+ * Reads a whole table in pages of its key. Each page begins after the end of the previous page, so a table of any size
+ * takes the memory of one page. The pages show one state of the database if the transaction has a snapshot.
  */
 import type { EntityManager } from '@mikro-orm/sql';
 
-/** Rows of one page: more are no faster. */
+/** Rows of one page. Larger pages are not faster. */
 const PAGE_ROWS = 2_000;
 
-/** A row as the driver gives it. */
+/** A row in the form that the driver returns. */
 export type StoredRow = Readonly<Record<string, unknown>>;
 
-/** The rows to read of a table, and their order. */
+/** The rows to read from a table, and their order. */
 export interface TableScan {
-  /** Select list. It names the key's columns without a prefix. */
+  /** The select list. It names the key's columns without a prefix. */
   readonly columns: string;
-  /** From clause, joins included. */
+  /** The from clause, with its joins. */
   readonly source: string;
-  /** The unique key: an id, or an account and a number in it. Each is the name of a column of the source. */
+  /** The unique key: an id, or an account and a number in the account. Each is the name of a column of the source. */
   readonly key: readonly [id: string] | readonly [account: string, number: string];
 }
 
@@ -36,7 +35,7 @@ export async function* pagesOf(
     yield page;
     const outerLast = literal(last[nameOf(outer)]);
     if (inner !== undefined) {
-      // The rest of the account first: one range of the index, as is what comes after the account.
+      // The rest of the account is read first, then the accounts after it. Each read is one range of the index.
       const number = literal(last[nameOf(inner)]);
       page = await read(`where ${outer} = ${outerLast} and ${inner} > ${number}`);
       if (page.length > 0) continue;
@@ -45,12 +44,12 @@ export async function* pagesOf(
   }
 }
 
-/** The column's name in a row. */
+/** Returns the name of a column in a row. */
 function nameOf(column: string): string {
   return column.slice(column.indexOf('.') + 1);
 }
 
-/** A key's value as SQL has it: ids are bytes, numbers are whole. */
+/** Returns a key's value as a SQL literal. Ids are bytes; numbers are integers. */
 function literal(value: unknown): string {
   if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString('hex')}'`;
   return BigInt(String(value)).toString();

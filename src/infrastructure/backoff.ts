@@ -1,14 +1,14 @@
-/** How long to wait before trying again what failed. */
+/** The delays between retries. */
 export interface Backoff {
-  /** Before the first retry; doubled for each further one. */
+  /** The delay before the first retry. Each further retry doubles it. */
   readonly firstMs: number;
   readonly maxMs: number;
 }
 
 /**
- * @param attempt how often it was tried: 1 before the first retry
- * @returns milliseconds, of which a random half is left out, so that those who failed together do not
- *   try again together
+ * @param attempt number of attempts so far: 1 before the first retry
+ * @returns milliseconds, minus a random part of up to a half, so that clients that failed together do not retry
+ *   together
  */
 export function backoffMs(attempt: number, { firstMs, maxMs }: Backoff): number {
   const full = Math.min(firstMs * 2 ** (attempt - 1), maxMs);

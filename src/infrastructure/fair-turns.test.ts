@@ -2,7 +2,7 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { EventLoopTurns } from './fair-turns.js';
 
-/** Slices that note their name and the turn of the event loop in which they ran. */
+/** Slices that record their name and the turn of the event loop in which they ran. */
 function aLoop() {
   const turns = new EventLoopTurns();
   const ran: { readonly name: string; readonly turn: number }[] = [];

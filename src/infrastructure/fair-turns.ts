@@ -2,21 +2,27 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { FairTurns } from '../application/ports/fair-turns.js';
 import { RoundRobin } from './round-robin.js';
 
-/** Small requests under way get this many times a slice's time after it, so large ones slow them down little. */
+/**
+ * The rest after a slice is this many times as long as the slice while small requests are in progress, so large
+ * requests slow them down little.
+ */
 const REST_FACTOR = 2;
 
 /**
- * Long work on the event loop, cut into slices: one slice at a time, round robin by key, with the loop
- * left to everyone else in between. While small requests are under way, a slice is followed by a rest;
- * otherwise by one turn of the loop, so large requests lose nothing where they are alone.
+ * Divides long work on the event loop into slices. One slice runs at a time, round robin by key, and the loop serves
+ * everything else in between. While small requests are in progress, a rest follows each slice. Otherwise one turn of
+ * the loop follows, so large requests lose no time while they are alone.
  */
 export class EventLoopTurns implements FairTurns {
-  /** Waiting slices: each is begun by its function. */
+  /** Waiting slices. Each function starts one slice. */
   readonly #waiting = new RoundRobin<() => void>();
   #smallRequestsUnderWay = 0;
   #isServing = false;
 
-  /** Notes a small request. @returns notes its end; to be called once */
+  /**
+   * Records the start of a small request.
+   * @returns a function that records its end, to be called once
+   */
   beginSmallRequest(): () => void {
     this.#smallRequestsUnderWay += 1;
     return () => {
@@ -36,7 +42,7 @@ export class EventLoopTurns implements FairTurns {
     for (let next = this.#waiting.next(); next; next = this.#waiting.next()) {
       const startedAt = performance.now();
       next();
-      // The slice, and whatever follows from it at once, is done before the loop's next turn.
+      // The slice and its immediate continuations end before the next turn of the loop.
       await turnOfTheLoop();
       await this.#rest((performance.now() - startedAt) * REST_FACTOR);
     }

@@ -1,6 +1,6 @@
-/** Queues by key that are served in turn: the first of each key, then the second of each. */
+/** Queues by key that are served in turn: the first item of each key, then the second item of each. */
 export class RoundRobin<Item> {
-  /** The first key is served next. */
+  /** The queues in the order in which they are served. */
   readonly #queues = new Map<string, Item[]>();
 
   get isEmpty(): boolean {
@@ -13,7 +13,10 @@ export class RoundRobin<Item> {
     else this.#queues.set(key, [item]);
   }
 
-  /** Takes the item whose turn it is. @returns undefined where nothing waits */
+  /**
+   * Removes and returns the next item.
+   * @returns undefined if no item waits
+   */
   next(): Item | undefined {
     const [first] = this.#queues;
     if (!first) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Makes a function that runs one call at a time: a caller that comes meanwhile shares the result of the running call.
- * @param ageMaxMs age at which a running call counts as hung: the next caller starts another one
+ * Makes a function that runs one call at a time. A caller that comes during a call shares its result.
+ * @param ageMaxMs age at which a running call counts as hung, so that the next caller starts another call
  */
 export function singleFlight<Result>(
   run: () => Promise<Result>,

@@ -12,7 +12,7 @@ export interface DatabaseSettings {
   readonly bulkTransfersMax?: number;
   /** The time after which the database ends a statement; undefined for no limit. */
   readonly statementTimeoutMs?: number;
-  /** Called for each statement that fails because the database server is unreachable or read-only. */
+  /** Called for each statement that fails because the database is unavailable, such as unreachable or read-only. */
   readonly onUnavailable?: OnUnavailable;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Who gets in. With authentication, whoever asks for something of the ledger says who it is. Without,
- * the server is this machine's own: only its own names are taken for Host and Origin, so that no page of
- * another site reaches it through a name that it made to point here (DNS rebinding).
+ * Access control. With authentication, every caller that uses the ledger must authenticate. Without authentication, the
+ * server belongs to this machine. It then accepts only this machine's own names in Host and Origin. No page of another
+ * site can therefore reach the server through a name that points to this machine (DNS rebinding).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -12,30 +12,30 @@ import type { Authenticated, Authenticator } from './authentication.js';
 import { isLoopbackName } from './loopback.js';
 import type { AddressOf } from './remote-address.js';
 
-/** What is for callers alone; a WebSocket says who it is in its first message. */
+/** Paths that require an authenticated caller. A WebSocket authenticates in its first message. */
 const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
 
-/** What a request is decorated with, on guarded paths before any handler runs. */
+/** The request decorator for the authenticated caller, set on guarded paths before any handler runs. */
 const AUTHENTICATED = 'authenticated';
 
-/** Likewise: the response, which tells whether anybody waits for it. */
+/** The request decorator for the response, which shows whether the client still waits. Also set on guarded paths. */
 const RESPONSE = 'response';
 
-/** Likewise: the address of the client. */
+/** The request decorator for the address of the client. Also set on guarded paths. */
 const REMOTE_ADDRESS = 'remoteAddress';
 
 export interface AccessPorts {
   readonly authenticator: Authenticator;
-  /** Whether everyone who reaches the server may do everything. */
+  /** Tells whether authentication is off, so that every client may do everything. */
   readonly isOpen: boolean;
   readonly addressOf: AddressOf;
   readonly logger: Logger;
 }
 
-/** Until a provider or a database that is away is asked again. */
+/** The delay before a client asks again while the identity provider or the database is unreachable, in seconds. */
 const RETRY_AFTER_S = '5';
 
-/** What is logged where it can't be told who a caller is. */
+/** The log message for a caller whose credentials cannot be checked. */
 export const CREDENTIALS_UNCHECKED = 'Credentials could not be checked';
 
 export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
@@ -76,12 +76,15 @@ function refuse(reply: FastifyReply, status: number, code: string, message: stri
   return reply.code(status).send({ errors: [{ message, extensions: { code } }] });
 }
 
-/** Tells whether a request is to a path for callers alone. The route counts: one path can be written in several ways. */
+/**
+ * Tells whether a request is to a guarded path. The check uses the route, because one path can be written in several
+ * ways.
+ */
 export function isGuarded({ routeOptions }: FastifyRequest): boolean {
   return GUARDED.includes(routeOptions.url ?? '');
 }
 
-/** Who makes a request to a guarded path. */
+/** Returns the caller of a request to a guarded path. */
 export function authenticatedBy(request: FastifyRequest): Authenticated {
   const found = request.getDecorator<Authenticated | null>(AUTHENTICATED);
   if (!found) throw new Error('The request is to no guarded path');
@@ -100,7 +103,7 @@ export function originOf(request: FastifyRequest): Origin {
   };
 }
 
-/** Whether a request names this machine, by its host and by the page that makes it. */
+/** Tells whether a request names this machine in its Host header and, if present, in its Origin header. */
 export function isFromThisMachine({ headers: { host, origin } }: IncomingMessage): boolean {
   if (!isLoopbackName(`http://${host}`)) return false;
   return origin === undefined || isLoopbackName(origin);

@@ -1,6 +1,6 @@
 import { LOOPBACK_HOSTS } from './loopback.js';
 
-/** What the environment says of it. */
+/** The variables of the environment that concern authentication. */
 type Environment = Readonly<{
   HOST: string;
   NODE_ENV?: string | undefined;
@@ -13,7 +13,10 @@ type Environment = Readonly<{
   AUTH_ROLES_CLAIM: string;
 }>;
 
-/** How callers are known. missing: the server refuses to start, and says why; other programs need none. */
+/**
+ * The mode of authentication. With `missing` the server refuses to start and reports why; other programs need no
+ * authentication.
+ */
 export type AuthenticationSettings =
   | { readonly mode: 'off' }
   | {
@@ -28,7 +31,10 @@ export type AuthenticationSettings =
 
 const WHAT_TO_SET = 'Set AUTH_JWKS_URL or AUTH_PUBLIC_KEY, and AUTH_ISSUER and AUTH_AUDIENCE.';
 
-/** What a server makes of its environment: development on loopback needs nothing, all else says who is let in. */
+/**
+ * Returns the authentication settings of an environment. Development on loopback needs none. Every other environment
+ * must configure authentication.
+ */
 export function authenticationOf(env: Environment): AuthenticationSettings {
   const { AUTH_JWKS_URL: jwksUrl, AUTH_PUBLIC_KEY: publicKey } = env;
   const isDevelopment = LOOPBACK_HOSTS.includes(env.HOST) && env.NODE_ENV !== 'production';

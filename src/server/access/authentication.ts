@@ -1,6 +1,6 @@
 /**
- * Who asks: a JSON Web Token of the identity provider's, or an API key of ours, both as
- * `Authorization: Bearer …`. Algorithms are pinned, so that a token can't choose how it is judged.
+ * Authentication of callers by `Authorization: Bearer …`. The credential is a JSON Web Token of the identity provider,
+ * or an API key of this server. Algorithms are pinned, so that a token cannot choose how it is verified.
  */
 import { hash } from 'node:crypto';
 import {
@@ -23,32 +23,34 @@ import type { AuthenticationSettings } from './authentication-settings.js';
 
 const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 
-/** How far the provider's clock may be from ours. */
+/** The difference that is tolerated between the provider's clock and this server's, in seconds. */
 const CLOCK_TOLERANCE_S = 30;
 
-/** Between questions to the provider at least, whatever keys tokens name. */
+/** Minimum interval between two requests for the provider's keys, whatever keys tokens name. */
 const JWKS_COOLDOWN_MS = 10_000;
 
-/** Lifetime of an outcome: a revoked key, or a token whose signing key was withdrawn, is refused by then. */
+/**
+ * Lifetime of a cached outcome. A revoked key, or a token whose signing key was withdrawn, is refused after this time.
+ */
 const CACHED_MS = 5_000;
 const CACHED_MAX = 10_000;
 
 export interface Authenticated {
   readonly caller: Caller;
-  /** When it ends by itself; undefined for what has no end. */
+  /** The expiry of the credential; undefined if it does not expire. */
   readonly expiresAt: Date | undefined;
 }
 
 export interface Authenticator {
   /**
-   * @param authorization as the header of that name has it
-   * @returns who asks; undefined for nobody we know: no credential, a wrong one, one that has ended
-   * @throws Error where it can't be said now: the provider or the database does not answer
+   * @param authorization the Authorization header of the request
+   * @returns the caller; undefined for a missing, invalid or expired credential
+   * @throws Error if the credential cannot be checked now, because the provider or the database does not answer
    */
   authenticate(authorization: string | undefined): Promise<Authenticated | undefined>;
 }
 
-/** @param callerOfApiKey whose key it is; undefined for one that is not valid */
+/** @param callerOfApiKey returns the owner of an API key; undefined for a key that is not valid */
 export async function makeAuthenticator(
   settings: AuthenticationSettings,
   callerOfApiKey: (apiKey: string) => Promise<Caller | undefined>,
@@ -86,21 +88,24 @@ async function makeTokenJudge(settings: TokenSettings): Promise<Judge> {
       return readClaims(payload, settings);
     } catch (error) {
       if (error instanceof ProviderError) throw error;
-      // Whatever else goes wrong, the token brought it: its algorithm, its form, its signature, its claims.
+      // The token causes every other error: by its algorithm, form, signature or claims.
       return undefined;
     }
   };
 }
 
-/** The identity provider does not answer, or answers nonsense: no fault of a token. */
+/** The error for an identity provider that does not answer, or gives an invalid answer. The token is not at fault. */
 class ProviderError extends Error {}
 
-/** Errors of jose where the provider answered and has no key for a token. */
+/** Errors of jose that mean that the provider answered and has no key for a token. */
 const WITHOUT_KEY = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys] as const;
 
 type Options = NonNullable<Parameters<typeof jwtVerify>[2]>;
 
-/** jose keeps a provider's keys, and asks for them again when a token names one that it does not have. */
+/**
+ * Makes the verifier of tokens. jose caches the provider's keys, and requests them again when a token names an unknown
+ * key.
+ */
 async function makeVerifier(
   { keys }: TokenSettings,
   options: Options,
@@ -116,7 +121,7 @@ async function makeVerifier(
     } catch (error) {
       if (WITHOUT_KEY.some((fault) => error instanceof fault)) throw error;
       const known = remote.jwks();
-      // While the provider is away its last keys do.
+      // While the provider is unreachable, its last keys are used.
       if (known) return createLocalJWKSet(known)(header, token);
       throw new ProviderError('The identity provider gave no keys', { cause: error });
     }
@@ -124,7 +129,7 @@ async function makeVerifier(
   return (token) => jwtVerify(token, keyOf, options);
 }
 
-/** A PEM does not say what its key is for: the first algorithm that takes it. */
+/** Imports a PEM with the first algorithm that accepts it. A PEM does not name its algorithm. */
 async function importPublicKey(pem: string) {
   for (const algorithm of ALGORITHMS) {
     const key = await importSPKI(pem, algorithm).catch(() => undefined);
@@ -141,7 +146,7 @@ function isSubject(claim: unknown): claim is string {
   return characterCount(claim) <= SUBJECT_CHARACTERS_MAX;
 }
 
-/** @returns undefined where the token does not say who has it */
+/** @returns undefined if the token does not identify its owner */
 function readClaims(
   payload: JWTPayload,
   { organizationClaim, rolesClaim }: TokenSettings,
@@ -160,15 +165,15 @@ function readClaims(
   };
 }
 
-/** Returns the roles that a claim names, in any case: providers and this API's enum write them in capitals. */
+/** Returns the roles that a claim names. Case is ignored, because providers and this API's enum use capitals. */
 export function rolesOf(claim: unknown): Role[] {
   const names = textsOf(claim).map((name) => name.toLowerCase());
   return ROLES.filter((role) => names.includes(role));
 }
 
 /**
- * Returns the claim of a name: of this name exactly, else the one that its parts between dots lead to, such as
- * `realm_access.roles`. A part may have dots itself, as the URLs have by which some providers name their claims.
+ * Returns the claim of a name. A claim with exactly this name comes first. Otherwise the parts between dots are a path,
+ * such as `realm_access.roles`. A part may contain dots itself, because some providers use URLs as claim names.
  */
 export function claimOf(claims: unknown, name: string): unknown {
   if (!isClaims(claims)) return undefined;
@@ -186,13 +191,15 @@ function isClaims(claims: unknown): claims is Record<string, unknown> {
   return typeof claims === 'object' && claims !== null && !Array.isArray(claims);
 }
 
-/** One text, several, or several in one with spaces between them, as OAuth has scopes. */
+/**
+ * Returns the texts of a claim: one text, an array of texts, or one text with spaces between them, like OAuth scopes.
+ */
 function textsOf(claim: unknown): string[] {
   if (typeof claim === 'string') return claim.split(' ').filter((text) => text !== '');
   return Array.isArray(claim) ? claim.filter((text) => typeof text === 'string') : [];
 }
 
-/** Keeps each outcome for some seconds: checking a signature takes longer than judging a small bulk. */
+/** Caches each outcome for some seconds, because checking a signature takes longer than checking a small bulk. */
 class CachingAuthenticator implements Authenticator {
   /** Outcomes by the hash of the credential, so that no credential is kept. */
   readonly #cache = new LRUCache<string, Promise<Authenticated | undefined>>({
@@ -221,18 +228,18 @@ class CachingAuthenticator implements Authenticator {
   }
 }
 
-/** The moment from which a token is refused. */
+/** Returns the moment from which a token is refused, in milliseconds since 1970. */
 function endOf(expiresAt: Date): number {
   return expiresAt.getTime() + CLOCK_TOLERANCE_S * 1_000;
 }
 
-/** Between looks at whether a caller is still let in, while a stream lasts. */
+/** Maximum interval between two checks of a caller's access during a stream. */
 const LOOK_AGAIN_MS = 5_000;
 
 /**
- * Ends a stream when its caller's credential ends or is withdrawn.
- * @param end told whether it ended by itself
- * @returns ends the watch
+ * Ends a stream when its caller's credential expires or is withdrawn.
+ * @param end called with true if the credential expired, and false if it was withdrawn
+ * @returns a function that ends the watch
  */
 export function watchAccess(
   authenticator: Authenticator,
@@ -244,7 +251,7 @@ export function watchAccess(
   let hasEnded = false;
   const isOver = () => expiresAt !== undefined && endOf(expiresAt) <= Date.now();
   const look = async () => {
-    // A database that does not answer is looked at again; nobody is let out for it.
+    // If the database does not answer, the check is repeated later. The stream continues until then.
     const found = await authenticator.authenticate(authorization).catch(() => 'unknown');
     if (hasEnded) return;
     if (found === undefined) end(isOver());

@@ -1,4 +1,4 @@
-/** The names of this machine, for itself. */
+/** The names of this machine on its loopback interface. */
 export const LOOPBACK_HOSTS: readonly string[] = ['127.0.0.1', '::1', 'localhost'];
 
 /** Tells whether a URL, such as an origin, names this machine. */

@@ -1,7 +1,7 @@
 /**
- * Which pages may talk to the server: its own, those of the origins that its operator lists, and, without
- * authentication, every page of this machine: a front end in development has an origin of its own. No page of another
- * site becomes one by a name that points here, for guardAccess takes this machine's names alone as Host.
+ * The origins whose pages may use the server: its own and those that the operator lists. Without authentication, every
+ * page of this machine may use it, because a front end in development has an origin of its own. A page of another site
+ * cannot use a name that points to this machine, because guardAccess accepts only this machine's names as Host.
  */
 import type { IncomingMessage } from 'node:http';
 import fastifyCors from '@fastify/cors';
@@ -10,11 +10,11 @@ import { answerRefusal } from '../refusal.js';
 import { isLoopbackName } from './loopback.js';
 
 export interface OriginSettings {
-  /** Such as https://app.example: scheme, host, and port where it is not the scheme's. */
+  /** Origins such as https://app.example: the scheme, the host, and the port unless it is the scheme's default. */
   readonly corsOrigins: readonly string[];
 }
 
-/** What a page may send and read beside what any may. */
+/** Headers that a page of another origin may send or read, beyond those that CORS always allows. */
 const HEADERS_ALLOWED = [
   'accept',
   'apollo-require-preflight',
@@ -28,13 +28,13 @@ const HEADERS_ALLOWED = [
 ];
 const HEADERS_EXPOSED = ['retry-after', 'x-request-id'];
 
-/** How long a browser remembers that it may. */
+/** The time for which a browser caches a preflight answer, in seconds. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
-/** Which origins beside a server's own are let in. */
+/** Rules for origins other than the server's own. */
 export interface OriginRules {
   readonly settings: OriginSettings;
-  /** Whether everyone who reaches the server may do everything. */
+  /** Tells whether authentication is off, so that every client may do everything. */
   readonly isOpen: boolean;
 }
 
@@ -42,7 +42,10 @@ function isAllowed(origin: string, { settings: { corsOrigins }, isOpen }: Origin
   return corsOrigins.includes(origin) || (isOpen && isLoopbackName(origin));
 }
 
-/** Browsers say where a page is from, and let any page connect a WebSocket: those of others are refused. */
+/**
+ * Tells whether a request comes from a page of a foreign origin. Browsers send the origin, but let any page open a
+ * WebSocket, so the server refuses foreign pages itself.
+ */
 export function isFromForeignPage(
   { headers: { origin, host } }: IncomingMessage,
   rules: OriginRules,
@@ -51,7 +54,9 @@ export function isFromForeignPage(
   return !URL.canParse(origin) || new URL(origin).host !== host;
 }
 
-/** A page of another origin that opens a stream by its address alone says no more than this. */
+/**
+ * Tells whether a page of another origin opened a stream with a plain GET. The browser then sends only Sec-Fetch-Site.
+ */
 function isFetchedByForeignPage({ headers }: IncomingMessage): boolean {
   const site = headers['sec-fetch-site'];
   return headers.origin === undefined && (site === 'cross-site' || site === 'same-site');
@@ -67,7 +72,8 @@ export async function guardOrigins(app: FastifyInstance, rules: OriginRules): Pr
       maxAge: PREFLIGHT_MAX_AGE_S,
     });
   }
-  // Apollo guards its own path; EventSource can send no header that shows a preflight.
+  // Apollo guards its own path. This hook guards the path of EventSource, which cannot send a header that forces a
+  // preflight.
   app.addHook('onRequest', (request, reply, next) => {
     if (request.routeOptions.url !== '/graphql/stream') return next();
     if (!isFromForeignPage(request.raw, rules) && !isFetchedByForeignPage(request.raw)) {

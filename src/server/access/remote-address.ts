@@ -1,17 +1,17 @@
 /**
- * The address that a request comes from. Behind proxies it is what the nearest proxies say in X-Forwarded-For, as far
- * as they are trusted: from the socket on, each trusted address vouches for the one before it.
+ * The client address of a request. Behind proxies the address comes from X-Forwarded-For, as far as the proxies are
+ * trusted. Starting at the socket, each trusted address vouches for the address before it.
  */
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
-/** Trusted proxies: so many, counted from the server, or those of some addresses and networks, such as 10.0.0.0/8. */
+/** Trusted proxies: their number, counted from the server, or their addresses and networks, such as 10.0.0.0/8. */
 export type TrustedProxies = number | readonly string[];
 
-/** Tells the address of the client that made a request: see remoteAddressOf for its form. */
+/** Returns the address of the client that made a request: see remoteAddressOf for its form. */
 export type AddressOf = (request: IncomingMessage) => string;
 
-/** @param trusted undefined where X-Forwarded-For means nothing */
+/** @param trusted undefined if X-Forwarded-For is ignored */
 export function makeAddressOf(trusted: TrustedProxies | undefined): AddressOf {
   const direct: AddressOf = ({ socket }) => remoteAddressOf(socket.remoteAddress);
   if (trusted === undefined) return direct;
@@ -48,7 +48,7 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
   return isIPv4(address) ? 'ipv4' : 'ipv6';
 }
 
-/** Tells whether a text is an address, or a network as CIDR writes it: RFC 4632, RFC 4291. */
+/** Tells whether a text is an address, or a network in CIDR notation: RFC 4632, RFC 4291. */
 export function isAddressRange(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
   if (isIP(address) === 0 || address.includes('%') || rest.length > 0) return false;
@@ -59,7 +59,10 @@ function bitsOf(address: string): number {
   return isIPv4(address) ? 32 : 128;
 }
 
-/** Returns the address in an item of X-Forwarded-For, to which some proxies add a port; undefined for what is none. */
+/**
+ * Returns the address in an item of X-Forwarded-For, without the port that some proxies add; undefined for an invalid
+ * item.
+ */
 function addressIn(item: string): string | undefined {
   const text = item.trim();
   const withoutPort =
@@ -68,16 +71,16 @@ function addressIn(item: string): string | undefined {
   return isIP(address) === 0 ? undefined : address;
 }
 
-/** Returns an IPv4 address as itself where it is written as an IPv6 one, as sockets that take both have it. */
+/** Returns an IPv4 address that is mapped to IPv6 as plain IPv4. Dual-stack sockets report mapped addresses. */
 export function unmapped(address: string): string {
   const [, ipv4 = ''] = /^::ffff:(?=[0-9]+\.)(.*)$/i.exec(address) ?? [];
   return isIPv4(ipv4) ? ipv4 : address;
 }
 
 /**
- * Returns the address of a client as the audit log keeps it: at most 45 characters, without the zone of an
- * IPv6 address, which names a network interface of this machine (RFC 4007).
- * @param address as the socket has it; a client that disconnected has none
+ * Returns the address of a client in the form of the audit log: at most 45 characters, without the zone of an IPv6
+ * address, which names a network interface of this machine (RFC 4007).
+ * @param address the address of the socket; undefined for a client that has disconnected
  */
 export function remoteAddressOf(address: string | undefined): string {
   const [withoutZone = ''] = (address ?? '').split('%');

@@ -3,7 +3,10 @@ import { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import helmet from 'helmet';
 
-/** Everything comes from the server itself; only styles are made by scripts, those of GraphiQL's editor. */
+/**
+ * The content security policy. All content comes from the server itself. Inline styles are allowed, because GraphiQL's
+ * editor makes them by script.
+ */
 const CONTENT_SECURITY_POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
@@ -19,7 +22,7 @@ const CONTENT_SECURITY_POLICY = {
 
 const setHeaders = helmet({
   contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
-  // For whoever terminates TLS to decide: it holds for the whole host, and for long.
+  // The operator of the TLS proxy decides about this header: it applies to the whole host, for a long time.
   strictTransportSecurity: false,
   xFrameOptions: { action: 'deny' },
 });
@@ -32,7 +35,10 @@ export function addSecurityHeaders(app: FastifyInstance): void {
   });
 }
 
-/** Returns the headers of every answer: they are the same, and making them anew costs a quarter of a small request. */
+/**
+ * Returns the headers of every answer. They are computed once, because they never change and would cost a quarter of a
+ * small request.
+ */
 export function headersOnce(): Record<string, string> {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);

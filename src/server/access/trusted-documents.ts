@@ -1,7 +1,7 @@
 /**
- * Documents that an operator trusts, by id: the manifest that @graphql-codegen/client-preset writes
- * (persisted-documents.json, id → text). A request names one by `documentId`, as the GraphQL over HTTP
- * draft on persisted documents has it, or by Apollo's `extensions.persistedQuery.sha256Hash`.
+ * Trusted documents by id. The operator provides the manifest that @graphql-codegen/client-preset writes
+ * (persisted-documents.json, id → text). A request names a document by `documentId`, as in the GraphQL over HTTP draft
+ * on persisted documents, or by Apollo's `extensions.persistedQuery.sha256Hash`.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -11,7 +11,10 @@ import { ExplainedError } from '../../infrastructure/observability/explained-err
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import type { Refusal } from '../refusal.js';
 
-/** off: ids mean nothing; log: others run, and are logged by their hash; only: others are refused. */
+/**
+ * The mode of trust. off: ids are ignored; log: untrusted documents run, and their hash is logged; only: untrusted
+ * documents are refused.
+ */
 export type TrustMode = 'off' | 'log' | 'only';
 
 export interface TrustSettings {
@@ -19,14 +22,14 @@ export interface TrustSettings {
   readonly trustedDocumentsFile?: string | undefined;
 }
 
-/** What a client asks for, as it came: nothing of it is checked yet. */
+/** The raw document request of a client. Nothing in it is validated yet. */
 export interface DocumentRequest {
   readonly query?: unknown;
   readonly documentId?: unknown;
   readonly extensions?: unknown;
 }
 
-/** Hashes that are kept so that each is logged once; one that was evicted is logged again. */
+/** Limits the remembered hashes, each of which is logged once. A hash that was evicted is logged again. */
 const LOGGED_MAX = 1_000;
 
 const manifest = z.record(z.string().min(1), z.string().min(1));
@@ -51,8 +54,8 @@ export class TrustedDocuments {
   }
 
   /**
-   * The text that a request means, which is looked up where it gives an id.
-   * @returns undefined where it has neither
+   * Returns the text of a request's document. An id is looked up in the manifest.
+   * @returns undefined if the request has neither a text nor an id
    */
   textOf(request: DocumentRequest): string | undefined | Refusal {
     const text =
@@ -68,7 +71,7 @@ export class TrustedDocuments {
     return text;
   }
 
-  /** By its hash alone: a text may hold what is nobody's business. */
+  /** Logs an untrusted document once. The log has only its hash, because the text may contain private values. */
   #log(text: string): void {
     const sha256 = createHash('sha256').update(text).digest('hex');
     if (this.#logged.has(sha256)) return;
@@ -97,7 +100,9 @@ function idOf({ documentId, extensions }: DocumentRequest): string | undefined {
   return given === undefined ? undefined : bare(given);
 }
 
-/** The draft names the hash's kind, and so does the manifest; Apollo's clients send the hash alone. */
+/**
+ * Returns a hash without its prefix. The draft and the manifest prefix the hash with its kind; Apollo's clients do not.
+ */
 function bare(id: string): string {
   return id.replace(/^sha256:/, '');
 }
@@ -109,7 +114,7 @@ function hashOf(extensions: unknown): string | undefined {
 
 /**
  * Reads the manifest.
- * @throws ExplainedError where it can't be read, or is none
+ * @throws ExplainedError if the file cannot be read, or is not a manifest
  */
 export async function loadTrustedDocuments(
   { trustedDocuments: mode, trustedDocumentsFile: file }: TrustSettings,

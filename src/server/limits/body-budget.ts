@@ -1,24 +1,27 @@
 import type { Refusal } from '../refusal.js';
 import { Places } from './places.js';
 
-/** Bodies of all callers that may be in progress at once, and the share of one caller. */
+/** Limits the bodies in progress at once, for all callers and for one caller. */
 const BODIES_MAX = 2_000;
 const BODIES_PER_CALLER_MAX = 500;
 
-/** The share of all bytes that one caller's bodies may take. */
+/** The fraction of all bytes that one caller's bodies may take. */
 const CALLER_SHARE = 0.5;
 
-/** Time after which a body is likely to be accepted again. */
+/** The delay after which a body is likely to be accepted again, in seconds. */
 const RETRY_S = 1;
 
-/** A body in progress. */
+/** The reservation of a body in progress. */
 export interface BodyReservation {
-  /** Counts bytes that arrived. @returns the refusal where they are too many */
+  /**
+   * Counts bytes that arrived.
+   * @returns the refusal if there are too many bytes
+   */
   readonly add: (bytes: number) => Refusal | undefined;
   readonly release: () => void;
 }
 
-/** Bounds the bodies that are being received and parsed, in number and in bytes, so that memory is bounded. */
+/** Limits the number and the bytes of bodies that are being received and parsed, so that their memory is bounded. */
 export class BodyBudget {
   readonly #places = new Places(BODIES_PER_CALLER_MAX, BODIES_MAX);
   readonly #bytesByCaller = new Map<string, number>();
@@ -61,7 +64,7 @@ const TOO_MANY_BODIES: Refusal = {
   retryAfterSeconds: RETRY_S,
 };
 
-/** The server can take no more for now, whoever asks. */
+/** The refusal of any caller while the server has no capacity left. */
 export const OVERLOADED: Refusal = {
   code: 'OVERLOADED',
   message: 'The server has too much to do: try again.',

@@ -2,15 +2,15 @@ import { isIPv6 } from 'node:net';
 import type { Origin } from '../../domain/caller.js';
 import { unmapped } from '../access/remote-address.js';
 
-/** Groups of an IPv6 address that a customer of a network is given as a whole: /64. */
+/** The groups of an IPv6 address that identify a customer's network: /64. */
 const NETWORK_GROUPS = 4;
 
-/** Whom a limit counts against: who it said it is, or its address where nobody says. */
+/** Returns the key against which a limit counts: the caller's identity, or the address if authentication is off. */
 export function callerKeyOf({ caller: { kind, name }, remoteAddress }: Origin): string {
   return kind === 'development' ? addressKeyOf(remoteAddress) : `${kind} ${name}`;
 }
 
-/** The address that a connection is from, or its network. */
+/** Returns the address of a connection; for IPv6, its network. */
 export function addressKeyOf(remoteAddress = ''): string {
   const address = unmapped(remoteAddress);
   return isIPv6(address) ? networkOf(address) : address;

@@ -1,32 +1,35 @@
 /**
- * What a client may take of a connection: the time to send a request, the size and number of its headers.
- * One that sends a byte now and then to keep a connection is let go of.
+ * Limits on a connection: the time to send a request, and the size and number of its headers. A client that sends
+ * single bytes to keep a connection open is disconnected.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyInstance } from 'fastify';
 
 export interface ReceiveSettings {
-  /** For all headers of a request, from its first byte, or from the connection's begin. */
+  /** The time for all headers of a request, from its first byte or from the start of the connection. */
   readonly headersTimeoutMs: number;
-  /** For a whole request, its body included. */
+  /** The time for a whole request, including its body. */
   readonly receiveTimeoutMs: number;
 }
 
-/** A proxy's is shorter, mostly a minute: who closes first must not be the one who is sent to. */
+/**
+ * The keep-alive timeout. It is longer than that of proxies, which is usually a minute. The proxy must close first, or
+ * it could send a request on a connection that the server is closing.
+ */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 
-/** Tokens and trace headers are long; this is Node's own. */
+/** Node's own limit. Tokens and trace headers are long. */
 const HEADERS_BYTES_MAX = 16_384;
 const HEADERS_MAX = 100;
 
-/** How late a timeout may be noticed. */
+/** Limits the delay with which a timeout is detected. */
 const LOOK_MS_MAX = 5_000;
 
-/** Fastify's options that make it so. */
+/** Returns Fastify's options for these limits. */
 export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: ReceiveSettings) {
   return {
-    // Whoever has a connection when the server stops is answered: see Connections.
+    // Connections that are open when the server stops still get answers: see Connections.
     return503OnClosing: false,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: receiveTimeoutMs,
@@ -42,16 +45,15 @@ export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: Receiv
 }
 
 /**
- * Tells whether a request is for a WebSocket of ours. Any other offer to change the protocol, such as the `h2c` of
- * Java's HttpClient and of `curl --http2`, counts for nothing: a server may ignore it and answers over
- * HTTP/1.1. Source: RFC 9110, 7.8.
+ * Tells whether a request is for a WebSocket of this server. Any other upgrade is ignored, such as the `h2c` of Java's
+ * HttpClient and of `curl --http2`. A server may ignore an upgrade and answer over HTTP/1.1. Source: RFC 9110, 7.8.
  */
 function isForWebSocket({ method, url, headers }: IncomingMessage): boolean {
   const isOurs = method === 'GET' && url?.split('?')[0] === '/graphql';
   return isOurs && headers.upgrade?.trim().toLowerCase() === 'websocket';
 }
 
-/** Node leaves the headers out that are too many: an Idempotency-Key among them must not get lost. */
+/** Refuses a request with too many headers. Node drops the excess headers, and an Idempotency-Key must not be lost. */
 export function boundHeaders(app: FastifyInstance): void {
   app.server.maxHeadersCount = HEADERS_MAX + 1;
   app.addHook('onRequest', (request, reply, next) => {
@@ -64,14 +66,14 @@ export function boundHeaders(app: FastifyInstance): void {
 const HEADERS_TOO_LARGE = 'HEADERS_TOO_LARGE';
 
 /**
- * Answers 503 to a request that takes too long, from its headers on. Fastify's handlerTimeout makes an
- * AbortController for every request and aborts it at its end: a tenth of all that a small bulk takes.
+ * Answers 503 to a request that takes too long, measured from its headers. Fastify's handlerTimeout makes an
+ * AbortController for every request and aborts it at the end. That takes a tenth of the time of a small bulk.
  */
 export function boundHandling(app: FastifyInstance, requestTimeoutMs: number): void {
   app.addHook('onRequest', (_, reply, next) => {
     const timer = setTimeout(() => {
       if (reply.sent) return;
-      // What has begun to answer can't answer otherwise.
+      // An answer that has begun cannot be changed, so its connection is closed.
       if (reply.raw.headersSent) reply.raw.destroy();
       else reply.send(new RequestTimeoutError(requestTimeoutMs));
     }, requestTimeoutMs);
@@ -88,7 +90,7 @@ class RequestTimeoutError extends Error {
   }
 }
 
-/** What Node finds wrong with a connection, by its code. */
+/** Answers to the errors that Node finds on a connection, by their code. */
 const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'REQUEST_TIMEOUT', 'The request took too long to arrive.'],
   HPE_HEADER_OVERFLOW: [431, HEADERS_TOO_LARGE, 'The headers are too large.'],

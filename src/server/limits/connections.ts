@@ -1,9 +1,9 @@
 /**
- * The server's TCP connections, from the first moment to the last: errors of raw sockets, the size of answers, answers
- * that nobody reads, and an end without a reset.
+ * Tracks the server's TCP connections: errors of raw sockets, the size of answers, answers that are not read, and a
+ * shutdown without a connection reset.
  *
- * Node takes its own error listener off a socket that is upgraded, and an `error` event without a
- * listener ends the process. Each socket therefore has a listener of ours before it has sent a byte.
+ * Node removes its own error listener from a socket that is upgraded, and an `error` event without a listener ends the
+ * process. Each socket therefore gets a listener here before it sends a byte.
  */
 import type { Server, ServerResponse } from 'node:http';
 import { Socket, Server as TcpServer } from 'node:net';
@@ -13,31 +13,31 @@ import type { Logger } from '../../infrastructure/observability/logger.js';
 import { compressAnswer, negotiateEncoding } from '../answer-encoding.js';
 
 export interface ConnectionSettings {
-  /** Time for a client to read an answer, from its first byte to its last. */
+  /** The time for a client to read an answer, from its first byte to its last. */
   readonly sendTimeoutMs: number;
-  /** Unread bytes of all connections together. */
+  /** Limits the unread bytes of all connections together. */
   readonly unreadAnswersBytesMax: number;
-  /** Unread bytes of one connection from which on it is answered nothing more. */
+  /** Limits the unread bytes of one connection. Beyond the limit, requests on the connection are refused. */
   readonly answerBytesMax: number;
-  /** TCP connections, WebSockets among them. Further ones are closed when they are accepted. */
+  /** Limits the TCP connections, including WebSockets. Further connections are closed when they are accepted. */
   readonly connectionsMax: number;
-  /** Time for which a server that stops still answers on connections that are open. */
+  /** The time for which a stopping server still answers on open connections. */
   readonly stopLingerMs: number;
 }
 
-/** A client that takes nothing of its answer for this long is disconnected. */
+/** The time after which a client that reads nothing of its answer is disconnected. */
 const STALL_TIMEOUT_MS = 15_000;
 
-/** The same where all clients together leave too much unread. */
+/** The same time while all clients together leave too many bytes unread. */
 const STALL_TIMEOUT_UNDER_PRESSURE_MS = 1_000;
 
-/** Interval between two looks at what clients have read. */
+/** Interval between two checks of what clients have read. */
 const CHECK_INTERVAL_MS = 1_000;
 
-/** Time for requests in progress to finish after the listener is closed. */
+/** The time for requests in progress to finish after the listener is closed. */
 const DRAIN_TIMEOUT_MS = 10_000;
 
-/** Progress of a client in reading, as of the last check. */
+/** The reading progress of a client, as of the last check. */
 interface ReadProgress {
   readonly unreadSince: number;
   readonly takenBytes: number;
@@ -46,14 +46,14 @@ interface ReadProgress {
 
 export class Connections {
   readonly #open = new Set<Socket>();
-  /** Connections that have not read all that was sent to them. */
+  /** Connections with unread bytes. */
   readonly #unread = new Map<Socket, ReadProgress>();
-  /** Bytes of answers that were handed to Node and are not with the operating system yet. */
+  /** Bytes of answers that Node has not passed to the operating system yet. */
   readonly #pending = new Map<Socket, number>();
-  /** Answers that are being compressed: their clients can't read them yet. */
+  /** The number of answers that are being compressed. Their clients cannot read them yet. */
   readonly #compressing = new Map<Socket, number>();
   readonly #server: Server;
-  /** Unread bytes of all connections: those of the last check, and of answers since. */
+  /** Unread bytes of all connections: those of the last check, plus answers since then. */
   #unreadBytes = 0;
   #isStopping = false;
 
@@ -77,13 +77,13 @@ export class Connections {
       if (encoding === undefined && payload.length < COUNTED_CHARACTERS_MIN) {
         return next(null, payload);
       }
-      // An answer that is being compressed is in memory as it was.
+      // An answer that is being compressed is still in memory uncompressed.
       const count = this.#count(socket, Buffer.byteLength(payload), reply.raw);
       if (encoding === undefined) return next(null, payload);
       this.#noteCompressing(socket, 1);
       compressAnswer(reply, payload, encoding, (compressed) => {
         this.#noteCompressing(socket, -1);
-        // Answered otherwise meanwhile: the request took too long, or its client has disconnected.
+        // The request was answered meanwhile because it took too long, or its client has disconnected.
         if (reply.raw.headersSent || reply.raw.destroyed) return;
         count(Buffer.byteLength(compressed));
         next(null, compressed);
@@ -91,7 +91,7 @@ export class Connections {
     });
   }
 
-  /** Tells whether too many bytes are unread, in all or on the connection of a request, to answer it. */
+  /** Tells whether too many bytes are unread to answer a request, on its connection or on all connections. */
   isOverloaded({ raw: { socket } }: FastifyRequest): boolean {
     return (
       this.#isUnderPressure || unreadBytesOf(socket, this.#pending) > this.settings.answerBytesMax
@@ -103,8 +103,9 @@ export class Connections {
   }
 
   /**
-   * Counts an answer until the operating system has all of it: with pipelining it may wait for others.
-   * @returns counts it anew where its size has changed
+   * Counts an answer until the operating system has all of it. With pipelining, the answer may wait for earlier
+   * answers.
+   * @returns a function that sets the new size of the answer
    */
   #count(socket: Socket, bytes: number, response: ServerResponse): (bytes: number) => void {
     let counted = 0;
@@ -136,8 +137,8 @@ export class Connections {
   }
 
   /**
-   * Disconnects clients that have read nothing for a while, or not all in time. Progress is what the
-   * operating system took: pings and further requests are no sign of reading.
+   * Disconnects clients that have read nothing for a while, or not everything in time. Progress is measured by the
+   * bytes that the operating system took. Pings and further requests do not prove that a client reads.
    */
   #disconnectSlowReaders(now: number): void {
     let unreadBytes = 0;
@@ -158,7 +159,7 @@ export class Connections {
     if (this.#isUnderPressure) this.#relievePressure(now);
   }
 
-  /** Disconnects the connections with most unread bytes that take nothing, until half of the bound is free. */
+  /** Disconnects stalled connections, those with most unread bytes first, until half of the limit is free. */
   #relievePressure(now: number): void {
     const stalled = [...this.#unread]
       .filter(([, { takenAt }]) => now - takenAt >= STALL_TIMEOUT_UNDER_PRESSURE_MS)
@@ -172,20 +173,20 @@ export class Connections {
     }
   }
 
-  /** Closes the listener first; from then on each answer closes its connection. */
+  /** Closes the listener first. From then on, each answer closes its connection. */
   #closeListenerWhenStopping(app: FastifyInstance): void {
     app.addHook('preClose', async () => {
       this.#isStopping = true;
-      // http.Server.close() would reset idle connections on which a request may be on its way.
+      // http.Server.close() would reset idle connections on which a request may be arriving.
       if (this.#server.listening) TcpServer.prototype.close.call(this.#server);
       setTimeout(() => this.#server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
     });
   }
 
   /**
-   * Waits while clients may still send on connections that they have open. To be registered as the last
-   * `preClose` hook, after those that close streams. Connections that are idle when it ends are closed:
-   * those that have sent nothing here, for Node takes them for busy ones, the others by Fastify.
+   * Waits while clients may still send on open connections. Callers register it as the last `preClose` hook, after the
+   * hooks that close streams. When the wait ends, idle connections are closed. This method closes connections that have
+   * sent nothing, because Node regards them as busy. Fastify closes the others.
    */
   async linger(): Promise<void> {
     const end = Date.now() + this.settings.stopLingerMs;
@@ -196,7 +197,10 @@ export class Connections {
 
 const LINGER_CHECK_MS = 10;
 
-/** Smaller answers are counted by the check alone, in what their sockets hold. */
+/**
+ * The minimum size of an answer that is counted when it is sent. The regular check counts smaller answers in the
+ * buffers of their sockets.
+ */
 const COUNTED_CHARACTERS_MIN = 16_384;
 
 /** Returns the bytes of answers that Node still holds for a connection. */

@@ -1,12 +1,12 @@
 /**
- * Reads the JSON of a request's body, and bounds what that takes:
+ * Reads the JSON body of a request and limits its cost:
  *
- *   bytes of one body       BODY_LIMIT_BYTES, as they arrive, and as gzip makes them
- *   its structure           nesting and number of values, as they arrive: see JsonScan
- *   bodies in progress      in number and in bytes, of one caller and of all
+ *   bytes of one body       BODY_LIMIT_BYTES, both as received and after gzip decoding
+ *   its structure           nesting and number of values, while they arrive: see JsonScan
+ *   bodies in progress      their number and bytes, for one caller and for all
  *   its price               by its bytes and values, from the caller's rate limit, before it is parsed
  *
- * Large bodies are parsed one in each turn of the event loop, callers in turn, so that small requests come in
+ * Each turn of the event loop parses at most one large body, with callers served in turn, so that small requests run in
  * between.
  */
 import type { IncomingMessage } from 'node:http';
@@ -23,29 +23,29 @@ import { SMALL_BODY_BYTES_MAX } from './large-requests.js';
 import type { OperationGate } from './operation-gate.js';
 
 export interface BodySettings {
-  /** Bytes of one request's body. */
+  /** Limits the bytes of one request's body. */
   readonly bodyLimitBytes: number;
-  /** Bytes of all bodies that are being received and parsed. */
+  /** Limits the bytes of all bodies that are being received and parsed. */
   readonly bodiesBytesMax: number;
-  /** Transfers in one bulk, which say how many values a body may need. */
+  /** Limits the transfers in one bulk, which determine how many values a body may need. */
   readonly bulkTransfersMax: number;
 }
 
-/** Arrays and objects within each other; a bulk has six. */
+/** Limits the nesting of arrays and objects. A bulk has six levels. */
 const JSON_DEPTH_MAX = 32;
 
 /** Values of one row of a bulk: seven fields, the row itself, and two more. */
 const VALUES_PER_TRANSFER = 10;
 
-/** Values of any other request. */
+/** Limits the values of any other request. */
 const VALUES_MIN = 5_000;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The decorator of a request for the units that its body has cost. */
+/** The request decorator for the units that its body has cost. */
 const UNITS_PAID = 'unitsPaid';
 
-/** @returns units of cost that were taken for the body of a request */
+/** @returns the units of cost that were taken for the body of a request */
 export function unitsPaidBy(request: FastifyRequest): number {
   return request.getDecorator<number>(UNITS_PAID);
 }
@@ -56,7 +56,7 @@ export interface BodyPorts {
   readonly settings: BodySettings;
 }
 
-/** Makes this the parser of `application/json`. */
+/** Makes this parser the parser of `application/json`. */
 export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }: BodyPorts): void {
   const budget = new BodyBudget(settings.bodiesBytesMax);
   const limits = {
@@ -64,7 +64,7 @@ export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }:
     valuesMax: VALUES_MIN + VALUES_PER_TRANSFER * settings.bulkTransfersMax,
   };
   app.decorateRequest(UNITS_PAID, 0);
-  // Fastify's own would read texts of a stranger.
+  // Fastify's default parsers would also accept text/plain, which foreign pages may send.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     'application/json',
@@ -99,11 +99,11 @@ interface Receiving {
 
 interface ReceivedBody {
   readonly bytes: Buffer;
-  /** JSON values, as JsonScan counts them. */
+  /** The number of JSON values, as JsonScan counts them. */
   readonly values: number;
 }
 
-/** @throws RefusalError for a body over a limit, whose rest is not read */
+/** @throws RefusalError for a body over a limit; the rest of the body is not read */
 function receive(
   stream: IncomingMessage,
   { bytesMax, limits, reserve }: Receiving,
@@ -123,7 +123,7 @@ function receive(
     const end = (settle: () => void) => {
       source.off('data', take).off('end', finish).off('error', fail);
       stream.off('close', cut);
-      // What else comes is thrown away as it comes.
+      // The rest of the body is discarded as it arrives.
       discard();
       settle();
     };
@@ -141,7 +141,7 @@ function receive(
       const isOurs = source === stream;
       end(() => reject(new BodyError(isOurs ? INCOMPLETE : `The body is not gzip: ${message}.`)));
     };
-    // What has arrived whole may still be decoded.
+    // A body that has arrived completely may still be in decoding.
     const cut = () => stream.readableEnded || end(() => reject(new BodyError(INCOMPLETE)));
     source.on('data', take).once('end', finish).once('error', fail);
     stream.once('close', cut);
@@ -150,7 +150,10 @@ function receive(
 
 const INCOMPLETE = 'The body ended before it was complete.';
 
-/** Bytes in one buffer that doubles: a body that comes byte by byte takes no more than one that comes at once. */
+/**
+ * Collects bytes in one buffer that doubles. A body in many small chunks takes no more memory than one in a single
+ * chunk.
+ */
 class GrowingBuffer {
   length = 0;
   #buffer: Buffer = Buffer.alloc(0);
@@ -177,8 +180,8 @@ class GrowingBuffer {
 }
 
 /**
- * Parses a body. A large one waits for its caller's turn of the event loop, and what follows for another: were
- * many to begin in one turn, everybody else would wait for all of them.
+ * Parses a body. A large body waits for its caller's turn of the event loop, and its further work for another turn. If
+ * many large bodies began in one turn, all other requests would wait for all of them.
  */
 async function parseInTurn(bytes: Buffer, caller: string, turns: EventLoopTurns): Promise<unknown> {
   if (bytes.length <= SMALL_BODY_BYTES_MAX) return parseJson(bytes);
@@ -188,7 +191,7 @@ async function parseInTurn(bytes: Buffer, caller: string, turns: EventLoopTurns)
   return parsed;
 }
 
-/** @throws BodyError which says where a text stops being JSON; a byte that is not UTF-8 becomes no other letter */
+/** @throws BodyError that names the position of the JSON error; bytes that are not UTF-8 are refused, never replaced */
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(UTF8.decode(bytes));

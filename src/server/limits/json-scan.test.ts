@@ -4,13 +4,13 @@ import { JsonScan } from './json-scan.js';
 
 const NO_LIMITS = { depthMax: Number.MAX_SAFE_INTEGER, valuesMax: Number.MAX_SAFE_INTEGER };
 
-/** Arrays and objects within each other. */
+/** Returns the depth of nested arrays and objects. */
 function depthOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   return 1 + Math.max(0, ...Object.values(value).map(depthOf));
 }
 
-/** Brackets that open, and commas. */
+/** Returns the number of opening brackets and commas. */
 function valuesOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const members = Object.values(value);

@@ -1,29 +1,29 @@
 /**
- * Bounds what a JSON text costs to parse, before it is parsed and while it still arrives. JSON.parse takes
- * seconds for ten megabytes of brackets or of tiny objects, and what it makes of them takes many times
- * their bytes. A text that is not JSON passes: the parser says better what is wrong with it.
+ * Limits the cost of parsing a JSON text, while the text still arrives. JSON.parse takes seconds for ten megabytes of
+ * brackets or of tiny objects, and its result takes many times their bytes. A text that is not JSON passes the scan,
+ * because the parser gives a better error message.
  */
 
 export interface JsonLimits {
-  /** Arrays and objects within each other. */
+  /** Limits the nesting of arrays and objects. */
   readonly depthMax: number;
-  /** Values of arrays and members of objects, about: commas, brackets and braces outside of strings. */
+  /** Limits values of arrays and members of objects, approximately: commas, brackets and braces outside strings. */
   readonly valuesMax: number;
 }
 
-/** The limit that a text is over. */
+/** The limit that a text exceeds. */
 export type JsonFault = 'JSON_TOO_DEEP' | 'JSON_TOO_MANY_VALUES';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
 
-/** In ASCII this bit makes a brace of a bracket: `[` and `{`, `]` and `}` are told apart by it alone. */
+/** The ASCII bit that distinguishes braces from brackets: `[` from `{`, and `]` from `}`. */
 const BRACE_BIT = 0x20;
 const OPENING = 0x7b;
 const CLOSING = 0x7d;
 
-/** Reads one text, chunk by chunk. */
+/** Scans one text, chunk by chunk. */
 export class JsonScan {
   #depth = 0;
   #deepest = 0;
@@ -34,12 +34,12 @@ export class JsonScan {
 
   constructor(private readonly limits: JsonLimits) {}
 
-  /** Values so far. */
+  /** The number of values so far. */
   get values(): number {
     return this.#values;
   }
 
-  /** @returns the limit that the text is over by now; undefined where it is within */
+  /** @returns the limit that the text exceeds so far; undefined if it is within the limits */
   feed(chunk: Uint8Array): JsonFault | undefined {
     const start = this.#isEscaped && chunk.length > 0 ? 1 : 0;
     if (start === 1) this.#isEscaped = false;
@@ -50,7 +50,7 @@ export class JsonScan {
     return this.#deepest > this.limits.depthMax ? 'JSON_TOO_DEEP' : undefined;
   }
 
-  /** @returns where the string ends: its closing quote, or the end of the chunk */
+  /** @returns the end of the string: its closing quote, or the end of the chunk */
   #skipString(chunk: Uint8Array, from: number): number {
     for (let at = from; at < chunk.length; at += 1) {
       const byte = chunk[at];
@@ -66,7 +66,7 @@ export class JsonScan {
     return chunk.length;
   }
 
-  /** @returns where the next string begins: its opening quote, or the end of the chunk */
+  /** @returns the start of the next string: its opening quote, or the end of the chunk */
   #skipStructure(chunk: Uint8Array, from: number): number {
     let values = this.#values;
     let depth = this.#depth;

@@ -1,4 +1,4 @@
-/** The gate over HTTP: before Apollo and before server-sent events, and within Apollo before execution. */
+/** Applies the operation gate to HTTP: before Apollo, before server-sent events, and inside Apollo before execution. */
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { originOf } from '../access/access.js';
@@ -13,10 +13,10 @@ import { type Cost, type OperationGate, resolveOperation } from './operation-gat
 
 const PATHS: readonly string[] = ['/graphql', '/graphql/stream'];
 
-/** Parameters of a request, which are an object of their own and may be changed. */
+/** The parameters of a request, in an object of their own that may be modified. */
 type Parameters = Record<string, unknown>;
 
-/** Refuses what is too much before it is validated, and puts the text of a document in the place of its id. */
+/** Refuses an operation over a limit before it is validated, and replaces the id of a document with its text. */
 export function admitOperations(
   app: FastifyInstance,
   gate: OperationGate,
@@ -35,7 +35,7 @@ export function admitOperations(
   });
 }
 
-/** @returns undefined where a request has none, as its handler will say: an array, a text */
+/** @returns undefined for a request without parameters, such as an array or a text, which its handler reports */
 function parametersOf({ method, query, body }: FastifyRequest): Parameters | undefined {
   const given = method === 'POST' ? body : query;
   return isParameters(given) ? given : undefined;
@@ -45,7 +45,7 @@ function isParameters(given: unknown): given is Parameters {
   return typeof given === 'object' && given !== null && !Array.isArray(given);
 }
 
-/** By GET, extensions are JSON in the address. */
+/** Returns the document request. A GET has its extensions as JSON in the address. */
 function documentRequestOf({ method }: FastifyRequest, parameters: Parameters): DocumentRequest {
   const { extensions } = parameters;
   if (method === 'POST' || typeof extensions !== 'string') return parameters;
@@ -56,7 +56,7 @@ function documentRequestOf({ method }: FastifyRequest, parameters: Parameters): 
   }
 }
 
-/** Apollo knows neither documentId nor a store that nobody may add to. */
+/** Replaces the parameters with a text. Apollo supports neither documentId nor a read-only store of documents. */
 function putText(request: FastifyRequest, parameters: Parameters, text: string): void {
   parameters.query = text;
   delete parameters.documentId;
@@ -64,7 +64,10 @@ function putText(request: FastifyRequest, parameters: Parameters, text: string):
   if (request.method !== 'POST') putAddress(request, parameters);
 }
 
-/** Apollo reads the address by itself, and not as Fastify does: both shall read what was judged. */
+/**
+ * Rewrites the address of a request from its checked parameters. Apollo parses the address itself, in another way than
+ * Fastify, and both must read the same values.
+ */
 function makeUnambiguous(request: FastifyRequest): void {
   const { searchParams } = new URL(request.url, 'http://localhost');
   const parameters = Object.fromEntries(searchParams);
@@ -78,7 +81,7 @@ function putAddress(request: FastifyRequest, parameters: Parameters): void {
   request.raw.url = `${request.url.split('?')[0]}?${search}`;
 }
 
-/** Charges an operation that was found valid, and says in its response what it cost. */
+/** Charges a valid operation, and reports its cost in the response. */
 export function costPlugin(gate: OperationGate): ApolloServerPlugin<OperationContext> {
   return {
     requestDidStart: async () => {

@@ -66,7 +66,7 @@ describe('the cost of an operation', () => {
     ['(first: $n)', {}, 8],
     ['(first: $n)', { n: null }, 21],
     ['(first: null)', {}, 21],
-    // Refused when it runs.
+    // The operation is refused when it runs.
     ['(first: 1000000)', {}, 101],
     ['(first: -5)', {}, 2],
     ['(first: $n)', { n: '5' }, 101],
@@ -165,7 +165,7 @@ describe('the cost of an operation', () => {
       (_, index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`,
     ).join(' ');
 
-    // In exponential time the test would not end.
+    // With exponential time the test would not end.
     expect(cost(`{ ...F0 } ${chain} fragment F400 on Query { outbox { __typename } }`)).toBe(
       10 * 2 ** 400,
     );

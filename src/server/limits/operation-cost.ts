@@ -1,10 +1,10 @@
 /**
- * Estimates what an operation costs and how long its answer may be, from its document and variables before
- * it runs; docs/limits.md has the same tables. A unit of cost is about one row read.
+ * Estimates the cost of an operation and the length of its answer, from its document and variables before it runs;
+ * docs/limits.md has the same tables. A unit of cost is about one row read.
  *
- * Both are upper bounds: what a variable skips counts, what is selected twice counts twice; of a union's
- * members the dearest counts, for a result is one of them. Each selection set is estimated once for each
- * type and remembered, so that fragments within fragments take linear time.
+ * Both estimates are upper bounds. Selections that a variable skips count, and repeated selections count repeatedly.
+ * The most expensive member of a union counts, because a result is one of them. Each selection set is estimated once
+ * for each type and cached, so that nested fragments take linear time.
  */
 import {
   type FieldNode,
@@ -33,29 +33,29 @@ import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 
-/** A field with an object for a value. */
+/** The cost of a field whose value is an object. */
 const OBJECT_COST = 1;
 
 /**
- * The cost of each root field, and of other fields that cost something else than an object, beside what their
- * arguments add. A mutation without an entry does not compile; a test names any other root field without one.
+ * The cost of each root field, and of other fields whose cost differs from an object's, without the cost of their
+ * arguments. A mutation without an entry does not compile; a test names any other root field without an entry.
  */
 export const FIELD_COSTS: Readonly<
   Record<string, number> & Record<`Mutation.${MutationName}`, number>
 > = {
   'Query.account': OBJECT_COST,
-  // The list itself; each of its nodes costs more.
+  // The list itself. Each of its nodes costs more.
   'Query.accounts': OBJECT_COST,
   'Query.apiKeys': OBJECT_COST,
   'Query.auditLog': OBJECT_COST,
   'Query.bulkTransfer': OBJECT_COST,
   'Query.me': OBJECT_COST,
   'Query.transfer': OBJECT_COST,
-  // It looks an id up in six tables.
+  // The field looks an id up in six tables.
   'Query.node': 6,
-  // It finds the account, then the bulk.
+  // The field finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
-  // It counts what is due and what is parked.
+  // The field counts the due and the parked messages.
   'Query.outbox': 10,
   'Mutation.performBulkTransfer': 10,
   'Mutation.openAccount': 10,
@@ -69,25 +69,28 @@ export const FIELD_COSTS: Readonly<
   'Subscription.bulkTransferPerformed': 10,
   'Subscription.transferReceived': 10,
   'Subscription.balanceUpdated': 10,
-  // They are found among the account's last bulks: 1 for each of the list.
+  // Warnings are found among the account's last bulks: 1 for each bulk of the list.
   'BulkTransferPerformed.warnings': 1,
   'BulkTransferValidation.warnings': 1,
   'Query.__schema': 50,
   'Query.__type': 10,
 };
 
-/** Fields of a root that judge the rows of a bulk, and how many rows cost a unit. */
+/** Root fields that check the rows of a bulk, and the number of rows that cost a unit. */
 const BULK_FIELDS: readonly string[] = ['performBulkTransfer', 'validateBulkTransfer'];
 const ROWS_PER_UNIT = 20;
 
-/** Fields that judge the rows of a bulk once more, beside rows of the account's history, and how many cost a unit. */
+/**
+ * Fields that check the rows of a bulk again, against rows of the account's history, and the number of rows that cost a
+ * unit.
+ */
 const WARNING_LISTS: readonly string[] = [
   'BulkTransferPerformed.warnings',
   'BulkTransferValidation.warnings',
 ];
 const WARNED_ROWS_PER_UNIT = 10;
 
-/** Types that come with the object that has them, and cost nothing by themselves. */
+/** Types that are read together with their parent object, and cost nothing by themselves. */
 export const FREE_TYPES: ReadonlySet<string> = new Set([
   'Money',
   'PageInfo',
@@ -95,7 +98,7 @@ export const FREE_TYPES: ReadonlySet<string> = new Set([
   'TransferWarning',
 ]);
 
-/** Nodes of a list that is no connection. Problems come with what they are about, and cost nothing. */
+/** The number of nodes of a list that is not a connection. Problems are read with their subject, and cost nothing. */
 export const LIST_SIZES: Readonly<Record<string, number>> = {
   'Outbox.parkedMessages': 100,
   'Me.organizations': ORGANIZATIONS_LISTED_MAX,
@@ -107,12 +110,12 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
 };
 
 /**
- * Extra cost of a filter that no index serves in the order of the list: transfers are examined one by one
- * until the page is full, 10,000 at most.
+ * The extra cost of a filter that no index serves in the order of the list. Transfers are examined one by one until the
+ * page is full, 10,000 at most.
  */
 const RANGE_FILTER_COST = 100;
 
-/** Cost of a list's totalCount: 10,000 rows of an index are counted at most. */
+/** The cost of a list's totalCount. The count reads 10,000 rows of an index at most. */
 const COUNT_COST = 20;
 
 /** Fields of a filter that an index serves in the order of the list, one of them at a time. */
@@ -121,7 +124,7 @@ const EQUALITY_FILTERS: readonly string[] = ['counterpartyIban', 'endToEndId'];
 /** Fields of a filter that are ranges of the list's own key. */
 const TIME_FILTERS: readonly string[] = ['from', 'to'];
 
-/** Bytes of a scalar's JSON at most, by type. */
+/** The largest number of bytes of a scalar's JSON, by type. */
 const SCALAR_BYTES: Readonly<Record<string, number>> = {
   Boolean: 5,
   Int: 11,
@@ -138,10 +141,10 @@ const SCALAR_BYTES: Readonly<Record<string, number>> = {
   String: 562,
 };
 
-/** The longest name of an enum's value, quoted. */
+/** The length of the longest enum value's name, quoted. */
 const ENUM_BYTES = 42;
 
-/** Fields whose JSON may take more than their type's. */
+/** Fields whose JSON may be longer than that of their type. */
 export const FIELD_BYTES: Readonly<Record<string, number>> = {
   'ApiKey.organizationIds': 4_000,
   'OutboxMessage.lastError': 3_002,
@@ -162,15 +165,15 @@ export interface Estimate {
 
 /** The estimate of a selection, without the rows of bulks. */
 interface Part extends Estimate {
-  /** Lists of warnings: each judges all rows of its bulk. */
+  /** The number of lists of warnings. Each of them checks all rows of its bulk. */
   readonly warningLists: number;
-  /** Units for the list itself, however many nodes a page of it has. */
+  /** Units for the list itself, which do not depend on the size of a page. */
   readonly listCost: number;
 }
 
 const NOTHING: Part = { cost: 0, answerBytes: 0, warningLists: 0, listCost: 0 };
 
-/** Estimates of operations without the rows of their bulks, where no variable changes them. */
+/** Estimates of operations without the rows of their bulks, cached if no variable changes them. */
 const known = new WeakMap<OperationDefinitionNode, Part>();
 
 export function estimateOf(schema: GraphQLSchema, resolved: ResolvedOperation): Estimate {
@@ -179,7 +182,7 @@ export function estimateOf(schema: GraphQLSchema, resolved: ResolvedOperation): 
   if (!root) return { ...NOTHING, cost: OBJECT_COST };
   const { cost, answerBytes, warningLists } =
     known.get(operation) ?? estimateSet(schema, resolved, root);
-  // A list of warnings is taken for one of every bulk: an operation with several is rare.
+  // A list of warnings counts for every bulk of the operation. Operations with several bulks are rare.
   const rows = bulkSizesOf(resolved).reduce(
     (units, size) =>
       units +
@@ -224,7 +227,7 @@ function bulkSizesOf(resolved: ResolvedOperation): number[] {
   return sizes;
 }
 
-/** Rows of `input.creditTransfers`, wherever a variable stands for some of it. */
+/** Returns the number of rows of `input.creditTransfers`, whether literal or in a variable. */
 function rowCountOf(
   { arguments: given = [] }: FieldNode,
   { variables }: ResolvedOperation,
@@ -258,7 +261,7 @@ class Estimator {
     );
   }
 
-  /** The dearest of the types that the set's object may have, and the longest. */
+  /** Returns the highest cost and the greatest length among the types that the set's object may have. */
   ofSet(set: SelectionSetNode, type: GraphQLCompositeType): Part {
     const types = isAbstractType(type) ? this.schema.getPossibleTypes(type) : [type];
     return types.map((possible) => this.#ofSetOn(set, possible)).reduce(larger, NOTHING);
@@ -269,7 +272,7 @@ class Estimator {
     this.#known.set(set, known);
     const before = known.get(type);
     if (before !== undefined) return before;
-    // A fragment within itself ends here; validation has refused it.
+    // A fragment that contains itself ends here; validation has refused it.
     known.set(type, NOTHING);
     let estimate = NOTHING;
     for (const selection of set.selections) {
@@ -313,7 +316,7 @@ class Estimator {
     const objectBytes = inner.answerBytes + OBJECT_OVERHEAD_BYTES;
     if (isConnection(type)) {
       const size = this.#pageSize(field);
-      // The rows of a page are read, whatever is selected of them.
+      // The rows of a page are read whatever fields are selected.
       const rowCost = Math.max(OBJECT_COST, inner.cost);
       return {
         ...NOTHING,
@@ -335,7 +338,7 @@ class Estimator {
     return filter && isExamined(this.#fieldsOfInput(filter)) ? RANGE_FILTER_COST : 0;
   }
 
-  /** The fields that an input object has. Null is as good as absent. */
+  /** Returns the fields of an input object. A null value counts as absent. */
   #fieldsOfInput(input: ValueNode): readonly string[] {
     if (input.kind === Kind.OBJECT) {
       return input.fields
@@ -353,7 +356,7 @@ class Estimator {
     return isObject(value) ? Object.keys(value).filter((key) => value[key] !== null) : [];
   }
 
-  /** Of a page whose size is refused later, at most that of the largest page. */
+  /** Returns the size of a page. A size that is refused later counts at most as the largest page. */
   #pageSize({ arguments: given = [] }: FieldNode): number {
     const sizes = given
       .filter(({ name }) => name.value === 'first' || name.value === 'last')
@@ -363,11 +366,11 @@ class Estimator {
     return Math.min(Math.max(1, ...sizes), PAGE_SIZE_MAX);
   }
 
-  /** @returns undefined for null and what is absent */
+  /** @returns undefined for null and for an absent value */
   #numberOf(value: ValueNode | undefined): number | undefined {
     if (value === undefined || value.kind === Kind.NULL) return undefined;
     if (value.kind === Kind.INT) return Number(value.value);
-    // What is no number is refused when its type is looked at.
+    // A value that is not a number is refused when its type is checked.
     if (value.kind !== Kind.VARIABLE) return PAGE_SIZE_MAX;
     this.dependsOnVariables = true;
     const name = value.name.value;
@@ -400,7 +403,7 @@ function sum(one: Part, other: Part): Part {
   };
 }
 
-/** Tells whether no index serves all of a filter in the order of the list: a range, or two equalities. */
+/** Tells whether no index serves the whole filter in the order of the list, because of a range or two equalities. */
 function isExamined(fields: readonly string[]): boolean {
   const equalities = fields.filter((field) => EQUALITY_FILTERS.includes(field));
   const others = fields.filter((field) => !EQUALITY_FILTERS.includes(field));

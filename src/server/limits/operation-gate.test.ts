@@ -38,7 +38,7 @@ test('accounts that subscriptions follow keep memory of their caller until these
   first.release();
   expect(second.followAccounts(2)).toBeUndefined();
   second.release();
-  // An account that is found when its subscription is over keeps nothing.
+  // An account that is found after its subscription has ended takes no memory.
   expect(second.followAccounts(1_000)).toBeUndefined();
   expect(begin(gate, BYTES_PER_CALLER).release).toBeTypeOf('function');
 });

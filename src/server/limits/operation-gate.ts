@@ -1,13 +1,13 @@
 /**
- * What every operation passes before it runs, over HTTP, WebSocket and server-sent events alike:
+ * The checks that every operation passes before it runs, over HTTP, WebSocket and server-sent events alike:
  *
- *   receive units from the caller's bucket for the size of a body: before it is parsed
- *   open    one unit at least, the trusted text, tokens and shape: before validation
- *   charge  cost, the rest of it from the bucket, and the length of the answer: before execution
- *   begin   for a subscription, charge and a place among its caller's; its events pay for what they read
- *   spend   units for reads whose number is known only when it runs
+ *   receive units from the caller's bucket for the size of a body, before it is parsed
+ *   open    at least one unit, the trusted text, tokens and shape, before validation
+ *   charge  the remaining cost from the bucket, and the length of the answer, before execution
+ *   begin   charge and one of its caller's places, for a subscription; its events pay for what they read
+ *   spend   units for reads whose number is known only during execution
  *
- * and a WebSocket connection before it is one: connect.
+ * The gate also checks a WebSocket connection before it is accepted: connect.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
@@ -22,7 +22,7 @@ import { type RateLimit, TokenBuckets } from './token-buckets.js';
 
 export interface GateSettings extends ShapeLimits, RateLimit {
   readonly operationCostMax: number;
-  /** Bytes that an answer may have, as far as they can be told before. */
+  /** Limits the bytes of an answer, as far as they can be estimated before execution. */
   readonly answerBytesMax: number;
   readonly websocketConnectionsMax: number;
   readonly websocketConnectionsPerCallerMax: number;
@@ -31,45 +31,50 @@ export interface GateSettings extends ShapeLimits, RateLimit {
 
 export interface BodySize {
   readonly bytes: number;
-  /** JSON values, as JsonScan counts them. */
+  /** The number of JSON values, as JsonScan counts them. */
   readonly values: number;
 }
 
-/** extensions.cost of an HTTP response. */
+/** The value of extensions.cost in an HTTP response. */
 export interface Cost {
   readonly requested: number;
-  /** What is left in the caller's bucket; null where there is no rate limit. */
+  /** The units left in the caller's bucket; null if there is no rate limit. */
   readonly left: number | null;
 }
 
-/** What any request takes from the bucket, refused ones too. */
+/** The units that every request takes from the bucket, including refused requests. */
 const REQUEST_COST = 1;
 
-/** Bytes and JSON values of a body that cost a unit each: parsing them takes as long as reading some rows. */
+/** The bytes and the JSON values of a body that cost a unit each. Parsing them takes as long as reading some rows. */
 const BODY_BYTES_PER_UNIT = 10_240;
 const BODY_VALUES_PER_UNIT = 500;
 
-/** Texts of documents whose shape was found within the limits, so that it is judged once: clients send the same ones. */
+/**
+ * Limits the cache of document texts whose shape was within the limits. Each text is checked once, because clients
+ * repeat the same texts.
+ */
 const KNOWN_TEXTS_MAX = 1_000;
 const KNOWN_TEXT_CHARACTERS_MAX = 10_000;
 
 /**
- * Bytes of the texts and variables of subscriptions, which are kept, parsed, for as long as these last: some
- * thirty times as many bytes of memory.
+ * Limits the bytes of the texts and variables of subscriptions, which stay in memory, parsed, while the subscriptions
+ * last. In memory they take some thirty times as many bytes.
  */
 const SUBSCRIPTION_BYTES_PER_CALLER_MAX = 8 * 1_024 * 1_024;
 const SUBSCRIPTION_BYTES_MAX = 32 * 1_024 * 1_024;
 
-/** Bytes of text that keep as much memory as an account that a subscription follows. */
+/** The bytes of text that take as much memory as one account that a subscription follows. */
 const FOLLOWED_ACCOUNT_BYTES = 16;
 
-/** Cost of a subscription that none of its events has: for its beginning, and for objects that an event comes with. */
+/**
+ * The part of a subscription's cost that its events do not have: its start, and the objects that come with an event.
+ */
 const COST_WITHOUT_EVENTS = 13;
 
-/** Time until an event whose caller has no units left is tried again. */
+/** The delay before an event of a caller without units is tried again. */
 const EVENT_RETRY_MS = 250;
 
-/** Returns the cost of an event without its transfer, bulk and account, which come with it. */
+/** Returns the cost of an event without its transfer, bulk and account, which come with the event. */
 function unitsPerEventOf(cost: number): number {
   return Math.max(cost - COST_WITHOUT_EVENTS, 0);
 }
@@ -82,16 +87,22 @@ export interface StreamSize {
 
 export interface StreamPlace {
   readonly release: Release;
-  /** To be awaited before each event; it takes as long as the caller has no units for what the event reads. */
+  /**
+   * Pays for the next event. Callers await this function before each event. It waits until the caller has the units for
+   * the event's reads.
+   */
   readonly payForEvent: () => Promise<void>;
-  /** Pays for accounts that the subscription follows beside its first, and keeps their memory until it is released. */
+  /**
+   * Pays for the accounts that the subscription follows beside its first. Their memory stays reserved until the
+   * release.
+   */
   readonly followAccounts: (count: number) => Refusal | undefined;
 }
 
-/** Before a place is likely to be free again. */
+/** The delay after which a place is likely to be free again, in seconds. */
 const PLACE_RETRY_S = 10;
 
-/** The operation that a request names, with all that belongs to it; undefined where there is none. */
+/** Returns the operation that a request names, with its fragments and variables; undefined if there is none. */
 export function resolveOperation(
   document: DocumentNode,
   operationName?: string | null,
@@ -131,7 +142,7 @@ export class OperationGate {
     this.#subscriptions = new Places(settings.subscriptionsPerCallerMax);
   }
 
-  /** @returns units that were taken for a body; 0 for a small one */
+  /** @returns the units that were taken for a body; 0 for a small body */
   receive({ bytes, values }: BodySize, caller: string): number | Refusal {
     const units =
       Math.floor(bytes / BODY_BYTES_PER_UNIT) + Math.floor(values / BODY_VALUES_PER_UNIT);
@@ -140,8 +151,8 @@ export class OperationGate {
   }
 
   /**
-   * @param unitsPaid taken for the request before
-   * @returns the text to run; undefined where the request has none, which its handler says better
+   * @param unitsPaid units that were taken for the request before
+   * @returns the text to run; undefined for a request without one, which its handler reports
    */
   open(request: DocumentRequest, caller: string, unitsPaid = 0): string | undefined | Refusal {
     const left = this.#take(caller, Math.max(REQUEST_COST - unitsPaid, 0));
@@ -166,7 +177,7 @@ export class OperationGate {
     return isRefusal(left) ? left : { requested, left };
   }
 
-  /** @param unitsBefore what the operation has spent so far beside its cost */
+  /** @param unitsBefore units that the operation has spent so far beside its cost */
   spend(units: number, caller: string, unitsBefore: number): Refusal | undefined {
     const { operationCostMax } = this.settings;
     if (unitsBefore + units > operationCostMax) {
@@ -176,7 +187,7 @@ export class OperationGate {
     return isRefusal(left) ? left : undefined;
   }
 
-  /** @returns the place of a subscription, with what each of its events costs */
+  /** @returns the place of a subscription, which also charges the cost of each event */
   begin(operation: ResolvedOperation, caller: string, request: StreamSize): StreamPlace | Refusal {
     const cost = this.charge(operation, caller, request.unitsPaid);
     if (isRefusal(cost)) return cost;
@@ -217,7 +228,7 @@ export class OperationGate {
     };
   }
 
-  /** Waits until a caller has as many units, or its subscription is over. */
+  /** Waits until a caller has the units, or its subscription has ended. */
   async #pay(units: number, caller: string, isOver: () => boolean): Promise<void> {
     while (units > 0 && !isOver()) {
       const left = this.#take(caller, units);
@@ -226,7 +237,7 @@ export class OperationGate {
     }
   }
 
-  /** @returns ends the connection's place */
+  /** @returns a function that releases the connection's place */
   connect(caller: string): Release | Refusal {
     return (
       this.#connections.take(caller) ?? {

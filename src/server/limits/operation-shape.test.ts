@@ -40,7 +40,7 @@ describe('the shape of an operation', () => {
     ['TOO_DEEP', `{a{...on A{${nested(12)}}}}`],
     ['TOO_DEEP', `query A{a} query B{${nested(13)}}`],
     ['TOO_DEEP', `{a(b:${'['.repeat(2_400)}${']'.repeat(2_400)})}`],
-    // The same fragment, first where it is shallow.
+    // The same fragment, used first where it is shallow.
     ['TOO_DEEP', `{...F a{a{a{...F}}}} fragment F on A{${nested(10)}}`],
     ['TOO_MANY_ALIASES', `{b{${times(31, (index) => `a${index}:x`)}}}`],
     [
@@ -64,7 +64,7 @@ describe('the shape of an operation', () => {
       (index) => `fragment F${index} on A{...F${index + 1} ...F${index + 1}}`,
     );
 
-    // In exponential time the test would not end.
+    // With exponential time the test would not end.
     expect(codeOf(`{...F0} ${chain} fragment F400 on A{a}`)).toBe('TOO_MANY_ROOT_FIELDS');
   });
 

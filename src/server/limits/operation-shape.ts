@@ -1,9 +1,9 @@
 /**
- * Limits on what a document looks like, judged before it is validated: some of validation's rules take
- * far longer than linear time over a document that is made for it.
+ * Limits the shape of a document before it is validated. Some rules of validation take far longer than linear time for
+ * a document that was designed for it.
  *
- * Everything is counted as it would be executed, fragments spread out. Each selection set is counted once
- * and remembered, so that fragments within fragments, which double at each level, take linear time.
+ * All counts are those of the execution, with fragments expanded. Each selection set is counted once and cached, so
+ * that nested fragments, which double at each level, take linear time.
  */
 import {
   BREAK,
@@ -20,35 +20,38 @@ import {
 import type { Refusal, RefusalCode } from '../refusal.js';
 
 export interface ShapeLimits {
-  /** Bytes of a document's text. */
+  /** Limits the bytes of a document's text. */
   readonly operationBytesMax: number;
-  /** Words and signs of a document. */
+  /** Limits the lexical tokens of a document. */
   readonly operationTokensMax: number;
-  /** Fields within fields. */
+  /** Limits the nesting of fields. */
   readonly operationDepthMax: number;
   readonly operationAliasesMax: number;
   readonly operationRootFieldsMax: number;
 }
 
-/** Validation compares selections with each other, so there may be fewer of them: one in so many tokens. */
+/**
+ * The number of tokens for each allowed selection. Validation compares selections with each other, so there may be
+ * fewer of them than tokens.
+ */
 const TOKENS_PER_SELECTION = 5;
 
 /**
- * Selections of one set that answer under one name, fragments spread out. Validation compares each pair of
- * them, before anything is paid for.
+ * Limits the selections of one set that answer under one name, with fragments expanded. Validation compares each pair
+ * of them before the operation is charged.
  */
 const SAME_NAME_MAX = 50;
 
-/** The schema has @skip and @include alone, one of each on a field. */
+/** Limits the directives. The schema has only @skip and @include, each at most once on a field. */
 const DIRECTIVES_MAX = 100;
 
-/** Characters of a name or an alias: an alias is repeated in the answer for each node. */
+/** Limits the characters of a name or an alias. The answer repeats an alias for each node. */
 const NAME_CHARACTERS_MAX = 128;
 
-/** A run of characters that could be a name over the limit; it may as well be part of a string. */
+/** Matches characters that could form a name over the limit. They may also be part of a string. */
 const LONG_NAME = new RegExp(`[_0-9A-Za-z]{${NAME_CHARACTERS_MAX + 1}}`);
 
-/** What a selection set comes to, fragments spread out. */
+/** The counts of a selection set, with fragments expanded. */
 interface Shape {
   /** Levels of fields. */
   readonly depth: number;
@@ -57,9 +60,9 @@ interface Shape {
   readonly selections: number;
   readonly aliases: number;
   readonly directives: number;
-  /** The most selections that answer under one name, of this set and of those within it. */
+  /** The largest number of selections that answer under one name, in this set or in a set within it. */
   readonly sameName: number;
-  /** Number of selections of the set itself that answer under each name. */
+  /** The number of selections of the set itself that answer under each name. */
   readonly names: ReadonlyMap<string, number>;
 }
 
@@ -75,7 +78,7 @@ const NOTHING: Shape = {
   names: NO_NAMES,
 };
 
-/** The fragments of a document, by name. */
+/** Returns the fragments of a document, by name. */
 export function fragmentsOf(document: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> {
   return new Map(
     document.definitions
@@ -85,8 +88,8 @@ export function fragmentsOf(document: DocumentNode): ReadonlyMap<string, Fragmen
 }
 
 /**
- * Judges a text before anything else is done with it.
- * @returns the refusal; undefined where it is within the limits, or no GraphQL, which others say better
+ * Checks the shape of a text before any other step.
+ * @returns the refusal; undefined if the text is within the limits, or is not GraphQL, which later steps report
  */
 export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefined {
   const bytes = Buffer.byteLength(text);
@@ -100,7 +103,7 @@ export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefin
     if (LONG_NAME.test(text) && hasLongName(document)) return LONG_NAME_REFUSAL;
     return judgeDocument(document, limits);
   } catch (error) {
-    // Levels within levels, more than fit on the stack.
+    // The nesting exceeds the stack.
     if (error instanceof RangeError) return tooDeep(limits.operationDepthMax);
     if (!(error instanceof GraphQLError)) throw error;
     return error.message.includes('tokens. Parsing aborted')
@@ -174,7 +177,7 @@ class Shapes {
   of(set: SelectionSetNode): Shape {
     const known = this.#known.get(set);
     if (known) return known;
-    // A fragment within itself finds this; validation refuses it.
+    // This entry ends a fragment that contains itself; validation refuses it.
     this.#known.set(set, NOTHING);
     const parts = set.selections.map((selection) => this.#ofSelection(selection));
     const names = new Map<string, number>();
@@ -202,7 +205,7 @@ class Shapes {
 
   #ofField({ name, alias, selectionSet }: FieldNode): Shape {
     const inner = selectionSet ? this.of(selectionSet) : NOTHING;
-    // Introspection is deep by nature; validation bounds it where it would grow.
+    // Introspection is nested deeply by nature. Validation limits it where its answer would grow.
     const innerDepth = name.value.startsWith('__') ? 0 : inner.depth;
     return {
       ...inner,

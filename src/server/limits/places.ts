@@ -1,7 +1,7 @@
-/** Gives a place back; more than once does nothing more. */
+/** Releases a place. Further calls have no effect. */
 export type Release = () => void;
 
-/** A number of places, in all and for each caller: connections, subscriptions, bytes that these keep. */
+/** Limits places, in total and for each caller: connections, subscriptions, or the bytes that subscriptions keep. */
 export class Places {
   readonly #taken = new Map<string, number>();
   #total = 0;
@@ -11,7 +11,7 @@ export class Places {
     readonly totalMax = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** @returns gives the places back; undefined where there are not as many */
+  /** @returns a function that releases the places; undefined if too few places are free */
   take(caller: string, count = 1): Release | undefined {
     const taken = this.#taken.get(caller) ?? 0;
     if (taken + count > this.perCallerMax || this.#total + count > this.totalMax) return undefined;

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
 
 export interface RateLimit {
-  /** Units of cost that a caller gets back each second; 0: no limit. */
+  /** Units of cost that a caller regains each second; 0 for no rate limit. */
   readonly rateLimitCostPerSecond: number;
-  /** Units that a caller who was quiet has at once. */
+  /** Units that a caller has at once after a time without requests. */
   readonly rateLimitBurst: number;
 }
 
 /**
- * Callers whose buckets are kept; the one that was quiet longest is evicted first. An evicted caller starts with a
- * full bucket again: this many addresses defeat any limit by address.
+ * Limits the callers whose buckets are kept. The least recently used bucket is evicted first. An evicted caller starts
+ * with a full bucket again: a client with this many addresses defeats any limit by address.
  */
 const CALLERS_MAX = 20_000;
 
@@ -35,7 +35,7 @@ export class TokenBuckets {
     this.#buckets = new LRUCache({ max: callersMax });
   }
 
-  /** @param units at most the burst: more can never be taken */
+  /** @param units at most the burst; more can never be taken */
   take(caller: string, units: number): TakeOutcome {
     const left = this.#leftOf(caller);
     const lacking = units - left;

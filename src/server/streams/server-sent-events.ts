@@ -1,13 +1,13 @@
 /**
- * Subscriptions as server-sent events on /graphql/stream, for those behind proxies that break
- * WebSocket: the distinct connections mode of the GraphQL over SSE protocol, which graphql-sse's client
- * speaks. Source: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+ * Subscriptions as server-sent events on /graphql/stream, for clients behind proxies that break WebSocket. The server
+ * implements the distinct connections mode of the GraphQL over SSE protocol, which graphql-sse's client uses. Source:
+ * https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
  *
- * Written here, for graphql-sse's own server takes all that there is to send at once: this one takes an
- * event when the reader has room for it.
+ * graphql-sse's own server is not used, because it has no backpressure: it pulls all available events at once. This
+ * server pulls an event when the client has room for it.
  *
- * The cursor of an event is its `id`. EventSource sends the last one as Last-Event-ID when it connects again, with the
- * address that it was first given: the subscription resumes after the newer of it and its own `after`.
+ * The `id` of an event is its cursor. EventSource sends the last id as Last-Event-ID when it reconnects, with the
+ * address of its first connection. The subscription resumes after the newer of Last-Event-ID and its own `after`.
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
@@ -31,7 +31,9 @@ import {
   whenStuck,
 } from './streams.js';
 
-/** A request as POST has it in its body; GET, which EventSource knows alone, has it in its address. */
+/**
+ * The parameters of a request. POST has them in its body. GET, the only method of EventSource, has them in its address.
+ */
 const streamRequest = z.object({
   query: z.string(),
   operationName: z.string().nullish(),
@@ -40,12 +42,12 @@ const streamRequest = z.object({
 
 type StreamRequest = z.infer<typeof streamRequest>;
 
-/** A document to execute, or why it may not be. */
+/** A document to execute, or the errors that prevent its execution. */
 type Prepared = DocumentNode | readonly GraphQLError[];
 
 interface PreparedRequest extends StreamRequest {
   readonly prepared: Prepared;
-  /** Absent where the request is refused. */
+  /** Undefined if the request is refused. */
   readonly place: StreamPlace | undefined;
 }
 
@@ -56,9 +58,9 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
     method: ['GET', 'POST'],
     url: '/graphql/stream',
     handler: async (request, reply) => {
-      // Gone while it was looked at who it is: nothing would ever hear of its close.
+      // The client disconnected during authentication. The `close` event has passed, so no listener would receive it.
       if (request.raw.socket.destroyed) return reply.hijack();
-      // On a connection that was open: a stream that begins now would hold up the stop.
+      // The connection was open before the stop. A new stream would delay the stop.
       if (isStopping) return answerRefusal(reply, OVERLOADED);
       const asked = readRequest(request);
       if (!asked) {
@@ -84,7 +86,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
   });
   app.addHook('preClose', async () => {
     isStopping = true;
-    // Not the protocol's complete: there is more, elsewhere.
+    // The server does not send the protocol's `complete`, because the client can resume on another instance.
     for (const response of open) response.destroy();
   });
 }
@@ -114,14 +116,14 @@ async function stream(
   response.writeHead(200, {
     ...(reply.getHeaders() as Record<string, string>),
     'content-type': 'text/event-stream; charset=utf-8',
-    // A proxy that compresses would keep events back.
+    // A proxy that compresses would delay events.
     'cache-control': 'no-cache, no-transform',
-    // nginx would keep events back.
+    // nginx would buffer events.
     'x-accel-buffering': 'no',
   });
-  // A stream that has nothing to say yet is open all the same.
+  // The headers are sent at once, so that the stream counts as open before its first event.
   response.flushHeaders();
-  // A client that resets its connection: there is nobody to tell.
+  // The client reset its connection, so there is no recipient for the error.
   response.on('error', () => {});
   const endWatch = whenStuck(request.raw.socket, () => response.destroy());
   const endAccess = watchAccess(
@@ -152,13 +154,13 @@ async function* refused(errors: readonly GraphQLError[]): AsyncGenerator<Executi
   yield { errors };
 }
 
-/** Returns where a client was when its last stream ended. */
+/** Returns the cursor of the last event that the client received on its previous stream. */
 function lastEventIdOf({ headers }: FastifyRequest): { readonly lastEventId?: string } {
   const { 'last-event-id': lastEventId } = headers;
   return typeof lastEventId === 'string' && lastEventId !== '' ? { lastEventId } : {};
 }
 
-/** Refusals are results, too: so the protocol has it. */
+/** Returns the results of a request. The protocol sends refusals as results, too. */
 async function resultsOf(
   { prepared, operationName, variables, place }: PreparedRequest,
   request: FastifyRequest,
@@ -189,7 +191,7 @@ function isDocument(prepared: Prepared): prepared is DocumentNode {
   return 'kind' in prepared;
 }
 
-/** Sends each result when the one before is on its way; a client that goes ends them at once. */
+/** Sends each result after the previous one is on its way. The results end at once when the client disconnects. */
 async function sendResults(
   results: Promise<AsyncIterator<ExecutionResult>>,
   response: ServerResponse,

@@ -1,9 +1,9 @@
 /**
- * What WebSocket and server-sent events have in common. Both carry subscriptions alone: queries and
- * mutations go over HTTP, where idempotency keys come in headers and bodies may be large.
+ * Common parts of WebSocket and server-sent events. Both carry only subscriptions. Queries and mutations use HTTP,
+ * where idempotency keys are headers and bodies may be large.
  *
- * A client that reads slowly is not sent more until it has read: its stream waits, and holds nothing but
- * its place. One that does not read at all is let go of, and resumes from its last cursor.
+ * Streams have backpressure: a client that reads slowly gets no further events until it has read. Its stream waits, and
+ * keeps only its place. A client that reads nothing is disconnected, and resumes from its last cursor.
  */
 import type { Socket } from 'node:net';
 import {
@@ -37,16 +37,16 @@ export interface StreamPorts {
   readonly settings: OriginSettings & PageSettings;
 }
 
-/** Between signs of life on a stream that has nothing to say. */
+/** Interval between keep-alive messages on an idle stream. */
 export const KEEP_ALIVE_MS = 12_000;
 
-/** What a client asks for, as it came. */
+/** The raw subscription request of a client. */
 export interface SubscriptionRequest {
   readonly query: string;
   readonly operationName?: string | null | undefined;
 }
 
-/** @returns the document of a subscription that may be executed, or why it may not */
+/** @returns the document of a valid subscription, or the errors that prevent its execution */
 export function prepareSubscription(
   { schema, settings }: Pick<StreamPorts, 'schema' | 'settings'>,
   { query, operationName }: SubscriptionRequest,
@@ -71,8 +71,8 @@ export function prepareSubscription(
 }
 
 /**
- * Whether a root field may be left out, upon which nothing would be left to subscribe to: GraphQL.js
- * fails, and the specification forbids it. Source: https://spec.graphql.org/September2025/#sec-Single-Root-Field
+ * Tells whether a root field may be skipped, which would leave nothing to subscribe to. GraphQL.js then fails, and the
+ * specification forbids it. Source: https://spec.graphql.org/September2025/#sec-Single-Root-Field
  */
 function isConditional(root: SelectionSetNode, document: DocumentNode): boolean {
   const left = [root];
@@ -104,7 +104,7 @@ function parsed(query: string): DocumentNode | GraphQLError {
   }
 }
 
-/** An error that a client can mend, with its code. */
+/** Returns an error that a client can correct, with its code. */
 export function refusal(message: string, code: string, cause?: GraphQLError): GraphQLError {
   return new GraphQLError(message, {
     extensions: { code },
@@ -113,12 +113,12 @@ export function refusal(message: string, code: string, cause?: GraphQLError): Gr
   });
 }
 
-/** The bytes that a subscription keeps for as long as it lasts, about. */
+/** Returns the approximate number of bytes that a subscription keeps while it lasts. */
 export function bytesOf({ query, variables }: { query: string; variables?: unknown }): number {
   return query.length + (variables == null ? 0 : JSON.stringify(variables).length);
 }
 
-/** Results of a subscription, each of which is paid for before it is made. */
+/** Yields the results of a subscription. Each result is paid for before it is made. */
 export function payingFor<Result>(
   results: AsyncIterableIterator<Result>,
   payForEvent: () => Promise<void>,
@@ -135,13 +135,13 @@ export function payingFor<Result>(
   };
 }
 
-/** How long a client may leave all that it was sent unread. */
+/** The time for which a client may leave all sent data unread. */
 const STUCK_MS = 10_000;
 const STUCK_LOOK_MS = 2_000;
 
 /**
- * Watches what the operating system takes of a connection: pings and the like are no sign of reading.
- * @returns ends the watch
+ * Watches the bytes that the operating system takes from a connection. Pings do not prove that a client reads.
+ * @returns a function that ends the watch
  */
 export function whenStuck(tcp: Socket, letGo: () => void): () => void {
   let takenBytes = 0;

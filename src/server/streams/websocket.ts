@@ -1,4 +1,4 @@
-/** Subscriptions over WebSocket on /graphql: graphql-transport-ws, the protocol of graphql-ws. */
+/** Subscriptions over WebSocket on /graphql, with graphql-transport-ws, the protocol of graphql-ws. */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
@@ -28,50 +28,54 @@ import {
   whenStuck,
 } from './streams.js';
 
-/** Size of one message, which a subscription keeps. Bulks go over HTTP, which bounds them by itself. */
+/** Limits the bytes of one message, which a subscription keeps. Bulks use HTTP, which has its own limits. */
 const MESSAGE_BYTES_MAX = 32 * 1_024;
 
 /** Limits on the JSON of one message. */
 const MESSAGE_LIMITS = { depthMax: 32, valuesMax: 10_000 };
 
-/** What a client may let pile up of answers to its own messages, pings among them. */
+/** Limits the backlog of answers to a client's own messages, such as pings. */
 const BACKLOG_BYTES_MAX = 1_024 * 1_024;
 
-/** Operations under way on one connection, as its client sees it. */
+/** Limits the operations in progress on one connection, as its client counts them. */
 const OPERATIONS_MAX = 100;
 
-/** As the server sees it: those that were completed while they began are under way for a moment more. */
+/** The same limit as the server counts. An operation that was completed during its start counts for a moment longer. */
 const UNSETTLED_MAX = 2 * OPERATIONS_MAX;
 
-/** For the close to be read, before the connection is cut. */
+/** The time for a client to read the close frame, before the connection is cut. */
 const CLOSE_GRACE_MS = 2_000;
 
-/** RFC 6455: the server goes away. */
+/** The close code of RFC 6455 for a server that goes away. */
 const CLOSE_GOING_AWAY = 1_001;
 
-/** IANA's registry of close codes: what the client asks for is not to be had now; its clients try again. */
+/** The close code of IANA's registry for a service that is not available now. Its clients try again. */
 const CLOSE_TRY_AGAIN_LATER = 1_013;
 
 /**
- * Closed for a credential that is missing, wrong, expired or withdrawn. graphql-ws's client connects again after
- * 4403, with growing pauses and a bound, and asks for its connectionParams anew; it gives up upon 4401.
+ * The close code for a credential that is missing, wrong, expired or withdrawn. graphql-ws's client reconnects after
+ * 4403, with growing pauses and a limited number of retries, and reads its connectionParams again. It gives up after
+ * 4401.
  */
 const CLOSE_NO_ACCESS = CloseCode.Forbidden;
 
-/** Closed for reading too slowly: connect again, and resume from the last cursor. */
+/** The close code for a client that reads too slowly. The client reconnects, and resumes from its last cursor. */
 const CLOSE_TOO_SLOW = 4_290;
 
-/** Closed for asking faster than can be answered. */
+/** The close code for a client that sends requests faster than the server can answer. */
 const CLOSE_TOO_MANY = 4_291;
 
-/** What graphql-ws knows of a connection beside its protocol. */
+/** Data of a connection beside its protocol, which graphql-ws carries. */
 interface ConnectionExtra extends Record<string, unknown> {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
   readonly remoteAddress: string;
-  /** Set once it has said who it is. */
+  /** Set after the connection has authenticated. */
   authenticated?: Authenticated;
-  /** Places of its operations, each by its payload: an id is free again before its operation has ended. */
+  /**
+   * Places of the operations, by payload. The key is not the id, because an id may be reused before its operation has
+   * ended.
+   */
   readonly places: Map<object, StreamPlace>;
 }
 
@@ -79,7 +83,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   const { schema, logger, contextOf, gate } = ports;
   const authenticate = makeAuthenticate(ports);
   const sockets = new WebSocketServer({
-    // Without the HTTP server, whose own errors are not this one's.
+    // The WebSocket server is separate from the HTTP server, because it must not handle the HTTP server's errors.
     noServer: true,
     maxPayload: MESSAGE_BYTES_MAX,
     handleProtocols,
@@ -88,7 +92,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     const isForeign =
       isFromForeignPage(request, ports) || (ports.isOpen && !isFromThisMachine(request));
     if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
-    // Who it is, it says later: until then it is its address.
+    // The connection authenticates later. Until then its address is its key.
     const place = gate.connect(addressKeyOf(ports.addressOf(request)));
     if (isRefusal(place)) return refuseUpgrade(socket, '429 Too Many Requests');
     socket.once('close', place);
@@ -98,7 +102,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   const server = makeServer<Record<string, unknown>, ConnectionExtra>({
     schema,
-    // false closes with CLOSE_NO_ACCESS.
+    // The result false closes the connection with CLOSE_NO_ACCESS.
     onConnect: ({ connectionParams, extra }) => authenticate(connectionParams, extra),
     onSubscribe: ({ subscriptions, extra }, _id, payload) => {
       if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
@@ -142,7 +146,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     for (const socket of sockets.clients) {
       socket.close(CLOSE_GOING_AWAY, 'The server stops: connect again, and resume');
     }
-    // A client that reads nothing does not answer.
+    // A client that reads nothing does not answer the close.
     const cut = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate();
     }, CLOSE_GRACE_MS);
@@ -151,7 +155,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
 }
 
-/** Returns a function that authenticates a connection by its first message; false where that fails. */
+/** Returns a function that authenticates a connection by its first message. The function returns false on failure. */
 function makeAuthenticate({ authenticator, logger }: StreamPorts) {
   const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
   return async (
@@ -180,7 +184,10 @@ function makeAuthenticate({ authenticator, logger }: StreamPorts) {
   };
 }
 
-/** A browser can set no header of a WebSocket, so its first message says who it is. */
+/**
+ * Returns the credential of a connection. A browser cannot set headers of a WebSocket, so the first message may contain
+ * it.
+ */
 function authorizationOf(
   parameters: Record<string, unknown> | undefined,
   { headers }: IncomingMessage,
@@ -199,7 +206,7 @@ function originOf({ authenticated, remoteAddress, socket }: ConnectionExtra): Or
   };
 }
 
-/** Answers instead of upgrading. A peer that stays half open would keep the socket: it is destroyed. */
+/** Answers instead of upgrading. The socket is destroyed, because a half-open peer would keep it. */
 function refuseUpgrade(socket: Socket, status: string): void {
   socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   socket.destroySoon();
@@ -224,7 +231,10 @@ function tooManyOperations() {
   return refusal(message, 'TOO_MANY_OPERATIONS');
 }
 
-/** graphql-ws over ws, like its own adapter, but that errors go to our log, and a client's own to none. */
+/**
+ * Connects graphql-ws to ws, like its own adapter. Unlike that adapter, it logs errors to the server's log, and does
+ * not log errors of the client.
+ */
 function speakProtocol(
   { socket, request, remoteAddress }: Pick<ConnectionExtra, 'socket' | 'request' | 'remoteAddress'>,
   server: Server<ConnectionExtra>,
@@ -251,7 +261,7 @@ function speakProtocol(
           try {
             await handle(text);
           } catch (error) {
-            // What was on its way to a client that went away is nobody's mistake.
+            // An error in a message to a disconnected client is expected.
             if (socket.readyState !== socket.OPEN) return;
             if (!isFromClient(text)) {
               return socket.close(CloseCode.BadRequest, 'Only servers send such a message');
@@ -266,7 +276,7 @@ function speakProtocol(
     },
     { socket, request, remoteAddress, places },
   );
-  // A frame that is malformed or too large: ws has closed the connection with the code for it.
+  // The frame is malformed or too large. ws has closed the connection with the matching code.
   socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));
   socket.once('close', (code, reason) => {
     for (const { release } of places.values()) release();
@@ -274,7 +284,7 @@ function speakProtocol(
   });
 }
 
-/** Types that a client may send; graphql-ws throws upon the others, which it knows too. */
+/** Message types that a client may send. graphql-ws throws on the other types of the protocol. */
 const CLIENT_MESSAGE_TYPES: readonly unknown[] = [
   MessageType.ConnectionInit,
   MessageType.Ping,
@@ -283,12 +293,15 @@ const CLIENT_MESSAGE_TYPES: readonly unknown[] = [
   MessageType.Complete,
 ];
 
-/** Tells whether a message that graphql-ws took for well-formed is one of a client. */
+/** Tells whether a well-formed message has a type that a client may send. */
 function isFromClient(text: string): boolean {
   return CLIENT_MESSAGE_TYPES.includes(JSON.parse(text).type);
 }
 
-/** @returns undefined for nesting that no message of the protocol needs, and that few programs survive */
+/**
+ * @returns undefined for a message that is nested more deeply than the protocol needs, which many programs cannot
+ *   handle
+ */
 function textOf(message: RawData): string | undefined {
   const bytes = Buffer.isBuffer(message) ? message : Buffer.concat([message].flat().map(toBuffer));
   return new JsonScan(MESSAGE_LIMITS).feed(bytes) === undefined ? bytes.toString() : undefined;
@@ -298,15 +311,20 @@ function toBuffer(part: ArrayBuffer | Buffer): Buffer {
   return Buffer.isBuffer(part) ? part : Buffer.from(part);
 }
 
-/** RFC 6455, 5.5: what a close frame has room for beside its code. */
+/** The bytes of a close frame's reason, beside its code: RFC 6455, 5.5. */
 const CLOSE_REASON_BYTES_MAX = 123;
 
-/** A reason may quote what the client sent, such as the id of an operation; ws throws where it does not fit. */
+/**
+ * Returns a reason that fits. A reason may quote client input, such as the id of an operation, and ws throws if it is
+ * too long.
+ */
 function closeReason(reason = ''): string {
   return Buffer.byteLength(reason) <= CLOSE_REASON_BYTES_MAX ? reason : 'See the code';
 }
 
-/** Pings; a client that has not answered by the next ping is gone, whatever its network says. */
+/**
+ * Sends pings. A client that has not answered by the next ping counts as disconnected, whatever the network reports.
+ */
 function closeWhenGone(socket: WebSocket): void {
   let hasAnswered = true;
   const pinging = setInterval(() => {
@@ -321,7 +339,9 @@ function closeWhenGone(socket: WebSocket): void {
   socket.once('close', () => clearInterval(pinging));
 }
 
-/** A client that has read nothing for ten seconds is told so, if it hears that, and let go of. */
+/**
+ * Disconnects a client that has read nothing for ten seconds. The client gets a close code, if it can still receive it.
+ */
 function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): void {
   socket.on('message', () => {
     if (tcp.writableLength > BACKLOG_BYTES_MAX) socket.terminate();

@@ -1,22 +1,22 @@
 /**
- * Compresses answers for clients that take them so. zlib works beside the event loop. Streams of events are no part of
- * this: they never pass the hook on answers, and an event that waits for more to compress would be late.
+ * Compresses answers for clients that accept it. zlib works outside the event loop. Streams of events are not
+ * compressed: they bypass the hook on answers, and compression would delay events.
  */
 import { type BrotliOptions, brotliCompress, constants, gzip, type ZlibOptions } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** A smaller answer fits one packet as it is. */
+/** The minimum length for compression. A shorter answer fits into one packet uncompressed. */
 const COMPRESSED_CHARACTERS_MIN = 1_024;
 
 export type AnswerEncoding = 'br' | 'gzip';
 
-/** The first is preferred where a client prefers none. */
+/** The encodings in the server's order of preference, for clients without one. */
 const ENCODINGS: AnswerEncoding[] = ['br', 'gzip'];
 
-/** Output that is handed over at once: zlib's own 16 KiB would take a turn of the event loop for each. */
+/** The size of zlib's output chunks. zlib's default of 16 KiB would take a turn of the event loop for each chunk. */
 const CHUNK_BYTES = 65_536;
 
-/** About as small as gzip's default, in a third of its time. */
+/** Brotli options whose output is about as small as gzip's default, in a third of its time. */
 const BROTLI: BrotliOptions = {
   chunkSize: CHUNK_BYTES,
   params: { [constants.BROTLI_PARAM_QUALITY]: 4 },
@@ -24,8 +24,9 @@ const BROTLI: BrotliOptions = {
 const GZIP: ZlibOptions = { chunkSize: CHUNK_BYTES, level: 4 };
 
 /**
- * Returns the encoding for an answer; undefined for one that is sent as it is. Caches are told that it depends. A client that
- * refuses every encoding gets the answer as it is: in place of it, 406 would hide whether a bulk was performed.
+ * Returns the encoding for an answer; undefined for an answer that is sent uncompressed. The Vary header tells caches
+ * that the answer depends on the encoding. A client that refuses every encoding gets the answer uncompressed, because a
+ * 406 would hide whether a bulk was performed.
  */
 export function negotiateEncoding(
   request: FastifyRequest,
@@ -38,7 +39,7 @@ export function negotiateEncoding(
   if (payload.length < COMPRESSED_CHARACTERS_MIN && !isIdentityRefused) return undefined;
   const varies = reply.getHeader('vary');
   reply.header('vary', varies === undefined ? 'accept-encoding' : `${varies}, accept-encoding`);
-  // A client that refuses identity alone has named no encoding: gzip is the one that every client knows.
+  // A client that only refuses identity has named no encoding. gzip is used, because every client supports it.
   const fallback: AnswerEncoding | undefined =
     isIdentityRefused && weightOf('gzip', 1) > 0 ? 'gzip' : undefined;
   const [best] = ENCODINGS.filter((encoding) => weightOf(encoding, 0) > 0).sort(
@@ -48,8 +49,9 @@ export function negotiateEncoding(
 }
 
 /**
- * Reads an Accept-Encoding header; RFC 9110, 12.5.3.
- * @returns a function that gives the weight of an encoding: its own, else that of `*`, else the one for what is not named
+ * Parses an Accept-Encoding header; RFC 9110, 12.5.3.
+ * @returns a function that gives the weight of an encoding: its own, else the weight of `*`, else the weight for
+ *   unnamed encodings
  */
 function readWeights(header: string): (encoding: string, unnamed: number) => number {
   const weights = new Map(
@@ -61,7 +63,7 @@ function readWeights(header: string): (encoding: string, unnamed: number) => num
   return (encoding, unnamed) => weights.get(encoding) ?? weights.get('*') ?? unnamed;
 }
 
-/** Compresses an answer and names its encoding; `done` is called with it as it is where zlib fails. */
+/** Compresses an answer and sets its encoding. If zlib fails, `done` is called with the uncompressed answer. */
 export function compressAnswer(
   reply: FastifyReply,
   payload: string,

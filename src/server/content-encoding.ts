@@ -1,30 +1,30 @@
-/** The encodings of request bodies: none, or gzip, which is undone as the body arrives. */
+/** The encodings of request bodies: none, or gzip, which is decoded as the body arrives. */
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Refusal } from './refusal.js';
 
-/** Encodings in which bodies are taken; `x-gzip` is another name of gzip: RFC 9110, 8.4.1.3. */
+/** Decoders by encoding. `x-gzip` is another name of gzip: RFC 9110, 8.4.1.3. */
 const DECODERS = { identity: readAsIs, gzip: gunzip, 'x-gzip': gunzip } as const;
 
-/** A window of 32 KiB, a chunk of output, and zlib's state. */
+/** The memory of one decoder: a window of 32 KiB, a chunk of output, and zlib's state. */
 const GUNZIP_BYTES = 65_536;
 
-/** A body without its encoding. */
+/** A body with its encoding removed. */
 export interface DecodedBody {
   readonly source: Readable;
-  /** Memory that decoding takes while it lasts. */
+  /** The memory that decoding takes while the body arrives. */
   readonly memoryBytes: number;
-  /** Ends decoding; what else arrives is thrown away. */
+  /** Ends decoding. The rest of the body is discarded. */
   readonly discard: () => void;
 }
 
-/** Tells whether the bytes of a body are as many as its Content-Length says. */
+/** Tells whether a body is encoded, so that its Content-Length is not its decoded size. */
 export function isEncoded({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return encodingOf(headers['content-encoding']) !== 'identity';
 }
 
-/** @returns the refusal of an encoding that is not known, or of several */
+/** @returns the refusal of an unknown encoding, or of several encodings */
 export function decodeBody(stream: IncomingMessage): DecodedBody | Refusal {
   const encoding = encodingOf(stream.headers['content-encoding']);
   return isKnown(encoding) ? DECODERS[encoding](stream) : UNSUPPORTED;
@@ -42,10 +42,13 @@ function readAsIs(source: IncomingMessage): DecodedBody {
   return { source, memoryBytes: 0, discard: () => {} };
 }
 
-/** zlib works beside the event loop, and no faster than its output is taken: no body becomes large at once. */
+/**
+ * Decodes gzip. zlib works outside the event loop, and only as fast as its output is read. The memory of a body
+ * therefore grows gradually.
+ */
 function gunzip(stream: IncomingMessage): DecodedBody {
   const source = createGunzip();
-  // Whoever reads listens, too; after that nobody needs to know.
+  // The reader has its own error listener. This listener ignores errors after the reader has finished.
   source.on('error', () => {});
   stream.pipe(source);
   const discard = () => {

@@ -17,7 +17,7 @@ test.each([
 test('it is taken out in linear time', () => {
   const hostile = 'Did you mean '.repeat(1_000_000);
 
-  // In quadratic time the test would not end.
+  // With quadratic time the test would not end.
   expect(withoutSuggestion(hostile)).toBe(hostile);
   expect(withoutSuggestion(`${hostile}?`)).toBe('');
 });

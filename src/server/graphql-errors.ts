@@ -1,6 +1,6 @@
 /**
- * What a client hears of an error. Ours, that a client can mend, keep their message and have a code;
- * everything unexpected is masked, and logged with the request id that the client gets.
+ * Errors in the form that clients see. Errors of this server that a client can correct keep their message and have a
+ * code. Every unexpected error is masked, and logged with the request id that the client gets.
  */
 import type { ApolloServerPlugin, GraphQLRequestContextDidEncounterErrors } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
@@ -29,10 +29,10 @@ import { httpHeadOf, outageRefusal, type Refusal } from './refusal.js';
 
 const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
 
-/** A statement was ended by the database, at the server's own wish. */
+/** The code of a statement that the database ended because of the server's statement timeout. */
 const TIMEOUT = 'TIMEOUT';
 
-/** The whole of what is said of a mistake of ours. */
+/** Returns the error that a client gets for an internal error. */
 export function maskedError(requestId: string): GraphQLFormattedError {
   return {
     message: 'Something went wrong on our side; nothing more can be said here.',
@@ -40,14 +40,14 @@ export function maskedError(requestId: string): GraphQLFormattedError {
   };
 }
 
-/** What is said in place of an error whose own words are not for clients. */
+/** Returns the error that replaces an error whose message is not for clients; undefined if the message may be shown. */
 function maskOf(code: unknown, requestId: string): GraphQLFormattedError | undefined {
   if (code === INTERNAL_SERVER_ERROR) return maskedError(requestId);
   if (code !== TIMEOUT) return undefined;
   return { message: 'It took too long, and was ended.', extensions: { code, requestId } };
 }
 
-/** Gives every error its code, and logs those that nobody expected. */
+/** Gives every error its code, and logs unexpected errors. */
 export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> {
   return {
     requestDidStart: async () => ({
@@ -74,10 +74,10 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
   };
 }
 
-/** A mutation of which a field failed. */
+/** A mutation with a failed field. */
 interface FailedMutation {
   readonly operation: OperationDefinitionNode;
-  /** To be called after execution began: fragments and variables are known to be right then. */
+  /** Callers call this only after execution began, when fragments and variables are known to be valid. */
   readonly isRepeatable: () => boolean;
 }
 
@@ -95,7 +95,7 @@ function failedMutationOf({
   };
 }
 
-/** Before execution Apollo takes GraphQL errors alone for what they are. */
+/** Throws a check's input error as a GraphQL error. Before execution Apollo passes only GraphQL errors on unchanged. */
 function refuseAsBadRequest(check: () => void): void {
   try {
     check();
@@ -113,7 +113,9 @@ function notASubscription(): GraphQLError {
   });
 }
 
-/** An execution result as a client of a stream may see it: Apollo does not see those. */
+/**
+ * Returns an execution result in the form that a client of a stream may see. Apollo does not process stream results.
+ */
 export function presentResult<Result extends { readonly errors?: readonly GraphQLError[] }>(
   result: Result,
   requestId: string,
@@ -123,15 +125,15 @@ export function presentResult<Result extends { readonly errors?: readonly GraphQ
   return errors ? { ...result, errors: presentErrors(errors, requestId, logger) } : result;
 }
 
-/** Errors of a stream, coded, logged and masked as Apollo's are. */
+/** Returns the errors of a stream, which are coded, logged and masked like Apollo's. */
 export function presentErrors(
   errors: readonly GraphQLError[],
   requestId: string,
   logger: Logger,
 ): GraphQLError[] {
   return errors.map((error) => {
-    // No field threw it: GraphQL itself refuses what the client sent. Of a variable it says why in
-    // an error of its own.
+    // GraphQL itself raised an error without a path, because of the client's input. For an invalid variable it adds an
+    // error of its own as the cause.
     const { path, originalError } = error;
     const isRefusal =
       path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
@@ -145,7 +147,7 @@ export function presentErrors(
   });
 }
 
-/** What an error came of, and where it is logged. */
+/** The context of an error: the request, the mutation, and the logger. */
 interface ErrorScope {
   readonly requestId: string;
   readonly logger: Logger;
@@ -153,9 +155,9 @@ interface ErrorScope {
 }
 
 /**
- * Makes an error that a database which is unavailable has caused say so. The database's outage is logged, once in a
- * while, so the error is not, unless its cause is no outage: a COMMIT may fail for any reason.
- * @returns undefined for any other error, which is left as it is
+ * Turns an error that an unavailable database caused into a refusal. The outage itself is logged at intervals, so the
+ * error is not logged. An exception is an error whose cause is no outage: a COMMIT may fail for any reason.
+ * @returns undefined for any other error, which stays unchanged
  */
 function refuseOutage(
   error: GraphQLError,
@@ -190,8 +192,8 @@ function outageOf(
 }
 
 /**
- * Tells whether something of an operation may have been done before a field failed: the field is one of a mutation's
- * answer, or another mutation of the operation came before. Mutations are run one after the other.
+ * Tells whether a part of an operation may have been done before a field failed. This is so if the field is in the
+ * answer of a mutation, or if another mutation of the operation came before it. Mutations run one after another.
  */
 function mayHaveBeenDone(
   { selectionSet: { selections } }: OperationDefinitionNode,
@@ -216,17 +218,17 @@ function classify(error: GraphQLError, requestId: string, logger: Logger): void 
   logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');
 }
 
-/** MariaDB's and MySQL's numbers for a statement that took longer than it may. */
+/** Error numbers of MariaDB and MySQL for a statement that exceeded its timeout. */
 const STATEMENT_TIMEOUTS: readonly unknown[] = [1_969, 3_024];
 
 function isStatementTimeout(cause: unknown): boolean {
   return cause instanceof Error && 'errno' in cause && STATEMENT_TIMEOUTS.includes(cause.errno);
 }
 
-/** GraphQL quotes a value that it refuses, however long. */
+/** Limits the length of a message, because GraphQL quotes a refused value of any length. */
 const MESSAGE_CHARACTERS_MAX = 200;
 
-/** A message that echoes what a client sent, cut in its middle. */
+/** Returns a message that may quote client input, shortened in the middle. */
 export function cut(message: string): string {
   if (message.length <= MESSAGE_CHARACTERS_MAX) return message;
   const half = MESSAGE_CHARACTERS_MAX / 2;
@@ -235,7 +237,10 @@ export function cut(message: string): string {
 
 const SUGGESTION = 'Did you mean ';
 
-/** GraphQL names what it knows that is like what it does not. Each such sentence ends with a question mark. */
+/**
+ * Returns a message without suggestions. GraphQL suggests names of the schema that resemble an unknown name. Each such
+ * sentence ends with a question mark.
+ */
 export function withoutSuggestion(message: string): string {
   let kept = '';
   let from = 0;
@@ -249,12 +254,12 @@ export function withoutSuggestion(message: string): string {
 }
 
 export interface ErrorFormat {
-  /** Tells whether messages may suggest names of the schema. */
+  /** Tells whether messages may suggest names from the schema. */
   readonly hasSuggestions: boolean;
   readonly logger: Logger;
 }
 
-/** Apollo's formatError: masks what is ours alone to know, names that nobody asked for among it. */
+/** Makes Apollo's formatError. It masks internal errors, and removes suggested names unless they are allowed. */
 export function makeFormatError({ hasSuggestions, logger }: ErrorFormat) {
   return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
     const message = cut(formatted.message);
@@ -268,7 +273,7 @@ export function makeFormatError({ hasSuggestions, logger }: ErrorFormat) {
   };
 }
 
-/** Logs a failure outside the execution of an operation, such as an answer that can't be serialised. */
+/** Logs an error outside the execution of an operation, such as an answer that cannot be serialised. */
 function logUnclassified(code: unknown, error: unknown, logger: Logger): string | undefined {
   const requestId = currentRequestId();
   if (code === INTERNAL_SERVER_ERROR) {

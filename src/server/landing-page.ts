@@ -1,13 +1,13 @@
 import type { MetricsSettings } from './metrics.js';
 
 /**
- * The page at the root: what this server is, and a first call to copy. Everything on it is the server's own;
- * without its script it lacks the copy button alone.
+ * The settings of the page at the root, which describes this server and shows a first call to copy. The page loads only
+ * files of the server itself. Without its script, only the copy button is missing.
  */
 export interface PageSettings {
-  /** Whether the schema may be looked at; then the page also tells what the server is made of. */
+  /** Tells whether introspection is allowed; the page then also describes the server's components. */
   readonly introspection: boolean;
-  /** Whether GraphiQL is served. */
+  /** Tells whether GraphiQL is served. */
   readonly graphiql: boolean;
 }
 
@@ -16,27 +16,27 @@ type ShownSettings = PageSettings & MetricsSettings;
 export interface DemoAccount {
   readonly organizationName: string;
   readonly iban: string;
-  /** With a point for its decimals, in EUR. */
+  /** The amount in EUR, with a decimal point. */
   readonly openingBalance: string;
 }
 
-/** What the page tells of the server. Nothing of it is secret. */
+/** The server's description on the page. None of it is secret. */
 export interface ServerDescription {
   readonly version: string;
-  /** Kind of the database: SQLite, MySQL or MariaDB. */
+  /** The kind of the database: SQLite, MySQL or MariaDB. */
   readonly database: string;
-  /** Accounts to try things with; empty where none were opened. */
+  /** Demo accounts for experiments; empty if none were opened. */
   readonly demoAccounts: readonly DemoAccount[];
-  /** Whether everyone who reaches the server may do everything. */
+  /** Tells whether authentication is off, so that every client may do everything. */
   readonly isOpen: boolean;
 }
 
-/** What a URL of ours may have for its host; anything else comes from somebody who tries things. */
+/** Matches a plausible Host header. Any other value may be an attack, and is replaced. */
 const HOST = /^[\w.:[\]-]{1,255}$/;
 
 /**
- * What a browser finds at the root.
- * @param host as the browser has it in its address
+ * Returns the page that a browser gets at the root.
+ * @param host the Host header of the browser's request
  */
 export function landingPage(settings: ShownSettings, server: ServerDescription, host = ''): string {
   const origin = `http://${HOST.test(host) ? host : '127.0.0.1:4000'}`;
@@ -77,7 +77,7 @@ function stateOf({ introspection }: PageSettings, server: ServerDescription): st
   return `<ul class="state">${items}<li class="${access[0]}">${access[1]}</li></ul>`;
 }
 
-/** A call to paste into a terminal, and its answer. */
+/** Returns a call to paste into a terminal, and its answer. */
 function firstCallOf(server: ServerDescription, origin: string): string {
   const isBulk = server.isOpen && server.demoAccounts.length > 0;
   const title = isBulk ? 'Pay two people' : 'List your accounts';
@@ -102,13 +102,13 @@ function aboutAnswer(isOpen: boolean, isBulk: boolean): string {
   return `${token}The answer, laid out to be read:`;
 }
 
-/** Puts each line into an element of its own: where it is too long for the window, it goes on indented. */
+/** Puts each line into an element of its own. A line that is too long for the window continues with an indent. */
 function linesOf(html: string): string {
   const lines = html.split(/(?<=\n)/);
   return lines.map((line) => `<span class="line">${line}</span>`).join('');
 }
 
-/** Its key makes it the same bulk, however often it is pasted. */
+/** Returns the request of a bulk. Its fixed idempotency key makes every repetition the same bulk. */
 const bulkOf = (iban: string) => `{
   "query": "mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) { __typename ... on BulkTransferPerformed { replayed bulkTransfer { transferCount totalAmount { amount } balanceAfter { amount } } } ... on UserError { message } } }",
   "variables": { "input": {
@@ -173,7 +173,7 @@ ${metricsPort === undefined ? link('/metrics', 'metrics for Prometheus') : ''}
 const escaped = (text: string) =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll("'", '&#39;');
 
-/** The picture of web/favicon.svg. */
+/** The image of web/favicon.svg. */
 export const FAVICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
   <title>Virement</title>
   <rect width="32" height="32" rx="7" fill="#d60590" />
@@ -187,7 +187,10 @@ export const FAVICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 
 </svg>
 `;
 
-/** The address as the browser has it, which a proxy may change, and the copy button. */
+/**
+ * The script of the page. It shows the address that the browser uses, which a proxy may change, and adds the copy
+ * button.
+ */
 export const LANDING_SCRIPT = `for (const each of document.querySelectorAll('[data-origin]')) {
   each.textContent = location.origin;
 }

@@ -1,4 +1,6 @@
-/** What Prometheus reads: on the main port for the roles below, or on a port of its own for whoever reaches it. */
+/**
+ * Serves the metrics to Prometheus: on the main port for the roles below, or on a separate port without authentication.
+ */
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { METRICS_ROLES } from '../domain/caller.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
@@ -7,9 +9,9 @@ import { isFromThisMachine, originOf } from './access/access.js';
 import { LOOPBACK_HOSTS } from './access/loopback.js';
 import { connectionOptions, type ReceiveSettings } from './limits/connection-limits.js';
 
-/** Named as in the configuration. */
+/** Settings with the names of the configuration. */
 export interface MetricsSettings {
-  /** The port of the metrics alone; undefined where the main port has them. */
+  /** The separate port of the metrics; undefined if the main port serves them. */
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
 }
@@ -20,7 +22,7 @@ export type ReadMetrics = () => Promise<string>;
 const PATH = '/metrics';
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Prometheus, its replica, and a person who looks. */
+/** Limits the connections: Prometheus, its replica, and interactive users. */
 const CONNECTIONS_MAX = 50;
 
 /** Serves the metrics on the main port. */
@@ -38,8 +40,8 @@ export interface MetricsServerPorts {
 }
 
 /**
- * Makes the server of the metrics' own port, or nothing where there is none. It asks nobody who they are. On
- * loopback it answers to this machine's own names alone, so that no web page reads it through a name of its own.
+ * Makes the server of the metrics' separate port, or nothing if there is no such port. It has no authentication. On
+ * loopback it answers only to this machine's own names, so that no web page can read it through a name of its own.
  */
 export function makeMetricsServer(ports: MetricsServerPorts): FastifyInstance | undefined {
   const { readMetrics, logger, settings } = ports;

@@ -11,20 +11,20 @@ import { graphQLErrorOf } from './refusal.js';
 export interface OperationContextParts {
   readonly origin: Origin;
   readonly idempotencyKeyHeaders?: readonly string[];
-  /** The cursor of the last event that the client of a stream has seen. */
+  /** The cursor of the last event that the client of a stream has received. */
   readonly lastEventId?: string;
   /** Reads the ledger within the caller's organizations. */
   readonly reader: ScopedLedgerReader;
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
-  /** Units of cost that were taken before the operation was known, for the bytes of its body. */
+  /** Units of cost that were taken for the bytes of the body, before the operation was known. */
   readonly unitsPaid?: number;
   readonly chargeForRows: (rows: number) => void;
   /** Pays for the accounts that a subscription follows: see StreamPlace. */
   readonly followAccounts?: StreamPlace['followAccounts'] | undefined;
 }
 
-/** The parts of a context that come with an HTTP request or a subscription. */
+/** The parts of a context that come from an HTTP request or a subscription. */
 type RequestParts = Pick<
   OperationContextParts,
   'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid' | 'followAccounts'
@@ -32,10 +32,15 @@ type RequestParts = Pick<
 
 export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => OperationContext;
 
-/** Rows that are only summed, per unit of cost: the database reads some hundred in the time of one that is answered. */
+/**
+ * The number of rows per unit of cost that are only summed. The database reads some hundred of them in the time of one
+ * row that is answered.
+ */
 const SUMMED_ROWS_PER_UNIT = 200;
 
-/** @returns charges a caller for rows that one operation sums; throws the refusal as a GraphQL error */
+/**
+ * @returns a function that charges a caller for rows that one operation sums; it throws the refusal as a GraphQL error
+ */
 export function rowCharger(gate: OperationGate, caller: string): (rows: number) => void {
   let spent = 0;
   return (rows) => {
@@ -47,7 +52,7 @@ export function rowCharger(gate: OperationGate, caller: string): (rows: number) 
   };
 }
 
-/** The context of one operation, over whatever transport. Apollo copies it, so it has no `#` fields. */
+/** The context of one operation over any transport. Apollo copies it, so it has no `#` fields. */
 export class OperationContext implements RequestContext {
   readonly origin: Origin;
   readonly idempotencyKeyHeaders: readonly string[];

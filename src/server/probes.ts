@@ -1,10 +1,10 @@
 /**
- * What a supervisor and a load balancer ask, without saying who they are:
+ * The probes for a supervisor and a load balancer, without authentication:
  *
- *   /livez, /healthz   the process answers; nothing else is looked at, for a restart mends nothing else
- *   /readyz            bulks can be taken: 200, also where a part is degraded; else 503
+ *   /livez, /healthz   the process answers; nothing else is checked, because a restart would fix nothing else
+ *   /readyz            bulks can be accepted: 200, also if a part is degraded; else 503
  *
- * Events of bulks wait in the outbox while the broker is away, so the broker keeps no bulk out.
+ * Events of bulks wait in the outbox while the broker is disconnected, so a missing broker does not stop bulks.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -16,22 +16,22 @@ import {
   worstOf,
 } from '../infrastructure/observability/part-state.js';
 
-/** What the server works with. */
+/** The parts of the server that the probes check. */
 export interface ProbePorts {
-  /** Many calls at once cost one look at the database. */
+  /** Returns the state of the database. Many calls at once share one check. */
   readonly probeDatabase: () => Promise<PartState>;
-  /** Whether events can be published now. */
+  /** Tells whether events can be published now. */
   readonly isBrokerReady: () => boolean;
-  /** Whether the relay has claimed all that is due. */
+  /** Tells whether the relay has claimed all due messages. */
   readonly isRelayCaughtUp: () => boolean;
 }
 
-/** A database that hangs does not answer. */
+/** The time after which a database that hangs counts as unreachable. */
 const PROBE_TIMEOUT_MS = 2_000;
 
 type PartName = 'server' | 'database' | 'broker' | 'relay';
 
-/** The faults that are found here, and what each means for bulks. */
+/** The faults that the probes find, and the status that each gives. */
 const FAULTS = {
   STOPPING: 'unavailable',
   UNREACHABLE: 'degraded',
@@ -43,7 +43,7 @@ function stateFor(fault: keyof typeof FAULTS, hasFault: boolean): PartState {
   return partStateOf(hasFault ? [fault] : [], FAULTS);
 }
 
-/** Answers the probes. What /readyz finds is nobody's secret. */
+/** Answers the probes. The result of /readyz contains no secrets. */
 export function answerProbes(app: FastifyInstance, ports: ProbePorts): void {
   let isStopping = false;
   app.addHook('preClose', async () => {

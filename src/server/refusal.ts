@@ -1,16 +1,16 @@
 /**
- * Refusals of what would cost too much, or is not allowed to be asked: values, so that each transport can
- * answer them in its own form. Nothing was run, and nothing is logged as a mistake of ours.
+ * Refusals of operations that would cost too much or are not allowed. A refusal is a value, so that each transport can
+ * answer it in its own form. A refused operation has not run, and is not logged as an internal error.
  */
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Unavailability } from '../domain/errors.js';
 
-/** The encodings of request bodies, as Accept-Encoding names them in an answer of 415. */
+/** The encodings of request bodies, as the Accept-Encoding header of a 415 lists them. */
 const ENCODINGS_ACCEPTED = 'gzip';
 
-/** Every code that a limit or an outage is answered with, and its HTTP status. */
+/** The HTTP status of each code with which a limit or an outage is answered. */
 const STATUSES = {
   PAYLOAD_TOO_LARGE: 413,
   UNSUPPORTED_CONTENT_ENCODING: 415,
@@ -43,16 +43,18 @@ export type RefusalCode = keyof typeof STATUSES;
 
 export interface Refusal {
   readonly code: RefusalCode;
-  /** A sentence for a person. */
+  /** A sentence for a human reader. */
   readonly message: string;
-  /** The limit that was passed, and what was asked for, in the limit's own unit. */
+  /** The limit that was exceeded, and the requested amount in the limit's unit. */
   readonly limit?: number;
   readonly requested?: number;
-  /** Whole seconds after which the same may pass; undefined where sending it again is of no use, or may do it twice. */
+  /**
+   * Whole seconds after which the same request may succeed; undefined if a repetition is useless or could run it twice.
+   */
   readonly retryAfterSeconds?: number;
 }
 
-/** Whether a limit refused what would otherwise be a result. */
+/** Tells whether a result is a refusal. */
 export function isRefusal<Result>(result: Result | Refusal): result is Refusal {
   return typeof result === 'object' && result !== null && 'code' in result && 'message' in result;
 }
@@ -61,7 +63,7 @@ function statusOf({ code }: Refusal): number {
   return STATUSES[code];
 }
 
-/** Seconds after which a client may try again what a database could not serve. */
+/** The delay after which a client may retry a request that failed because of the database, in seconds. */
 const RETRY_AFTER_OUTAGE_S = 5;
 
 const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>>> = {
@@ -101,8 +103,8 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
 };
 
 /**
- * The refusal of what can't be served for now.
- * @param isRepeatable whether the same request may be sent again; else generic clients are not asked to retry it
+ * Returns the refusal of a request during an outage.
+ * @param isRepeatable whether the same request may be sent again; if not, generic clients are not asked to retry
  */
 export function outageRefusal(
   reason: Unavailability,
@@ -111,32 +113,32 @@ export function outageRefusal(
   return { ...OUTAGES[reason], ...(isRepeatable && { retryAfterSeconds: RETRY_AFTER_OUTAGE_S }) };
 }
 
-/** As a stream answers it. */
+/** Returns a refusal in the form that a stream sends. */
 export function graphQLErrorOf({ message, ...extensions }: Refusal): GraphQLError {
   return new GraphQLError(message, { extensions });
 }
 
-/** As Apollo takes it: with the status and headers of the HTTP answer. */
+/** Returns a refusal in the form that Apollo accepts, with the status and headers of the HTTP answer. */
 export function httpErrorOf(refusal: Refusal): GraphQLError {
   const error = graphQLErrorOf(refusal);
   error.extensions.http = httpHeadOf(refusal);
   return error;
 }
 
-/** The status and the headers of an HTTP answer, as Apollo takes them with an error. */
+/** Returns the status and the headers of an HTTP answer, in the form that Apollo accepts with an error. */
 export function httpHeadOf(refusal: Refusal): { status: number; headers: HeaderMap } {
   const headers = new HeaderMap(Object.entries(headersOf(refusal)));
   return { status: statusOf(refusal), headers };
 }
 
-/** A refusal where a value can't be given back; answered like one. */
+/** An error for code that cannot return a refusal as a value. The server answers both in the same way. */
 export class RefusalError extends Error {
   constructor(readonly refusal: Refusal) {
     super(refusal.message);
   }
 }
 
-/** Answers a request that no handler will see. */
+/** Answers a request that reaches no handler. */
 export function answerRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply {
   return reply
     .code(statusOf(refusal))

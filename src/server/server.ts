@@ -61,7 +61,7 @@ import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
 import { serveServerSentEvents } from './streams/server-sent-events.js';
 import { serveWebSocket } from './streams/websocket.js';
 
-/** Named as in the configuration. */
+/** Settings with the names of the configuration. */
 export interface HttpSettings
   extends GateSettings,
     BodySettings,
@@ -70,7 +70,7 @@ export interface HttpSettings
     OriginSettings,
     MetricsSettings,
     PageSettings {
-  /** After which a request is answered with 503; its statements end by the database's own limit. */
+  /** The time after which a request is answered with 503. The database's own timeout ends its statements. */
   readonly requestTimeoutMs: number;
 }
 
@@ -81,11 +81,11 @@ export interface HttpServerPorts extends ProbePorts {
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
   readonly authenticator: Authenticator;
-  /** Whether everyone who reaches the server may do everything. */
+  /** Tells whether authentication is off, so that every client may do everything. */
   readonly isOpen: boolean;
   readonly logger: Logger;
   readonly settings: HttpSettings;
-  /** What the first page tells of the server. */
+  /** The server's description on the first page. */
   readonly description: ServerDescription;
   readonly trustedDocuments: TrustedDocuments;
   readonly turns: EventLoopTurns;
@@ -94,16 +94,16 @@ export interface HttpServerPorts extends ProbePorts {
 
 const WEB_FOLDER = fileURLToPath(WEB);
 
-/** Files whose names have a hash of their content: another content has another name. */
+/** The folder of files whose names contain a hash of their content. Changed content has another name. */
 const ASSETS = join(WEB_FOLDER, 'assets', sep);
 const CACHED_FOR_GOOD = 'public, max-age=31536000, immutable';
 
-/** The SDL of a schema, as it is served and committed: sorted, so that a change is a small diff. */
+/** Returns the SDL of a schema, as it is served and committed. The SDL is sorted, so that a change is a small diff. */
 export function sdlOf(schema: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
 }
 
-/** Everything that is served over HTTP. The caller listens, and closes. */
+/** Makes the HTTP server with everything that it serves. The caller listens and closes. */
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
   const { schema, scopeLedger, feeds, logger, settings } = ports;
   const gate = new OperationGate(schema, settings, ports.trustedDocuments);
@@ -138,7 +138,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   addSecurityHeaders(app);
   beginRequests(app, settings);
 
-  // Before access: a browser asks whether it may send a token without one.
+  // Origins are checked before access, because a browser sends its preflight without a token.
   await guardOrigins(app, ports);
   guardAccess(app, ports);
   admitOperations(app, gate, connections);
@@ -164,9 +164,9 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   return app;
 }
 
-/** Gives each request its id and scope, and sends a person who opens the API's address in a browser to GraphiQL. */
+/** Gives each request its id and scope, and redirects a browser that opens the API's address to GraphiQL. */
 function beginRequests(app: FastifyInstance, { graphiql }: Pick<HttpSettings, 'graphiql'>): void {
-  // With a callback, for what runs after it is the rest of the request.
+  // The hook uses a callback, so that the scope covers the rest of the request.
   app.addHook('onRequest', (request, _, next) => {
     inRequestScope({ requestId: request.id, traceparent: request.headers.traceparent }, next);
   });
@@ -195,7 +195,7 @@ function makeApollo(
     stopOnTerminationSignals: false,
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
-      // It would wrap the resolver of every field; nothing here may be cached.
+      // This plugin would wrap the resolver of every field, and no answer may be cached.
       ApolloServerPluginCacheControlDisabled(),
       errorPlugin(logger),
       costPlugin(gate),
@@ -204,7 +204,7 @@ function makeApollo(
   });
 }
 
-/** What a person looks at, as far as the settings let them. */
+/** Serves the pages for humans that the settings allow. */
 async function servePages(
   app: FastifyInstance,
   { schema, settings, description }: HttpServerPorts,
@@ -224,11 +224,11 @@ async function servePages(
   await app.register(fastifyStatic, {
     root: WEB_FOLDER,
     prefix: '/graphiql',
-    // A list: in a text @fastify/static looks for no compressed file, and answers 404.
+    // An array is required: with a string, @fastify/static finds no compressed file and answers 404.
     index: ['graphiql.html'],
     redirect: true,
     cacheControl: false,
-    // The build wrote each file compressed, too.
+    // The build also wrote each file compressed.
     preCompressed: true,
     setHeaders: (reply, path) => {
       reply.header('cache-control', path.startsWith(ASSETS) ? CACHED_FOR_GOOD : 'no-cache');
@@ -236,7 +236,7 @@ async function servePages(
   });
 }
 
-/** Answers an address that Fastify can't read: before any route, so that no hook has seen the request. */
+/** Answers an address that Fastify cannot parse. This happens before any route, so no hook has seen the request. */
 function answerFrameworkError(
   { statusCode = 500 }: FastifyError,
   request: FastifyRequest,
@@ -250,7 +250,7 @@ function answerFrameworkError(
     .send({ errors: [{ message, extensions }] });
 }
 
-/** Codes of what goes wrong before GraphQL has a say, by HTTP status. */
+/** Codes of errors before GraphQL execution, by HTTP status. */
 const CODES: Readonly<Record<number, string>> = {
   400: 'BAD_REQUEST',
   403: 'FORBIDDEN',
@@ -266,7 +266,7 @@ function statusOf(error: FastifyError): number {
   return error instanceof ForbiddenError ? 403 : (error.statusCode ?? 500);
 }
 
-/** Answers every error in GraphQL's form, so that a client has one form to read. */
+/** Answers every error in GraphQL's form, so that a client has one form to parse. */
 function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
   app.setNotFoundHandler((request, reply) => {
     const message = `There is no ${request.method} ${request.url.slice(0, 100)} here.`;
@@ -276,7 +276,7 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
     if (error instanceof RefusalError) return answerRefusal(reply, error.refusal);
     const outage = error instanceof UnavailableError ? error.reason : unavailabilityOf(error);
     if (outage) return answerRefusal(reply, outageRefusal(outage));
-    // A Host header that makes no URL.
+    // The Host header does not form a valid URL.
     const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];
     if ((status < 500 || status === 503) && code !== undefined) {

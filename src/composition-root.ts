@@ -1,6 +1,6 @@
-/** Every `new`, in start order: the only file that sees all layers. */
+/** Creates every object in start order. Only this file depends on all layers. */
 
-// Before any decorator of type-graphql runs.
+// This import must come before any decorator of type-graphql runs.
 import 'reflect-metadata';
 
 import type { FastifyInstance } from 'fastify';
@@ -81,7 +81,7 @@ import type { ServerDescription } from './server/landing-page.js';
 import { makeMetricsServer } from './server/metrics.js';
 import { makeHttpServer } from './server/server.js';
 
-/** What the server can do, without a way in. */
+/** The use cases of the server, without a transport. */
 export interface Application {
   readonly reader: LedgerReader;
   readonly performBulkTransfer: PerformBulkTransfer;
@@ -94,29 +94,32 @@ export interface Application {
 /** A server that is ready to listen. */
 export interface Server {
   readonly http: FastifyInstance;
-  /** The metrics' own port, where they have one. */
+  /** The server of the metrics' separate port, if there is one. */
   readonly metricsHttp: FastifyInstance | undefined;
   readonly database: Database;
-  /** Lets requests under way finish, then lets go of everything, in reverse order of start. */
+  /** Lets requests in progress finish, then closes everything in reverse order of start. */
   close(): Promise<void>;
 }
 
 const wallClock = () => new Date();
 
-/** By how much a statement has less time than its request: the database says better what took too long. */
+/**
+ * The statement timeout is shorter than the request timeout by this margin, so the database reports the slow statement
+ * first.
+ */
 const STATEMENT_MARGIN_MS = 500;
 
-/** One process has one event loop. */
+/** A process has one event loop, so it has one instance. */
 const turns = new EventLoopTurns();
 
-/** What a server has beside a program that performs bulks once. */
+/** Hooks of a server, which a program that performs bulks once does not have. */
 export interface ServerHooks {
   readonly onCommit: (heads: readonly AccountHead[]) => void;
   readonly watch: DatabaseWatch;
   readonly newId: NewId;
 }
 
-/** The use cases over a database. */
+/** Makes the use cases over a database. */
 export function composeApplication(
   config: Config,
   database: Database,
@@ -143,8 +146,8 @@ export function composeApplication(
 }
 
 /**
- * The whole server.
- * @throws DatabaseInUseError, NotMigratedError, or what the database's driver says
+ * Makes the whole server.
+ * @throws DatabaseInUseError, NotMigratedError, or the error of the database's driver
  */
 export async function composeServer(config: Config, logger: Logger): Promise<Server> {
   const { authentication } = config;
@@ -231,7 +234,7 @@ function descriptionOf({ databaseUrl, authentication, seedDemo }: Config): Serve
   };
 }
 
-/** Stops everything, also what comes after one that does not want to. */
+/** Stops everything, and continues after a failure. */
 async function stopAll(stops: readonly (() => Promise<void>)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const stopOne of stops) {
@@ -271,7 +274,7 @@ async function seedDemoCompanies(
   if (opened > 0) logger.info({ accounts: opened }, 'Demo companies created');
 }
 
-/** Demo data has a masked IBAN. */
+/** Returns the configuration for demo data, which has a masked IBAN. */
 export function demoConfig(config: Config): Config {
   return { ...config, ibanCheck: 'format' };
 }
@@ -283,7 +286,7 @@ interface ResolverPorts {
   readonly newId: NewId;
 }
 
-/** type-graphql asks for the instance of a resolver by its class. */
+/** Returns the instance of a resolver by its class, for type-graphql. */
 function resolverContainer(
   application: Application,
   { outbox, apiKeys, clock, newId }: ResolverPorts,

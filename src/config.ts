@@ -11,18 +11,18 @@ import { isAddressRange } from './server/access/remote-address.js';
 
 const MIB = 1_024 * 1_024;
 
-/** Ten minutes: every client has given up by then. */
+/** The largest LOCK_TIMEOUT_MS: ten minutes. Every client has given up by then. */
 const LOCK_TIMEOUT_LIMIT_MS = 600_000;
 
 const REQUEST_TIMEOUT_LIMIT_MS = 3_600_000;
 
-/** A year, which is as good as no bound. */
+/** The largest CLOCK_SKEW_MS_MAX: a year, which is practically no limit. */
 const CLOCK_SKEW_LIMIT_MS = 366 * 86_400_000;
 
-/** Time that a request needs beside its wait for a lock. */
+/** The time that a request needs in addition to its wait for a lock. */
 const LOCK_MARGIN_MS = 5_000;
 
-/** 90,000 amounts of 999,999,999.99, the largest in euro, are what a balance can hold. */
+/** The largest BULK_TRANSFERS_MAX. A balance can hold 90,000 amounts of 999,999,999.99, the largest amount in euro. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
 const wholeNumber = (min: number, max: number) =>
@@ -37,7 +37,7 @@ const integer = (fallback: number, min: number, max: number) =>
 
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A number and a unit, such as 7d, in milliseconds. */
+/** A duration, such as 7d: a number and a unit. The result is in milliseconds. */
 const duration = (fallback: string) =>
   z
     .string()
@@ -45,7 +45,7 @@ const duration = (fallback: string) =>
     .default(fallback)
     .transform((text) => Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? Number.NaN));
 
-/** Origins as browsers write them, separated by commas. */
+/** Origins in the form that browsers send, separated by commas. */
 const origins = z
   .string()
   .transform((text) => text.split(',').map((each) => each.trim()))
@@ -54,7 +54,10 @@ const origins = z
   })
   .default([]);
 
-/** A number of proxies, or their addresses and networks, separated by commas; 0 and no value trust no proxy. */
+/**
+ * The number of trusted proxies, or their addresses and networks, separated by commas. With 0 or no value, no proxy is
+ * trusted.
+ */
 const trustedProxies = z
   .string()
   .transform((text) =>
@@ -68,7 +71,7 @@ const trustedProxies = z
   })
   .optional();
 
-/** A PEM as it is, with \n for its line breaks, or the path of a file that holds it. */
+/** A PEM with real line breaks or \n, or the path of a file that contains it. */
 const publicKey = z.string().transform((text, context) => {
   if (text.includes('-----BEGIN')) return text.replaceAll('\\n', '\n');
   try {
@@ -84,10 +87,10 @@ const flag = z
   .transform((text) => text === 'true')
   .optional();
 
-/** Cost that one caller may spend each second where HOST is not loopback: 1,000 small bulks. */
+/** The cost that one caller may spend each second if HOST is not loopback: 1,000 small bulks. */
 const RATE_LIMIT_COST_PER_SECOND = 10_000;
 
-/** Tells whether a URL can be read, has a port to connect to, and has nothing with a wrong percent-encoding. */
+/** Tells whether a URL is valid, has a port to connect to, and has no invalid percent-encoding. */
 function isServerUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { port, username, password, pathname } = new URL(text);
@@ -126,14 +129,14 @@ const databaseUrl = z
   })
   .default('sqlite:data/virement.db');
 
-/** AMQP 0-9-1, 4.2.3: no frame is limited to less. */
+/** The smallest frame limit that AMQP 0-9-1 allows: 4.2.3. */
 const AMQP_FRAME_BYTES_MIN = 4_096;
 const UINT16_MAX = 65_535;
 const UINT32_MAX = 4_294_967_295;
 
 /**
- * Options that amqplib reads from the URL of a broker: the least and the largest number of each; undefined for a
- * text. 0 stands for no heartbeat, and for no limit.
+ * Options that amqplib reads from the URL of a broker, with the minimum and the maximum of each; undefined for a text.
+ * 0 means no heartbeat, or no limit.
  */
 const AMQP_OPTIONS: Readonly<Record<string, readonly [number, number] | undefined>> = {
   heartbeat: [0, UINT16_MAX],
@@ -143,7 +146,7 @@ const AMQP_OPTIONS: Readonly<Record<string, readonly [number, number] | undefine
   locale: undefined,
 };
 
-/** Returns what is wrong with the options of a broker's URL; undefined where nothing is. */
+/** Returns the fault in the options of a broker's URL; undefined if there is none. */
 function amqpFault(text: string): string | undefined {
   const options = [...new URL(text).searchParams];
   for (const [index, [name, value]] of options.entries()) {
@@ -170,9 +173,10 @@ const amqpUrl = z
   });
 
 /*
- * Every setting stands in one of the groups below, with its description. docs/settings.md and .env.example are made
- * from them by `npm run settings:emit`. Beside the description, meta takes `allowed`, the values in words where the
- * schema has neither an enum nor a range, and `unset`, the effect of no value where the schema has no default.
+ * Every setting is in one of the groups below, with its description. `npm run settings:emit` makes docs/settings.md and
+ * .env.example from them. Beside the description, meta takes `allowed` and `unset`. `allowed` describes the values if
+ * the schema has neither an enum nor a range. `unset` describes the effect of a missing value if the schema has no
+ * default.
  */
 
 const LISTENING = {
@@ -399,7 +403,7 @@ const LOGS = {
   }),
 };
 
-/** Every setting, by the heading that the documents give its group. */
+/** Every setting, by the heading of its group in the documents. */
 export const SETTING_GROUPS = {
   Listening: LISTENING,
   Database: DATABASE,
@@ -426,7 +430,7 @@ const environment = z
     ...BROWSERS_AND_PROXIES,
     ...LOGS,
   })
-  // Node's own variable, so it is not in SETTINGS.
+  // NODE_ENV is Node's own variable, so it is not in SETTINGS.
   .extend({ NODE_ENV: z.string().optional() })
   .superRefine((env, context) => {
     if (env.BODIES_BYTES_MAX < 2 * env.BODY_LIMIT_BYTES) {
@@ -454,7 +458,7 @@ const environment = z
     requiresIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
     clockSkewMsMax: env.CLOCK_SKEW_MS_MAX,
-    // A request that waits for a lock is answered AccountBusy before it times out.
+    // The request timeout is longer than the lock timeout, so a request that waits for a lock gets AccountBusy first.
     requestTimeoutMs: Math.max(env.REQUEST_TIMEOUT_MS, env.LOCK_TIMEOUT_MS + LOCK_MARGIN_MS),
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     bodiesBytesMax: env.BODIES_BYTES_MAX,
@@ -500,19 +504,19 @@ export const SETTINGS: readonly string[] = Object.keys(environment.in.shape).fil
 /** The server's settings; docs/settings.md describes each. */
 export type Config = Readonly<
   z.infer<typeof environment> & {
-    /** Names in .env that are no settings. */
+    /** Names in .env that are not settings. */
     unknownNames: readonly string[];
   }
 >;
 
-/** Raised at start where the environment is wrong; the message names every wrong variable. */
+/** The error for an invalid environment at start. The message names every wrong variable. */
 export class ConfigError extends ExplainedError {
   override readonly name = 'ConfigError';
 }
 
 /**
- * Reads the settings from an environment, by default that of the process and of .env; an empty variable
- * counts as absent. A name that resembles a setting is refused, because it would have no effect without a notice.
+ * Reads the settings from an environment; the default is the environment of the process and .env. An empty variable
+ * counts as absent. A name that resembles a setting is refused, because it would silently have no effect.
  * @throws ConfigError
  */
 export function loadConfig(env?: NodeJS.ProcessEnv): Config {

@@ -4,9 +4,9 @@ import { distance } from 'fastest-levenshtein';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
 
-/** What a program is told from outside. */
+/** The environment variables of a program. */
 export interface Environment {
-  /** Variables of the process; what it does not have comes from the file. */
+  /** Variables of the process. The file provides variables that the process does not have. */
   readonly values: NodeJS.ProcessEnv;
   /** The names that the file sets. */
   readonly fileNames: readonly string[];
@@ -15,9 +15,9 @@ export interface Environment {
 const DEFAULT_FILE = '.env';
 
 /**
- * Reads the environment, and the file that ENV_FILE names: by default .env in the working directory, which
- * need not exist.
- * @throws ExplainedError where the file can't be read
+ * Reads the environment, and the file that ENV_FILE names. The default is .env in the working directory, which may be
+ * missing.
+ * @throws ExplainedError if the file cannot be read
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   const ofFile = parseEnv(readText(env.ENV_FILE || undefined));
@@ -36,30 +36,31 @@ function readText(given: string | undefined): string {
   }
 }
 
-/** Typing errors that a name may have, one for every so many letters of it, and how many at most. */
+/** Limits the typing errors of a name: one for each LETTERS_PER_ERROR letters of it, and ERRORS_MAX at most. */
 const LETTERS_PER_ERROR = 4;
 const ERRORS_MAX = 2;
 
 /**
- * The environment is full of names of others: what resembles HOST, PORT or AUTH, such as HOSTS, POST or OAUTH, is most
- * likely one of theirs, and a false alarm would stop the start. No other setting is as short, and a mistake in these three
- * shows at once: the start prints the address that the server listens on, and without AUTH it needs a way to
- * authenticate or stays on loopback.
+ * The minimum length of a setting that is checked for typing errors. The environment contains many names of other
+ * programs. A name that resembles HOST, PORT or AUTH, such as HOSTS, POST or OAUTH, most likely belongs to another
+ * program. A false alarm would stop the start. No other setting is as short, and a mistake in these three is visible at
+ * once. The start prints the address that the server listens on. Without AUTH the server needs a way to authenticate or
+ * stays on loopback.
  */
 const LENGTH_MIN = 8;
 
-/** Variables of .env that are read by others: by Compose, by containers, by Node, by tests and benchmarks. */
+/** Variables of .env that other programs read: Compose, containers, Node, tests and benchmarks. */
 const OF_OTHERS = /^(NODE|NPM|npm|COMPOSE|DOCKER|MYSQL|RABBITMQ|TEST|BENCH|CHAOS)_|^(NODE_ENV|TZ)$/;
 
-/** Names that no setting has. */
+/** Names that are not settings. */
 export interface UnknownNames {
-  /** Each with the setting that it resembles, and that is not set: most likely a mistake. */
+  /** Names that resemble a setting that is not set, with that setting. They are most likely mistakes. */
   readonly misspelt: ReadonlyMap<string, string>;
-  /** The others of the file. */
+  /** The other unknown names of the file. */
   readonly others: readonly string[];
 }
 
-/** Looks for names that are none of the settings'. */
+/** Finds names that are not settings. */
 export function findUnknownNames(
   { values, fileNames }: Environment,
   settings: readonly string[],

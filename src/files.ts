@@ -1,13 +1,13 @@
 /**
- * Where the server's own files are. This file stands in `src` in a checkout, and in `dist` once built: one folder
- * below the project's either way.
+ * Paths of the server's own files. This file is in `src` in a checkout, and in `dist` after a build. Both folders are
+ * directly below the project's root.
  */
 import { readFileSync } from 'node:fs';
 
 const ROOT = new URL('../', import.meta.url);
 const IS_BUILT = import.meta.url.endsWith('.js');
 
-/** The landing page and GraphiQL, which are always built. */
+/** The landing page and GraphiQL, which always come from the build. */
 export const WEB = new URL('dist/web/', ROOT);
 
 export const SQLITE_CHECKPOINT_THREAD = new URL(
@@ -17,7 +17,7 @@ export const SQLITE_CHECKPOINT_THREAD = new URL(
   ROOT,
 );
 
-/** The version of Virement, as package.json says. */
+/** The version of Virement in package.json. */
 export const VERSION: string = JSON.parse(
   readFileSync(new URL('package.json', ROOT), 'utf8'),
 ).version;

@@ -1,6 +1,6 @@
 /**
- * The layers of ARCHITECTURE.md, kept by reading every file's import statements. A file's layer is the
- * folder under src that it stands in; the programs' own files stand in src itself.
+ * Checks the layers of ARCHITECTURE.md by the import statements of every file. A file's layer is its folder under src.
+ * The programs' own files are in src itself.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, sep } from 'node:path';
@@ -11,7 +11,7 @@ const SRC = dirname(fileURLToPath(import.meta.url));
 const FOLDER_LEVELS_MAX = 3;
 const FOLDERS_REFUSED = ['utils', 'common', 'helpers', 'dto', 'repositories', 'interfaces'];
 
-/** What each layer may import of ours: a folder, or a file without its ending. */
+/** The project's own modules that each layer may import: a folder, or a file without its extension. */
 const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
   domain: ['domain'],
   entities: ['domain', 'entities'],
@@ -55,15 +55,15 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'everything'>> = {
 
 /** Files that a layer must not import although it may import their folder. */
 const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
-  // Resolvers read within the caller's organizations alone: see ports/scoped-ledger-reader.ts.
+  // Resolvers read only within the caller's organizations: see ports/scoped-ledger-reader.ts.
   resolvers: ['application/ports/ledger-reader'],
 };
 
-/** The files that lock rows: the balance's lock, and the outbox that relays claim from. */
+/** The files that lock rows: for the lock of a balance, and for the outbox messages that relays claim. */
 const LOCKING = ['infrastructure/ledger/account-lock.ts', 'infrastructure/outbox/outbox.ts'];
 
 interface SourceFile {
-  /** From src, with slashes. */
+  /** The path relative to src, with slashes. */
   readonly path: string;
   readonly text: string;
 }
@@ -73,7 +73,7 @@ const FILES: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encodin
   .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
   .map((path) => ({ path, text: readFileSync(join(SRC, path), 'utf8') }));
 
-/** `import … from '…'`, `export … from '…'`, `import '…'` and `import('…')`, over several lines too. */
+/** Matches `import … from '…'`, `export … from '…'`, `import '…'` and `import('…')`, also over several lines. */
 const IMPORT =
   /^\s*(?:import|export)\b[^;'"`]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm;
 
@@ -86,14 +86,14 @@ function importsOf({ path, text }: SourceFile): string[] {
 
 const isWithin = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 
-/** The innermost layer that a file stands in. */
+/** Returns the innermost layer that contains a file. */
 function layerOf({ path }: SourceFile): string | undefined {
   return Object.keys(ALLOWED)
     .filter((layer) => isWithin(path.replace(/\.ts$/, ''), layer))
     .sort((one, other) => other.length - one.length)[0];
 }
 
-/** Each import that the file's layer may not have. */
+/** Returns each import that the file's layer must not have. */
 function trespassesOf(file: SourceFile): string[] {
   const layer = layerOf(file) ?? '';
   const allowed = ALLOWED[layer] ?? [];

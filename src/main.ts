@@ -9,9 +9,9 @@ import { runProgram } from './program.js';
 import { welcomeOf } from './welcome.js';
 
 /**
- * How much the heap may grow before its garbage is collected. V8's own measure lets a few bulks of 10,000
- * make it several times as large, and is no faster for it. V8 asks for it after each collection, so that
- * it may be set by a program that runs.
+ * Limits how much the heap may grow before a garbage collection. With V8's default, a few bulks of 10,000 make the heap
+ * several times as large without a gain in speed. V8 reads the flag after each collection, so a running program may set
+ * it.
  */
 const HEAP_GROWING_PERCENT = 30;
 
@@ -30,7 +30,7 @@ await runProgram(async () => {
   const logger = makeLogger(config.logLevel, await logDestination(config.logFormat));
   const { unknownNames } = config;
   if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
-  // Loaded late, so that a wrong setting and --help are answered in a quarter of the time.
+  // This module is loaded late, so that a wrong setting and --help are answered in a quarter of the time.
   const { composeServer } = await import('./composition-root.js');
   const server = await composeServer(config, logger);
   const address = await listen(server, server.http, config);
@@ -50,13 +50,13 @@ await runProgram(async () => {
   stopOnUncaughtErrors(server, logger);
 });
 
-/** Time for a server with an uncaught error to finish what is in progress. */
+/** The time for a server with an uncaught error to finish work in progress. */
 const CRASH_TIMEOUT_MS = 15_000;
 
 /**
- * The last line of defence. After an error that nothing caught, nobody knows what state the process is in:
- * it takes no new work, finishes what is in progress and exits with 1, so that a supervisor starts another.
- * Whatever it could not finish was not committed, or is replayed by its idempotency key.
+ * Stops the server after an uncaught error, because the state of the process is then unknown. The process accepts no
+ * new work, finishes work in progress and exits with 1, so that a supervisor starts another process. Unfinished work
+ * was not committed, or is replayed by its idempotency key.
  */
 function stopOnUncaughtErrors(server: Server, logger: Logger): void {
   let isStopping = false;
@@ -70,20 +70,23 @@ function stopOnUncaughtErrors(server: Server, logger: Logger): void {
   });
 }
 
-/** Closes a server, then leaves the process. */
+/** Closes a server, then ends the process. */
 function stop({ close }: Server): void {
   void runProgram(close).finally(leave);
 }
 
-/** For what is on its way to be written. */
+/** The time for pending output to be written. */
 const LEAVE_MS = 1_000;
 
-/** Everything has been let go of; a connection to somebody who says nothing must not keep the process. */
+/**
+ * Ends the process after everything is closed. A connection to a peer that does not respond must not keep the process
+ * alive.
+ */
 function leave(): void {
   setTimeout(() => process.exit(), LEAVE_MS).unref();
 }
 
-/** @throws ExplainedError where the address can't be had; the server is closed then */
+/** @throws ExplainedError if the address is not available; the server is then closed */
 async function listen(
   { close }: Server,
   http: FastifyInstance,

@@ -2,17 +2,18 @@ import { inspect } from 'node:util';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf, withoutPasswords } from './infrastructure/observability/secrets.js';
 
-/** The oldest Node that has all that is used: MikroORM and node:sqlite need it. */
+/** The oldest version of Node with all features in use. MikroORM and node:sqlite require it. */
 const NODE_MIN = [22, 17] as const;
 
-/** Thrown by a program that was asked for help, with the text of it. */
+/** Thrown by a program that was called for help, with the help text. */
 export class HelpRequest extends Error {
   override readonly name = 'HelpRequest';
 }
 
 /**
- * Runs a program. What goes wrong is printed, and the exit code is 1. An explained error is its message; any
- * other has its stack and those of its causes, without further properties, which may hold settings.
+ * Runs a program. An error is printed, and sets the exit code to 1. For an explained error only the message is printed.
+ * For any other error its stack and those of its causes are printed, without other properties, which may contain
+ * settings.
  */
 export async function runProgram(program: () => Promise<void>): Promise<void> {
   try {
@@ -26,8 +27,8 @@ export async function runProgram(program: () => Promise<void>): Promise<void> {
 }
 
 /**
- * Makes sure of the Node that runs this. Nothing that an older one lacks may be imported statically, or this
- * is never reached.
+ * Requires a version of Node that can run this program. A module that an older Node lacks must not be imported
+ * statically, or this check is never reached.
  * @throws ExplainedError
  */
 function requireNode(version: string): void {

@@ -2,7 +2,7 @@ import { DEMO_ACCOUNTS } from './application/seed-demo.js';
 import type { Config } from './config.js';
 import { VERSION } from './files.js';
 
-/** What a person at a terminal is told when the server listens: where it is, and what to try. */
+/** Returns the message for a user at a terminal when the server listens: its address, and what to try. */
 export function welcomeOf(config: Config, address: string): string {
   const [demo] = DEMO_ACCOUNTS;
   const lines: [string, string][] = [['Open', `${address}/`]];

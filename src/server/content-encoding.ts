@@ -24,7 +24,7 @@ export function isEncoded({ headers }: Pick<IncomingMessage, 'headers'>): boolea
   return encodingOf(headers['content-encoding']) !== 'identity';
 }
 
-/** @returns the refusal of an unknown encoding, or of several encodings */
+/** Returns the refusal of an unknown encoding, or of several encodings. */
 export function decodeBody(stream: IncomingMessage): DecodedBody | Refusal {
   const encoding = encodingOf(stream.headers['content-encoding']);
   return isKnown(encoding) ? DECODERS[encoding](stream) : UNSUPPORTED;

@@ -39,7 +39,7 @@ export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => Opera
 const SUMMED_ROWS_PER_UNIT = 200;
 
 /**
- * @returns a function that charges a caller for rows that one operation sums; it throws the refusal as a GraphQL error
+ * Returns a function that charges a caller for rows that one operation sums; it throws the refusal as a GraphQL error.
  */
 export function rowCharger(gate: OperationGate, caller: string): (rows: number) => void {
   let spent = 0;

@@ -151,7 +151,7 @@ export class DatabaseWatch {
     return this.#skewMs !== undefined && this.ports.database.hasOwnClock;
   }
 
-  /** @returns whether the database takes writes */
+  /** Returns whether the database takes writes. */
   async #look(): Promise<boolean> {
     const begunMs = Date.now();
     const begunAt = performance.now();

@@ -323,7 +323,7 @@ function fits(packet: string, bytesMax: number): boolean {
   return packet.length * 3 <= bytesMax || Buffer.byteLength(packet) <= bytesMax;
 }
 
-/** @returns undefined for a single row, which always fits */
+/** Returns the INSERTs in two halves; undefined for a single row, which always fits. */
 function halvesOf(inserts: readonly Insert[]): readonly (readonly Insert[])[] | undefined {
   const [first] = inserts;
   if (inserts.length !== 1 || !first) return cutInTwo(inserts);

@@ -115,7 +115,7 @@ export class MySqlPool implements MysqlPool {
     return session;
   }
 
-  /** @returns whether the connection that raised the error must be closed */
+  /** Returns whether the connection that raised the error must be closed. */
   #note(error: unknown): boolean {
     const reason = unavailabilityOf(error);
     if (reason === undefined) return false;
@@ -171,7 +171,7 @@ class Session implements MysqlPoolConnection {
     );
   }
 
-  /** @returns the rows of one statement, or an empty list for several statements */
+  /** Returns the rows of one statement, or an empty list for several statements. */
   ask(sql: string): Promise<readonly Record<string, unknown>[]> {
     return new Promise((resolve, reject) => {
       this.query(sql, [], (error, result) => {

@@ -5,7 +5,7 @@ export interface Presence {
    * unreachable, no process can tell which relays run.
    */
   announce(id: string): Promise<void>;
-  /** @returns the ids of relays whose process has ended; an empty list while that is unknown */
+  /** Returns the ids of relays whose process has ended; an empty list while that is unknown. */
   endedAmong(ids: readonly string[]): Promise<readonly string[]>;
   close(): Promise<void>;
 }

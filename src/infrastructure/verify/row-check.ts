@@ -3,7 +3,7 @@ import { pagesOf, type StoredRow, type TableScan } from './table-pages.js';
 
 /** Receives the rows of one scan, in order. */
 export interface RowWatcher {
-  /** @returns the violation that this row completes, if any */
+  /** Returns the violation that this row completes, if any. */
   see(row: StoredRow): Violation | undefined;
   /** Called after the last row. */
   end?(): Violation | undefined;

@@ -146,7 +146,7 @@ function isSubject(claim: unknown): claim is string {
   return characterCount(claim) <= SUBJECT_CHARACTERS_MAX;
 }
 
-/** @returns undefined if the token does not identify its owner */
+/** Returns the caller that the claims name; undefined if the token does not identify its owner. */
 function readClaims(
   payload: JWTPayload,
   { organizationClaim, rolesClaim }: TokenSettings,

@@ -45,7 +45,7 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true });
 /** The request decorator for the units that its body has cost. */
 const UNITS_PAID = 'unitsPaid';
 
-/** @returns the units of cost that were taken for the body of a request */
+/** Returns the units of cost that were taken for the body of a request. */
 export function unitsPaidBy(request: FastifyRequest): number {
   return request.getDecorator<number>(UNITS_PAID);
 }

@@ -39,7 +39,7 @@ export class JsonScan {
     return this.#values;
   }
 
-  /** @returns the limit that the text exceeds so far; undefined if it is within the limits */
+  /** Returns the limit that the text exceeds so far; undefined if it is within the limits. */
   feed(chunk: Uint8Array): JsonFault | undefined {
     const start = this.#isEscaped && chunk.length > 0 ? 1 : 0;
     if (start === 1) this.#isEscaped = false;
@@ -50,7 +50,7 @@ export class JsonScan {
     return this.#deepest > this.limits.depthMax ? 'JSON_TOO_DEEP' : undefined;
   }
 
-  /** @returns the end of the string: its closing quote, or the end of the chunk */
+  /** Returns the end of the string: its closing quote, or the end of the chunk. */
   #skipString(chunk: Uint8Array, from: number): number {
     for (let at = from; at < chunk.length; at += 1) {
       const byte = chunk[at];
@@ -66,7 +66,7 @@ export class JsonScan {
     return chunk.length;
   }
 
-  /** @returns the start of the next string: its opening quote, or the end of the chunk */
+  /** Returns the start of the next string: its opening quote, or the end of the chunk. */
   #skipStructure(chunk: Uint8Array, from: number): number {
     let values = this.#values;
     let depth = this.#depth;

@@ -35,7 +35,7 @@ export function admitOperations(
   });
 }
 
-/** @returns undefined for a request without parameters, such as an array or a text, which its handler reports */
+/** Returns the parameters of a request; undefined for a body such as an array or a text, which the handler reports. */
 function parametersOf({ method, query, body }: FastifyRequest): Parameters | undefined {
   const given = method === 'POST' ? body : query;
   return isParameters(given) ? given : undefined;

@@ -366,7 +366,7 @@ class Estimator {
     return Math.min(Math.max(1, ...sizes), PAGE_SIZE_MAX);
   }
 
-  /** @returns undefined for null and for an absent value */
+  /** Returns the number of a page size; undefined for null and for an absent value. */
   #numberOf(value: ValueNode | undefined): number | undefined {
     if (value === undefined || value.kind === Kind.NULL) return undefined;
     if (value.kind === Kind.INT) return Number(value.value);

@@ -142,7 +142,7 @@ export class OperationGate {
     this.#subscriptions = new Places(settings.subscriptionsPerCallerMax);
   }
 
-  /** @returns the units that were taken for a body; 0 for a small body */
+  /** Returns the units that were taken for a body; 0 for a small body. */
   receive({ bytes, values }: BodySize, caller: string): number | Refusal {
     const units =
       Math.floor(bytes / BODY_BYTES_PER_UNIT) + Math.floor(values / BODY_VALUES_PER_UNIT);
@@ -187,7 +187,7 @@ export class OperationGate {
     return isRefusal(left) ? left : undefined;
   }
 
-  /** @returns the place of a subscription, which also charges the cost of each event */
+  /** Returns the place of a subscription, which also charges the cost of each event. */
   begin(operation: ResolvedOperation, caller: string, request: StreamSize): StreamPlace | Refusal {
     const cost = this.charge(operation, caller, request.unitsPaid);
     if (isRefusal(cost)) return cost;
@@ -237,7 +237,7 @@ export class OperationGate {
     }
   }
 
-  /** @returns a function that releases the connection's place */
+  /** Returns a function that releases the connection's place. */
   connect(caller: string): Release | Refusal {
     return (
       this.#connections.take(caller) ?? {

@@ -11,7 +11,7 @@ export class Places {
     readonly totalMax = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** @returns a function that releases the places; undefined if too few places are free */
+  /** Returns a function that releases the places; undefined if too few places are free. */
   take(caller: string, count = 1): Release | undefined {
     const taken = this.#taken.get(caller) ?? 0;
     if (taken + count > this.perCallerMax || this.#total + count > this.totalMax) return undefined;

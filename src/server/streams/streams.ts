@@ -46,7 +46,7 @@ export interface SubscriptionRequest {
   readonly operationName?: string | null | undefined;
 }
 
-/** @returns the document of a valid subscription, or the errors that prevent its execution */
+/** Returns the document of a valid subscription, or the errors that prevent its execution. */
 export function prepareSubscription(
   { schema, settings }: Pick<StreamPorts, 'schema' | 'settings'>,
   { query, operationName }: SubscriptionRequest,

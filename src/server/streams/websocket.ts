@@ -299,8 +299,8 @@ function isFromClient(text: string): boolean {
 }
 
 /**
- * @returns undefined for a message that is nested more deeply than the protocol needs, which many programs cannot
- *   handle
+ * Returns the text of a message; undefined for a message over a limit. The protocol needs no such nesting, and few
+ * programs can handle it.
  */
 function textOf(message: RawData): string | undefined {
   const bytes = Buffer.isBuffer(message) ? message : Buffer.concat([message].flat().map(toBuffer));

@@ -26,7 +26,7 @@ const ACME: AccountFacts = {
   currency: 'EUR',
   organizationName: 'ACME Corp',
 };
-/** Masked, so no IBAN by its shape and check digits; an account here all the same. */
+/** An account whose IBAN is masked: its shape and check digits are wrong, but the account exists here. */
 const MASKED: AccountFacts = {
   id: '01900000-0000-7000-8000-00000000000b',
   organizationId: '01900000-0000-7000-8000-00000000001b',
@@ -63,7 +63,7 @@ function aBulk(
   return { organizationIban: ACME.iban, creditTransfers, ...overrides };
 }
 
-/** Rows that are right in everything, each with an end-to-end id of its own. */
+/** Returns valid rows, each with its own end-to-end id. */
 function rowsOf(count: number): CreditTransferRequest[] {
   return Array.from({ length: count }, (_, index) => aRow({ endToEndId: `E2E-${index}` }));
 }
@@ -78,7 +78,7 @@ const readAs = (
   rules = RULES,
 ) => outcomeOf(readBulkTransfer(normaliseBulk(request), debtor, accounts, rules));
 
-/** Returns a reading with the values that the other kind of reading has. */
+/** Returns a reading with the fields of both kinds of reading. */
 function outcomeOf(reading: BulkTransferReading) {
   const { totalAmountMinor, rejection } = reading;
   const isInvalid = rejection?.code === 'INVALID_BULK_TRANSFER';
@@ -96,7 +96,7 @@ const debtorOf = ({ organizationIban }: BulkTransferRequest) =>
 const placesOf = (problems: readonly Problem[]) =>
   problems.map(({ index, field, code }) => `${index ?? 'bulk'} ${field} ${code}`);
 
-/** The same request to an account that no one has here. */
+/** Returns the same request for an account that does not exist. */
 const fromNowhere = (request: BulkTransferRequest): BulkTransferRequest => ({
   ...request,
   organizationIban: 'ES9121000418450200051332',
@@ -109,7 +109,7 @@ const anyText = fc
   })
   .map((units) => String.fromCharCode(...units));
 
-/** One row with one fault. No value of one field makes another field wrong. */
+/** Rows with one fault each. No value of one field makes another field wrong. */
 const ROW_FAULTS: readonly (readonly [ProblemCode, keyof CreditTransferRequest, string])[] = [
   ['REQUIRED', 'amount', ''],
   ['INVALID_AMOUNT', 'amount', '1e3'],
@@ -139,7 +139,7 @@ const ROW_FAULTS: readonly (readonly [ProblemCode, keyof CreditTransferRequest, 
   ['DUPLICATE', 'endToEndId', 'E2E-0'],
 ];
 
-/** Bulks with one fault of their own. */
+/** Bulks with one fault each, outside their rows. */
 const BULK_FAULTS: readonly (readonly [ProblemCode, string, Partial<BulkTransferRequest>])[] = [
   ['TOO_SHORT', 'idempotencyKey', { idempotencyKey: '' }],
   ['TOO_LONG', 'idempotencyKey', { idempotencyKey: 'k'.repeat(256) }],
@@ -329,7 +329,7 @@ describe('a bulk with a fault', () => {
 
   test('is told every fault of every row, each once, and no other', () => {
     const rowCount = 8;
-    /** For each row and field, which of the field's faults it has, if any. */
+    /** Draws, for each row and field, one of the field's faults or none. */
     const fields = [...new Set(ROW_FAULTS.map(([, field]) => field))];
     const faultOf = (field: string) =>
       fc.option(fc.constantFrom(...ROW_FAULTS.filter((fault) => fault[1] === field)), { freq: 3 });
@@ -339,7 +339,7 @@ describe('a bulk with a fault', () => {
         fc.array(rowFaults, { minLength: rowCount, maxLength: rowCount }),
         (faultsOfRows) => {
           const chosen = faultsOfRows.map((faults) => faults.filter((fault) => fault !== null));
-          // Row 0 has none: its end-to-end id is what the duplicates repeat.
+          // Row 0 has no fault, because the duplicates repeat its end-to-end id.
           const rows = rowsOf(rowCount + 1).map((row, index) =>
             Object.assign({}, row, ...fieldsOf(chosen[index - 1] ?? [], index)),
           );
@@ -356,7 +356,10 @@ describe('a bulk with a fault', () => {
       { numRuns: 500 },
     );
 
-    /** Two rows with one wrong end-to-end id would be duplicates too, so the row's index follows it. */
+    /**
+     * Returns the fields of a faulty row. The row's index follows a wrong end-to-end id; two rows with the same wrong
+     * id would also be duplicates.
+     */
     function fieldsOf(faults: readonly (typeof ROW_FAULTS)[number][], index: number) {
       return faults.map(([code, field, value]) => ({
         [field]:
@@ -546,7 +549,7 @@ describe('an amount in its canonical form', () => {
     },
   );
 
-  /** How many zeros an amount is spelt with, and whether a point stands before zeros alone. */
+  /** The spelling of an amount: the number of zeros, and whether a point stands before zeros alone. */
   interface Spelling {
     readonly before: number;
     readonly after: number;
@@ -557,7 +560,7 @@ describe('an amount in its canonical form', () => {
     after: fc.nat(6),
     hasPoint: fc.boolean(),
   });
-  /** The amount itself. */
+  /** The amount, in ten-thousandths. */
   const tenThousandths = fc.oneof(fc.nat(30_000), fc.nat(2 ** 31 - 1));
   const spelt = (value: number, { before, after, hasPoint }: Spelling) => {
     const [integer, fraction = ''] = String(value / 10_000).split('.');
@@ -592,7 +595,7 @@ describe('an amount in its canonical form', () => {
     ['zeros', '0'.repeat(10_000_000), '0'],
     ['zeros between the point and a one', ONE_AFTER_ZEROS, ONE_AFTER_ZEROS],
     ['nines', '9'.repeat(10_000_000), '9'.repeat(10_000_000)],
-    // In more than linear time the test would not end within its limit.
+    // A search that takes more than linear time exceeds the time limit of the test.
   ])('is found in linear time, of ten million %s', (_, text, canonical) => {
     expect(canonicalAmount(text) === canonical).toBe(true);
   });
@@ -725,7 +728,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
     );
   });
 
-  /** Rows of every kind, whose text has what JSON escapes. */
+  /** Returns rows of every kind, with texts that contain characters that JSON escapes. */
   const rowsOfHash = (count: number) =>
     Array.from({ length: count }, (_, index) => ({
       amount: `${index}.50`,
@@ -739,7 +742,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
       }),
     }));
 
-  /** Ledgers keep fingerprints for good, so these must never change: see FingerprintVersion. */
+  /** Pinned fingerprints. Ledgers keep fingerprints forever, so these must never change: see FingerprintVersion. */
   const PINNED: Readonly<Record<1 | 2, [count: number, fingerprint: string][]>> = {
     1: [
       [0, '890abe9e30cc23fcb81a352c42c279d7ca553e2d6bdb21f20eecace80d3605dd'],

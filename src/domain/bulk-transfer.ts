@@ -1,6 +1,6 @@
 /**
- * The rules of a bulk transfer that need values alone. A request is read once, row by row, into the transfers to record
- * or into the rejection: each problem is noted with its row, field and code.
+ * The rules of a bulk transfer that need only the values of the request. A request is read once, row by row. The
+ * result is either the transfers to record or the rejection. Each problem is noted with its row, field and code.
  */
 import { fractionDigitsOf, listedCurrency } from './currency.js';
 import type { Rejection } from './errors.js';
@@ -17,7 +17,7 @@ import { amountProblem, formatAmount, MINOR_UNITS_MAX, parseAmountIn } from './m
 import { PROBLEMS_LISTED_MAX, type Problem, requiredProblem, valueProblem } from './problem.js';
 import { DESCRIPTION, END_TO_END_ID, isSameName, NAME, textProblems } from './text.js';
 
-/** The currency of a row that names none. */
+/** The currency of a row that gives no currency. */
 export const CURRENCY_DEFAULT = 'EUR';
 
 /** A row as the client sent it. Amounts are in major units: "14.5". */
@@ -40,7 +40,7 @@ export interface BulkTransferRequest {
   readonly creditTransfers: readonly CreditTransferRequest[];
 }
 
-/** What the rules need to know of an account of this server; none of it ever changes. */
+/** The facts that the rules need about an account of this server. None of them ever changes. */
 export interface AccountFacts {
   readonly id: string;
   readonly organizationId: string;
@@ -56,7 +56,7 @@ export interface CreditTransfer {
   readonly counterpartyName: string;
   readonly counterpartyIban: string;
   readonly counterpartyBic: string | null;
-  /** The account of this server that is credited; null where the money leaves. */
+  /** The account of this server that is credited; null if the money goes to another bank. */
   readonly counterpartyAccountId: string | null;
   readonly description: string;
   readonly endToEndId: string | null;
@@ -64,13 +64,13 @@ export interface CreditTransfer {
 
 export interface BulkTransferRules {
   readonly ibanCheck: IbanCheck;
-  /** Rows in one bulk. */
+  /** The largest number of rows in one bulk. */
   readonly transfersMax: number;
-  /** Whether a bulk without an idempotency key is refused. */
+  /** Tells whether a bulk without an idempotency key is refused. */
   readonly requiresIdempotencyKey?: boolean;
 }
 
-/** A request and its IBANs in electronic form: they are normalised once for all that read the request. */
+/** A request with its IBANs in electronic form. The IBANs are normalised once, for every reader of the request. */
 export interface NormalisedBulk {
   readonly request: BulkTransferRequest;
   readonly organizationIban: string;
@@ -93,27 +93,30 @@ export function normaliseBulk(request: BulkTransferRequest): NormalisedBulk {
   };
 }
 
-/** A bulk that can be recorded, as far as values tell. */
+/** A bulk that can be recorded, as far as its values tell. */
 export interface RecordableBulk {
   readonly rejection?: undefined;
   readonly debtor: AccountFacts;
-  /** One for each row. */
+  /** The transfers, one for each row. */
   readonly transfers: readonly CreditTransfer[];
   /** The sum in minor units. */
   readonly totalAmountMinor: bigint;
 }
 
-/** A bulk that can't be recorded. */
+/** A bulk that cannot be recorded. */
 export interface RejectedBulk {
   readonly rejection: Rejection<'INVALID_BULK_TRANSFER' | 'ACCOUNT_NOT_FOUND'>;
   readonly debtor: AccountFacts | undefined;
-  /** Undefined where an amount can't be read, currencies differ, or no balance could cover the sum. */
+  /**
+   * The sum in minor units. Undefined if an amount cannot be read, currencies differ, or no balance could cover the
+   * sum.
+   */
   readonly totalAmountMinor: bigint | undefined;
 }
 
 export type BulkTransferReading = RecordableBulk | RejectedBulk;
 
-/** Returns the IBANs of all accounts that a request names: the debtor's first, each once. */
+/** Returns the IBANs of all accounts that a request names, without duplicates. The debtor's IBAN comes first. */
 export function ibansOf({ organizationIban, rows }: NormalisedBulk): string[] {
   const ibans = new Set([organizationIban]);
   for (const { counterpartyIban } of rows) ibans.add(counterpartyIban);
@@ -121,8 +124,8 @@ export function ibansOf({ organizationIban, rows }: NormalisedBulk): string[] {
 }
 
 /**
- * Returns what tells two bulks with one idempotency key apart: the account and all rows, however they were
- * spelt. "14.5" and "14.50", or an IBAN with and without spaces, are the same content.
+ * Returns the fingerprint that tells two bulks with one idempotency key apart. It covers the account and all rows.
+ * The spelling does not matter: "14.5" and "14.50" are the same content, as is an IBAN with and without spaces.
  */
 export function bulkTransferFingerprint(bulk: NormalisedBulk, version: FingerprintVersion): string {
   const fingerprint = new BulkTransferFingerprint(bulk, version);
@@ -130,7 +133,7 @@ export function bulkTransferFingerprint(bulk: NormalisedBulk, version: Fingerpri
   return fingerprint.digest();
 }
 
-/** A bulk's fingerprint, made from ranges of its rows: that of the content [account, [row, row, …]]. */
+/** The fingerprint of a bulk, made from ranges of its rows: the hash of the content [account, [row, row, …]]. */
 export class BulkTransferFingerprint {
   readonly #hash: ContentHash;
 
@@ -142,7 +145,10 @@ export class BulkTransferFingerprint {
     this.#hash = new ContentHash(version, `[${account},[`);
   }
 
-  /** Adds the rows from start up to end, exclusive; ranges follow each other from 0. */
+  /**
+   * Adds the rows from start up to end, exclusive. The first range starts at 0; each range starts where the last one
+   * ended.
+   */
   add(start: number, end: number): void {
     const contentAs: (row: NormalisedRow) => object = this.version === 1 ? valuesOf : contentOf;
     const rows = this.bulk.rows.slice(start, end).map(contentAs);
@@ -151,18 +157,18 @@ export class BulkTransferFingerprint {
     this.#hash.add(`${separator}${JSON.stringify(rows).slice(1, -1)}`);
   }
 
-  /** @returns the fingerprint; to be called once, after the last row */
+  /** @returns the fingerprint; call this once, after the last row */
   digest(): string {
     return this.#hash.digest(']]');
   }
 }
 
-/** Every field of a row; undefined, and so in no fingerprint, where it is not given. */
+/** Every field of a row. A field that is not given is undefined, and is in no fingerprint. */
 type RowContent = Readonly<Record<keyof CreditTransferRequest, string | undefined>>;
 
 /**
- * Returns what a row says, normalised: its content in version 2. A new optional field is added here. The order
- * of the fields is part of the fingerprint.
+ * Returns the normalised content of a row in version 2. A new optional field is added here. The order of the fields
+ * is part of the fingerprint.
  */
 function contentOf({ sent: row, counterpartyIban }: NormalisedRow): RowContent {
   return {
@@ -177,8 +183,8 @@ function contentOf({ sent: row, counterpartyIban }: NormalisedRow): RowContent {
 }
 
 /**
- * Returns the content of a row in version 1, which has these seven values for good. Were there a field that
- * it lacks, a row that gives it would have to differ here as well.
+ * Returns the content of a row in version 1, which has these seven values forever. If rows get a new field, a row
+ * that gives this field must have a different content in version 1 too.
  */
 function valuesOf(row: NormalisedRow): (string | null)[] {
   const content = contentOf(row);
@@ -193,15 +199,15 @@ function valuesOf(row: NormalisedRow): (string | null)[] {
   ];
 }
 
-/** The columns of a recorded transfer that its bulk's fingerprint covers. */
+/** The columns of a recorded transfer that the fingerprint of its bulk covers. */
 export type RecordedTransfer = Omit<CreditTransfer, 'counterpartyAccountId'> & {
   readonly currency: string;
 };
 
 /**
- * Returns the fingerprint that a bulk had when it was performed, from the rows that it recorded: the
- * canonical form of a stored value is that of the value as it was sent.
- * @param transfers all of the bulk, in their order
+ * Returns the fingerprint that a bulk had when it was performed, computed from the recorded rows. A stored value has
+ * the same canonical form as the value that was sent.
+ * @param transfers all transfers of the bulk, in their order
  * @throws Error for a currency that ISO 4217 does not list
  */
 export function recordedBulkFingerprint(
@@ -218,10 +224,10 @@ export function recordedBulkFingerprint(
   return bulkTransferFingerprint({ request, organizationIban, rows }, version);
 }
 
-/** Longer ones, leading zeros aside, are no amounts. */
+/** The longest text, without leading zeros, that is read as an amount. */
 const CANONICAL_AMOUNT_CHARACTERS_MAX = 40;
 
-/** A plain decimal without superfluous zeros; anything else as it is. */
+/** Returns an amount as a plain decimal without superfluous zeros. Any other text is returned unchanged. */
 export function canonicalAmount(text: string): string {
   const stripped = text.replace(/^0+(?=[0-9])/, '');
   const isShort = stripped.length <= CANONICAL_AMOUNT_CHARACTERS_MAX;
@@ -233,9 +239,9 @@ export function canonicalAmount(text: string): string {
 
 /**
  * Reads a bulk and notes every problem of every row.
- * @param debtor the account that is debited; undefined where it is unknown
- * @param accounts those of this server that the request names, by IBAN; a counterparty that is one
- *   of them is known to exist, so its IBAN is not judged
+ * @param debtor the account that is debited; undefined if it is unknown
+ * @param accounts the accounts of this server that the request names, by IBAN. A counterparty among them is known to
+ *   exist, so its IBAN is not checked
  */
 export function readBulkTransfer(
   bulk: NormalisedBulk,
@@ -248,14 +254,14 @@ export function readBulkTransfer(
   return reader.reading();
 }
 
-/** Reads a bulk in ranges of its rows; its parameters are those of readBulkTransfer. */
+/** Reads a bulk in ranges of its rows. The parameters are those of readBulkTransfer. */
 export class BulkTransferReader {
   readonly #problems = new ProblemList();
   readonly #rows: RowReader;
   readonly #transfers: CreditTransfer[] = [];
-  /** Where the account is unknown, so is the currency that all rows should have. */
+  /** The currencies of the rows. If the account is unknown, the currency that all rows should have is unknown too. */
   readonly #currencies = new Set<string>();
-  /** The sum of the amounts that could be read. */
+  /** The sum of the readable amounts. */
   #totalAmountMinor = 0n;
 
   constructor(
@@ -268,7 +274,10 @@ export class BulkTransferReader {
     this.#rows = new RowReader(debtor, accounts, rules, this.#problems);
   }
 
-  /** Reads the rows from start up to end, exclusive; ranges follow each other from 0. */
+  /**
+   * Reads the rows from start up to end, exclusive. The first range starts at 0; each range starts where the last one
+   * ended.
+   */
   read(start: number, end: number): void {
     for (const [offset, row] of this.bulk.rows.slice(start, end).entries()) {
       this.#currencies.add(row.sent.currency ?? CURRENCY_DEFAULT);
@@ -279,7 +288,7 @@ export class BulkTransferReader {
     }
   }
 
-  /** Returns the result; to be called once, when all rows are read. */
+  /** Returns the result. Call this once, after the last row. */
   reading(): BulkTransferReading {
     const totalAmountMinor = this.#judgedTotal();
     const { debtor } = this;
@@ -295,7 +304,7 @@ export class BulkTransferReader {
     return { debtor, transfers: this.#transfers, totalAmountMinor: this.#totalAmountMinor };
   }
 
-  /** No balance holds more than MINOR_UNITS_MAX, so no bulk can be worth more. */
+  /** Returns the total, or undefined. No balance exceeds MINOR_UNITS_MAX, so no bulk can have a larger total. */
   #judgedTotal(): bigint | undefined {
     const isReadable = this.#transfers.length === this.bulk.rows.length;
     if (!isReadable) return undefined;
@@ -308,7 +317,7 @@ export class BulkTransferReader {
   }
 }
 
-/** Returns the problems of the bulk itself. */
+/** Returns the problems of the bulk itself, outside its rows. */
 function headProblems(
   { request, organizationIban }: NormalisedBulk,
   debtor: AccountFacts | undefined,
@@ -342,7 +351,7 @@ function headProblems(
   return problems;
 }
 
-/** Counts every problem, keeps the first 1,000. */
+/** Counts every problem and keeps the first 1,000. */
 class ProblemList {
   readonly listed: Problem[] = [];
   count = 0;
@@ -357,7 +366,7 @@ class ProblemList {
   }
 }
 
-/** Reads the rows of one bulk in turn. */
+/** Reads the rows of one bulk one after the other. */
 class RowReader {
   readonly #endToEndIds = new Set<string>();
 
@@ -369,8 +378,9 @@ class RowReader {
   ) {}
 
   /**
-   * Reads a row.
-   * @returns undefined where the amount can't be read; whatever else is wrong is noted alone
+   * Reads a row and notes its problems.
+   * @returns the transfer; undefined if its amount or its currency cannot be used. Other problems do not stop the
+   *   reading
    */
   read(
     { sent: row, counterpartyIban: iban }: NormalisedRow,

@@ -2,31 +2,31 @@
 
 import { type CallerKind, ROLES, type Role } from './kinds.js';
 
-/** Organizations of a caller that are listed. */
+/** The largest number of a caller's organizations that is listed. */
 export const ORGANIZATIONS_LISTED_MAX = 100;
 
-/** Organizations by id, or all there are. */
+/** Organizations by id, or all organizations. */
 export type OrganizationScope = readonly string[] | 'all';
 
 export interface Caller {
   readonly kind: CallerKind;
-  /** Who it is, for the audit log: a token's subject, a key's prefix. */
+  /** The name of the caller in the audit log: the subject of a token, the prefix of a key. */
   readonly name: string;
   readonly organizationIds: OrganizationScope;
   readonly roles: readonly Role[];
 }
 
-/** A request and who makes it. */
+/** A request and its caller. */
 export interface Origin {
   readonly caller: Caller;
   readonly requestId: string;
-  /** Where it came from. */
+  /** The network address of the client. */
   readonly remoteAddress: string;
   /** Tells whether the client has disconnected or the request has timed out. */
   readonly isAbandoned?: () => boolean;
 }
 
-/** Whoever reaches a server without authentication: the embedded default, on loopback alone. */
+/** The caller of a server without authentication. This is the embedded default, and serves loopback alone. */
 export const DEVELOPER: Caller = {
   kind: 'development',
   name: 'developer',
@@ -34,7 +34,7 @@ export const DEVELOPER: Caller = {
   roles: ROLES,
 };
 
-/** A program of ours that runs beside the server. */
+/** The origin of our own programs that run beside the server. */
 export const PROGRAM: Origin = {
   caller: { kind: 'program', name: 'virement', organizationIds: 'all', roles: ROLES },
   requestId: '',
@@ -44,11 +44,11 @@ export const PROGRAM: Origin = {
 interface Rights {
   /** The accounts that the role reads: those of the caller's organizations, all, or none. */
   readonly accounts: 'own' | 'all' | 'none';
-  /** Whether the role reads /metrics. */
+  /** Tells whether the role reads /metrics. */
   readonly metrics: boolean;
 }
 
-/** The rights of each role to read. The operator is the bank. MUTATIONS says which role each mutation takes. */
+/** The read rights of each role. The operator is the bank. MUTATIONS lists the role that each mutation needs. */
 const RIGHTS: Readonly<Record<Role, Rights>> = {
   viewer: { accounts: 'own', metrics: false },
   initiator: { accounts: 'own', metrics: false },
@@ -58,7 +58,7 @@ const RIGHTS: Readonly<Record<Role, Rights>> = {
 
 /** Returns the organizations whose accounts a caller sees. */
 export function visibleOrganizations({ organizationIds, roles }: Caller): OrganizationScope {
-  // A stored key may have a role of a later release, which has no rights here.
+  // A stored key may have a role of a later release. This release gives that role no rights.
   const accounts = ROLES.filter((role) => roles.includes(role)).map(
     (role) => RIGHTS[role].accounts,
   );
@@ -69,7 +69,7 @@ export function visibleOrganizations({ organizationIds, roles }: Caller): Organi
 /** The roles that read /metrics. */
 export const METRICS_ROLES: readonly Role[] = ROLES.filter((role) => RIGHTS[role].metrics);
 
-/** Whether money of an organization's accounts is the caller's to send; an operator's own is none. */
+/** Tells whether the caller may send money from an organization's accounts. An operator may send none as operator. */
 export function mayDebit({ organizationIds }: Caller, organizationId: string): boolean {
   return organizationIds === 'all' || organizationIds.includes(organizationId);
 }

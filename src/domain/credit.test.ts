@@ -5,11 +5,11 @@ import { formatAmount, parseAmountIn } from './money.js';
 
 const CREDIT = { iban: 'DE75512108001245126199', amount: '14.5', description: 'Salary' };
 
-/** All that hold some key of a ledger: see FingerprintVersion. */
+/** All fingerprint versions that ledgers contain: see FingerprintVersion. */
 const VERSIONS = [1, 2] as const;
 
-// printf '["DE75512108001245126199","14.5","EUR","Salary"]' | sha256sum, and likewise for version 2.
-// Ledgers keep them for good, so these must never change: see FingerprintVersion.
+// printf '["DE75512108001245126199","14.5","EUR","Salary"]' | sha256sum, and the same for version 2.
+// Ledgers keep fingerprints forever, so these must never change: see FingerprintVersion.
 test.each([
   [1, 'd3accb0d1dd025560c0c1907ef5f6ea8546a2919dc699fc78aa075d2e9319961'],
   [2, '2:HsRsHL_mR0q55WupH-yRTYOplpH2vafk2d0vBAIXO5s'],

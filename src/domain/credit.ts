@@ -5,7 +5,7 @@ import { type FingerprintVersion, fingerprintOf } from './idempotency.js';
 /** A credit from outside, as the client sent it. */
 export interface CreditContent {
   readonly iban: string;
-  /** In major units: "14.5". */
+  /** The amount in major units: "14.5". */
   readonly amount: string;
   readonly currency?: string | null | undefined;
   readonly description: string;
@@ -14,8 +14,8 @@ export interface CreditContent {
 type ContentFields = Readonly<Record<keyof CreditContent, string>>;
 
 /**
- * Returns what tells two credits with one idempotency key apart, however their values are spelt. See
- * FingerprintVersion for what may change here: a new field is added to version 2, where it is given.
+ * Returns the fingerprint that tells two credits with one idempotency key apart. The spelling of the values does not
+ * matter. A new field is added to version 2, and only if the request gives it: see FingerprintVersion.
  */
 export function creditFingerprint(credit: CreditContent, version: FingerprintVersion): string {
   const content: ContentFields = {

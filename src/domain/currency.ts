@@ -12,9 +12,8 @@ const ADDED: readonly (readonly [code: string, fractionDigits: number])[] = [
 ];
 
 /**
- * Currencies that were withdrawn since the end of 2014. Amounts in them stay readable.
- * Source: ISO 4217, list three, as public copies of it have it in 2026-11. List three has no minor units:
- * these are the ones that list one gave last.
+ * Currencies that were withdrawn since the end of 2014. Amounts in them stay readable. Source: ISO 4217, list three,
+ * from public copies of 2026-11. List three has no minor units: the values here are the last ones of list one.
  */
 const WITHDRAWN: ReadonlyMap<string, number> = new Map([
   // Lithuania has the euro since 2015-01-01.
@@ -27,31 +26,31 @@ const WITHDRAWN: ReadonlyMap<string, number> = new Map([
   ['STD', 2],
   // The bolívar of Venezuela before 2018-08-20; VES took its place.
   ['VEF', 2],
-  // Cuba's convertible peso, 2021.
+  // Cuba's convertible peso, withdrawn in 2021.
   ['CUC', 2],
   // Croatia has the euro since 2023-01-01.
   ['HRK', 2],
-  // The leone of Sierra Leone before it lost three zeros in 2022; SLE took its place.
+  // The leone of Sierra Leone before its redenomination by 1,000 in 2022; SLE took its place.
   ['SLL', 2],
-  // The dollar of Zimbabwe, 2024; ZWG took its place.
+  // The dollar of Zimbabwe, withdrawn in 2024; ZWG took its place.
   ['ZWL', 2],
-  // The guilder of the Netherlands Antilles, 2025; XCG took its place.
+  // The guilder of the Netherlands Antilles, withdrawn in 2025; XCG took its place.
   ['ANG', 2],
   // Bulgaria has the euro since 2026-01-01.
   ['BGN', 2],
 ]);
 
 /**
- * Codes of ISO 4217 that are no money: metals, units of account of institutions and of the bond market, a code
- * for tests and one for no currency. It gives them no minor unit, so their amounts have no form.
+ * Codes of ISO 4217 that are no money: metals, units of account of institutions and of the bond market, a code for
+ * tests and a code for no currency. ISO 4217 gives them no minor unit, so their amounts have no form.
  */
 const NO_MONEY: ReadonlySet<string> = new Set(
   'XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX'.split(' '),
 );
 
 /**
- * Codes with a minor unit that are no money either: the funds of list one, and two units of account that it does
- * not mark as funds, UYW (Uruguay's pensions) and XAD (the Arab Monetary Fund).
+ * Codes with a minor unit that are no money either. They are the funds of list one and two units of account that list
+ * one does not mark as funds: UYW (Uruguay's pensions) and XAD (the Arab Monetary Fund).
  */
 const FUNDS: ReadonlySet<string> = new Set('BOV CHE CHW CLF COU MXV USN UYI UYW XAD'.split(' '));
 
@@ -62,8 +61,8 @@ const FRACTION_DIGITS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * How many fraction digits an amount of this currency has: 2 for EUR, 0 for JPY, 3 for KWD. Accounts of
- * earlier releases may have currencies that none is opened in any more: these have theirs as well.
+ * Returns the number of fraction digits of a currency: 2 for EUR, 0 for JPY, 3 for KWD. Accounts of earlier releases
+ * may have currencies in which no account is opened any more. These currencies are included.
  * @param code ISO 4217 alphabetic code, upper case
  * @returns undefined for a code that ISO 4217 does not list, or withdrew before the end of 2014
  */
@@ -71,14 +70,14 @@ export function fractionDigitsOf(code: string): number | undefined {
   return FRACTION_DIGITS.get(code);
 }
 
-/** Returns a currency if its fraction digits are known, and another one if they are not. */
+/** Returns a currency if its fraction digits are known; otherwise returns the other currency. */
 export function listedCurrency(code: string, otherwise: string): string {
   return FRACTION_DIGITS.has(code) ? code : otherwise;
 }
 
 /**
- * Returns why no account is opened in a currency, as a sentence.
- * @returns undefined where one may be
+ * Returns the reason why no account is opened in a currency, as a sentence.
+ * @returns undefined if an account may be opened
  */
 export function openingFaultOf(code: string): string | undefined {
   if (!FRACTION_DIGITS.has(code)) return 'The currency is not an ISO 4217 code.';

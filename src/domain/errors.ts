@@ -1,7 +1,7 @@
 import type { RejectionCode } from './kinds.js';
 import type { Problem } from './problem.js';
 
-/** The details of each rejection, for the client to go on with. */
+/** The details of each rejection. The client needs them to continue. */
 interface RejectionDetails {
   INVALID_BULK_TRANSFER: {
     readonly problems: readonly Problem[];
@@ -15,7 +15,7 @@ interface RejectionDetails {
   ACCOUNT_NOT_FOUND: { readonly iban: string };
   IDEMPOTENCY_KEY_REUSED: {
     readonly idempotencyKey: string;
-    /** The bulk that the key stands for; undefined where it stands for a credit. */
+    /** The bulk that used the key; undefined if a credit used it. */
     readonly bulkTransferId?: string;
   };
   ACCOUNT_BUSY: unknown;
@@ -29,7 +29,7 @@ export type Rejection<Code extends RejectionCode = RejectionCode> = {
 }[Code];
 
 /**
- * A business outcome. Thrown inside a unit of work it rolls everything back; the resolver turns it
+ * A business outcome. An error of this class rolls back the unit of work in which it is thrown. The resolver turns it
  * into a member of the mutation's union.
  */
 export class DomainError extends Error {
@@ -40,7 +40,7 @@ export class DomainError extends Error {
   }
 }
 
-/** The client disconnected or timed out before its work began, so the work was dropped. */
+/** The error of a request whose client disconnected or timed out before the work began. The work was dropped. */
 export class AbandonedError extends Error {
   override readonly name = 'AbandonedError';
 
@@ -49,26 +49,31 @@ export class AbandonedError extends Error {
   }
 }
 
-/** Why a request can't be served for now, though nothing is wrong with it. */
+/** Reasons why a valid request cannot be served for now. */
 export type Unavailability =
-  /** There is no connection to the database, or it was lost before anything was committed. */
+  /** The database is disconnected, or the connection was lost before anything was committed. */
   | 'DATABASE_AWAY'
-  /** The database takes no writes, as after a fail-over. */
+  /** The database accepts no writes, for example after a failover. */
   | 'DATABASE_READ_ONLY'
-  /** The database has no room, on its disk or in its memory. */
+  /** The database has no space left, on its disk or in its memory. */
   | 'DATABASE_FULL'
-  /** The database's user of this server lacks a privilege. */
+  /** The database user of this server lacks a privilege. */
   | 'DATABASE_ACCESS_DENIED'
   /** The database lacks a table or a column. */
   | 'DATABASE_INCOMPLETE'
   /** A statement was interrupted, or the database could not read or write its files. */
   | 'STATEMENT_FAILED'
-  /** The clock of this server and the database's differ by more than they may. */
+  /** The clocks of this server and of the database differ by more than the limit. */
   | 'CLOCK_SKEW'
-  /** The commit of a transaction failed, and may have been done: the same request tells, by its key. */
+  /**
+   * The commit of a transaction failed, but may have taken effect. The client sends the same request again with the
+   * same key to learn the outcome.
+   */
   | 'OUTCOME_UNKNOWN';
 
-/** The same request may succeed later. Answered as a GraphQL error, UNAVAILABLE or OUTCOME_UNKNOWN. */
+/**
+ * The error of a request that may succeed later. It is answered as a GraphQL error, UNAVAILABLE or OUTCOME_UNKNOWN.
+ */
 export class UnavailableError extends Error {
   override readonly name = 'UnavailableError';
 
@@ -80,19 +85,22 @@ export class UnavailableError extends Error {
   }
 }
 
-/** The caller's roles do not include what this takes. Answered as a GraphQL error, FORBIDDEN. */
+/** The error of a caller who lacks the required role. It is answered as a GraphQL error, FORBIDDEN. */
 export class ForbiddenError extends Error {
   override readonly name = 'ForbiddenError';
 }
 
-/** A request that means nothing: a page of 0, a foreign cursor. Answered as a GraphQL error, BAD_USER_INPUT. */
+/**
+ * The error of a request without a meaning, such as a page of 0 nodes or a foreign cursor. It is answered as a
+ * GraphQL error, BAD_USER_INPUT.
+ */
 export class BadUserInputError extends Error {
   override readonly name = 'BadUserInputError';
 }
 
 /**
- * A cursor of a place that the ledger does not have: the ledger was restored from a backup since. Answered as a
- * GraphQL error, UNKNOWN_CURSOR.
+ * The error of a cursor whose place the ledger does not have, because the ledger was since restored from a backup. It
+ * is answered as a GraphQL error, UNKNOWN_CURSOR.
  */
 export class UnknownCursorError extends Error {
   override readonly name = 'UnknownCursorError';

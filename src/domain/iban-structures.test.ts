@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ibanProblem } from './iban.js';
 import { BBAN_STRUCTURES, bbanPatternOf } from './iban-structures.js';
 
-/** The SWIFT IBAN registry, release 100: each country's BBAN structure, and its example in electronic form. */
+/** The SWIFT IBAN registry, release 100: the BBAN structure of each country, and its example in electronic form. */
 const REGISTRY: Readonly<Record<string, readonly [structure: string, example: string]>> = {
   AD: ['4!n4!n12!c', 'AD1200012030200359100100'],
   AE: ['3!n16!n', 'AE070331234567890123456'],
@@ -97,7 +97,7 @@ const REGISTRY: Readonly<Record<string, readonly [structure: string, example: st
   YE: ['4!a4!n18!c', 'YE15CBYE0001018861234567891234'],
 };
 
-/** Territories whose IBANs have the structure of another country: the registry's "includes other countries". */
+/** Territories whose IBANs have the structure of another country: "includes other countries" in the registry. */
 const TERRITORIES: Readonly<Record<string, string>> = {
   AX: 'FI',
   ...Object.fromEntries(
@@ -119,14 +119,14 @@ const CHARACTERS: Readonly<Record<string, readonly string[]>> = {
   c: [...DIGITS, ...LETTERS],
 };
 
-/** The kind of each character of a BBAN: "aaaannnn". */
+/** Returns the kind of each character of a BBAN: "aaaannnn". */
 function kindsOf(structure: string): string[] {
   return [...structure.matchAll(/([0-9]+)!([nac])/g)].flatMap(([, count, kind = '']) =>
     Array.from({ length: Number(count) }, () => kind),
   );
 }
 
-/** ISO 7064 MOD 97-10, over the number that the letters make. */
+/** Computes check digits by ISO 7064 MOD 97-10, over the number that the letters make. */
 function withCheckDigits(country: string, bban: string): string {
   const number = [...`${bban}${country}00`].map((character) => Number.parseInt(character, 36));
   const digits = 98n - (BigInt(number.join('')) % 97n);
@@ -158,7 +158,8 @@ describe('the registry of these tests', () => {
       const errors = validateIBAN(example).errorCodes.filter(
         (code) =>
           code !== ValidationErrorsIBAN.WrongAccountBankBranchChecksum &&
-          // It has Honduras, Burundi, Djibouti and the Falkland Islands among those that are in no registry.
+          // ibantools lists Honduras, Burundi, Djibouti and the Falkland Islands among the countries that are in no
+          // registry.
           code !== ValidationErrorsIBAN.NoIBANCountry,
       );
       const expected =

@@ -1,10 +1,10 @@
 /**
- * Where the tables of ibantools 4.5.4 differ from the countries' own rules: the BBAN's structure in the notation
- * of ISO 13616, that is 4!c for four letters or digits, 4!a for four letters, 4!n for four digits.
+ * BBAN structures of countries for which the tables of ibantools 4.5.4 differ from the countries' own rules. The
+ * notation is that of ISO 13616: 4!c is four letters or digits, 4!a is four letters, 4!n is four digits.
  *
- * Sources: SWIFT IBAN registry, release 100; for members of the West African monetary union, which are not in
- * the registry, the BCEAO's account identifier: a bank of five characters that begins with one or two letters of
- * its country, a branch, an account and a key. Compared on 2026-11-26; the tests hold the whole registry.
+ * Sources: the SWIFT IBAN registry, release 100. Members of the West African monetary union are not in the registry;
+ * their source is the BCEAO's account identifier. It has a bank of five characters that begins with one or two
+ * letters of its country, a branch, an account and a key. Compared on 2026-11-26. The tests hold the whole registry.
  */
 export const BBAN_STRUCTURES: Readonly<Record<string, string>> = {
   BY: '4!c4!n16!c',
@@ -23,7 +23,7 @@ export const BBAN_STRUCTURES: Readonly<Record<string, string>> = {
 
 const CHARACTERS = { n: '[0-9]', a: '[A-Z]', c: '[A-Z0-9]' } as const;
 
-/** Compiles a structure such as 4!a6!n8!n. */
+/** Compiles a structure such as 4!a6!n8!n to a pattern. */
 export function bbanPatternOf(structure: string): RegExp {
   const pattern = structure.replace(
     /([0-9]+)!([nac])/g,

@@ -25,7 +25,7 @@ const REGISTERED = [
   'SE4550000000058398257466',
 ];
 
-/** ISO 7064 MOD 97-10, over the number that the letters make. */
+/** Computes check digits by ISO 7064 MOD 97-10, over the number that the letters make. */
 function withCheckDigits(country: string, bban: string): string {
   const number = [...`${bban}${country}00`].map((character) => Number.parseInt(character, 36));
   const digits = 98n - (BigInt(number.join('')) % 97n);
@@ -88,7 +88,7 @@ describe('an IBAN', () => {
   });
 
   test('is not refused for the check digits of its own country', () => {
-    // The last two digits of a French account number are its key; 06 belongs to this one.
+    // The last two digits of a French account number are its key. The right key of this number is 06.
     const iban = withCheckDigits('FR', '20041010050500013M02607');
 
     expect(ibanProblem(iban, 'strict')).toBeUndefined();
@@ -233,7 +233,7 @@ describe('a BIC', () => {
   });
 });
 
-/** As ibantools judges it, but for national check digits inside the account number. */
+/** Returns the judgement of ibantools, except for national check digits inside the account number. */
 function judgedByIbantools(iban: string) {
   const wrong = validateIBAN(iban).errorCodes.filter(
     (code) => code !== ValidationErrorsIBAN.WrongAccountBankBranchChecksum,

@@ -2,52 +2,56 @@ import { countrySpecs } from 'ibantools';
 import { BBAN_STRUCTURES, bbanPatternOf } from './iban-structures.js';
 import { type Problem, type ProblemCode, quote, valueProblem } from './problem.js';
 
-/** strict: country, length, structure and check digits. format: shape only, for sandboxes and masked data. */
+/**
+ * The depth of the check. strict: country, length, structure and check digits. format: shape only, for sandboxes and
+ * masked data.
+ */
 export type IbanCheck = 'strict' | 'format';
 
-/** IBAN2007Identifier of ISO 20022, at most 34 characters as in ISO 13616. */
+/** The IBAN2007Identifier of ISO 20022, with at most 34 characters as in ISO 13616. */
 const IBAN_SHAPE = /^[A-Z]{2}[0-9]{2}[A-Z0-9]{1,30}$/;
 
-/** Whether a normalised text could be an IBAN: whatever else it is, no account here has it. */
+/** Tells whether a normalised text could be an IBAN. No account here has an IBAN of another shape. */
 export function hasIbanShape(iban: string): boolean {
   return IBAN_SHAPE.test(iban);
 }
 
-/** ISO 20022's BICFIDec2014Identifier, 8 or 11 characters. */
+/** The BICFIDec2014Identifier of ISO 20022, with 8 or 11 characters. */
 const BIC_SHAPE = /^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/;
 
 const ELECTRONIC = /^[A-Z0-9]*$/;
 
-/** Characters of an IBAN or a BIC as people write it, spaces included. */
+/** The largest number of characters of an IBAN or a BIC as people write it, spaces included. */
 const WRITTEN_CHARACTERS_MAX = 1_024;
 
 /**
- * What comes along when an IBAN is copied from a page, a table or a letter: white space of every kind, and
- * characters that are not seen, such as a byte order mark or a soft hyphen. Overrides of direction stay, and make
- * an IBAN wrong: they show its digits in another order.
+ * Characters that are copied with an IBAN from a page, a table or a letter: white space of every kind, and invisible
+ * characters such as a byte order mark or a soft hyphen. Direction overrides are not removed and make an IBAN wrong,
+ * because they show its digits in another order.
  */
 const PASTED = /[[\p{White_Space}\p{Default_Ignorable_Code_Point}]--[\u202d\u202e]]/gv;
 
 /**
- * The electronic form: nothing of what is pasted with it, ASCII letters in upper case. Everything else stays,
- * to be judged by the checks below: full upper-casing would make ASCII letters of some that are none.
+ * Returns the electronic form of an IBAN, without pasted characters and with ASCII letters in upper case. All other
+ * characters stay, and the checks below judge them. Full upper-casing would turn some characters that are no ASCII
+ * letters into ASCII letters.
  */
 export function normaliseIban(text: string): string {
-  // Most come in that form; what is this long is none, however it is written.
+  // Most IBANs arrive in electronic form. A longer text is no IBAN, however it is written.
   if (text.length > WRITTEN_CHARACTERS_MAX || ELECTRONIC.test(text)) return text;
   return text.replace(PASTED, '').replace(/[a-z]+/g, (letters) => letters.toUpperCase());
 }
 
-/** Likewise for a BIC. */
+/** Returns the electronic form of a BIC, by the rules of normaliseIban. */
 export function normaliseBic(text: string): string {
   return normaliseIban(text);
 }
 
 /**
- * Judges a normalised IBAN by the tables of ibantools, which are the SWIFT registry and the countries
- * that use IBANs without being in it, and by BBAN_STRUCTURES: country, length, structure, mod 97 (ISO 13616).
- * National check digits inside the account number are not looked at: banks differ on them.
- * @returns undefined where it is fine
+ * Judges a normalised IBAN: country, length, structure, and mod 97 (ISO 13616). The rules are the tables of ibantools
+ * and BBAN_STRUCTURES. The tables are the SWIFT registry and the countries that use IBANs without being in the
+ * registry. National check digits inside the account number are not checked, because banks differ on them.
+ * @returns undefined if the IBAN has no problem
  */
 export function ibanProblem(
   iban: string,
@@ -72,7 +76,10 @@ interface Country {
 
 const countries = new Map<string, Country | undefined>();
 
-/** How IBANs of a country are built; undefined where it has none. Compiled once: ibantools would for each IBAN. */
+/**
+ * Returns the IBAN rules of a country; undefined if the country has none. The rules are compiled once, where
+ * ibantools would compile them for each IBAN.
+ */
 function countryOf(iban: string): Country | undefined {
   const code = iban.slice(0, 2);
   if (countries.has(code)) return countries.get(code);
@@ -90,9 +97,12 @@ const CODE_OF_0 = 48;
 const CODE_OF_A = 65;
 const VALUE_OF_A = 10;
 
-/** ISO 7064's mod 97-10: the BBAN, then country and check digits, letters as two digits, leave 1. */
+/**
+ * Tells whether the check digits are right by mod 97-10 of ISO 7064. The BBAN, then country and check digits, with
+ * letters as two digits, must leave 1.
+ */
 function hasRightCheckDigits(iban: string): boolean {
-  // 00, 01 and 99 leave the same as 97, 98 and 02, which alone are ever given.
+  // 00, 01 and 99 leave the same remainder as 97, 98 and 02. Only 97, 98 and 02 are ever issued.
   const checkDigits = Number(iban.slice(2, COUNTRY_AND_CHECK_CHARACTERS));
   if (checkDigits < 2 || checkDigits > 98) return false;
   let rest = 0;
@@ -106,19 +116,19 @@ function hasRightCheckDigits(iban: string): boolean {
   return rest === 1;
 }
 
-/** Whether a normalised BIC has the right shape and, in the strict check, a country that exists. */
+/** Tells whether a normalised BIC has the right shape. The strict check also needs a country that exists. */
 export function isBic(bic: string, check: IbanCheck): boolean {
   return BIC_SHAPE.test(bic) && (check === 'format' || bicCountryOf(bic) in countrySpecs);
 }
 
-/** Returns the country of a BIC, two letters of ISO 3166. */
+/** Returns the country of a BIC, as two letters of ISO 3166. */
 export function bicCountryOf(bic: string): string {
   return bic.slice(4, 6);
 }
 
 /**
- * Judges a BIC as it was sent.
- * @returns undefined where it is fine
+ * Judges a BIC as the client sent it.
+ * @returns undefined if the BIC has no problem
  */
 export function bicProblem(
   sent: string,
@@ -137,7 +147,10 @@ export function bicProblem(
   return { index, field, code: 'INVALID_BIC', message };
 }
 
-/** A BIC of 8 characters names the head office, as does one of 11 that ends in XXX (ISO 9362). */
+/**
+ * Tells whether two BICs name the same office. A BIC of 8 characters and the same BIC with XXX at its end both name
+ * the head office (ISO 9362).
+ */
 export function isSameBic(one: string, other: string): boolean {
   return one.padEnd(11, 'X') === other.padEnd(11, 'X');
 }

@@ -3,16 +3,16 @@ import { v7 } from 'uuid';
 
 const RANDOM_BYTES = 16;
 
-/** Random bytes for 512 ids at a time: a call of the operating system for each takes longer than all the rest of it. */
+/** Random bytes for 512 ids. A system call for each id would take longer than the rest of the work. */
 const random = new Uint8Array(512 * RANDOM_BYTES);
 let usedBytes = random.length;
 
-/** Makes a new id: a UUIDv7 (RFC 9562), greater than all that the same maker made before it. */
+/** Makes a new id: a UUIDv7 (RFC 9562), greater than all earlier ids of the same maker. */
 export type NewId = () => string;
 
 /**
- * Makes the maker of a process's ids: rows are inserted in key order.
- * @param clock dates the ids; it should not jump, for lists in the order of ids would keep the jump for good
+ * Makes the id maker of a process. Rows are inserted in key order.
+ * @param clock dates the ids. It should not jump, because lists in the order of ids would keep the jump forever
  */
 export function makeNewId(clock: () => Date): NewId {
   let lastMs = 0;
@@ -22,7 +22,7 @@ export function makeNewId(clock: () => Date): NewId {
     const nowMs = clock().getTime();
     if (nowMs > lastMs) {
       lastMs = nowMs;
-      // 31 random bits, so that there is room to count upwards.
+      // 31 random bits leave room to count upwards.
       sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
     } else {
       sequence = (sequence + 1) >>> 0;

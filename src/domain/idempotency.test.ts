@@ -54,8 +54,9 @@ describe('an idempotency key', () => {
 describe('a fingerprint', () => {
   const content = ['DE89', ['14.5', null]];
 
-  // printf '["DE89",["14.5",null]]' | sha256sum; of version 2 in base64url. Ledgers keep them for good, so
-  // these must never change: a change of what is hashed, or how, takes a new version with a line of its own.
+  // printf '["DE89",["14.5",null]]' | sha256sum; version 2 is in base64url. Ledgers keep fingerprints forever, so
+  // these must never change. A change of the hashed content, or of the hash, needs a new version with its own line
+  // here.
   test.each([
     [1, '3d7690d88ef73d97e262ead9a64d977bbd2b79e8e15f5316e45e9ac849ae9a11'],
     [2, '2:PXaQ2I73PZfiYurZpk2Xe70reejhX1MW5F6ayEmumhE'],

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { codePointOf, type Problem, quote } from './problem.js';
 
-/** Length of an idempotency key, in characters: all are ASCII. */
+/** The largest length of an idempotency key, in characters. All characters are ASCII. */
 export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
 
 const NOT_PRINTABLE_ASCII = /[^\x20-\x7e]/u;
 
 /**
  * Judges an idempotency key: 1 to 255 printable ASCII characters.
- * @param isRequired whether the server takes no request without one
+ * @param isRequired tells whether the server refuses a request without a key
  */
 export function idempotencyKeyProblems(key: string | undefined, isRequired = false): Problem[] {
   const field = 'idempotencyKey';
@@ -31,17 +31,17 @@ export function idempotencyKeyProblems(key: string | undefined, isRequired = fal
 }
 
 /**
- * Fingerprints are kept for good, and a key is compared with the fingerprint that was stored with it, so a
- * fingerprint says how it was made:
+ * The version of a fingerprint. Fingerprints are kept forever, and a key is compared with its stored fingerprint.
+ * Therefore each fingerprint carries its version:
  *
- * - 1: 64 hexadecimal digits without a prefix, the form of the first release. Content is an array of values
- *   in a fixed order, null where a value is absent.
- * - 2: "2:" and the hash in base64url, 45 characters. Content has names; what is absent is left out, so a new
+ * - 1: 64 hexadecimal digits without a prefix, the form of the first release. The content is an array of values in a
+ *   fixed order, with null for an absent value.
+ * - 2: "2:" and the hash in base64url, 45 characters. The content has names, and absent values are left out. A new
  *   optional field changes no fingerprint of a request that does not give it.
  *
- * Anything else that changes what is hashed takes a new version; the old ones stay, for the ledgers that hold
- * them. The column has 64 characters, and version 1 fills it: hence no prefix there, and no hexadecimal digits
- * in later versions. Widening it would rewrite two large tables on every ledger for nothing but a prefix.
+ * Any other change of the hashed content needs a new version. The old versions stay, for the ledgers that contain
+ * them. The column has 64 characters, and version 1 fills it. Therefore version 1 has no prefix, and later versions
+ * have no hexadecimal digits. A wider column would rewrite two large tables on every ledger for a prefix alone.
  */
 export type FingerprintVersion = 1 | 2;
 
@@ -53,16 +53,16 @@ const FORMS: Readonly<Record<FingerprintVersion, RegExp>> = {
   2: /^2:[A-Za-z0-9_-]{43}$/,
 };
 
-/** Returns the version of a stored fingerprint; undefined where a later release made it. */
+/** Returns the version of a stored fingerprint; undefined if a later release made it. */
 export function fingerprintVersionOf(stored: string): FingerprintVersion | undefined {
   if (FORMS[1].test(stored)) return 1;
   return FORMS[2].test(stored) ? 2 : undefined;
 }
 
 /**
- * Tells whether a request has the content whose fingerprint was stored.
- * @param fingerprintAs makes the request's fingerprint of a version
- * @throws Error for a fingerprint of a later release, about which nothing can be said
+ * Tells whether a request has the same content as the stored fingerprint.
+ * @param fingerprintAs makes the request's fingerprint in a given version
+ * @throws Error for a fingerprint of a later release, which this release cannot compare
  */
 export function hasSameContent(
   stored: string,
@@ -73,7 +73,7 @@ export function hasSameContent(
   return fingerprintAs(version) === stored;
 }
 
-/** The SHA-256 of a text that is added in parts, which end between characters. */
+/** Computes the SHA-256 of a text that is added in parts. Each part ends between characters. */
 export class ContentHash {
   readonly #hash = createHash('sha256');
 
@@ -88,7 +88,7 @@ export class ContentHash {
     this.#hash.update(text);
   }
 
-  /** @returns the fingerprint in the form of its version; to be called once */
+  /** @returns the fingerprint in the form of its version; call this once */
   digest(end: string): string {
     this.#hash.update(end);
     return this.version === 1
@@ -99,8 +99,8 @@ export class ContentHash {
 
 /**
  * Makes the fingerprint that tells two requests with one idempotency key apart.
- * @param content of the request, normalised: strings, arrays, and objects whose keys have a fixed order; what
- *   is undefined is left out
+ * @param content the normalised content of the request: strings, arrays, and objects whose keys have a fixed order.
+ *   Undefined values are left out
  */
 export function fingerprintOf(version: FingerprintVersion, content: object): string {
   return new ContentHash(version, JSON.stringify(content)).digest('');

@@ -1,18 +1,18 @@
 /**
- * The closed sets of the program. Each is listed here once; whatever maps a set is a Record over its type, so a new
- * member without an entry there does not compile. Lists that the compiler does not see, such as the schemas in
- * docs/events, are compared with these by kinds.test.ts.
+ * The closed sets of the program. Each set is listed here once. Every map of a set is a Record over its type, so a
+ * new member without an entry does not compile. kinds.test.ts compares the sets with lists that the compiler does not
+ * see, such as the schemas in docs/events.
  */
 
 /**
- * Why a balance changed. BULK_TRANSFER: the debit of one bulk. INCOMING_TRANSFER: money from outside.
+ * Reasons why a balance changed. BULK_TRANSFER: the debit of one bulk. INCOMING_TRANSFER: money from outside.
  * BOOK_TRANSFER: money from another account of this server.
  */
 export const LEDGER_ENTRY_KINDS = ['BULK_TRANSFER', 'INCOMING_TRANSFER', 'BOOK_TRANSFER'] as const;
 
 export type LedgerEntryKind = (typeof LEDGER_ENTRY_KINDS)[number];
 
-/** The events that consumers receive: their CloudEvents type is `virement.KIND.v1`. */
+/** The events that consumers receive. Their CloudEvents type is `virement.KIND.v1`. */
 export const EVENT_KINDS = [
   'bulk-transfer.performed',
   'transfer.performed',
@@ -22,7 +22,7 @@ export const EVENT_KINDS = [
 
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-/** The events that have an outbox message; the others are made from a bulk, whose message stands for them. */
+/** The events that have an outbox message. The other events are made from a bulk, whose message represents them. */
 export const OUTBOX_MESSAGE_TYPES = [
   'bulk-transfer.performed',
   'account.credited',
@@ -30,12 +30,12 @@ export const OUTBOX_MESSAGE_TYPES = [
 
 export type OutboxMessageType = (typeof OUTBOX_MESSAGE_TYPES)[number];
 
-/** The roles of a caller; caller.ts and mutations.ts say what each may do. */
+/** The roles of a caller. caller.ts and mutations.ts define the rights of each role. */
 export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 
 export type Role = (typeof ROLES)[number];
 
-/** How a caller proved its identity. */
+/** The ways in which a caller proves its identity. */
 export const CALLER_KINDS = ['token', 'api-key', 'development', 'program'] as const;
 
 export type CallerKind = (typeof CALLER_KINDS)[number];
@@ -66,8 +66,8 @@ export const REJECTION_CODES = [
 export type RejectionCode = (typeof REJECTION_CODES)[number];
 
 /**
- * The outcomes of a mutation in the audit log: DONE; REPLAYED, where its key had been used for the same before;
- * NOT_FOUND; UNKNOWN, where nobody can say whether it was committed; or the reason for which it was refused.
+ * The outcomes of a mutation in the audit log: DONE; REPLAYED, if its key was used for the same request before;
+ * NOT_FOUND; UNKNOWN, if nobody can tell whether the mutation was committed; or the reason of the refusal.
  */
 export const AUDITED_OUTCOMES = [
   'DONE',

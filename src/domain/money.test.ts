@@ -28,7 +28,7 @@ const nearlyAnAmount = fc.string({
   maxLength: 14,
 });
 
-/** Writes an amount by division, where the code under test cuts strings. */
+/** Writes an amount by division, while the code under test cuts strings. */
 function written(minorUnits: bigint, fractionDigits: number): string {
   const scale = 10n ** BigInt(fractionDigits);
   const fraction = String((minorUnits % scale) + scale).slice(1);
@@ -177,7 +177,7 @@ describe('what is no amount', () => {
     ['nines', '9'.repeat(10_000_000), 'AMOUNT_TOO_LARGE'],
     ['zeros and a letter', `${'0'.repeat(10_000_000)}x`, 'INVALID_AMOUNT'],
     ['points', '.'.repeat(10_000_000), 'INVALID_AMOUNT'],
-    // In more than linear time the test would not end within its limit.
+    // A parser that takes more than linear time exceeds the time limit of the test.
   ])('is refused in linear time, with ten million %s', (_, text, problem) => {
     expect(parseAmountIn(text, 'EUR')).toEqual({ problem });
   });

@@ -2,12 +2,12 @@ import { fractionDigitsOf } from './currency.js';
 import { type Problem, type ProblemCode, quote, requiredProblem, valueProblem } from './problem.js';
 
 /**
- * The largest balance or total, in minor units: 90 trillion EUR. SQLite's driver reads integers as
- * doubles, which are exact up to there; both databases refuse anything wider by a CHECK.
+ * The largest balance or total, in minor units: 90 trillion EUR. The SQLite driver reads integers as doubles, which
+ * are exact up to this value. Both databases refuse larger values by a CHECK.
  */
 export const MINOR_UNITS_MAX = 9_007_199_254_740_991n;
 
-/** Digits of MINOR_UNITS_MAX; what has more is never made a bigint. */
+/** The number of digits of MINOR_UNITS_MAX. A text with more digits is never converted to a bigint. */
 const MINOR_UNIT_DIGITS_MAX = 16;
 
 /**
@@ -17,14 +17,17 @@ const MINOR_UNIT_DIGITS_MAX = 16;
 const EURO_CENTS_MAX = 99_999_999_999n;
 
 /**
- * Returns the largest amount of one transfer in a currency, in minor units. SEPA's bound is the euro's alone:
+ * Returns the largest amount of one transfer in a currency, in minor units. SEPA's limit applies to the euro only:
  * 1,500,000,000 is an ordinary total of salaries in IDR or VND.
  */
 export function minorUnitsMaxOf(currency: string): bigint {
   return currency === 'EUR' ? EURO_CENTS_MAX : MINOR_UNITS_MAX;
 }
 
-/** ASCII digits only, no sign but a minus, no exponent, no separator but one point between digits. */
+/**
+ * A plain decimal: ASCII digits, an optional minus, and an optional point between digits. Exponents and other
+ * separators are not allowed.
+ */
 const PLAIN_DECIMAL = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
 
 export type AmountProblem = Extract<
@@ -41,9 +44,9 @@ export type ParsedAmount =
   | { readonly minorUnits?: undefined; readonly problem: AmountProblem };
 
 /**
- * Reads an amount in major units, such as "14.5", without ever passing through a float.
+ * Reads an amount in major units, such as "14.5", without floating point.
  * @param text a plain decimal string
- * @param fractionDigits of the currency, 0 to 4
+ * @param fractionDigits fraction digits of the currency, 0 to 4
  * @param minorUnitsMax the largest amount: see minorUnitsMaxOf
  * @returns minor units ("14.5" with 2 digits is 1450n), or the one problem that describes the text best
  */
@@ -70,17 +73,17 @@ export function parseAmountIn(text: string, currency: string): ParsedAmount {
   return parseAmount(text, fractionDigitsOf(currency) ?? 2, minorUnitsMaxOf(currency));
 }
 
-/** An amount as it was sent, and its place in the request. */
+/** An amount as the client sent it, and its place in the request. */
 export interface SentAmount {
   readonly field: string;
   readonly text: string;
-  /** One that exists: a message names its largest amount. */
+  /** The currency, which must exist: a message names its largest amount. */
   readonly currency: string;
-  /** Of its row; absent outside rows. */
+  /** The index of the row; absent outside rows. */
   readonly index?: number;
 }
 
-/** Returns the problem of an amount that can't be read. */
+/** Returns the problem of an amount that cannot be read. */
 export function amountProblem(
   problem: AmountProblem,
   { field, text, currency, index }: SentAmount,
@@ -92,7 +95,7 @@ export function amountProblem(
   return { index, field, code: problem, message };
 }
 
-/** Whether a text says zero: no amount of a transfer, and yet a bound or an opening balance. */
+/** Tells whether a text is zero. Zero is no amount of a transfer, but it is a valid limit or opening balance. */
 export function isZero(text: string): boolean {
   return /^0+(\.0+)?$/.test(text);
 }
@@ -101,7 +104,7 @@ export function isZero(text: string): boolean {
  * Writes minor units in major units with exactly the currency's fraction digits: 1450n EUR is "14.50".
  * @param minorUnits may be negative
  * @param currency ISO 4217 code
- * @throws Error for a currency that ISO 4217 does not list: none such is ever stored
+ * @throws Error for a currency that ISO 4217 does not list; no such currency is ever stored
  */
 export function formatAmount(minorUnits: bigint, currency: string): string {
   const fractionDigits = fractionDigitsOf(currency);

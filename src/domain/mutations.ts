@@ -4,7 +4,7 @@ import type { MutationName, RejectionCode, Role } from './kinds.js';
 interface MutationRules {
   /** The role that the caller needs. */
   readonly role: Role;
-  /** The rejections that the mutation may answer: its union in the schema has the type of each. */
+  /** The rejections that the mutation may answer. Its union in the schema has a type for each of them. */
   readonly rejections: readonly RejectionCode[];
 }
 
@@ -39,7 +39,7 @@ export type RejectionCodeOf<Name extends MutationName> =
 /** The rejections that a mutation may answer. */
 export type RejectionOf<Name extends MutationName> = Rejection & Rejection<RejectionCodeOf<Name>>;
 
-/** Makes the error that rejects a mutation: a code that the mutation may not answer does not compile. */
+/** Makes the error that rejects a mutation. A code that the mutation may not answer does not compile. */
 export function rejected<Name extends MutationName>(
   _mutation: Name,
   rejection: RejectionOf<Name>,

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { hasRightNationalCheckDigits } from './national-check-digits.js';
 
-/** Examples of the SWIFT IBAN registry whose countries have a rule, and the place of a digit that it covers. */
+/**
+ * Examples of the SWIFT IBAN registry for countries with a rule, and the position of a digit that the rule covers.
+ */
 const RULES = [
   ['BA391290079401028494', 19],
   ['BE68539007547034', 15],

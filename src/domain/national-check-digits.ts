@@ -1,10 +1,10 @@
 /**
- * Check digits that countries have inside the account number, for the rules that are certain. Banks differ on
- * them, and some ignore them: a wrong one is worth a warning, not a refusal.
+ * National check digits inside the account number, for the rules that are certain. Banks differ on these digits, and
+ * some banks ignore them. Wrong digits cause a warning, not a refusal.
  *
- * ibantools has the rules of BA, BE, CZ, EE, ES, FR, HR, HU, MC, ME, MK, NO, PL, PT, RS, SI and SK. Those of
- * Finland (Luhn, as Finance Finland has it for account numbers in machine form) and of Italy and San Marino (the
- * Italian Banking Association's CIN) stand here; the tests hold all of them to the IBAN registry's examples.
+ * ibantools has the rules of BA, BE, CZ, EE, ES, FR, HR, HU, MC, ME, MK, NO, PL, PT, RS, SI and SK. This file adds
+ * Finland (Luhn, by Finance Finland's rule for account numbers in machine form), and Italy and San Marino (the CIN of
+ * the Italian Banking Association). The tests compare all rules with the examples of the IBAN registry.
  */
 import { countrySpecs } from 'ibantools';
 
@@ -18,8 +18,8 @@ const OWN_RULES: Readonly<Record<string, (bban: string) => boolean>> = {
 
 /**
  * Tells whether the national check digits of an IBAN are right.
- * @param iban one without a problem: see ibanProblem
- * @returns true where no rule is known
+ * @param iban an IBAN without a problem: see ibanProblem
+ * @returns true if no rule is known
  */
 export function hasRightNationalCheckDigits(iban: string): boolean {
   const country = iban.slice(0, 2);
@@ -27,7 +27,7 @@ export function hasRightNationalCheckDigits(iban: string): boolean {
   return isRight?.(iban.slice(COUNTRY_AND_CHECK_CHARACTERS)) ?? true;
 }
 
-/** The last of 14 digits is that of Luhn over the others. */
+/** Tells whether the last of 14 digits is the Luhn digit of the other 13. */
 function hasRightLuhnDigit(bban: string): boolean {
   let sum = 0;
   for (const [place, character] of [...bban].reverse().entries()) {
@@ -37,7 +37,7 @@ function hasRightLuhnDigit(bban: string): boolean {
   return sum % 10 === 0;
 }
 
-/** Values of 0 to 25, which digits and letters stand for, in the odd places of ABI, CAB and account. */
+/** Values of 0 to 25, which digits and letters represent, at the odd positions of ABI, CAB and account. */
 const CIN_ODD = [
   1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
 ];
@@ -45,7 +45,7 @@ const CIN_ODD = [
 const CODE_OF_0 = 48;
 const CODE_OF_A = 65;
 
-/** The first of 23 characters is the letter that the others sum up to, modulo 26. */
+/** Tells whether the first of 23 characters is the letter for the sum of the others, modulo 26. */
 function hasRightCin(bban: string): boolean {
   let sum = 0;
   for (let place = 1; place < bban.length; place += 1) {

@@ -35,7 +35,7 @@ const numberScope = fc.record({
   parse: fc.constant(parseNumber),
   isVerified: fc.constant(true),
 });
-/** As large as a position gets: 2^33 ledger entries of 2^20 transfers. */
+/** A position up to the largest possible one: 2^33 ledger entries of 2^20 transfers. */
 const place = fc.record({
   position: fc.bigInt(0n, 2n ** 53n - 1n),
   rowId: fc.option(fc.uuid(), { nil: undefined }),
@@ -159,7 +159,7 @@ describe('the canonical form of an id', () => {
     expect(canonicalId(text)).toBe(OWNER);
   });
 
-  // U+212A KELVIN SIGN becomes a k, and U+0130 two characters: neither is part of an id.
+  // U+212A KELVIN SIGN lower-cases to a k, and U+0130 lower-cases to two characters. Neither is part of an id.
   test.each(['', '1', `${OWNER} `, `\u212a${OWNER.slice(1)}`, `\u0130${OWNER.slice(1)}`])(
     'is not had of %j',
     (text) => {
@@ -230,7 +230,10 @@ describe('the arguments of a connection', () => {
   });
 });
 
-/** What a database reads for a range of a list: by its key, in or against its order, one more than a page. */
+/**
+ * Returns the nodes that a database reads for a range of a list: by key, in list order or against it, one more than a
+ * page.
+ */
 function readKeyset(list: readonly bigint[], range: PageRange<bigint>): bigint[] {
   const within = list.filter(
     (key) =>
@@ -240,7 +243,7 @@ function readKeyset(list: readonly bigint[], range: PageRange<bigint>): bigint[]
   return (range.fromEnd ? within.toReversed() : within).slice(0, range.size + 1);
 }
 
-/** The page of a list that is at hand as a whole, by the places of its nodes. */
+/** Returns the page of a list that is completely in memory, by the places of its nodes. */
 function pageOf(list: readonly bigint[], { size, fromEnd, after, before }: PageRange<bigint>) {
   const start = after === undefined ? 0 : list.indexOf(after) + 1;
   const end = before === undefined ? list.length : list.indexOf(before);
@@ -249,7 +252,7 @@ function pageOf(list: readonly bigint[], { size, fromEnd, after, before }: PageR
   const to = from + length;
   return {
     nodes: list.slice(from, to),
-    // Beyond the bound that a page is counted towards, nothing is looked for.
+    // A page that is counted towards a bound does not look beyond the bound.
     hasNextPage: fromEnd ? end < list.length : to < end,
     hasPreviousPage: fromEnd ? from > start : start > 0,
   };

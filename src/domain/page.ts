@@ -1,21 +1,21 @@
 /**
- * Keyset pages. Every list is ordered by one key that never changes and is unique in the list, its
- * position. A page is a range of positions, so that its cost does not grow with its depth, and rows inserted
- * meanwhile neither shift nor repeat anything.
+ * Keyset pages. Every list is ordered by its position, a key that never changes and is unique in the list. A page is
+ * a range of positions. The cost of a page does not grow with its depth. Rows that are inserted meanwhile neither
+ * shift nor repeat anything.
  *
- * A cursor is the position of a node. Where positions are numbers it also has the id of a row at the
- * position: a ledger that was restored from a backup gives the same numbers to other rows, and a client that went on
- * from its old cursor would miss them.
+ * A cursor is the position of a node. If positions are numbers, the cursor also has the id of a row at the position.
+ * A ledger that was restored from a backup gives the same numbers to other rows. A client that continued from its old
+ * cursor would miss these rows.
  */
 import { BadUserInputError } from './errors.js';
 
 export const PAGE_SIZE_MAX = 100;
 export const PAGE_SIZE_DEFAULT = 20;
 
-/** Nodes of a list that are counted, or examined to count those of a filter. */
+/** The largest number of nodes that are counted in a list, or examined to count the nodes of a filter. */
 export const COUNT_MAX = 10_000;
 
-/** A number that grows along the list, or an id. */
+/** A position: a number that grows along the list, or an id. */
 export type Position = bigint | string;
 
 /** The arguments of a connection, as the client sent them. */
@@ -26,39 +26,39 @@ export interface PageRequest {
   readonly before?: string | null | undefined;
 }
 
-/** A checked request. The list's own order decides what after and before mean. */
+/** A checked request. The order of the list decides what after and before mean. */
 export interface PageRange<P extends Position> {
-  /** How many nodes, 1 to 100. */
+  /** The number of nodes, 1 to 100. */
   readonly size: number;
-  /** Whether the page is counted from the end of the range. */
+  /** Tells whether the page is counted from the end of the range. */
   readonly fromEnd: boolean;
   readonly after?: P;
   readonly before?: P;
 }
 
 export interface Page<Node> {
-  /** In the list's order. */
+  /** The nodes in the order of the list. */
   readonly nodes: readonly Node[];
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
-  /** The places at which the page begins and ends, where more was examined than its nodes. */
+  /** The places at which the page begins and ends, if more rows than its nodes were examined. */
   readonly startPlace?: Place<Position>;
   readonly endPlace?: Place<Position>;
 }
 
 /** A page of a list that can be counted. */
 export interface ListPage<Node> extends Page<Node> {
-  /** Counts the whole list. @returns null where that would take more than COUNT_MAX nodes */
+  /** Counts the whole list. @returns null if the list has more than COUNT_MAX nodes to count */
   readonly count: () => Promise<number | null>;
 }
 
-/** A position in a list, and the id of the row that proves it; absent in cursors of earlier versions. */
+/** A position in a list, and the id of the row that proves the position. Cursors of earlier versions have no id. */
 export interface Place<P extends Position> {
   readonly position: P;
   readonly rowId?: string | undefined;
 }
 
-/** A list that has cursors: what it lists, of whom, and how its positions are read. */
+/** A list that has cursors: its kind, its owner, and the parser of its positions. */
 export interface CursorScope<P extends Position> {
   readonly kind:
     | 'account'
@@ -68,18 +68,19 @@ export interface CursorScope<P extends Position> {
     | 'api-key'
     | 'audit'
     | 'ledger-entry';
-  /** Id of the account or bulk whose list it is; empty for a list of all. */
+  /** The id of the account or bulk that owns the list; empty for a list of everything. */
   readonly ownerId: string;
   readonly parse: (text: string) => P | undefined;
   /**
-   * Tells whether the ledger is asked for a cursor's place. It is not asked where the owner's id proves the place.
+   * Tells whether the place of a cursor is looked up in the ledger. No look-up is needed if the owner's id proves the
+   * place.
    */
   readonly isVerified: boolean;
 }
 
 const SEPARATOR = '~';
 
-/** Reads a position that is a number, up to 16 digits. */
+/** Reads a position that is a number of up to 16 digits. */
 export function parseNumber(text: string): bigint | undefined {
   return /^[0-9]{1,16}$/.test(text) ? BigInt(text) : undefined;
 }
@@ -89,18 +90,21 @@ export function parseId(text: string): string | undefined {
   return isId(text) ? text : undefined;
 }
 
-/** Whether a text is a UUID in its canonical form. */
+/** Tells whether a text is a UUID in its canonical form. */
 export function isId(text: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
 }
 
-/** Returns the canonical form of a UUID, which clients may write in capitals (RFC 9562, section 4); undefined for any other text. */
+/**
+ * Returns the canonical form of a UUID. Clients may write a UUID in capitals (RFC 9562, section 4).
+ * @returns undefined for any other text
+ */
 export function canonicalId(text: string): string | undefined {
   const id = text.toLowerCase();
   return isId(id) ? id : undefined;
 }
 
-/** The opaque cursor of a place in a list. */
+/** Encodes a place in a list as an opaque cursor. */
 export function encodeCursor<P extends Position>(
   { kind, ownerId }: CursorScope<P>,
   { position, rowId }: Place<P>,
@@ -110,8 +114,8 @@ export function encodeCursor<P extends Position>(
 }
 
 /**
- * The place that a cursor stands for.
- * @throws BadUserInputError for a cursor of another list, or no cursor at all
+ * Decodes a cursor to its place in the list.
+ * @throws BadUserInputError for a cursor of another list, or a text that is no cursor
  */
 export function decodeCursor<P extends Position>(scope: CursorScope<P>, cursor: string): Place<P> {
   const [kind, ownerId, text, rowId, ...rest] = Buffer.from(cursor, 'base64url')
@@ -126,7 +130,7 @@ export function decodeCursor<P extends Position>(scope: CursorScope<P>, cursor: 
   return { position, rowId };
 }
 
-/** The places that the arguments of a connection name. */
+/** Returns the places that the arguments of a connection name. */
 export function placesIn<P extends Position>(
   { after, before }: PageRequest,
   scope: CursorScope<P>,
@@ -136,7 +140,7 @@ export function placesIn<P extends Position>(
 
 /**
  * Checks the arguments of a connection.
- * @throws BadUserInputError for first or last out of 1 to 100, both, or a foreign cursor
+ * @throws BadUserInputError if first or last is outside 1 to 100, if both are given, or for a foreign cursor
  */
 export function pageRange<P extends Position>(
   request: PageRequest,
@@ -160,9 +164,9 @@ export function pageRange<P extends Position>(
 }
 
 /**
- * Makes a page of what was read for a range: one node more than its size, from the end where it is
- * counted from there. Nothing is ever deleted, so what a cursor of this list stands for is itself a
- * node beyond the page; a cursor that was had with another filter is taken for one of this list.
+ * Makes a page from the rows that were read for a range: one node more than the page size, read from the end if the
+ * page is counted from the end. Rows are never deleted, so the node of a cursor of this list is itself a node beyond
+ * the page. A cursor that was made with another filter is accepted as a cursor of this list.
  */
 export function toPage<Node, P extends Position>(
   read: readonly Node[],

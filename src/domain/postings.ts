@@ -4,23 +4,23 @@ import { TEXT_CHARACTERS_MAX } from './text.js';
 /** A transfer of a bulk to an account of this server. */
 export interface BookTransfer {
   readonly transfer: CreditTransfer;
-  /** 0-based index in the bulk. */
+  /** The 0-based index in the bulk. */
   readonly index: number;
 }
 
-/** The credit of a bulk to one account of this server: one ledger entry, however many transfers. */
+/** The credit of a bulk to one account of this server. It is one ledger entry for any number of transfers. */
 export interface BookCredit {
   readonly accountId: string;
   readonly amountMinor: bigint;
   readonly description: string;
-  /** Its transfers, in the order of the bulk. */
+  /** The transfers of the credit, in the order of the bulk. */
   readonly bookTransfers: readonly BookTransfer[];
 }
 
 /**
- * The credits of a bulk to accounts of this server, in ascending order of account id, the order in
+ * Returns the credits of a bulk to accounts of this server. They are in ascending order of account id, the order in
  * which accounts are locked.
- * @param debtorName who pays, for the description where one account receives several transfers
+ * @param debtorName the name of the debtor, for the description if one account receives several transfers
  */
 export function bookCreditsOf(
   transfers: readonly CreditTransfer[],
@@ -57,9 +57,9 @@ export function outgoingAmountOf(transfers: readonly CreditTransfer[]): bigint {
 }
 
 /**
- * Holds the postings of a bulk to the first rule of a ledger: its debit is the sum of its credits here and of the money
- * that leaves. All amounts are in minor units, as the ledger entries have them.
- * @throws Error where they differ: a mistake of ours, and nothing may be committed
+ * Asserts the first rule of a ledger for the postings of a bulk: its debit equals the sum of its credits here and of
+ * the outgoing money. All amounts are in minor units, as in the ledger entries.
+ * @throws Error if they differ. This is a programming error, and nothing may be committed
  */
 export function assertBalanced(
   debitMinor: bigint,
@@ -70,15 +70,16 @@ export function assertBalanced(
   if (balance !== 0n) throw new Error(`Debit and credits of a bulk differ by ${balance}`);
 }
 
-/** A text that fits where descriptions are kept: a name may take all of it. */
+/** Cuts a text to the length of a stored description. A name can have this whole length. */
 function cut(text: string): string {
   return [...text].slice(0, TEXT_CHARACTERS_MAX).join('');
 }
 
 /**
- * The place of a transfer in the history of an account: the sequence of the ledger entry that debits or credits
- * the account, then the transfer's index among those of the entry, in one number that the database orders, pages
- * and resumes by. 2^33 ledger entries of 2^20 transfers each stay within 2^53.
+ * The bits for the index in the position of a transfer in the history of an account. A position joins two values in
+ * one number: the sequence of the ledger entry that debits or credits the account, and the index of the transfer
+ * within the entry. The database orders, pages and resumes by this number. 2^33 ledger entries of 2^20 transfers each
+ * stay within 2^53.
  */
 const INDEX_BITS = 20n;
 
@@ -89,17 +90,19 @@ export function transferPosition(sequence: bigint, index: number): bigint {
   return (sequence << INDEX_BITS) | BigInt(index);
 }
 
-/** The lowest position of a transfer of this ledger entry or a later one. */
+/**
+ * Returns the lowest position of a transfer of this ledger entry. Transfers of later entries have higher positions.
+ */
 export function firstPositionOf(sequence: bigint): bigint {
   return sequence << INDEX_BITS;
 }
 
-/** The sequence of the ledger entry that a position belongs to. */
+/** Returns the sequence of the ledger entry to which a position belongs. */
 export function sequenceOf(position: bigint): bigint {
   return position >> INDEX_BITS;
 }
 
-/** The transfer's 0-based index among those of its ledger entry. */
+/** Returns the 0-based index of the transfer within its ledger entry. */
 export function indexOf(position: bigint): number {
   return Number(position & ((1n << INDEX_BITS) - 1n));
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { quote, requiredProblem, valueProblem } from './problem.js';
 
-/** Any text, lone surrogates and control characters included, long enough to be cut. */
+/** Any text that is long enough to be cut, lone surrogates and control characters included. */
 const anyText = fc
   .array(
     fc.oneof(

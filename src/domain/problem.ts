@@ -1,4 +1,4 @@
-/** Everything that can be wrong with a value that a client sent. */
+/** The codes of all possible problems of a value that a client sent. */
 export const PROBLEM_CODES = [
   'REQUIRED',
   'TOO_LONG',
@@ -21,46 +21,46 @@ export const PROBLEM_CODES = [
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
 
-/** One thing that is wrong with a request. */
+/** One problem of a request. */
 export interface Problem {
-  /** The row, 0-based; undefined where the request itself is wrong. */
+  /** The row, 0-based; undefined if the problem is in the request itself. */
   readonly index?: number | undefined;
-  /** The input's field name. */
+  /** The field name of the input. */
   readonly field: string;
   readonly code: ProblemCode;
-  /** A sentence for a person. */
+  /** A sentence for people. */
   readonly message: string;
 }
 
-/** How many problems one answer lists at most; their count is always told in full. */
+/** The largest number of problems that one answer lists. The count in the answer is always the full one. */
 export const PROBLEMS_LISTED_MAX = 1_000;
 
 const QUOTED_CHARACTERS_MAX = 50;
 
 /**
- * Quotes a client's value for a message: cut at 50 characters; line breaks, control characters and what
- * changes the direction of writing escaped; lone surrogates replaced. So the message is always well-formed
- * text, and reads in one direction.
+ * Quotes a client's value for a message. The value is cut at 50 characters. Line breaks, control characters and
+ * characters that change the direction of writing are escaped. Lone surrogates are replaced. The message is always
+ * well-formed text that reads in one direction.
  */
 export function quote(value: string): string {
-  // A character is two UTF-16 units at most: a long value is never walked as a whole.
+  // A character has at most two UTF-16 units, so only the beginning of a long value is walked.
   const characters = Array.from(value.slice(0, 2 * (QUOTED_CHARACTERS_MAX + 1)).toWellFormed());
   const isCut = characters.length > QUOTED_CHARACTERS_MAX;
   const cut = characters.slice(0, QUOTED_CHARACTERS_MAX).join('') + (isCut ? '…' : '');
-  // JSON escapes the control characters below the space alone.
+  // JSON escapes only the control characters below the space.
   return JSON.stringify(cut).replace(
     /[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 
-/** Returns how Unicode names a character: "U+202E". */
+/** Returns the Unicode notation of a character: "U+202E". */
 export function codePointOf(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
-/** What is wrong, after the quoted value. A code that needs more than the value writes its own sentence. */
+/** The sentence after the quoted value. A code that needs more than the value writes its own sentence. */
 const SENTENCES = {
   INVALID_AMOUNT: 'is not a plain decimal number such as 14.50.',
   AMOUNT_NOT_POSITIVE: 'is not a positive amount.',
@@ -74,7 +74,7 @@ const SENTENCES = {
   MISMATCH: 'is not what the account has.',
 } as const satisfies Partial<Record<ProblemCode, string>>;
 
-/** A problem with a value, in the words of its code. */
+/** Returns the problem of a value, with the sentence of its code. */
 export function valueProblem(
   code: keyof typeof SENTENCES,
   field: string,
@@ -84,13 +84,13 @@ export function valueProblem(
   return { index, field, code, message: `${quote(value)} ${sentenceOf(code, field)}` };
 }
 
-/** The name is the organization's, whatever account it is sent with. */
+/** Returns the sentence of a code. The name is the name of the organization, for every account that is sent. */
 function sentenceOf(code: keyof typeof SENTENCES, field: string): string {
   const isOfOrganization = code === 'MISMATCH' && field === 'organizationName';
   return isOfOrganization ? 'is not the name of the organization.' : SENTENCES[code];
 }
 
-/** A value that must be there is empty or blank. */
+/** Returns the problem of a required value that is empty or blank. */
 export function requiredProblem(field: string, index?: number): Problem {
   return { index, field, code: 'REQUIRED', message: 'A value is required.' };
 }

@@ -101,7 +101,7 @@ describe('a bulk is warned of', () => {
       aRow({ counterpartyName: 'payee 9999', description: `Row ${index}` }),
     );
 
-    // Were each row compared with each name, the test would not end within its limit.
+    // A comparison of each row with each name would exceed the time limit of the test.
     expect(codesOf(rows, { paidNames })).toEqual([]);
   });
 
@@ -123,7 +123,7 @@ describe('a bulk is warned of', () => {
   });
 
   test('an account number with wrong national check digits', () => {
-    // ISO 7064 gives it these check digits; the last two should be 06.
+    // The check digits are right by ISO 7064, but the last two digits should be 06.
     expect(codesOf([aRow({ counterpartyIban: 'FR8420041010050500013M02607' })])).toEqual([
       '0 counterpartyIban NATIONAL_CHECK_DIGITS',
     ]);

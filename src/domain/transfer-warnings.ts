@@ -1,6 +1,6 @@
 /**
- * What may be a mistake in a bulk, though nothing is refused for it. The rules need the rows of the bulk, and what
- * was read of the account's history.
+ * Possible mistakes in a bulk that are not refused. The rules need the rows of the bulk and the facts that were read
+ * from the account's history.
  */
 import {
   type BulkTransferRequest,
@@ -26,16 +26,16 @@ export type TransferWarningCode = (typeof TRANSFER_WARNING_CODES)[number];
 export interface TransferWarning {
   /** The row, 0-based; undefined for the bulk itself. */
   readonly index?: number | undefined;
-  /** The input's field name. */
+  /** The field name of the input. */
   readonly field: string;
   readonly code: TransferWarningCode;
-  /** A sentence for a person. */
+  /** A sentence for people. */
   readonly message: string;
-  /** The earlier bulk that it resembles. */
+  /** The earlier bulk that this bulk resembles. */
   readonly bulkTransferId?: string | undefined;
 }
 
-/** How many warnings one answer lists at most. */
+/** The largest number of warnings that one answer lists. */
 export const WARNINGS_LISTED_MAX = 100;
 
 /** A name under which an IBAN was paid. */
@@ -45,21 +45,24 @@ export interface PaidName {
   readonly bulkTransferId: string;
 }
 
-/** What is known of an account before a bulk. */
+/** The known history of an account before a bulk. */
 export interface TransferHistory {
   /** The latest bulk with the same payments; names and ids may differ. */
   readonly sameBulk?: { readonly id: string; readonly createdAt: Date } | undefined;
   readonly paidNames: readonly PaidName[];
 }
 
-/** What makes two rows one payment: payee, amount and description. Ids and the spelling of a name may differ. */
+/**
+ * The values that make two rows the same payment: payee, amount and description. Ids and the spelling of a name may
+ * differ.
+ */
 export interface Payment {
   readonly amount: string;
   readonly counterpartyIban: string;
   readonly description: string;
 }
 
-/** Returns a text that is equal for rows that are one payment. */
+/** Returns a key that is equal for rows that are the same payment. */
 export function paymentKeyOf({ amount, counterpartyIban, description }: Payment): string {
   return JSON.stringify([canonicalAmount(amount), normaliseIban(counterpartyIban), description]);
 }
@@ -75,7 +78,7 @@ export function recordedPaymentOf(transfer: {
   return { amount: formatAmount(amountMinor, currency), counterpartyIban, description };
 }
 
-/** Territories whose banks have IBANs of another country, or BICs of one; ISO 9362 and the SWIFT IBAN registry. */
+/** Territories whose banks have IBANs or BICs of another country. Sources: ISO 9362 and the SWIFT IBAN registry. */
 const HOME_OF: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     'GF GP MQ RE PF TF YT NC BL MF PM WF MC'.split(' ').map((territory) => [territory, 'FR']),
@@ -89,7 +92,7 @@ const HOME_OF: Readonly<Record<string, string>> = {
 
 const homeOf = (country: string) => HOME_OF[country] ?? country;
 
-/** The names under which one IBAN was paid, comparable; of an account with very many there may be thousands. */
+/** The names under which one IBAN was paid, in comparable form. An account can have thousands of them. */
 interface Payee {
   readonly latest: PaidName;
   readonly names: Set<string | undefined>;
@@ -120,7 +123,10 @@ export class TransferWarningReader {
     }
   }
 
-  /** Judges the rows from start up to end, exclusive; ranges follow each other from 0. */
+  /**
+   * Judges the rows from start up to end, exclusive. The first range starts at 0; each range starts where the last
+   * one ended.
+   */
   read(start: number, end: number): void {
     for (const [offset, row] of this.request.creditTransfers.slice(start, end).entries()) {
       if (this.#warnings.length >= WARNINGS_LISTED_MAX) return;
@@ -128,7 +134,7 @@ export class TransferWarningReader {
     }
   }
 
-  /** Returns the first WARNINGS_LISTED_MAX, in the order of the rows. */
+  /** Returns the first WARNINGS_LISTED_MAX warnings, in the order of the rows. */
   warnings(): readonly TransferWarning[] {
     return this.#warnings.slice(0, WARNINGS_LISTED_MAX);
   }

@@ -1,7 +1,7 @@
 /**
- * Reading and hashing a large bulk takes the event loop for tens of milliseconds. It is done in slices,
- * and slices of different organizations take turns. A small bulk is read at once. A slice of a bulk that nobody
- * waits for throws AbandonedError.
+ * Slices the work on a large bulk. Reading and hashing a large bulk blocks the event loop for tens of milliseconds.
+ * The work is therefore done in slices, and slices of different organizations take turns. A small bulk is read at
+ * once. A slice of a bulk whose client has disconnected throws AbandonedError.
  */
 import {
   BulkTransferFingerprint,
@@ -13,13 +13,13 @@ import { AbandonedError } from '../domain/errors.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
 import type { FairTurns } from './ports/fair-turns.js';
 
-/** Rows that are read without a turn of the event loop: one millisecond. */
+/** The largest number of rows that are read without a turn of the event loop. They take one millisecond. */
 const ROWS_AT_ONCE_MAX = 500;
 
-/** Rows of a slice: some five milliseconds. */
+/** The number of rows of a slice. A slice takes about five milliseconds. */
 const SLICE_ROWS = 2_000;
 
-/** The turns that the slices of a bulk take, and the key under which they take them. */
+/** The turns that the slices of a bulk take, and the key for which they take them. */
 export interface SliceTurns {
   readonly turns: FairTurns;
   readonly key: string;
@@ -27,7 +27,7 @@ export interface SliceTurns {
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 
-/** Reads all rows of a bulk with a reader that has read none. */
+/** Reads all rows of a bulk with a new reader. */
 export async function readInSlices(
   reader: BulkTransferReader,
   rowCount: number,
@@ -37,7 +37,7 @@ export async function readInSlices(
   return reader.reading();
 }
 
-/** Hashes a bulk's content: see bulkTransferFingerprint. */
+/** Hashes the content of a bulk: see bulkTransferFingerprint. */
 export async function fingerprintInSlices(
   bulk: NormalisedBulk,
   version: FingerprintVersion,
@@ -48,7 +48,7 @@ export async function fingerprintInSlices(
   return fingerprint.digest();
 }
 
-/** Does work on rows in slices: at once for a small bulk, each in its turn for a large one. */
+/** Works on rows in slices. A small bulk is done at once; each slice of a large bulk waits for its turn. */
 export async function inSlices(
   rowCount: number,
   { turns, key, isAbandoned }: SliceTurns,

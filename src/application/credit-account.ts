@@ -28,7 +28,7 @@ export interface CreditAccountRequest extends CreditContent {
 export interface CreditedAccount {
   readonly account: Account;
   readonly entry: LedgerEntry;
-  /** Whether the credit was made by an earlier request with the same key. */
+  /** Tells whether an earlier request with the same key made the credit. */
   readonly replayed: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface CreditAccountPorts {
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
   readonly newId: NewId;
-  /** Whether a credit without an idempotency key is refused. */
+  /** Tells whether a credit without an idempotency key is refused. */
   readonly requiresIdempotencyKey?: boolean;
 }
 
@@ -107,7 +107,7 @@ export interface CreditScope {
   readonly ledger: LockedLedger;
   readonly newId: NewId;
   readonly at: Date;
-  /** The request that the credit is audited for; absent where it is part of something else. */
+  /** The request in the audit entry of the credit; absent if the credit is part of another change. */
   readonly origin?: Origin;
 }
 

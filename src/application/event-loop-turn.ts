@@ -1,18 +1,18 @@
-/** Of one turn of the event loop, for the work of all streams together: requests come in between. */
+/** The time in one turn of the event loop for the work of all streams together. Requests run between the turns. */
 const TURN_BUDGET_MS = 4;
 
 /**
- * The time that streams may take of each turn of the event loop, all of them together: however many
- * followers have however much to read, a mutation waits for a few milliseconds at each of its steps.
+ * Limits the time that all streams together take of each turn of the event loop. A mutation waits only a few
+ * milliseconds at each of its steps, for any number of followers and events.
  *
- * Followers come one after the other, each for one event. A tick begins when all that the one before
- * did without waiting is done, so the time is looked at between two events.
+ * Followers run one after the other, each for one event. A tick begins after all synchronous work of the previous
+ * follower, so the time is checked between two events.
  */
 class EventLoopTurn {
   #waiting: (() => void)[] = [];
   #next = 0;
   #isServing = false;
-  /** When the first was served in this turn of the loop. */
+  /** The time at which the first follower was served in this turn of the loop. */
   #startedAt: number | undefined;
 
   /** Waits for the caller's turn. */
@@ -44,7 +44,7 @@ class EventLoopTurn {
     const now = performance.now();
     if (this.#startedAt === undefined) {
       this.#startedAt = now;
-      // Before those who are put off to the next turn, for it is asked for earlier.
+      // This callback is registered first, so it runs before the followers that were put off to the next turn.
       setImmediate(() => {
         this.#startedAt = undefined;
       });
@@ -58,5 +58,5 @@ class EventLoopTurn {
   }
 }
 
-/** One process has one event loop. */
+/** The turns of this process, which has one event loop. */
 export const sharedTurn = new EventLoopTurn();

@@ -1,8 +1,8 @@
 /**
- * Finds what may be a mistake in a bulk, after it was judged or performed, and only where an answer asks for it.
- * Of the account's history it reads a bounded part, by indexes that are there for lists: its last bulks, the rows
- * of those that have the same number of rows and the same total, and the names under which the same IBANs were
- * last paid.
+ * Finds possible mistakes in a bulk after the bulk was judged or performed, and only if an answer asks for warnings.
+ * The finder reads a limited part of the account's history, by the indexes of the lists. It reads the last bulks of
+ * the account, and the rows of those bulks with the same number of rows and the same total. It also reads the names
+ * under which the same IBANs were last paid.
  */
 import {
   type BulkTransferRequest,
@@ -29,26 +29,29 @@ import type { Clock } from './ports/clock.js';
 import type { FairTurns } from './ports/fair-turns.js';
 import type { ScopedLedgerReader } from './ports/scoped-ledger-reader.js';
 
-/** An earlier bulk with the same rows is worth a warning for so long. */
+/** The number of days within which an earlier bulk with the same rows causes a warning. */
 const EARLIER_DAYS = 7;
 const DAY_MS = 86_400_000;
 
-/** Bulks among which one with the same rows is looked for: the last of the account. */
+/** The number of last bulks of the account among which a bulk with the same rows is searched. */
 const EARLIER_BULKS_MAX = 200;
 
-/** Of them, those whose rows are read: they have the same number of rows and the same total. */
+/** The number of these bulks whose rows are read. They have the same number of rows and the same total. */
 const COMPARED_BULKS_MAX = 3;
 
-/** Rows of one of them that are read. If all are among the rows of this bulk, it is taken for the same bulk. */
+/**
+ * The number of rows that are read of one earlier bulk. If this bulk contains all of them, the two bulks count as the
+ * same.
+ */
 const COMPARED_ROWS_MAX = 10_000;
 
-/** Rows that are read at once. */
+/** The number of rows that are read at once. */
 const ROWS_AT_ONCE = 500;
 
-/** Rows of a slice that are judged: some five milliseconds. */
+/** The number of rows of a slice that are judged. A slice takes about five milliseconds. */
 const SLICE_ROWS = 1_000;
 
-/** IBANs of one look-up of names. SQLite allows 500, and reads them in one turn of the event loop. */
+/** The number of IBANs in one look-up of names. SQLite allows 500, but reads them in one turn of the event loop. */
 const IBANS_AT_ONCE = 100;
 
 export interface TransferWarningPorts {
@@ -56,15 +59,16 @@ export interface TransferWarningPorts {
   readonly clock: Clock;
 }
 
-/** The reader of a caller, and whether the client is still connected. */
+/** The reader of a caller, and the state of the client's connection. */
 export interface WarnedCaller {
   readonly reader: ScopedLedgerReader;
   readonly isAbandoned?: (() => boolean) | undefined;
 }
 
 /**
- * @param performed the bulk that the request became, which is no history of itself; absent where it became none,
- *   or where its key says which
+ * Finds the warnings for a request.
+ * @param performed the bulk that the request became, which is not part of its own history. Absent if the request
+ *   became no bulk, or if its key identifies the bulk
  */
 export type FindTransferWarnings = (
   request: BulkTransferRequest,
@@ -72,7 +76,7 @@ export type FindTransferWarnings = (
   performed?: Pick<BulkTransfer, 'sequence'>,
 ) => Promise<readonly TransferWarning[]>;
 
-/** The key under which bulks of accounts that the caller does not see take turns. */
+/** The key for which bulks of accounts that the caller does not see take turns. */
 const UNKNOWN = 'unknown';
 
 const NO_HISTORY: TransferHistory = { paidNames: [] };
@@ -94,7 +98,7 @@ export function makeFindTransferWarnings({
   };
 }
 
-/** Reads what a bulk is compared with. */
+/** Reads the history with which a bulk is compared. */
 class HistoryReader {
   constructor(
     private readonly request: BulkTransferRequest,
@@ -143,7 +147,7 @@ class HistoryReader {
     return undefined;
   }
 
-  /** The total in minor units; undefined where it can't be that of a bulk of this account. */
+  /** Returns the total in minor units; undefined if no bulk of this account can have the total. */
   async #total(): Promise<bigint | undefined> {
     const { currency } = this.account;
     const rows = this.request.creditTransfers;
@@ -170,7 +174,7 @@ class HistoryReader {
     return counts;
   }
 
-  /** Tells whether a bulk with as many rows has the same ones, in any order. */
+  /** Tells whether a bulk with the same number of rows has the same rows, in any order. */
   async #hasSameRows(
     { accountId, sequence, transferCount }: BulkTransfer,
     counts: ReadonlyMap<string, number>,

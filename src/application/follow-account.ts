@@ -1,7 +1,7 @@
 /**
- * Streams of what happens in an account, in the order of commit. Each follower has a place of its own
- * and reads on from there, whether what it reads is old or new: so there is no seam between replay and
- * live, nothing is missed or repeated, and a slow follower costs no more than a fast one.
+ * Streams of the events of an account, in the order of commit. Each follower has its own place and reads on from this
+ * place, for old and new events alike. There is no boundary between replay and live events, and no event is missed or
+ * repeated. A slow follower costs no more than a fast follower.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { firstPositionOf } from '../domain/postings.js';
@@ -15,10 +15,13 @@ import type {
   FollowedTransfer,
 } from './ports/account-feeds.js';
 
-/** Time until a read that failed is tried again: a database that fails over ends no subscription. */
+/** The time until a failed read is retried. A failover of the database ends no subscription. */
 export const RETRY_MS = 1_000;
 
-/** @param after a position; undefined for from now on */
+/**
+ * Streams the transfers of an account.
+ * @param after a position; undefined to start now
+ */
 export function followTransfers(
   feeds: AccountFeeds,
   account: Account,
@@ -31,7 +34,10 @@ export function followTransfers(
   });
 }
 
-/** @param after a sequence; undefined for from now on */
+/**
+ * Streams the bulk transfers of an account.
+ * @param after a sequence; undefined to start now
+ */
 export function followBulkTransfers(
   feeds: AccountFeeds,
   account: Account,
@@ -44,7 +50,10 @@ export function followBulkTransfers(
   });
 }
 
-/** @param after a position; undefined for from now on */
+/**
+ * Streams the incoming transfers of an account.
+ * @param after a position; undefined to start now
+ */
 export function followIncomingTransfers(
   feeds: AccountFeeds,
   account: Account,
@@ -57,7 +66,10 @@ export function followIncomingTransfers(
   });
 }
 
-/** The account at once, and again whenever its balance is another; changes a reader is late for are merged. */
+/**
+ * Streams the account: at once, and again after each change of its balance. Changes that a slow reader misses are
+ * merged.
+ */
 export function followBalance(
   feeds: AccountFeeds,
   account: Account,
@@ -74,11 +86,11 @@ export function followBalance(
 }
 
 interface Course<Item> {
-  /** What comes before anything is read. */
+  /** The item that is sent before anything is read. */
   readonly first?: Item;
   readonly from: bigint;
   readonly read: (feed: AccountFeed, after: bigint) => Promise<readonly Item[]>;
-  /** Grows from item to item. */
+  /** Returns the place of an item. Places grow from item to item. */
   readonly placeOf: (item: Item) => bigint;
 }
 
@@ -87,8 +99,8 @@ function follow<Item>(feed: AccountFeed, course: Course<Item>): AsyncIterableIte
 }
 
 /**
- * Makes the end of a generator wake it: one that waits does not hear that it is to end.
- * @param close ends what the generator waits for
+ * Makes the end of a generator wake the generator. A waiting generator does not notice its end by itself.
+ * @param close ends the wait of the generator
  */
 export function closable<Item>(
   items: AsyncGenerator<Item, undefined>,

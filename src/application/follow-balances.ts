@@ -1,6 +1,6 @@
 /**
- * The balances of many accounts as one stream: each at once, then each change. Changes that a slow reader is
- * late for are merged, so that a stream holds no more than one mark for each account.
+ * Streams the balances of many accounts: first each balance, then each change. Changes that a slow reader misses are
+ * merged, so a stream holds at most one mark for each account.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../entities/account.entity.js';
@@ -9,20 +9,25 @@ import { closable, RETRY_MS } from './follow-account.js';
 import type { AccountFeed, AccountFeeds } from './ports/account-feeds.js';
 import type { ScopedLedgerReader } from './ports/scoped-ledger-reader.js';
 
-/** Accounts that one stream follows: its memory is bounded. */
+/** The largest number of accounts that one stream follows. It limits the memory of the stream. */
 export const FOLLOWED_ACCOUNTS_MAX = 1_000;
 
-/** Time until the caller's accounts are listed again, to find those that were opened since. */
+/** The time until the caller's accounts are listed again, to find newly opened accounts. */
 const LIST_AGAIN_MS = 15_000;
 
-/** Accounts that are read one by one, for all who follow them; of more, a stream reads its own in one statement. */
+/**
+ * The largest number of accounts that are read one by one, shared by all followers. For more accounts, a stream reads
+ * its own accounts in one statement.
+ */
 const READ_APART_MAX = 10;
 
 export type AccountLister = Pick<ScopedLedgerReader, 'accountIds' | 'accountsById'>;
 
 /**
- * @param accounts those that exist now
- * @param lister reads the accounts of the caller: one that is opened later joins, up to FOLLOWED_ACCOUNTS_MAX in all
+ * Streams the balances of accounts.
+ * @param accounts the accounts that exist now
+ * @param lister reads the accounts of the caller. An account that is opened later joins the stream, up to
+ *   FOLLOWED_ACCOUNTS_MAX in all
  */
 export function followBalances(
   feeds: AccountFeeds,
@@ -35,13 +40,13 @@ export function followBalances(
 
 interface FollowedBalance {
   readonly feed: AccountFeed;
-  /** The sequence of the account when it was sent last; undefined before the first time. */
+  /** The sequence of the account when its balance was last sent; undefined before the first time. */
   sequenceSent: bigint | undefined;
 }
 
 class BalancesStream {
   readonly #followed = new Map<string, FollowedBalance>();
-  /** Ids of accounts that may have another balance than was sent. */
+  /** Ids of accounts whose balance may differ from the balance that was sent. */
   readonly #changed = new Set<string>();
   #isClosed = false;
   #wake: (() => void) | undefined;
@@ -56,7 +61,10 @@ class BalancesStream {
     for (const account of accounts) this.#follow(account);
   }
 
-  /** An account counts as changed from the start: it may have changed after it was read and before its feed was open. */
+  /**
+   * Follows an account, which counts as changed from the start. It may have changed between its read and the start of
+   * its feed.
+   */
   #follow(account: Account): void {
     const { id } = account;
     const feed = this.feeds.open(account, () => this.#note(id));
@@ -95,7 +103,7 @@ class BalancesStream {
     }
   }
 
-  /** @returns the accounts whose balance is another than was sent */
+  /** @returns the accounts whose balance differs from the balance that was sent */
   async #readChanged(): Promise<readonly Account[]> {
     const ids = [...this.#changed];
     this.#changed.clear();

@@ -16,7 +16,7 @@ import type { LedgerReader } from './ports/ledger-reader.js';
 const PREFIX_BYTES = 6;
 const SECRET_BYTES = 32;
 
-/** Items of each list, as they are sent. */
+/** The largest number of items in each list of a request. */
 const ORGANIZATIONS_MAX = 100;
 const ROLES_MAX = 100;
 
@@ -28,14 +28,14 @@ export interface CreateApiKeyRequest {
 
 export interface CreatedApiKey {
   readonly apiKey: ApiKey;
-  /** The key itself: told now, and never again. */
+  /** The complete key, which is shown only in this answer. */
   readonly secret: string;
 }
 
 export interface ManageApiKeys {
   /** @throws DomainError INVALID_INPUT */
   create(request: CreateApiKeyRequest, origin: Origin): Promise<CreatedApiKey>;
-  /** @returns the key, or null where none has the prefix */
+  /** @returns the key; null if no key has the prefix */
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null>;
 }
 
@@ -95,7 +95,10 @@ function problemsOf({ name, organizationIds, roles }: CreateApiKeyRequest): Prob
   return problems;
 }
 
-/** Ids that are wrong in their form or number are not looked up. */
+/**
+ * Returns the problem of the first organization that does not exist. Malformed ids, and too many ids, are not looked
+ * up.
+ */
 async function unknownOrganizations(
   { organizationIds }: CreateApiKeyRequest,
   reader: LedgerReader,
@@ -108,7 +111,7 @@ async function unknownOrganizations(
   return [{ field: 'organizationIds', code: 'MISMATCH', message }];
 }
 
-/** @returns whose key it is; undefined for one that does not exist, is wrong, or was revoked */
+/** @returns the caller to whom the key belongs; undefined for a key that does not exist, is wrong, or was revoked */
 export async function callerOfApiKey(
   key: string,
   apiKeys: ApiKeyStore,
@@ -117,7 +120,7 @@ export async function callerOfApiKey(
   if (!parts) return undefined;
   const { prefix, secret } = parts;
   const apiKey = await apiKeys.byPrefix(prefix);
-  // Compared even where there is none, so that the time tells nothing.
+  // The hash is compared even if no key exists, so the response time reveals nothing.
   const kept = Buffer.from(apiKey?.secretHash ?? '0'.repeat(64), 'hex');
   const isRight = timingSafeEqual(hashOf(secret), kept);
   if (!apiKey || !isRight || apiKey.revokedAt !== null) return undefined;

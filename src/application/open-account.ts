@@ -22,17 +22,17 @@ import type { Clock } from './ports/clock.js';
 import type { LedgerReader } from './ports/ledger-reader.js';
 import type { UnitOfWork } from './ports/unit-of-work.js';
 
-/** Openings take the turns of no organization: most are for one that does not exist yet. */
+/** The key for which all openings take turns. Most openings are for an organization that does not exist yet. */
 const OPENINGS = 'openings';
 
 export interface OpenAccountRequest {
-  /** Of an organization that exists; absent: a new organization. */
+  /** The id of an existing organization; absent for a new organization. */
   readonly organizationId?: string | null | undefined;
   readonly organizationName: string;
   readonly iban: string;
   readonly bic: string;
   readonly currency?: string | null | undefined;
-  /** In major units; "0" or absent for none. */
+  /** The opening balance in major units; "0" or absent for none. */
   readonly openingBalance?: string | null | undefined;
 }
 
@@ -62,7 +62,7 @@ interface Opening {
   readonly balanceMinor: bigint;
 }
 
-/** A request is an opening, or has problems. */
+/** The result of reading a request: an opening or its problems. */
 type OpeningReading =
   | { readonly opening: Opening; readonly problems?: undefined }
   | { readonly opening?: undefined; readonly problems: readonly Problem[] };

@@ -37,7 +37,7 @@ const MUTATION = 'performBulkTransfer';
 export interface PerformedBulkTransfer {
   readonly bulkTransfer: BulkTransfer;
   readonly account: Account;
-  /** Whether the bulk was performed by an earlier request with the same key. */
+  /** Tells whether an earlier request with the same key performed the bulk. */
   readonly replayed: boolean;
 }
 
@@ -63,7 +63,7 @@ interface PostingScope {
   readonly at: Date;
 }
 
-/** A bulk without a fault that can be seen from outside its account's lock. */
+/** A bulk without any fault that can be found outside its account's lock. */
 interface BulkTransferOrder {
   readonly origin: Origin;
   readonly debtor: AccountFacts;
@@ -72,7 +72,7 @@ interface BulkTransferOrder {
   readonly transfers: readonly CreditTransfer[];
   readonly totalAmountMinor: bigint;
   readonly bookCredits: readonly BookCredit[];
-  /** The money that leaves to other banks, in minor units. */
+  /** The sum of the transfers to other banks, in minor units. */
   readonly outgoingAmountMinor: bigint;
 }
 
@@ -117,7 +117,7 @@ function lockRequestOf({ debtor, bookCredits, ...order }: BulkTransferOrder): Lo
   };
 }
 
-/** Everything that depends on a balance, or on who came first, is decided here. */
+/** Decides everything that depends on a balance or on the order of requests. */
 function performUnderLock(order: BulkTransferOrder, scope: PostingScope): PerformedBulkTransfer {
   const { ledger } = scope;
   const account = ledger.account(order.debtor.id);
@@ -144,7 +144,7 @@ function performUnderLock(order: BulkTransferOrder, scope: PostingScope): Perfor
   return { bulkTransfer, account, replayed: false };
 }
 
-/** Returns the fingerprint of an order, whose request is not kept while it waits for the lock. */
+/** Returns the fingerprint of an order. The request itself is not kept while the order waits for the lock. */
 function fingerprintAs(
   { debtor, transfers }: BulkTransferOrder,
   version: FingerprintVersion,
@@ -154,7 +154,7 @@ function fingerprintAs(
   return recordedBulkFingerprint(iban, recorded, version);
 }
 
-/** Moves the balances and makes the rows that record it. */
+/** Changes the balances and makes the rows that record the bulk. */
 function postBulkTransfer(
   order: BulkTransferOrder,
   { ledger, newId, at }: PostingScope,
@@ -215,7 +215,7 @@ function postBulkTransfer(
   };
 }
 
-/** The rows of a bulk's transfers, made while those before them are on their way to the database. */
+/** Generates the rows of a bulk's transfers, while earlier rows are on their way to the database. */
 function* transferRecords(
   bulkTransfer: BulkTransfer,
   transfers: readonly CreditTransfer[],
@@ -235,7 +235,9 @@ function* transferRecords(
   }
 }
 
-/** The rows by which payees of this server see the transfers to them, made like those of the transfers. */
+/**
+ * Generates the rows with which payees of this server see their transfers. They are generated like the transfer rows.
+ */
 function* incomingTransferRecords(
   bulkTransfer: BulkTransfer,
   { debtor, bookCredits }: BulkTransferOrder,

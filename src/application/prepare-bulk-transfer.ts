@@ -27,23 +27,23 @@ export interface PreparationPorts {
   readonly turns: FairTurns;
 }
 
-/** The caller of a bulk, and whether the client is still connected. */
+/** The caller of a bulk, and the state of the client's connection. */
 export type Requester = Pick<Origin, 'caller' | 'isAbandoned'>;
 
-/** The key under which a bulk takes turns where its account is unknown. */
+/** The key for which a bulk takes turns if its account is unknown. */
 const UNKNOWN = 'unknown';
 
-/** The bulk that the request's key already stands for, with the same content. */
+/** The bulk that an earlier request with the same key and content performed. */
 export interface EarlierBulk {
   readonly performed: BulkTransfer;
 }
 
-/** A bulk as far as it can be judged without its account's lock. */
+/** A bulk that is judged as far as possible without its account's lock. */
 export interface JudgedBulk {
   readonly performed?: undefined;
   readonly bulk: NormalisedBulk;
   readonly reading: BulkTransferReading;
-  /** Undefined where the request has no key. */
+  /** The fingerprint; undefined if the request has no key. */
   readonly fingerprint: string | undefined;
 }
 
@@ -52,8 +52,8 @@ function versionOf({ fingerprint }: BulkTransfer): FingerprintVersion | undefine
 }
 
 /**
- * Reads a request and finds all that is wrong with it; performing and the dry run share it. The key
- * comes first: what it stands for is answered again even if the same rows would be refused today.
+ * Reads a request and finds all its problems. Performing and the dry run share this function. The key is checked
+ * first: the bulk of a used key is answered again, even if the same rows would be refused today.
  * @throws DomainError IDEMPOTENCY_KEY_REUSED
  */
 export async function prepareBulkTransfer(
@@ -64,10 +64,10 @@ export async function prepareBulkTransfer(
   const bulk = normaliseBulk(request);
   const accounts = await reader.accountFactsByIban(ibansOf(bulk));
   const named = accounts.get(bulk.organizationIban);
-  // An account of a stranger is treated as one that does not exist.
+  // An account that the caller may not debit is treated like an account that does not exist.
   const debtor = named && mayDebit(caller, named.organizationId) ? named : undefined;
   const { idempotencyKey } = request;
-  // Bulks of unknown accounts take turns as if they were of one organization.
+  // Bulks of unknown accounts take turns as if they belonged to one organization.
   const slices = { turns, key: debtor?.organizationId ?? UNKNOWN, isAbandoned };
   const earlier =
     debtor && idempotencyKey !== undefined
@@ -86,9 +86,10 @@ export async function prepareBulkTransfer(
 }
 
 /**
- * Holds a request to the bulk that its key stands for: a key stands for one content for good. Content whose
- * fingerprint is of another version is hashed anew: a server of another release performed the bulk meanwhile.
- * @throws DomainError IDEMPOTENCY_KEY_REUSED where the bulk has another content
+ * Asserts that a request has the content of the bulk with the same key. A key belongs to one content forever. If the
+ * stored fingerprint has another version, a server of another release performed the bulk meanwhile. The content is
+ * then hashed again in that version.
+ * @throws DomainError IDEMPOTENCY_KEY_REUSED if the bulk has another content
  */
 export function assertSameContent(
   earlier: BulkTransfer,

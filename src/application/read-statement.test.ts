@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { ScopedLedgerReader, SequenceRange } from './ports/scoped-ledger-reader.js';
 import { sumEntries } from './read-statement.js';
 
-/** A ledger whose entry number n is a credit of n where n is even, else a debit of n. */
+/** Returns a ledger in which entry number n is a credit of n if n is even, and otherwise a debit of n. */
 function aLedger() {
   const read: SequenceRange[] = [];
   const reader: Pick<ScopedLedgerReader, 'entryTotals'> = {

@@ -6,10 +6,10 @@ import type {
   SequenceRange,
 } from './ports/scoped-ledger-reader.js';
 
-/** An account over some days, UTC. Money is in minor units. */
+/** The statement of an account over some days in UTC. Money is in minor units. */
 export interface AccountStatement {
   readonly account: Account;
-  /** YYYY-MM-DD, both included. */
+  /** The first and the last day as YYYY-MM-DD, both inclusive. */
   readonly from: string;
   readonly to: string;
   readonly openingBalanceMinor: bigint;
@@ -22,9 +22,9 @@ export interface AccountStatement {
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 /**
- * Reads a statement. Its days are turned into ledger sequences once, and all else is read by those:
- * entries that are added meanwhile are in the statement as a whole or not at all.
- * @throws BadUserInputError where from is after to
+ * Reads a statement. The days are converted to ledger sequences once, and everything else is read by these sequences.
+ * An entry that is added meanwhile is either fully in the statement or not at all.
+ * @throws BadUserInputError if from is after to
  */
 export async function readStatement(
   account: Account,
@@ -43,17 +43,17 @@ export async function readStatement(
     openingBalanceMinor: before?.balanceAfterMinor ?? 0n,
     closingBalanceMinor: last?.balanceAfterMinor ?? 0n,
     within,
-    // They are numbered without a gap.
+    // Entries are numbered without a gap.
     entryCount: Number(within.last - within.first + 1n),
   };
 }
 
-/** Entries that one statement sums, which takes the database some milliseconds. */
+/** The number of entries that one SQL statement sums. The sum takes the database a few milliseconds. */
 const ENTRIES_PER_READ = 20_000n;
 
 /**
  * Sums the entries of a statement: opening + credits - debits = closing.
- * @param readerNow returns the reader before each read; it throws where the client has disconnected
+ * @param readerNow returns the reader before each read, and throws if the client has disconnected
  */
 export async function sumEntries(
   accountId: string,

@@ -5,8 +5,8 @@ import { PROBLEMS_LISTED_MAX, type Problem } from '../domain/problem.js';
 import type { Account } from '../entities/account.entity.js';
 
 /**
- * Finds the transfers to accounts of this server whose balance could not hold them exactly.
- * @param receivers the accounts of the credits, as they are
+ * Finds the transfers to accounts of this server whose balance would exceed the exact range.
+ * @param receivers the credited accounts in their current state
  */
 export function receivableProblems(
   transfers: readonly CreditTransfer[],
@@ -28,7 +28,7 @@ export function receivableProblems(
   });
 }
 
-/** The rejection of a bulk for all that is wrong with it. */
+/** Makes the rejection of a bulk with all its problems. */
 export function invalidBulkTransfer(
   problems: readonly Problem[],
 ): Rejection<'INVALID_BULK_TRANSFER'> {

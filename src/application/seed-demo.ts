@@ -2,7 +2,7 @@ import { PROGRAM } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';
 import type { OpenAccount } from './open-account.js';
 
-/** Companies to try things with. ACME's IBAN is masked, so its check digits are wrong. */
+/** The demo companies. The IBAN of ACME is masked, so its check digits are wrong. */
 export const DEMO_ACCOUNTS = [
   {
     organizationName: 'ACME Corp',
@@ -25,8 +25,8 @@ export const DEMO_ACCOUNTS = [
 ] as const;
 
 /**
- * Opens the demo companies' accounts, each once: one that exists is left as it is.
- * @returns how many it opened
+ * Opens the accounts of the demo companies. An account that exists stays unchanged.
+ * @returns the number of accounts that were opened
  */
 export async function seedDemo(openAccount: OpenAccount): Promise<number> {
   let opened = 0;

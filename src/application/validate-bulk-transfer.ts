@@ -18,18 +18,18 @@ import {
 } from './prepare-bulk-transfer.js';
 import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
-/** What performing a request would come to, were nothing to change meanwhile. Money is in minor units. */
+/** The outcome of performing a request if nothing changes meanwhile. Money is in minor units. */
 export interface BulkTransferValidation {
   readonly transferCount: number;
   readonly currency: string | undefined;
   readonly totalAmountMinor: bigint | undefined;
-  /** Negative where funds are short. */
+  /** The balance after the bulk; negative if funds are insufficient. */
   readonly balanceAfterMinor: bigint | undefined;
   readonly problems: readonly Problem[];
   readonly rejection: Rejection | undefined;
 }
 
-/** The dry run of performBulkTransfer: the same checks by the same code, nothing kept. */
+/** Runs performBulkTransfer dry, with the same checks by the same code. Nothing is stored. */
 export type ValidateBulkTransfer = (
   request: BulkTransferRequest,
   requester: Requester,
@@ -96,8 +96,8 @@ async function judge(
 }
 
 /**
- * The bulk that a key stands for once the balance is read. A key that stands for none now stood for none when
- * the balance was read, so both are of one moment.
+ * Returns the bulk that used a key, read after the balance. If no bulk has the key now, no bulk had the key when the
+ * balance was read. Both answers therefore describe the same moment.
  */
 async function performedSince(
   idempotencyKey: string | undefined,
@@ -118,7 +118,7 @@ function outcomeOf(performed: BulkTransfer): Omit<BulkTransferValidation, 'trans
   };
 }
 
-/** The transfers to accounts of this server that could not hold them. */
+/** Finds the transfers to accounts of this server that could not hold the money. */
 async function fullReceivers(
   transfers: readonly CreditTransfer[],
   { organizationName }: AccountFacts,

@@ -6,7 +6,7 @@ import type { Transfer } from '../../entities/transfer.entity.js';
 /** Opens feeds of accounts. */
 export interface AccountFeeds {
   /**
-   * Opens a feed for one subscriber, who closes it.
+   * Opens a feed for one subscriber. The subscriber closes it.
    * @param onChange is called whenever the account may have changed
    */
   open(account: Account, onChange?: () => void): AccountFeed;

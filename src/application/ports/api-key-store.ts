@@ -7,7 +7,7 @@ import type { AuditEntry } from '../../entities/audit-entry.entity.js';
 export interface ApiKeyStore {
   add(apiKey: ApiKey, audit: AuditEntry): Promise<void>;
   byPrefix(prefix: string): Promise<ApiKey | null>;
-  /** Revokes a key. @returns the key, revoked now or before; null where none has the prefix */
+  /** Revokes a key. @returns the key, revoked now or before; null if no key has the prefix */
   revoke(prefix: string, origin: Origin): Promise<ApiKey | null>;
   /** Lists keys in order of id, oldest first. */
   list(range: PageRange<string>): Promise<ListPage<ApiKey>>;

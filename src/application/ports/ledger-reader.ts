@@ -9,9 +9,9 @@ import type { Transfer } from '../../entities/transfer.entity.js';
 import type { AccountHead } from './account-head.js';
 
 /**
- * Reads the committed ledger of all organizations, for use cases, the relay and the account feeds: a counterparty may
- * be any organization's. Resolvers must not have it; they have ScopedLedgerReader. Lists are newest first unless said
- * otherwise.
+ * Reads the committed ledger of all organizations, for use cases, the relay and the account feeds. A counterparty may
+ * belong to any organization. Resolvers must not use this interface; they use ScopedLedgerReader. Lists are newest
+ * first unless stated otherwise.
  */
 export interface LedgerReader {
   accountByIban(iban: string): Promise<Account | null>;
@@ -28,7 +28,7 @@ export interface LedgerReader {
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<BulkTransfer>>;
   /** Lists the transfers of an account by position. */
   transfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<Transfer>>;
-  /** Lists transfers from other accounts of this server, by position in the history of the account credited. */
+  /** Lists transfers from other accounts of this server, by position in the history of the credited account. */
   incomingTransfers(
     accountId: string,
     range: PageRange<bigint>,
@@ -38,7 +38,7 @@ export interface LedgerReader {
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,
   ): Promise<ListPage<Transfer>>;
-  /** Lists the incoming transfers that a bulk made, by the payer's position: in the order of the bulk. */
+  /** Lists the incoming transfers that a bulk made, by the payer's position. This is the order of the bulk. */
   incomingTransfersOfBulk(
     bulkTransfer: Pick<BulkTransfer, 'accountId' | 'sequence'>,
     range: PageRange<bigint>,

@@ -1,15 +1,15 @@
 import type { Origin } from '../../domain/caller.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 
-/** Shows operators the outbox, and lets them retry what could not be published. */
+/** Shows the outbox to operators, and lets them retry messages that could not be published. */
 export interface OutboxAdmin {
   /** Counts the messages that are not published. */
   counts(): Promise<OutboxCounts>;
-  /** Returns the parked messages, oldest first, 100 at most. The relay has given up on them. */
+  /** Returns the parked messages, oldest first, 100 at most. The relay no longer retries them. */
   parked(): Promise<OutboxMessage[]>;
   /**
    * Makes a parked message due again.
-   * @returns whether a parked message has the id
+   * @returns true if a parked message has the id
    */
   retry(id: string, origin: Origin): Promise<boolean>;
 }
@@ -18,6 +18,6 @@ export interface OutboxAdmin {
 export interface OutboxCounts {
   readonly due: number;
   readonly parked: number;
-  /** The time since which the oldest due message waits; undefined where no message is due. */
+  /** The time since which the oldest due message waits; undefined if no message is due. */
   readonly oldestDueSince: Date | undefined;
 }

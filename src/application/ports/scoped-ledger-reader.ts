@@ -10,8 +10,8 @@ import type { Transfer } from '../../entities/transfer.entity.js';
 
 /**
  * Reads the committed ledger for one caller. Every read filters by the caller's organizations in its own SQL
- * statement: the id of another organization's account gives an empty list, null or false, like an id that does not
- * exist. Resolvers have this interface alone. Lists are newest first unless said otherwise.
+ * statement. The id of another organization's account gives an empty list, null or false, like an id that does not
+ * exist. Resolvers read only through this interface. Lists are newest first unless stated otherwise.
  */
 export interface ScopedLedgerReader {
   accountByIban(iban: string): Promise<Account | null>;
@@ -35,7 +35,7 @@ export interface ScopedLedgerReader {
   organizations(countMax: number): Promise<Organization[]>;
   /** Returns the ids of the oldest accounts, oldest first. */
   accountIds(countMax: number): Promise<string[]>;
-  /** Lists accounts in order of id, oldest first: those of one organization where an id is given. */
+  /** Lists accounts in order of id, oldest first. With an organization id, only its accounts are listed. */
   accounts(range: PageRange<string>, organizationId?: string): Promise<ListPage<Account>>;
   /** Lists the bulk transfers of an account by sequence. */
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<BulkTransfer>>;
@@ -45,7 +45,7 @@ export interface ScopedLedgerReader {
     filter: TransferFilter,
     range: PageRange<bigint>,
   ): Promise<ListPage<Transfer>>;
-  /** Lists transfers from other accounts of this server, by position in the history of the account credited. */
+  /** Lists transfers from other accounts of this server, by position in the history of the credited account. */
   incomingTransfers(
     accountId: string,
     filter: TransferFilter,
@@ -64,15 +64,15 @@ export interface ScopedLedgerReader {
     range: PageRange<bigint>,
   ): Promise<ListPage<LedgerEntry>>;
 
-  /** Returns the last entry at a moment or before; null where there is none. */
+  /** Returns the last entry at or before a moment; null if there is no such entry. */
   lastEntryUntil(accountId: string, moment: Date): Promise<LedgerEntry | null>;
   entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals>;
 
   /**
-   * Returns the names under which an account last paid these IBANs, the latest first: the names of the last ten
-   * transfers to each IBAN.
+   * Returns the names under which an account last paid these IBANs, the latest first. They are the names of the last
+   * ten transfers to each IBAN.
    * @param ibans a hundred at most, without duplicates
-   * @param before the sequence of the first bulk that is ignored; undefined where none is
+   * @param before the sequence of the first bulk that is ignored; undefined if no bulk is ignored
    */
   paidNames(
     accountId: string,
@@ -95,8 +95,8 @@ export interface ReadingCaller {
 }
 
 /**
- * Conditions on a list of transfers. The counterparty of an incoming transfer is its payer. Amounts are minor units,
- * both inclusive.
+ * Conditions on a list of transfers. The counterparty of an incoming transfer is its payer. Amounts are in minor
+ * units, and both limits are inclusive.
  */
 export interface TransferFilter {
   readonly counterpartyIban?: string;
@@ -105,7 +105,7 @@ export interface TransferFilter {
   readonly amountMinorMin?: bigint;
   readonly amountMinorMax?: bigint;
   readonly from?: Date;
-  /** Exclusive. */
+  /** The end of the range, exclusive. */
   readonly to?: Date;
   readonly endToEndId?: string;
 }
@@ -116,7 +116,7 @@ export interface SequenceRange {
   readonly last?: bigint;
 }
 
-/** Sums of ledger entries, neither of them negative. */
+/** Sums of ledger entries. Neither sum is negative. */
 export interface EntryTotals {
   readonly debitsMinor: bigint;
   readonly creditsMinor: bigint;

@@ -10,12 +10,12 @@ import type { TransferRecord } from '../../entities/transfer.entity.js';
 /** Runs work on locked accounts in a transaction. */
 export interface UnitOfWork {
   /**
-   * Runs work in one transaction, which several waiting units of work may share. All changes of the work are
-   * committed, or none where it throws. The first statement locks the accounts in ascending order of id and reads
-   * them afresh. Work only reads the ledger and decides, so it is synchronous. It may run several times, from the
-   * start, where the database rolled the transaction back in favour of another one.
-   * @throws DomainError ACCOUNT_BUSY where the locks were not acquired in time, or too much work waits;
-   *   AbandonedError where the client had disconnected before the work began
+   * Runs work in one transaction, which several waiting units of work may share. Either all changes of the work are
+   * committed, or none if the work throws. The first statement locks the accounts in ascending order of id and reads
+   * them again. The work is synchronous, because it only reads the ledger and decides. The work may run several times
+   * from the start, if the database rolls the transaction back in favour of another transaction.
+   * @throws DomainError ACCOUNT_BUSY if the locks were not acquired in time, or if too much work waits;
+   *   AbandonedError if the client had disconnected before the work began
    */
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result>;
 }
@@ -26,7 +26,7 @@ export interface LockRequest {
   readonly organizationId: string;
   /** The accounts that the work reads or changes, the debtor first. */
   readonly accountIds: readonly string[];
-  /** Idempotency keys of the first account that the work looks up. */
+  /** The idempotency keys of the first account that the work looks up. */
   readonly bulkTransferKey?: string | undefined;
   readonly creditKey?: string | undefined;
   /** The approximate number of rows that the work appends. */
@@ -44,7 +44,7 @@ export interface LockedLedger {
   account(id: string): Account;
   bulkTransferByKey(accountId: string, idempotencyKey: string): BulkTransfer | null;
   creditByKey(accountId: string, idempotencyKey: string): LedgerEntry | null;
-  /** Adds a new account, and its organization where that is new as well. */
+  /** Adds a new account, and its organization if the organization is new too. */
   open(account: Account, audit: AuditEntry, organization?: Organization): void;
   /** Appends rows, and writes the accounts with new postings. */
   record(records: LedgerRecords): void;
@@ -53,12 +53,12 @@ export interface LockedLedger {
 /** Rows that one unit of work appends. */
 export interface LedgerRecords {
   readonly bulkTransfer?: BulkTransfer;
-  /** Iterated while the rows are written; a retry iterates it again. */
+  /** The rows of transfers. They are iterated while they are written; a retry iterates them again. */
   readonly transfers?: Iterable<TransferRecord>;
-  /** The rows for payees with an account on this server, iterated likewise. */
+  /** The rows for payees with an account on this server. They are iterated like the transfers. */
   readonly incomingTransfers?: Iterable<IncomingTransferRecord>;
   readonly entries: readonly LedgerEntry[];
   readonly message: OutboxMessage;
-  /** Absent where another audit entry of the same unit of work covers these rows. */
+  /** The audit entry; absent if another audit entry of the same unit of work covers these rows. */
   readonly audit?: AuditEntry;
 }

@@ -12,15 +12,15 @@ export interface Option extends ParseArgsOptionDescriptor {
 
 type Options = Readonly<Record<string, Option>>;
 
-/** The arguments that a command takes. */
+/** The arguments that a command accepts. */
 export interface Usage<Own extends Options = Options> {
-  /** The command as it is typed: npm run seed -- */
+  /** The command line before the arguments: npm run seed -- */
   readonly call: string;
   readonly summary: string;
   readonly options: Own;
 }
 
-/** A command of which the first argument may be an action. */
+/** A command whose first argument may be an action. */
 export interface ActionUsage<Action extends string, Own extends Options> extends Usage<Own> {
   /** The line of --help for each action. */
   readonly actions: Readonly<Record<Action, string>>;
@@ -31,8 +31,8 @@ const HELP = { type: 'boolean', short: 'h', help: 'prints this' } as const;
 
 /**
  * Reads a command's options from its arguments.
- * @throws HelpRequest where --help is among them
- * @throws ExplainedError where an argument is unknown, or an option has no value
+ * @throws HelpRequest if --help is among the arguments
+ * @throws ExplainedError if an argument is unknown, or an option has no value
  */
 export function readArguments<const Own extends Options>(usage: Usage<Own>) {
   return parse(usage, false).values;
@@ -40,8 +40,8 @@ export function readArguments<const Own extends Options>(usage: Usage<Own>) {
 
 /**
  * Reads a command's action and options from its arguments.
- * @throws HelpRequest where --help is among them
- * @throws ExplainedError where an argument is unknown, or an option has no value
+ * @throws HelpRequest if --help is among the arguments
+ * @throws ExplainedError if an argument is unknown, or an option has no value
  */
 export function readActionArguments<Action extends string, const Own extends Options>(
   usage: ActionUsage<Action, Own>,
@@ -68,7 +68,7 @@ function strictlyParsed<const Own extends Options>(usage: Usage<Own>, allowPosit
   try {
     return parseArgs({ options: { ...usage.options, help: HELP }, allowPositionals });
   } catch (error) {
-    // The first sentence names the argument; the others are about positional arguments and dashes.
+    // The first sentence names the argument. The other sentences describe positional arguments and dashes.
     const [complaint = ''] = reasonOf(error).split(/\. |\n/);
     throw refusal(usage, complaint.replace(/\.$/, ''));
   }

@@ -34,7 +34,7 @@ await runProgram(async () => {
   }
 });
 
-/** @throws ExplainedError where the file can't be read or written, as in another folder than the checkout */
+/** @throws ExplainedError if the file cannot be read or written, for example in a folder other than the checkout */
 async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

@@ -1,4 +1,4 @@
-/** npm run migrate: brings the schema up to date, lists what that takes, or takes the last migration back. */
+/** npm run migrate brings the schema up to date, lists the pending migrations, or reverts the last migration. */
 import { loadConfig } from '../config.js';
 import type { Database } from '../infrastructure/database/dialect.js';
 import { explained, revertLast } from '../infrastructure/database/migrations.js';

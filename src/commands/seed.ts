@@ -1,6 +1,6 @@
 /**
- * npm run seed: the demo companies, and with --accounts N --transfers M as many more as one likes, to
- * try things at scale. All of it goes through the use cases: what is seeded is a ledger like any other.
+ * npm run seed opens the demo companies. With --accounts N --transfers M it adds accounts and transfers for tests at
+ * scale. All data goes through the use cases, so a seeded ledger is like any other ledger.
  */
 import { randomInt } from 'node:crypto';
 import { SingleBar } from 'cli-progress';
@@ -43,7 +43,7 @@ as many more accounts and transfers as you ask for, to try things at scale.`,
   },
 } as const;
 
-/** How many of what to make; a number that is none is refused before anything is opened. */
+/** Returns the numbers of accounts and transfers. An invalid number is refused before anything is opened. */
 function readCounts(): { readonly accounts: number; readonly transfers: number } {
   const values = readArguments(USAGE);
   const count = (name: 'accounts' | 'transfers', max: number) => {
@@ -60,7 +60,7 @@ function readCounts(): { readonly accounts: number; readonly transfers: number }
   };
 }
 
-/** A Dutch IBAN of a bank that does not exist. */
+/** Returns a Dutch IBAN of a bank that does not exist. */
 function randomIban(): string {
   const bban = `TEST${String(randomInt(10 ** 10)).padStart(10, '0')}`;
   return composeIBAN({ countryCode: 'NL', bban }) ?? randomIban();
@@ -131,7 +131,7 @@ await runProgram(async () => {
       const demo = composeApplication(demoConfig(config), database, NO_PUBLISHER);
       const opened = await seedDemo(demo.openAccount);
       console.log(`demo companies: ${opened} created${opened === 0 ? ', they were there' : ''}`);
-      // Random data is sent once, and has no keys.
+      // Random data is sent once, so it has no keys.
       const settings = { ...config, requiresIdempotencyKey: false };
       const application = composeApplication(settings, database, NO_PUBLISHER);
       const needed = transfers > 0 ? Math.max(accounts, 1) : accounts;

@@ -7,13 +7,13 @@ interface Setting {
   readonly description: string;
   /** The allowed values in words, with their unit. */
   readonly allowed: string;
-  /** The default as it is written in .env; empty where there is none. */
+  /** The default as written in .env; empty if the setting has no default. */
   readonly fallback: string;
-  /** The effect of no value; undefined where the default says it. */
+  /** The effect of a missing value; undefined if the default describes the effect. */
   readonly unset: string | undefined;
 }
 
-/** JSON Schema of a setting as .env has it: a text, with the keys that meta adds. */
+/** The JSON Schema of a setting in .env: a text, with the keys that meta adds. */
 const inputSchema = z.object({
   description: z.string().regex(/^[A-Z].*\.$/),
   allowed: z.string().optional(),
@@ -22,14 +22,14 @@ const inputSchema = z.object({
   default: z.string().optional(),
 });
 
-/** JSON Schema of a setting as the server uses it, with the range of a number and a default that is no text. */
+/** The JSON Schema of a setting as the server uses it, with the range of a number and a default that is no text. */
 const outputSchema = z.object({
   minimum: z.number().optional(),
   maximum: z.number().optional(),
   default: z.unknown().optional(),
 });
 
-/** Units, by the part of a setting's name that says them. */
+/** The unit of a setting, by a part of its name. */
 const UNITS: readonly (readonly [RegExp, string])[] = [
   [/_MS(_|$)/, ' ms'],
   [/_BYTES(_|$)/, ' bytes'],

@@ -1,6 +1,6 @@
 /**
- * npm run token: makes a token for development, signed with a key of this checkout's own, and says how
- * a server is told to trust it. Identity providers sign the tokens of everyone else.
+ * npm run token makes a token for development, signed with this checkout's own key. It also prints the settings with
+ * which a server trusts the key. In production, an identity provider signs the tokens.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -48,7 +48,7 @@ const USAGE = {
 
 await runProgram(async () => {
   const values = readArguments(USAGE);
-  // The server takes roles in any case, too.
+  // The server accepts roles in any case too.
   const roles = values.role.map((role) => role.toLowerCase());
   const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
   if (unknown.length > 0) {
@@ -78,7 +78,7 @@ await runProgram(async () => {
   console.log(token);
 });
 
-/** @throws ExplainedError where the keys can't be read or made */
+/** @throws ExplainedError if the keys cannot be read or made */
 async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -90,7 +90,7 @@ async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/** Prints the lines of a .env file. Shells, Node and Compose all take what is in single quotes as it is. */
+/** Prints the lines of a .env file. Shells, Node and Compose all take text in single quotes literally. */
 async function printEnvironment(): Promise<void> {
   const pem = (await readFile(PUBLIC_KEY, 'utf8')).trim().replaceAll('\n', '\\n');
   console.log(

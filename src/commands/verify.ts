@@ -1,4 +1,4 @@
-/** npm run verify: recounts the ledger's invariants, beside a running server if need be. */
+/** npm run verify recounts the ledger's invariants. A server may run at the same time. */
 import { loadConfig } from '../config.js';
 import { assertMigrated, explained } from '../infrastructure/database/migrations.js';
 import { openDatabase } from '../infrastructure/database/open-database.js';

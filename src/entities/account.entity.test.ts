@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Account } from './account.entity.js';
 
-/** 2^53 - 1: what both databases and every client's numbers hold exactly. */
+/** 2^53 - 1, the largest integer that both databases and the numbers of every client store exactly. */
 const BALANCE_MAX = 9_007_199_254_740_991n;
 const OPENED_AT = new Date('2026-01-01T00:00:00.000Z');
 
@@ -20,7 +20,10 @@ function anAccount(balanceMinor = 0n): Account {
   return account;
 }
 
-/** Amounts that, in their order, never leave the range: each is taken from what is there. */
+/**
+ * Amounts that never move the balance out of its range in their order. Each amount is limited by the balance before
+ * it.
+ */
 const amounts = fc
   .array(fc.record({ isDebit: fc.boolean(), share: fc.nat(100) }), { minLength: 1 })
   .map((moves) => {
@@ -33,7 +36,7 @@ const amounts = fc
     });
   });
 
-/** A clock that jumps as it likes, backwards too. */
+/** The times of a clock that jumps forwards and backwards. */
 const moments = fc
   .integer({ min: -1_000_000, max: 1_000_000 })
   .map((shiftMs) => new Date(OPENED_AT.getTime() + shiftMs));
@@ -177,7 +180,7 @@ describe('postings to an account', () => {
         try {
           account.post(amount, now);
         } catch {
-          // That it throws is for the test above.
+          // The test above covers that post throws.
         }
         expect(account).toEqual(anAccount(balance));
       }),

@@ -2,7 +2,7 @@ import { defineEntity, p } from '@mikro-orm/core';
 import { MINOR_UNITS_MAX } from '../domain/money.js';
 import { UuidColumn } from './column-types.js';
 
-/** What the ledger records of one change of a balance. */
+/** The record of one change of a balance in the ledger. */
 export interface Posting {
   readonly sequence: bigint;
   readonly amountMinor: bigint;
@@ -23,21 +23,24 @@ export interface AccountOpening {
 /** An account of an organization, and the state of its ledger. Money is in minor units. */
 export class Account {
   readonly id!: string;
-  /** No foreign key: SQLite can't add one to a table that exists, so that verify checks it. */
+  /**
+   * The organization of the account. There is no foreign key, because SQLite cannot add one to an existing table. The
+   * verify command checks the reference instead.
+   */
   readonly organizationId!: string;
-  /** The organization's, kept here as well: every bulk and event has it. */
+  /** The name of the organization. It is stored here too, because every bulk and event contains it. */
   readonly organizationName!: string;
   readonly iban!: string;
   readonly bic!: string;
   readonly currency!: string;
   balanceMinor!: bigint;
-  /** Number of the last ledger entry; 0 before the first. */
+  /** The number of the last ledger entry; 0 before the first entry. */
   sequence!: bigint;
   readonly createdAt!: Date;
-  /** Time of the last ledger entry. */
+  /** The time of the last ledger entry. */
   updatedAt!: Date;
 
-  /** An account with nothing on it. */
+  /** Makes an account with a balance of zero. */
   static open(opening: AccountOpening): Account {
     const { at, ...facts } = opening;
     return Object.assign(new Account(), facts, {
@@ -48,7 +51,7 @@ export class Account {
     });
   }
 
-  /** Returns a copy, for postings that may come to nothing. */
+  /** Returns a copy, for postings that may be discarded. */
   copy(): Account {
     return Object.assign(new Account(), this);
   }
@@ -60,22 +63,22 @@ export class Account {
     this.updatedAt = updatedAt;
   }
 
-  /** Whether a debit leaves the balance at zero or above. */
+  /** Tells whether a debit leaves the balance at zero or above. */
   covers(amountMinor: bigint): boolean {
     return this.balanceMinor >= amountMinor;
   }
 
-  /** Whether a credit leaves the balance within what can be kept exactly. */
+  /** Tells whether a credit leaves the balance within the exact range. */
   canReceive(amountMinor: bigint): boolean {
     return this.balanceMinor + amountMinor <= MINOR_UNITS_MAX;
   }
 
   /**
-   * Moves the balance. To be called under the account's lock alone.
+   * Changes the balance. Callers must hold the account's lock.
    * @param amountMinor negative for a debit
-   * @param at now; an entry is never earlier than the one before it, whatever the clock did, so that
-   *   a statement's days and the order of the ledger agree
-   * @throws Error where the balance would leave its range: callers ask first
+   * @param at the current time. An entry is never earlier than the entry before it, even if the clock jumped back. A
+   *   statement's days therefore agree with the order of the ledger
+   * @throws Error if the balance would leave its range; callers check this first
    */
   post(amountMinor: bigint, at: Date): Posting {
     const balanceAfterMinor = this.balanceMinor + amountMinor;

@@ -2,12 +2,12 @@ import { defineEntity, p } from '@mikro-orm/core';
 import type { Role } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
-/** A machine's way in. Its secret is told once, when it is made; only a hash is kept. */
+/** The API key of a machine. Its secret is shown once, when the key is made; only a hash is stored. */
 export class ApiKey {
   readonly id!: string;
-  /** What it is called by: the part of the key that is no secret. */
+  /** The public name of the key: the part of the key that is no secret. */
   readonly prefix!: string;
-  /** SHA-256 of the secret, in hexadecimal: the secret has 256 random bits, so no salt is needed. */
+  /** The SHA-256 of the secret, in hexadecimal. The secret has 256 random bits, so no salt is needed. */
   readonly secretHash!: string;
   readonly name!: string;
   readonly organizationIds!: string[];
@@ -20,7 +20,7 @@ export class ApiKey {
     return Object.assign(new ApiKey(), facts, { revokedAt: null });
   }
 
-  /** Ends the key; one that was revoked before keeps its time. */
+  /** Revokes the key. A key that was revoked before keeps its time. */
   revoke(at: Date): void {
     this.revokedAt ??= at;
   }

@@ -5,12 +5,12 @@ import { UuidColumn } from './column-types.js';
 
 const ACTOR_CHARACTERS_MAX = 255;
 
-/** What a mutation came to. */
+/** The outcome of a mutation. */
 export interface AuditedOutcome {
   readonly action: MutationName;
   readonly outcome: AuditedOutcomeCode;
   readonly accountId?: string | undefined;
-  /** What it made or changed: a bulk, a ledger entry, a key, a message. */
+  /** The id of the object that the mutation made or changed: a bulk, a ledger entry, a key, a message. */
   readonly subjectId?: string | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface AuditEntryFacts extends AuditedOutcome {
   readonly origin: Origin;
 }
 
-/** Who did what, when, from where, with what result. Nothing of it ever changes. */
+/** The record of a mutation: caller, action, time, origin and outcome. An audit entry never changes. */
 export class AuditEntry {
   readonly id!: string;
   readonly at!: Date;

@@ -4,11 +4,11 @@ import { MINOR_UNITS_MAX } from '../domain/money.js';
 import { Account } from './account.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
-/** A bulk that was performed. Nothing of it ever changes. */
+/** A bulk that was performed. A bulk never changes. */
 export class BulkTransfer {
   readonly id!: string;
   readonly accountId!: string;
-  /** Number of its ledger entry in the account: the order of commit. */
+  /** The number of the bulk's ledger entry in the account. It is the order of commit. */
   readonly sequence!: bigint;
   readonly idempotencyKey!: string | null;
   readonly fingerprint!: string | null;

@@ -3,7 +3,10 @@ import { stringify } from 'uuid';
 
 const UUID_BYTES = 16;
 
-/** A UUID as a string in the program and as its 16 bytes in the database, where every index repeats it. */
+/**
+ * Maps a UUID between a string in the program and 16 bytes in the database. The value is kept short because every
+ * index repeats it.
+ */
 export class UuidColumn extends Type<string, Uint8Array> {
   override convertToDatabaseValue(value: string | Uint8Array): Uint8Array {
     if (typeof value !== 'string') return value;

@@ -8,17 +8,20 @@ import { END_TO_END_ID_BYTES_MAX, FOLDED_NAME_BYTES_MAX } from './transfer.entit
 /** The columns of an incoming transfer. The counterparty is the payer. */
 export interface IncomingTransferRecord {
   readonly id: string;
-  /** The account credited. */
+  /** The credited account. */
   readonly accountId: string;
-  /** Its place in the history of the account credited: see transferPosition. */
+  /** The position in the history of the credited account: see transferPosition. */
   readonly position: bigint;
-  /** The account debited, and the position of the transfer in its history: together they name the transfer. */
+  /**
+   * The debited account. Together with the position of the transfer in that account's history, it identifies the
+   * transfer.
+   */
   readonly payerAccountId: string;
   readonly payerPosition: bigint;
   readonly currency: string;
   readonly amountMinor: bigint;
   readonly counterpartyName: string;
-  /** The name as filters compare it: see foldName. */
+  /** The name in the form that filters compare: see foldName. */
   readonly counterpartyNameFolded: string;
   readonly counterpartyIban: string;
   readonly description: string;
@@ -27,12 +30,12 @@ export interface IncomingTransferRecord {
 }
 
 /**
- * A transfer between two accounts of this server, as its payee sees it: the payer's name and IBAN, and the
- * text and end-to-end id as the payer wrote them. It has the columns that a payer's transfers are filtered by, so
- * that one search serves both.
+ * A transfer between two accounts of this server, as its payee sees it. It has the payer's name and IBAN, and the
+ * text and end-to-end id as the payer wrote them. It has the columns by which a payer's transfers are filtered, so
+ * one search serves both.
  */
 export class IncomingTransfer implements IncomingTransferRecord {
-  /** Derived, so no column. */
+  /** sequence is derived, so it is no column. */
   declare [OptionalProps]?: 'sequence';
   readonly id!: string;
   readonly accountId!: string;
@@ -48,7 +51,7 @@ export class IncomingTransfer implements IncomingTransferRecord {
   readonly endToEndId!: string | null;
   readonly createdAt!: Date;
 
-  /** Number of the ledger entry that credited it. */
+  /** The number of the ledger entry that credited the transfer. */
   get sequence(): bigint {
     return sequenceOf(this.position);
   }

@@ -9,7 +9,7 @@ import { OrganizationSchema } from './organization.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
 import { TransferSchema } from './transfer.entity.js';
 
-/** Every entity, in the order in which their tables refer to each other. */
+/** All entities, in the order in which their tables refer to each other. */
 export const ENTITIES: EntitySchema[] = [
   OrganizationSchema,
   AccountSchema,

@@ -19,7 +19,7 @@ const COLUMNS: readonly (readonly [EntitySchema, string, readonly string[]])[] =
   [AuditEntrySchema, 'action', MUTATION_NAMES],
   [AuditEntrySchema, 'outcome', AUDITED_OUTCOMES],
   [AuditEntrySchema, 'actorKind', CALLER_KINDS],
-  // One column holds them all, with commas between them.
+  // One column holds all roles, with commas between them.
   [ApiKeySchema, 'roles', [ROLES.join(',')]],
 ];
 

@@ -15,25 +15,25 @@ export interface LedgerEntryFacts {
   readonly fingerprint?: string | undefined;
 }
 
-/** One line of an account: append-only. */
+/** One entry in the ledger of an account. Entries are append-only. */
 export class LedgerEntry {
   readonly id!: string;
   readonly accountId!: string;
-  /** 1, 2, 3 … without a gap in each account. */
+  /** The number of the entry: 1, 2, 3 … without a gap in each account. */
   readonly sequence!: bigint;
   readonly kind!: LedgerEntryKind;
   readonly currency!: string;
-  /** From the account's side: a debit is negative. */
+  /** The amount from the account's side; a debit is negative. */
   readonly amountMinor!: bigint;
   readonly balanceAfterMinor!: bigint;
   readonly bulkTransferId!: string | null;
-  /** Of a credit; a bulk keeps its own. */
+  /** The idempotency key of a credit. A bulk stores its own key. */
   readonly idempotencyKey!: string | null;
   readonly fingerprint!: string | null;
   readonly description!: string;
   readonly createdAt!: Date;
 
-  /** The line that records a posting. */
+  /** Makes the entry that records a posting. */
   static of(account: Account, posting: Posting, facts: LedgerEntryFacts): LedgerEntry {
     return Object.assign(new LedgerEntry(), {
       id: facts.id,

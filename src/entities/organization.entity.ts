@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { UuidColumn } from './column-types.js';
 
-/** A company or bank that has accounts; API keys belong to it. Its name never changes. */
+/** A company or bank that has accounts and API keys. Its name never changes. */
 export class Organization {
   readonly id!: string;
   readonly name!: string;

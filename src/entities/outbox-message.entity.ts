@@ -2,13 +2,13 @@ import { defineEntity, p } from '@mikro-orm/core';
 import type { OutboxMessageType } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
-/** Of the reason why a message was not published. */
+/** The largest length of the reason why a message was not published. */
 export const LAST_ERROR_CHARACTERS_MAX = 500;
 
-/** Before any clock: an account's time may be ahead of a relay's, and its events wait for none. */
+/** A time before any clock's time. An account's time may be ahead of a relay's time, but its events must not wait. */
 export const DUE_AT_ONCE = new Date(0);
 
-/** What happened, as the use case that made it happen tells it. */
+/** The facts of an event, as its use case gives them. */
 export interface OutboxMessageFacts {
   readonly id: string;
   readonly type: OutboxMessageType;
@@ -18,30 +18,33 @@ export interface OutboxMessageFacts {
 }
 
 /**
- * What happened to an account, written in the commit that made it happen. It carries ids alone:
- * whoever reads it reads the rest from the ledger. It is due, or was published, or is parked.
+ * An event of an account, written in the commit of the event. A message contains only ids; its readers read the rest
+ * from the ledger. A message is due, published or parked.
  */
 export class OutboxMessage {
   readonly id!: string;
   readonly type!: OutboxMessageType;
   readonly accountId!: string;
-  /** Number of the ledger entry it tells of: with the account, the order of commit. */
+  /** The number of the event's ledger entry. Together with the account, it is the order of commit. */
   readonly sequence!: bigint;
   readonly createdAt!: Date;
-  /** When a relay may take it; while one has it, when its lease ends; null once it is done with. */
+  /**
+   * The time from which a relay may claim the message. While a relay leases the message, this is the end of the
+   * lease. Null after the message is published or parked.
+   */
   dueAt!: Date | null;
-  /** Id of the relay that has it; null while none has. */
+  /** The id of the relay that leases the message; null without a lease. */
   leasedBy!: string | null;
-  /** How often publishing it has failed. */
+  /** The number of failed attempts to publish the message. */
   readonly attempts!: number;
   readonly publishedAt!: Date | null;
-  /** When it was given up on, until an operator puts it back. */
+  /** The time at which the relay gave up, until an operator retries the message. */
   readonly parkedAt!: Date | null;
   readonly lastError!: string | null;
-  /** W3C trace context of the request that made it happen. */
+  /** The W3C trace context of the request that caused the event. */
   traceparent!: string | null;
 
-  /** A message that is due at once. */
+  /** Makes a message that is due at once. */
   static of(facts: OutboxMessageFacts): OutboxMessage {
     return Object.assign(new OutboxMessage(), facts, {
       dueAt: DUE_AT_ONCE,
@@ -54,7 +57,7 @@ export class OutboxMessage {
     });
   }
 
-  /** Notes the trace of the request that made it happen. */
+  /** Stores the trace of the request that caused the event. */
   trace(traceparent: string | null): void {
     this.traceparent = traceparent;
   }

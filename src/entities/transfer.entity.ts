@@ -5,37 +5,40 @@ import { Account } from './account.entity.js';
 import { BulkTransfer } from './bulk-transfer.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
-/** 140 characters of four bytes, and folding makes three of one at most. */
+/**
+ * The largest size of a folded name: 140 characters of four bytes, times three, because folding makes at most three
+ * characters of one.
+ */
 export const FOLDED_NAME_BYTES_MAX = 1_680;
 
-/** 35 characters of four bytes. */
+/** The largest size of an end-to-end id: 35 characters of four bytes. */
 export const END_TO_END_ID_BYTES_MAX = 140;
 
 /** The columns of a transfer. */
 export interface TransferRecord {
   readonly id: string;
   readonly bulkTransferId: string;
-  /** The account debited. */
+  /** The debited account. */
   readonly accountId: string;
-  /** Its place in the account's history: see transferPosition. */
+  /** The position in the account's history: see transferPosition. */
   readonly position: bigint;
   readonly currency: string;
   readonly amountMinor: bigint;
   readonly counterpartyName: string;
-  /** The name as filters compare it: see foldName. */
+  /** The name in the form that filters compare: see foldName. */
   readonly counterpartyNameFolded: string;
   readonly counterpartyIban: string;
   readonly counterpartyBic: string | null;
-  /** The account of this server that was credited; null where the money left. */
+  /** The credited account of this server; null if the money went to another bank. */
   readonly counterpartyAccountId: string | null;
   readonly description: string;
   readonly endToEndId: string | null;
   readonly createdAt: Date;
 }
 
-/** One credit transfer of a bulk. Nothing of it ever changes. */
+/** One credit transfer of a bulk. A transfer never changes. */
 export class Transfer implements TransferRecord {
-  /** Derived, so no columns. */
+  /** index and sequence are derived, so they are no columns. */
   declare [OptionalProps]?: 'index' | 'sequence';
   readonly id!: string;
   readonly bulkTransferId!: string;
@@ -52,12 +55,12 @@ export class Transfer implements TransferRecord {
   readonly endToEndId!: string | null;
   readonly createdAt!: Date;
 
-  /** 0-based place in the bulk. */
+  /** The 0-based index in the bulk. */
   get index(): number {
     return indexOf(this.position);
   }
 
-  /** Ledger sequence of the bulk in the account debited. */
+  /** The sequence of the bulk in the ledger of the debited account. */
   get sequence(): bigint {
     return sequenceOf(this.position);
   }

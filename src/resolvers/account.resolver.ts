@@ -251,7 +251,7 @@ export class StatementResolver {
   }
 }
 
-/** Sums a statement's entries once, whoever of its fields asks. */
+/** Sums a statement's entries once for all of its fields. */
 function totalsOf(statement: StatementType, context: RequestContext): Promise<EntryTotals> {
   const { account, within, entryCount } = statement;
   statement.totals ??= (async () => {

@@ -14,16 +14,16 @@ import { presentRejection } from './present-rejection.js';
 /** The answer of a mutation, and the facts for its audit entry. */
 export interface Audited<Answer> {
   readonly answer: Answer;
-  /** Whether an earlier request had done it. Whatever is done now is audited in its own commit. */
+  /** Tells whether an earlier request made the change. A change that is made now is audited in its own commit. */
   readonly replayed?: boolean;
   readonly accountId?: string;
   readonly subjectId?: string;
 }
 
 /**
- * Runs a mutation for a caller who has its role. A rejection that the mutation declares becomes a member of its union;
- * any other is a mistake of ours, and is thrown on. Whatever was refused, or had been done before, is noted in the
- * audit log before it is answered.
+ * Runs a mutation for a caller who has its role. A rejection that the mutation declares becomes a member of its
+ * union. Any other rejection is a programming error and is thrown again. A mutation that was refused or replayed is
+ * recorded in the audit log before it is answered.
  */
 export async function audited<Name extends MutationName, Answer>(
   context: RequestContext,
@@ -37,7 +37,7 @@ export async function audited<Name extends MutationName, Answer>(
     if (replayed) await audit.note(origin, { action, outcome: 'REPLAYED', accountId, subjectId });
     return answer;
   } catch (error) {
-    // Nothing was done or refused, and the audit log is in the database that is unavailable.
+    // Nothing was done or refused. The audit log is in the same database, which is unavailable.
     if (error instanceof UnavailableError && error.reason !== 'OUTCOME_UNKNOWN') throw error;
     await audit.note(origin, { action, outcome: outcomeOf(error) });
     if (error instanceof DomainError && mayAnswer(action, error.rejection)) {
@@ -51,6 +51,6 @@ function outcomeOf(error: unknown): AuditedOutcomeCode {
   if (error instanceof DomainError) return error.rejection.code;
   if (error instanceof ForbiddenError) return 'FORBIDDEN';
   if (error instanceof AbandonedError) return 'ABANDONED';
-  // After a mistake of ours, or a commit that failed, nobody can say whether the mutation was done.
+  // After a programming error or a failed commit, nobody can tell whether the mutation was done.
   return error instanceof BadUserInputError ? 'BAD_USER_INPUT' : 'UNKNOWN';
 }

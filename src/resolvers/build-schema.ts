@@ -19,7 +19,7 @@ import {
 } from './transfer-warning.resolver.js';
 
 /**
- * The executable schema.
+ * Builds the executable schema.
  * @param container gives the instance of each resolver class
  */
 export function buildSchema(container: ContainerType): GraphQLSchema {
@@ -46,11 +46,12 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       AuditResolver,
     ],
     container,
-    // The check runs an introspection query, 50 ms at each start. Apollo Server refuses an invalid schema itself.
+    // The check runs an introspection query, which takes 50 ms at each start. Apollo Server refuses an invalid schema
+    // itself.
     skipCheck: true,
-    // type-graphql insists on one; every subscription here brings a stream of its own.
+    // type-graphql requires a pubSub object. Every subscription here has its own stream.
     pubSub: { publish: notUsed, subscribe: notUsed },
-    // Inputs are judged by the domain's rules, which name every row; class-validator names none.
+    // The rules of the domain judge the inputs and name every row. class-validator names no rows.
     validate: false,
   });
 }

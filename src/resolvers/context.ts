@@ -7,17 +7,17 @@ import type { Role } from '../domain/kinds.js';
 import type { Loaders } from './loaders.js';
 
 /**
- * The context of one GraphQL operation. Resolvers take `reader` and `loaders` from it right before they read: it
- * throws AbandonedError where nobody waits for the answer any more, so that the work of an operation stops
- * with its client.
+ * The context of one GraphQL operation. Resolvers take `reader` and `loaders` from the context right before they
+ * read. The access throws AbandonedError if the client has disconnected, so the work of an operation stops with its
+ * client.
  */
 export interface RequestContext {
   readonly origin: Origin;
-  /** Values of the HTTP header Idempotency-Key, as they came: none, one, or a mistake. */
+  /** The values of the HTTP header Idempotency-Key as they arrived: none, one, or several by mistake. */
   readonly idempotencyKeyHeaders: readonly string[];
-  /** The cursor of the last event that the client of a stream has seen, where its transport says so. */
+  /** The cursor of the last event that the client of a stream has seen, if its transport sends the cursor. */
   readonly lastEventId: string | undefined;
-  /** The cursor of the event that was made last, for the transport; subscriptions set it. */
+  /** The cursor of the latest event, for the transport. Subscriptions set it. */
   eventCursor: string | undefined;
   /** Reads the ledger within the caller's organizations. */
   readonly reader: ScopedLedgerReader;
@@ -25,18 +25,19 @@ export interface RequestContext {
   readonly loaders: Loaders;
   readonly audit: AuditLog;
   /**
-   * Charges the caller for rows that are summed, whose number is known only when the operation runs.
+   * Charges the caller for rows that are summed. Their number is known only when the operation runs.
    * @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED
    */
   readonly chargeForRows: (rows: number) => void;
   /**
-   * Charges the caller of a subscription for the accounts that it follows, whose number is known only when it begins.
+   * Charges the caller of a subscription for the accounts that it follows. Their number is known only when the
+   * subscription begins.
    * @throws GraphQLError TOO_MANY_SUBSCRIPTIONS or RATE_LIMITED
    */
   followAccounts(count: number): void;
 }
 
-/** @throws ForbiddenError where the caller has none of the roles */
+/** @throws ForbiddenError if the caller has none of the roles */
 export function requireRole(
   { origin: { caller } }: Pick<RequestContext, 'origin'>,
   ...roles: readonly Role[]

@@ -56,7 +56,7 @@ export function bulkTransfersOf(accountId: string): ListScope<BulkTransfer, bigi
   };
 }
 
-/** The transfers of an account, filtered or not. Their bulk proves their place. */
+/** Returns the scope of an account's transfers, filtered or not. Their bulk proves their place. */
 export function transfersOf(accountId: string): ListScope<Transfer, bigint> {
   return {
     kind: 'transfer',
@@ -77,7 +77,7 @@ export function transfersOfBulk(bulkTransferId: string): ListScope<Transfer, big
   };
 }
 
-/** The transfers that an account received, filtered or not. */
+/** Returns the scope of the transfers that an account received, filtered or not. */
 export function incomingTransfersOf(accountId: string): ListScope<IncomingTransfer, bigint> {
   return {
     kind: 'incoming-transfer',
@@ -88,7 +88,7 @@ export function incomingTransfersOf(accountId: string): ListScope<IncomingTransf
   };
 }
 
-/** The ledger entries of an account, and of its statements. */
+/** Returns the scope of an account's ledger entries, also for its statements. */
 export function ledgerEntriesOf(accountId: string): ListScope<LedgerEntry, bigint> {
   return {
     kind: 'ledger-entry',

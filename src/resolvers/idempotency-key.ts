@@ -15,9 +15,8 @@ import { BadUserInputError } from '../domain/errors.js';
 import type { RequestContext } from './context.js';
 
 /**
- * The idempotency key of a mutation: from its input, or from the HTTP header, which stands for the
- * same.
- * @throws BadUserInputError where they differ, or the header is malformed
+ * Returns the idempotency key of a mutation, from its input or from the HTTP header. Both have the same meaning.
+ * @throws BadUserInputError if the two differ, or if the header is malformed
  */
 export function idempotencyKeyOf(
   input: { readonly idempotencyKey?: string | null },
@@ -35,8 +34,8 @@ export function idempotencyKeyOf(
 }
 
 /**
- * An RFC 8941 String, as draft-ietf-httpapi-idempotency-key-header has it, or the bare key that
- * most clients send.
+ * Reads the header: an RFC 8941 String as in draft-ietf-httpapi-idempotency-key-header, or the bare key that most
+ * clients send.
  */
 function parseHeader(header: string): string {
   if (!header.startsWith('"')) {
@@ -48,7 +47,7 @@ function parseHeader(header: string): string {
   return (quoted[1] ?? '').replace(/\\(["\\])/g, '$1');
 }
 
-/** An operation as it is about to be executed. */
+/** An operation just before it is executed. */
 export interface ResolvedOperation {
   readonly operation: OperationDefinitionNode;
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
@@ -56,8 +55,8 @@ export interface ResolvedOperation {
 }
 
 /**
- * A header stands for the key of one mutation. To be called before anything is executed.
- * @throws BadUserInputError where an operation with a header has several mutations
+ * Asserts that a header is the key of one mutation. Call this before anything is executed.
+ * @throws BadUserInputError if an operation with a header has several mutations
  */
 export function assertHeaderHasOneMutation(
   resolved: ResolvedOperation,
@@ -76,10 +75,13 @@ export function assertHeaderHasOneMutation(
 /** Mutations that an idempotency key makes repeatable. */
 const KEYED: readonly string[] = ['performBulkTransfer', 'creditAccount'];
 
-/** Mutations whose second call changes nothing: an account is there, a key is revoked, a message is due. */
+/** Mutations whose second call changes nothing: the account exists, the key is revoked, or the message is due. */
 const REPEATABLE: readonly string[] = ['openAccount', 'revokeApiKey', 'retryOutboxMessage'];
 
-/** Tells whether a client may send a mutation again although it may have been done: each of its fields counts once. */
+/**
+ * Tells whether a client may repeat a mutation that may have been done. Every field of the operation must be
+ * repeatable.
+ */
 export function isRepeatable(
   resolved: ResolvedOperation,
   context: Pick<RequestContext, 'idempotencyKeyHeaders'>,
@@ -91,7 +93,7 @@ export function isRepeatable(
   });
 }
 
-/** A key that is the default of a variable is not seen. */
+/** Tells whether a mutation has a key. A key in the default value of a variable is not found. */
 function hasKey(
   { arguments: given = [] }: FieldNode,
   variables: Readonly<Record<string, unknown>>,
@@ -106,7 +108,7 @@ function hasKey(
   );
 }
 
-/** The fields that an operation has at its root, fragments included. */
+/** Returns the root fields of an operation, fragments included. */
 function rootFieldsOf(
   { selections }: SelectionSetNode,
   resolved: ResolvedOperation,

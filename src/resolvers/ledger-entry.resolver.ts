@@ -26,7 +26,7 @@ export class LedgerEntryResolver {
     @Ctx() { loaders }: RequestContext,
   ): Promise<BulkTransferType | null> {
     if (bulkTransferId === null) return null;
-    // What another organization sent is a credit here, and a bulk there.
+    // A credit of this account may belong to a bulk of another organization.
     const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
     return bulkTransfer && presentBulkTransfer(bulkTransfer);
   }

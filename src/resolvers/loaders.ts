@@ -7,7 +7,7 @@ import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Organization } from '../entities/organization.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 
-/** Look-ups by id of one operation: those of one moment go out as one statement. */
+/** Look-ups by id for one operation. Look-ups that are made at the same time are sent as one statement. */
 export interface Loaders {
   readonly account: DataLoader<string, Account | null>;
   readonly organization: DataLoader<string, Organization | null>;
@@ -17,7 +17,7 @@ export interface Loaders {
   readonly incomingTransfer: DataLoader<string, IncomingTransfer | null>;
 }
 
-/** Ids in one statement; pages have 100 nodes at most. */
+/** The largest number of ids in one statement. Pages have 100 nodes at most. */
 const BATCH_MAX = 500;
 
 export function makeLoaders(reader: ScopedLedgerReader): Loaders {
@@ -33,8 +33,8 @@ export function makeLoaders(reader: ScopedLedgerReader): Loaders {
 }
 
 /**
- * Loads what a row of ours refers to.
- * @throws Error where it is not there: foreign keys see to it that it is
+ * Loads the row to which another row refers.
+ * @throws Error if the row does not exist, which foreign keys prevent
  */
 export async function loadReferenced<Entity>(
   loader: DataLoader<string, Entity | null>,

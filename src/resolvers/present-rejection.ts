@@ -15,14 +15,14 @@ import {
 } from '../schema/user-errors.js';
 import { make, presentMoney } from './present.js';
 
-/** ISO 13616. */
+/** The largest length of an IBAN by ISO 13616. */
 const IBAN_CHARACTERS_MAX = 34;
 
 type Presenters = {
   readonly [Code in RejectionCode]: (rejection: Rejection<Code>) => UserErrorTypes[Code];
 };
 
-/** Presents each rejection as its type of the API: a code without an entry does not compile. */
+/** The function that presents each rejection as its type of the API. A code without an entry does not compile. */
 const PRESENTERS: Presenters = {
   INVALID_BULK_TRANSFER: ({ code, problems, problemCount }) =>
     make(InvalidBulkTransferType, {
@@ -46,7 +46,7 @@ const PRESENTERS: Presenters = {
       code,
       message: 'No account here has this IBAN.',
       retryable: false,
-      // What the client sent may be of any length.
+      // The client may have sent a text of any length.
       iban: iban.slice(0, IBAN_CHARACTERS_MAX),
     }),
   IDEMPOTENCY_KEY_REUSED: ({ code, bulkTransferId }) =>

@@ -1,4 +1,4 @@
-/** How the ledger's entities appear in the API: one function a type, each row made once. */
+/** Presents the ledger's entities as types of the API. Each type has one function, and each row is made once. */
 import type { ClassType } from 'type-graphql';
 import type { AccountStatement } from '../application/read-statement.js';
 import { formatAmount } from '../domain/money.js';
@@ -20,7 +20,7 @@ import { StatementType } from '../schema/statement.js';
 import { TransferType } from '../schema/transfer.js';
 import type { ListScope } from './cursor-scopes.js';
 
-/** An object of a schema class, which tells GraphQL its type. */
+/** Makes an object of a schema class. The class tells GraphQL the type of the object. */
 export function make<T extends object>(type: ClassType<T>, fields: T): T {
   return Object.assign(new type(), fields);
 }
@@ -120,7 +120,7 @@ export function presentStatement(statement: AccountStatement): StatementType {
   });
 }
 
-/** A page as a connection. */
+/** Presents a page as a connection. */
 export function presentPage<Row, Node, P extends Position>(
   page: ListPage<Row>,
   scope: ListScope<Row, P>,
@@ -144,7 +144,10 @@ export function presentPage<Row, Node, P extends Position>(
   };
 }
 
-/** Calls a function at the first call; each later call has its result. A document may select a field by many aliases. */
+/**
+ * Calls a function at the first call, and returns its result at each later call. A document may select a field under
+ * many aliases.
+ */
 function once<Result>(call: () => Result): () => Result {
   let called: { readonly result: Result } | undefined;
   return () => {

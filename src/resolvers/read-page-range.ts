@@ -12,8 +12,8 @@ import {
 
 /**
  * Checks the arguments of a connection.
- * @throws BadUserInputError for first or last out of 1 to 100, both, or a foreign cursor; UnknownCursorError for a
- *   cursor of a place that the ledger does not have
+ * @throws BadUserInputError if first or last is outside 1 to 100, if both are given, or for a foreign cursor;
+ *   UnknownCursorError for a cursor of a place that the ledger does not have
  */
 export async function readPageRange<P extends Position>(
   request: PageRequest,
@@ -25,7 +25,7 @@ export async function readPageRange<P extends Position>(
   return range;
 }
 
-/** @throws UnknownCursorError where the ledger does not have the place */
+/** @throws UnknownCursorError if the ledger does not have the place */
 export async function requirePlace<P extends Position>(
   scope: CursorScope<P>,
   place: Place<P>,

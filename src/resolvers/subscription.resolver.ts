@@ -38,7 +38,7 @@ import {
 } from './present.js';
 import { requirePlace } from './read-page-range.js';
 
-/** What a subscription is asked for; type-graphql does not know its type. */
+/** The arguments and the context of a subscription. type-graphql does not know this type. */
 interface Request {
   readonly args: { readonly accountIban?: string | null; readonly after?: string | null };
   readonly context: RequestContext;
@@ -168,7 +168,10 @@ async function followVisibleBalances(
   return followBalances(context.feeds, accounts, context.reader);
 }
 
-/** The cursor of an event, which is also its id where events have ids. */
+/**
+ * Returns the cursor of an event and stores it in the context. The cursor is also the event id on transports with
+ * event ids.
+ */
 function noteCursor<Row>(scope: ListScope<Row, bigint>, row: Row, context: RequestContext): string {
   const cursor = encodeCursor(scope, scope.placeOf(row));
   context.eventCursor = cursor;
@@ -186,9 +189,10 @@ async function readAccount({ args, context }: Request): Promise<Account> {
 }
 
 /**
- * Reads whom and from where to follow: after the newer of the argument and the last event that the client has seen.
- * @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor; UnknownCursorError for one of a
- *   place that the ledger does not have
+ * Reads the account to follow and the place to start from. The start is the newer one of the argument and the last
+ * event that the client has seen.
+ * @throws GraphQLError ACCOUNT_NOT_FOUND; BadUserInputError for a foreign cursor; UnknownCursorError for a cursor of
+ *   a place that the ledger does not have
  */
 async function readRequest(
   request: Request,
@@ -207,7 +211,10 @@ async function readRequest(
   return { account, after };
 }
 
-/** A subscription is one operation for as long as it lasts; what its last event loaded is not news. */
+/**
+ * Clears the loaders. A subscription is one operation for its whole life, so rows that were loaded for the last event
+ * are outdated.
+ */
 function forgetEarlierEvents({ loaders }: RequestContext): void {
   for (const loader of Object.values(loaders)) loader.clearAll();
 }

@@ -8,9 +8,9 @@ import type { TransferFilterInput } from '../schema/transfer.js';
 
 /**
  * Reads a filter.
- * @param currency of the account, whose fraction digits the amounts have
- * @throws BadUserInputError for what no transfer could have: a malformed amount or IBAN, a name that is
- *   too long, control characters
+ * @param currency the currency of the account, which gives the fraction digits of the amounts
+ * @throws BadUserInputError for a value that no transfer could have: a malformed amount or IBAN, a name that is too
+ *   long, control characters
  */
 export function readTransferFilter(input: TransferFilterInput, currency: string): TransferFilter {
   const { counterpartyName, minAmount, maxAmount, from, to, endToEndId } = input;
@@ -43,7 +43,7 @@ function assertText(field: string, text: string | null | undefined, rule: TextRu
 function readBound(field: string, text: string, currency: string): bigint {
   const parsed = parseAmountIn(text, currency);
   if (parsed.minorUnits !== undefined) return parsed.minorUnits;
-  // Zero is no amount of a transfer, and a fine bound.
+  // Zero is no amount of a transfer, but it is a valid limit.
   if (isZero(text)) return 0n;
   throw new BadUserInputError(`${field}: ${quote(text)} is not an amount in ${currency}.`);
 }

@@ -14,7 +14,7 @@ import { make, presentBulkTransfer } from './present.js';
 const DESCRIPTION =
   'What may be a mistake, the first 100; nothing is refused for it. It is looked for only where it is selected.';
 
-/** Warnings are found when they are asked for, so that performing a bulk pays nothing for them. */
+/** Finds warnings only when a document selects them, so performing a bulk does not pay for them. */
 @Resolver(() => BulkTransferPerformedType)
 export class PerformedWarningsResolver {
   constructor(private readonly findTransferWarnings: FindTransferWarnings) {}
@@ -64,7 +64,10 @@ export class TransferWarningResolver {
   }
 }
 
-/** A bulk that was performed is answered, also where the database is away before its warnings are found. */
+/**
+ * Returns no warnings for an error that says that the database is unavailable. The performed bulk is answered even
+ * then.
+ */
 function whereUnavailable(error: unknown): readonly TransferWarning[] {
   if (error instanceof UnavailableError) return [];
   throw error;

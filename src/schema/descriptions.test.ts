@@ -6,7 +6,7 @@ const schema = buildSchema(readFileSync(new URL('./schema.graphql', import.meta.
 const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
 const ROOTS = ['Query', 'Mutation', 'Subscription'];
 
-/** What a client asks for or sends, by name. */
+/** All parts of the schema that a client selects or sends, by name. */
 const parts = types.flatMap((type) => {
   if (!isInputObjectType(type) && !isObjectType(type)) return [];
   return Object.values(type.getFields()).flatMap((field) => {

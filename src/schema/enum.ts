@@ -1,4 +1,4 @@
-/** Returns the object that type-graphql makes an enum of: each value under its own name. */
+/** Returns the object from which type-graphql makes an enum. Each value has its own name. */
 export function enumOf<Value extends string>(
   values: readonly Value[],
 ): { readonly [Each in Value]: Each } {
@@ -7,7 +7,7 @@ export function enumOf<Value extends string>(
   };
 }
 
-/** A description of each value of an enum: one that is missing does not compile. */
+/** A description for each value of an enum. A missing description does not compile. */
 export type Descriptions<Value extends string> = Readonly<
   Record<Value, { readonly description: string }>
 >;

@@ -8,7 +8,7 @@ const schema = buildSchema(readFileSync(new URL('./schema.graphql', import.meta.
 const mutations = schema.getMutationType()?.getFields() ?? {};
 const userError = schema.getType('UserError');
 
-/** ACCOUNT_BUSY is the type AccountBusy. */
+/** Returns the type name of a code: ACCOUNT_BUSY is AccountBusy. */
 const typeOf = (code: string) =>
   code.toLowerCase().replace(/(?:^|_)[a-z]/g, (start) => start.replace('_', '').toUpperCase());
 

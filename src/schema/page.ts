@@ -49,7 +49,7 @@ export interface Connection<Node> {
   readonly edges: readonly Edge<Node>[];
   readonly nodes: readonly Node[];
   readonly pageInfo: PageInfoType;
-  /** Resolves the field where a document selects it: the list is not counted for others. */
+  /** Resolves the field if a document selects it. Otherwise the list is not counted. */
   readonly totalCount: () => Promise<number | null>;
 }
 

@@ -1,7 +1,7 @@
 import { GraphQLError, GraphQLScalarType, Kind, print, type ValueNode } from 'graphql';
 import { GraphQLDateTimeISO, GraphQLLocalDate } from 'graphql-scalars';
 
-/** RFC 3339, UTC, milliseconds. */
+/** A time by RFC 3339, in UTC, with milliseconds. */
 export const DateTime = new GraphQLScalarType({
   ...GraphQLDateTimeISO.toConfig(),
   name: 'DateTime',
@@ -9,7 +9,7 @@ export const DateTime = new GraphQLScalarType({
   serialize: (value) => (value instanceof Date ? value.toISOString() : refuse('DateTime', value)),
 });
 
-/** A day. */
+/** A calendar day. */
 export const CalendarDate = new GraphQLScalarType({
   ...GraphQLLocalDate.toConfig(),
   name: 'Date',
@@ -38,7 +38,10 @@ export const Int64 = new GraphQLScalarType({
   serialize: (value) => (typeof value === 'bigint' ? value.toString() : refuse('Int64', value)),
 });
 
-/** A string with a meaning of its own; as an input, any string: its use says what is wrong with it. */
+/**
+ * Makes a scalar for strings with a meaning of their own. As an input it accepts any string; the code that uses the
+ * string reports problems.
+ */
 function textScalar(name: string, description: string): GraphQLScalarType<string, string> {
   const asText = (value: unknown) => (typeof value === 'string' ? value : refuse(name, value));
   return new GraphQLScalarType({

@@ -8,9 +8,9 @@ import { CalendarDate } from './scalars.js';
   simpleResolvers: true,
 })
 export class StatementType {
-  /** What its entries are read by. */
+  /** The sequences by which the entries of the statement are read. */
   within!: { readonly first: bigint; readonly last: bigint };
-  /** Totals of the entries, once a field has asked for them. */
+  /** The totals of the entries, after the first field has requested them. */
   totals?: Promise<{ readonly debitsMinor: bigint; readonly creditsMinor: bigint }>;
 
   @Field(() => AccountType)

@@ -29,7 +29,7 @@ registerEnumType(ProblemCode, {
   description: 'An outcome other than the one asked for. Nothing was done.',
 })
 export abstract class UserErrorType {
-  /** Each type below narrows it, so that the compiler can tell the types apart. */
+  /** Each type below narrows the code, so the compiler can tell the types apart. */
   @Field(() => ErrorCode)
   code!: RejectionCode;
 
@@ -150,7 +150,7 @@ export class InvalidInputType extends UserErrorType {
   problems!: TransferProblemType[];
 }
 
-/** The type of each rejection: a code without one does not compile where rejections are presented. */
+/** The type of each rejection. A code without a type does not compile where rejections are presented. */
 export interface UserErrorTypes {
   INVALID_BULK_TRANSFER: InvalidBulkTransferType;
   INSUFFICIENT_FUNDS: InsufficientFundsType;

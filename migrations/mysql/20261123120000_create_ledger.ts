@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The ledger: accounts, bulks, their transfers, every change of a balance, and what is to be told of them. */
+/** Creates the ledger: accounts, bulks, their transfers, the ledger entries and the outbox. */
 export default class CreateLedger extends Migration {
   override up(): void {
     this.addSql(`create table \`account\` (

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What a relay needs to publish the outbox: when a message is due, and what became of it. */
+/** Adds the columns with which a relay publishes the outbox: the due time of a message, and its outcome. */
 export default class ScheduleOutbox extends Migration {
   override up(): void {
     this.addSql('alter table `outbox_message` add column `due_at` datetime(3) null');

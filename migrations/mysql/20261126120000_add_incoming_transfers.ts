@@ -1,9 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Rows by which payees see each transfer to them; those of earlier bulks are made from the ledger. */
+/** Adds the rows with which payees see each transfer to them. Rows for earlier bulks are made from the ledger. */
 export default class AddIncomingTransfers extends Migration {
   override async up(): Promise<void> {
-    // MySQL commits each statement by itself: a run that was interrupted begins anew.
+    // MySQL commits each statement by itself. An interrupted run may have left the table, so each run starts again.
     await this.execute('drop table if exists incoming_transfer');
     await this.execute(`create table \`incoming_transfer\` (
       \`id\` binary(16) not null,
@@ -47,7 +47,7 @@ export default class AddIncomingTransfers extends Migration {
     await this.#foldNames();
   }
 
-  /** Folds the payers' names as the server does: no collation of a database is the same. */
+  /** Folds the payers' names as the server does, because no collation of a database folds them the same way. */
   async #foldNames(): Promise<void> {
     const rows = await this.execute(
       'select distinct hex(payer_account_id) as payer, counterparty_name as name from incoming_transfer',

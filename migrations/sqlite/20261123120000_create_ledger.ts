@@ -1,9 +1,12 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** SQLite keeps a statement as it was written, and MikroORM finds a table's checks in it line by line. */
+/**
+ * Joins a statement to one line. SQLite keeps a statement as written, and MikroORM finds the checks of a table in it
+ * line by line.
+ */
 const oneLine = (sql: TemplateStringsArray) => sql.join('').replace(/\s+/g, ' ');
 
-/** The ledger: accounts, bulks, their transfers, every change of a balance, and what is to be told of them. */
+/** Creates the ledger: accounts, bulks, their transfers, the ledger entries and the outbox. */
 export default class CreateLedger extends Migration {
   override up(): void {
     this.addSql(oneLine`create table \`account\` (

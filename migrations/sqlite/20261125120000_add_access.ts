@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Keys of machines, and who did what. */
+/** Adds API keys and the audit log. */
 export default class AddAccess extends Migration {
   override up(): void {
     this.addSql(

@@ -1,6 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** SQLite keeps a statement as it was written, and MikroORM finds a table's checks in it line by line. */
+/**
+ * Joins a statement to one line. SQLite keeps a statement as written, and MikroORM finds the checks of a table in it
+ * line by line.
+ */
 const oneLine = (sql: TemplateStringsArray) => sql.join('').replace(/\s+/g, ' ');
 
 const INDEXES = [
@@ -15,7 +18,7 @@ const INDEXES = [
   ['incoming_transfer_end_to_end_id_index', '`account_id`, `end_to_end_id`, `position`'],
 ] as const;
 
-/** Rows by which payees see each transfer to them; those of earlier bulks are made from the ledger. */
+/** Adds the rows with which payees see each transfer to them. Rows for earlier bulks are made from the ledger. */
 export default class AddIncomingTransfers extends Migration {
   override async up(): Promise<void> {
     await this.execute(oneLine`create table \`incoming_transfer\` (
@@ -57,7 +60,7 @@ export default class AddIncomingTransfers extends Migration {
     await this.#foldNames();
   }
 
-  /** Folds the payers' names as the server does: no collation of a database is the same. */
+  /** Folds the payers' names as the server does, because no collation of a database folds them the same way. */
   async #foldNames(): Promise<void> {
     const rows = await this.execute(
       'select distinct hex(payer_account_id) as payer, counterparty_name as name from incoming_transfer',

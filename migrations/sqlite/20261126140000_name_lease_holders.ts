@@ -1,6 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Names the relay that has a message, so that the messages of one that ended need not wait for their lease. */
+/**
+ * Adds the name of the relay that leases a message. Messages of a relay that ended then need not wait for the end of
+ * their lease.
+ */
 export default class NameLeaseHolders extends Migration {
   override up(): void {
     this.addSql('alter table `outbox_message` add column `leased_by` binary(16) null');

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Organizations as rows of their own; those of accounts that exist are made from the accounts. */
+/** Creates rows for organizations. The organizations of existing accounts are made from the accounts. */
 export default class CreateOrganizations extends Migration {
   override up(): void {
     this.addSql(

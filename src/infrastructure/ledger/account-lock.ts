@@ -2,16 +2,16 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import { Account } from '../../entities/account.entity.js';
 
-/** What becomes of an account that another transaction has locked. */
+/** The behaviour for an account that another transaction has locked. */
 export type WhenLocked = 'skip' | 'wait';
 
 /**
- * Locks accounts and reads them as they are under the lock: the only lock on balances. It is the
- * first statement of its transaction, and always in ascending order of id, so that two units of work
- * never wait for each other. SQLite has no row locks and needs none: see its dialect.
- * @returns those that it got, by id
- * @throws Error where it waits and an account does not exist: callers looked it up, and accounts are
- *   never deleted
+ * Locks accounts and reads their state under the lock. This is the only lock on balances. It is the first statement
+ * of its transaction, and locks in ascending order of id, so two units of work never deadlock. SQLite has no row
+ * locks and needs none: see its dialect.
+ * @returns the locked accounts, by id
+ * @throws Error if the call waits for locks and an account does not exist. Callers looked the accounts up, and
+ *   accounts are never deleted
  */
 export async function lockAccounts(
   em: EntityManager,

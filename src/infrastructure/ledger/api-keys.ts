@@ -33,7 +33,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
     return inTransaction(this.#em, async (em) => {
       const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;
       const now = this.clock();
-      // The clock that it was created by may be ahead of this one.
+      // The clock of the server that created the key may be ahead of this clock.
       const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;
       const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'revokeApiKey', outcome, subjectId: apiKey?.id } as const;

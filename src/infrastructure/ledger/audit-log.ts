@@ -10,13 +10,13 @@ import type { Database } from '../database/dialect.js';
 import type { Logger } from '../observability/logger.js';
 import { readListPage } from './keyset-page.js';
 
-/** Entries in one commit. */
+/** The largest number of entries in one commit. */
 const BATCH_MAX = 500;
 
-/** Appends alone: no statement here changes an entry, or takes one away. */
+/** Appends audit entries. No statement here changes or deletes an entry. */
 export class MikroOrmAuditLog implements AuditLog {
   readonly #table: AppendTable<AuditEntry>;
-  /** Those of requests that end at once go into one commit. */
+  /** Appends the entries of requests that end at the same time in one commit. */
   readonly #append = new DataLoader(
     async (entries: readonly AuditEntry[]) => {
       await this.database.orm.em
@@ -41,7 +41,7 @@ export class MikroOrmAuditLog implements AuditLog {
     try {
       await this.#append.load(entry);
     } catch (error) {
-      // Nothing was done, so nothing is taken back: the log has it instead.
+      // Nothing was done, so nothing is reverted. The log contains the entry instead.
       this.logger.error({ err: error, audit: entry }, 'Not in the audit log');
     }
   }

@@ -1,15 +1,15 @@
 /**
- * Pages of transfers that match a filter, with a bound on what is read for one.
+ * Pages of transfers that match a filter. The number of rows that are read for one page is limited.
  *
- * An index serves an IBAN or an end-to-end id in the order of the list. No index serves a range of names or
- * amounts in that order, and a filter that matches little would have the database read all of an account for
- * one page. Such a page is therefore read in one of two ways:
+ * An index serves an IBAN or an end-to-end id in the order of the list. No index serves a range of names or amounts
+ * in that order. For a filter with few matches, the database would read the whole account for one page. Such a page
+ * is therefore read in one of two ways:
  *
- *   few matches   the range's own index gives their positions, up to MATCHES_FEW: these are read
+ *   few matches   the range's own index gives their positions, up to MATCHES_FEW, and these transfers are read
  *   many matches  transfers are examined in the order of the list, TRANSFERS_EXAMINED_MAX at most
  *
- * A page that ends at the second bound may have fewer nodes than were asked for, or none. It says that there
- * are more, and its cursor leads on from the last transfer that was examined.
+ * A page that ends at the second limit may have fewer nodes than the page size, or none. The page says that there are
+ * more, and its cursor continues after the last examined transfer.
  */
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
@@ -28,11 +28,11 @@ import { idOfHex } from '../database/id-literal.js';
 import type { Read } from './keyset-page.js';
 import type { AccountRows } from './ledger-scope.js';
 
-/** A table of transfers that is searched: both have the same columns and indexes for it. */
+/** A table of transfers that can be searched. Both tables have the same columns and indexes for the search. */
 export interface SearchedTable<Row> {
   readonly entity: EntityClass<Row>;
   readonly name: 'transfer' | 'incoming_transfer';
-  /** The column with the id that cursors name beside a position. */
+  /** The column with the id that cursors contain next to a position. */
   readonly rowIdColumn: 'bulk_transfer_id' | 'id';
 }
 
@@ -47,28 +47,34 @@ export const INCOMING_TRANSFERS: SearchedTable<IncomingTransfer> = {
   rowIdColumn: 'id',
 };
 
-/** Transfers that are examined for one page: some ten milliseconds of either database. */
+/**
+ * The largest number of transfers that are examined for one page. They take about ten milliseconds on either
+ * database.
+ */
 const TRANSFERS_EXAMINED_MAX = 10_000;
 
-/** Matches of a range that are read one by one instead. */
+/** The largest number of matches of a range that are read one by one. */
 const MATCHES_FEW = 1_000;
 
-/** The last code point: a prefix with it comes after every text with the prefix, as both databases compare. */
+/** The last code point. A prefix followed by it sorts after every text with the prefix, on both databases. */
 const LAST_CHARACTER = '\u{10FFFF}';
 
-/** Positions of an account's list, both inclusive. */
+/** Positions of an account's list. Both limits are inclusive. */
 export interface PositionBounds {
   readonly first?: bigint;
   readonly last?: bigint;
 }
 
-/** A condition of SQL and its parameters. */
+/** A condition in SQL and its parameters. */
 interface Condition {
   readonly sql: string;
   readonly parameters: readonly (string | Uint8Array)[];
 }
 
-/** Tells whether a page of a filter has to be examined row by row: no index serves all of it in the list's order. */
+/**
+ * Tells whether a page of a filter has to be examined row by row, because no index serves the whole filter in the
+ * order of the list.
+ */
 export function needsExamining(filter: TransferFilter): boolean {
   return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
 }
@@ -77,7 +83,7 @@ export function needsExamining(filter: TransferFilter): boolean {
 export interface SearchedTransfers {
   readonly ofAccount: AccountRows;
   readonly filter: TransferFilter;
-  /** The positions to which the filter's times lead. */
+  /** The positions that match the times of the filter. */
   readonly bounds: PositionBounds;
 }
 
@@ -117,8 +123,9 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
 }
 
 /**
- * Counts the transfers of a filter. The rows of one condition after the other are examined, each by its own
- * index, until one has few enough: then it is known how many of these meet all conditions.
+ * Counts the transfers of a filter. The rows of each condition are examined by its own index, one condition after the
+ * other. The first condition with few enough rows decides: the count is the number of its rows that meet all
+ * conditions.
  */
 async function countMatches(
   read: Read,
@@ -145,27 +152,27 @@ async function countMatches(
   return null;
 }
 
-/** As the driver gives it. */
+/** A row as the driver returns it. */
 interface CountedRow {
   readonly examined: number | string;
   readonly matching: number | string;
 }
 
 interface Found {
-  /** Positions of the matches, at most one more than the page's size. */
+  /** The positions of the matches, at most one more than the page size. */
   readonly positions: readonly bigint[];
-  /** The last that was examined, where there are others beyond it. */
+  /** The last examined transfer, if there are more transfers after it. */
   readonly examinedTo?: Place<bigint> | undefined;
 }
 
-/** As the driver gives it. */
+/** A row as the driver returns it. */
 interface FoundRow {
   readonly position: number | string;
   readonly row_id?: string;
 }
 
 class TransferSearch {
-  /** Condition of the page: its account, its cursors and its times. */
+  /** The condition of the page: its account, its cursors and its times. */
   readonly #within: Condition;
   readonly #ofAccount: Condition;
   readonly #equalities: readonly Condition[];
@@ -183,7 +190,7 @@ class TransferSearch {
     this.#ranges = rangesOf(filter);
     const { first, last } = boundsOf(bounds, range);
     this.#within = allOf([this.#ofAccount, plain(`position between ${first} and ${last}`)]);
-    // The first is the most selective: its index is read, others are conditions on what it gives.
+    // The first equality is the most selective one, and its index is read. The other equalities filter its rows.
     this.#equalities = equalitiesOf(filter).map(({ indexed, unindexed }, index) =>
       index === 0 ? indexed : unindexed,
     );
@@ -207,7 +214,7 @@ class TransferSearch {
     return { positions, examinedTo };
   }
 
-  /** @returns undefined where each of the ranges has many matches, or there is none */
+  /** @returns undefined if every range has many matches, or if there is no range */
   async #findFew(): Promise<readonly bigint[] | undefined> {
     for (const { indexed } of this.#ranges) {
       const matches = await this.#readPositions(
@@ -226,7 +233,7 @@ class TransferSearch {
     return undefined;
   }
 
-  /** The position at which examining ends; undefined where it comes to the end of the list before. */
+  /** Returns the place at which the examination ends; undefined if the list ends before. */
   async #lastExamined(): Promise<Place<bigint> | undefined> {
     const [driving] = this.#equalities;
     const rows = await this.#read(
@@ -265,13 +272,19 @@ class TransferSearch {
   }
 }
 
-/** One condition of a filter in two forms: as its index serves it, and as no index does, for rows that are examined anyway. */
+/**
+ * One condition of a filter in two forms: one that its index serves, and one without an index for rows that are
+ * examined anyway.
+ */
 interface Criterion {
   readonly indexed: Condition;
   readonly unindexed: Condition;
 }
 
-/** An expression, unlike a column, is never looked up in an index: either database must go by position. */
+/**
+ * Returns the range conditions of a filter. A database looks up a column in an index, but never an expression. The
+ * form with an expression makes both databases read by position.
+ */
 function rangesOf(filter: TransferFilter): Criterion[] {
   const { counterpartyNamePrefix: prefix, amountMinorMin, amountMinorMax } = filter;
   const ranges: Criterion[] = [];
@@ -294,10 +307,10 @@ function rangesOf(filter: TransferFilter): Criterion[] {
   return ranges;
 }
 
-/** More than any amount. */
+/** A value above every amount. */
 const AMOUNT_MAX = 2n ** 53n;
 
-/** The most selective first. */
+/** Returns the equality conditions of a filter, the most selective one first. */
 function equalitiesOf({ endToEndId, counterpartyIban }: TransferFilter): Criterion[] {
   return [
     ...(endToEndId === undefined ? [] : [equality('end_to_end_id', Buffer.from(endToEndId))]),
@@ -312,7 +325,7 @@ function equality(column: string, value: string | Uint8Array): Criterion {
   };
 }
 
-/** The list is newest first: after a cursor come lower positions. */
+/** Returns the limits of a page. The list is newest first, so lower positions come after a cursor. */
 function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>) {
   const firsts = [bounds.first ?? 0n, before === undefined ? 0n : before + 1n];
   const lasts = [bounds.last ?? POSITION_MAX, after === undefined ? POSITION_MAX : after - 1n];

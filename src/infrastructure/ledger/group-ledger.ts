@@ -1,6 +1,6 @@
 /**
- * The ledger inside a group of units of work: each is judged in its turn, in memory, on the balances
- * that those before it left. One that is refused leaves no trace, for it works on copies.
+ * The ledger inside a group of units of work. Each unit is judged in its turn, in memory, on the balances after the
+ * units before it. A refused unit of work leaves no trace, because it works on copies.
  */
 import type {
   LedgerRecords,
@@ -14,22 +14,22 @@ import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { Organization } from '../../entities/organization.entity.js';
 import type { CommittedMessage } from '../outbox/outbox.js';
 
-/** What a unit of work came to: its result, or what it threw. */
+/** The outcome of a unit of work: its result, or the error that it threw. */
 export type Outcome =
   | { readonly result: unknown; readonly error?: undefined }
   | { readonly error: unknown; readonly result?: undefined };
 
-/** What keys stood for before the group, of the account that is locked first. */
+/** The rows that used the keys of the group before the group, for the account that is locked first. */
 export interface EarlierRows {
   readonly bulkTransfers: readonly BulkTransfer[];
   readonly credits: readonly LedgerEntry[];
 }
 
-/** An account that did not exist, and who opened it. */
+/** An account that did not exist, and its audit entry. */
 export interface Opening {
   readonly account: Account;
   readonly audit: AuditEntry;
-  /** The account's organization, if it did not exist either. */
+  /** The account's organization, if the organization did not exist either. */
   readonly organization?: Organization | undefined;
 }
 
@@ -37,18 +37,18 @@ export interface Opening {
 export interface GroupMember {
   readonly request: LockRequest;
   readonly work: (ledger: LockedLedger) => unknown;
-  /** Trace context of the request that it serves. */
+  /** The trace context of the request that the unit of work serves. */
   readonly traceparent: string | null;
 }
 
 export class GroupLedger {
-  /** Rows of all members so far, in their order. */
+  /** The rows of all members so far, in the order of the members. */
   readonly records: LedgerRecords[] = [];
   readonly openings: Opening[] = [];
   readonly #bulkTransfersByKey = new Map<string, BulkTransfer>();
   readonly #creditsByKey = new Map<string, LedgerEntry>();
 
-  /** @param accounts as they are under their locks; they change as members post to them */
+  /** @param accounts the accounts as read under their locks; they change as members post to them */
   constructor(
     private readonly accounts: ReadonlyMap<string, Account>,
     earlier: EarlierRows,
@@ -57,7 +57,7 @@ export class GroupLedger {
     for (const credit of earlier.credits) this.#rememberCredit(credit);
   }
 
-  /** Runs a member's work. What it recorded stands for those after it; what it threw changes nothing. */
+  /** Runs a member's work. Later members see the rows that the work records. Work that throws changes nothing. */
   judge({ work, traceparent }: GroupMember): Outcome {
     const ledger = new MemberLedger(this, traceparent);
     try {
@@ -69,12 +69,12 @@ export class GroupLedger {
     }
   }
 
-  /** Whether its members came to nothing that is to be written. */
+  /** Tells whether the members have nothing to write. */
   get isEmpty(): boolean {
     return this.records.length === 0 && this.openings.length === 0;
   }
 
-  /** What the members have to tell, in their order. */
+  /** The outbox messages of the members, in the order of the members. */
   get messages(): CommittedMessage[] {
     const opened = new Map(this.openings.map(({ account }) => [account.id, account]));
     const ibanOf = (id: string) => (opened.get(id) ?? this.account(id)).iban;
@@ -128,7 +128,7 @@ function keyOf(accountId: string, idempotencyKey: string): string {
 class MemberLedger implements LockedLedger {
   readonly records: LedgerRecords[] = [];
   readonly openings: Opening[] = [];
-  /** The accounts that it looked at, by id: what it posts to them stays here until it is done. */
+  /** The accounts that the member has read, by id. Its postings stay in these copies until its work is done. */
   readonly copies = new Map<string, Account>();
 
   constructor(

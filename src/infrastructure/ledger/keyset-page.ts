@@ -11,7 +11,7 @@ import {
 
 export type ListOrder = 'newest-first' | 'oldest-first';
 
-/** A list in the order of a key of its rows, which says where a page begins. */
+/** A list in the order of a key of its rows. The key says where a page begins. */
 export interface KeysetList<Entity extends object, Key extends string> {
   readonly entity: EntityClass<Entity>;
   readonly where: FilterQuery<Entity>;
@@ -19,10 +19,10 @@ export interface KeysetList<Entity extends object, Key extends string> {
   readonly order: ListOrder;
 }
 
-/** Runs one statement when it is the reader's turn. */
+/** Runs one statement in the reader's turn. */
 export type Read = <Result>(statement: (em: EntityManager) => Promise<Result>) => Promise<Result>;
 
-/** Reads a page of a list, which is counted only if that is asked for. */
+/** Reads a page of a list. The list is counted only if the caller asks for the count. */
 export async function readListPage<Entity extends object, Key extends string & keyof Entity>(
   read: Read,
   list: KeysetList<Entity, Key>,
@@ -32,7 +32,7 @@ export async function readListPage<Entity extends object, Key extends string & k
   return { ...page, count: () => read((em) => countRows(em, list)) };
 }
 
-/** @returns null where there are more rows than are counted */
+/** @returns null if there are more rows than are counted */
 async function countRows<Entity extends object>(
   em: EntityManager,
   { entity, where }: Pick<KeysetList<Entity, string>, 'entity' | 'where'>,
@@ -50,12 +50,12 @@ async function countRows<Entity extends object>(
   return count > COUNT_MAX ? null : count;
 }
 
-/** As the driver gives it. */
+/** A row as the driver returns it. */
 interface CountRow {
   readonly count: number | string;
 }
 
-/** One page of a list: a range of its key, and one node more to know whether there are others. */
+/** Reads one page of a list: a range of its key, and one more node that shows whether more nodes exist. */
 async function readPage<Entity extends object, Key extends string & keyof Entity>(
   em: EntityManager,
   { entity, where, key, order }: KeysetList<Entity, Key>,

@@ -16,13 +16,16 @@ import { idLiteral } from '../database/id-literal.js';
 import { ACROSS_REQUESTS, LedgerReads, positionsOf } from './ledger-reads.js';
 import { LedgerScope } from './ledger-scope.js';
 
-/** IBANs in one look-up: for many more, databases prefer to read the whole index. */
+/** The largest number of IBANs in one look-up. For many more IBANs, databases prefer to read the whole index. */
 const IBANS_MAX = 5_000;
 
-/** A bulk with more IBANs looks them up in statements of its own, so that small bulks do not wait for it. */
+/**
+ * The largest number of IBANs of a bulk that shares a look-up. A bulk with more IBANs uses its own statements, so
+ * small bulks do not wait for it.
+ */
 const IBANS_TOGETHER_MAX = 500;
 
-/** The use cases, the relay and the feeds of this process read under one key. */
+/** The caller for the use cases, the relay and the feeds of this process. They share one key. */
 const SERVER: ReadingCaller = { key: 'server' };
 
 interface EntriesOfAccount {
@@ -31,7 +34,7 @@ interface EntriesOfAccount {
 }
 
 interface HeadRow {
-  /** The account whose entries were asked for, in hexadecimal. */
+  /** The account whose entries were requested, in hexadecimal. */
   readonly owner: string;
   readonly iban: string;
   readonly head: number | string;
@@ -65,7 +68,7 @@ export class MikroOrmLedgerReader extends LedgerReads implements LedgerReader {
     return this.#findAccountFacts(ibans, `look-up of ${ibans[0]}`);
   }
 
-  /** Returns the same map for each list: all accounts that any of the lists names. */
+  /** Returns the same map for each list, with all accounts that any of the lists names. */
   async #readAccountFactsByIban(
     lists: readonly (readonly string[])[],
   ): Promise<ReadonlyMap<string, AccountFacts>[]> {
@@ -74,9 +77,9 @@ export class MikroOrmLedgerReader extends LedgerReads implements LedgerReader {
   }
 
   /**
-   * Finds accounts by IBAN; most IBANs are other banks'. Every bulk begins with it, so it is plain SQL: an ORM's
-   * conditions cost a microsecond each, and an entity more than the whole row. What has the shape of an IBAN needs no
-   * escaping.
+   * Finds accounts by IBAN; most IBANs belong to other banks. Every bulk begins with this look-up, so it is plain
+   * SQL. An ORM's conditions cost a microsecond each, and an entity costs more than the whole row. A text with the
+   * shape of an IBAN needs no escaping.
    */
   async #findAccountFacts(
     named: readonly string[],

@@ -14,12 +14,12 @@ import { throwUnavailable } from '../database/unavailability.js';
 import { type KeysetList, readListPage } from './keyset-page.js';
 import type { LedgerScope } from './ledger-scope.js';
 
-/** Accounts in one read: their entities are made in one turn of the event loop. */
+/** The largest number of accounts in one read. Their entities are made in one turn of the event loop. */
 const ACCOUNTS_MAX = 1_000;
 
 /**
- * Options of a look-up that every bulk begins with: the look-ups of requests that came at once are one statement.
- * Nothing is cached, so each look-up sees all that was committed before it.
+ * Options of a look-up with which every bulk begins. The look-ups of requests that arrive at the same time are one
+ * statement. Nothing is cached, so each look-up sees everything that was committed before it.
  */
 export const ACROSS_REQUESTS = {
   cache: false,
@@ -33,8 +33,8 @@ interface IdempotencyKeyOfAccount {
 }
 
 /**
- * The reads that both ledger readers have, each within a scope. They read what is committed, each time afresh: no
- * entity is cached, or can be written back.
+ * The reads that both ledger readers share, each within its scope. They always read the committed state. No entity is
+ * cached or can be written back.
  */
 export abstract class LedgerReads {
   readonly #accountByIban = new DataLoader(
@@ -53,8 +53,8 @@ export abstract class LedgerReads {
   ) {}
 
   /**
-   * Runs one statement when it is the caller's turn.
-   * @throws UnavailableError where the database is unavailable
+   * Runs one statement in the caller's turn.
+   * @throws UnavailableError if the database is unavailable
    */
   protected read<Result>(
     statement: (em: EntityManager) => Promise<Result>,
@@ -146,7 +146,7 @@ export abstract class LedgerReads {
   }
 }
 
-/** The positions of the transfers of one ledger entry. */
+/** Returns the positions of the transfers of one ledger entry. */
 export function positionsOf(sequence: bigint): { readonly $gte: bigint; readonly $lt: bigint } {
   return { $gte: firstPositionOf(sequence), $lt: firstPositionOf(sequence + 1n) };
 }

@@ -6,7 +6,7 @@ import { idLiteral } from '../database/id-literal.js';
 /** A condition on the rows of one account, for MikroORM and for plain SQL. */
 export interface AccountRows {
   readonly where: object;
-  /** Names the column account_id, and needs no parameters. */
+  /** The condition in plain SQL. It names the column account_id and needs no parameters. */
   readonly sql: string;
 }
 
@@ -14,7 +14,7 @@ export interface AccountRows {
 export class LedgerScope {
   /** The ids of the organizations; undefined for all organizations. */
   readonly #ids: string[] | undefined;
-  /** The condition on accounts in plain SQL. What has the shape of an id needs no escaping. */
+  /** The condition on accounts in plain SQL. A text with the shape of an id needs no escaping. */
   readonly #accountsSql: string;
 
   constructor(organizations: OrganizationScope) {

@@ -13,7 +13,7 @@ import { type AppendTable, appendTableOf } from '../database/append-rows.js';
 import type { Database } from '../database/dialect.js';
 import type { GroupLedger } from './group-ledger.js';
 
-/** The tables that every bulk and credit appends to. */
+/** The tables to which every bulk and credit appends. */
 export class LedgerTables {
   readonly #bulkTransfers: AppendTable<BulkTransfer>;
   readonly #entries: AppendTable<LedgerEntry>;
@@ -32,7 +32,10 @@ export class LedgerTables {
     this.#incomingTransfers = appendTableOf<IncomingTransferRecord>(orm, IncomingTransfer);
   }
 
-  /** Writes the rows of a transaction, those of many units of work together; bulks before what refers to them. */
+  /**
+   * Writes the rows of a transaction, for many units of work together. Bulks are written before the rows that refer
+   * to them.
+   */
   append(em: EntityManager, { records, openings }: GroupLedger): Promise<void> {
     return this.database.appendRows(em, [
       this.#bulkTransfers(records.flatMap(({ bulkTransfer }) => bulkTransfer ?? [])),

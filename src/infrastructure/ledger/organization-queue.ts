@@ -1,29 +1,34 @@
 import type { GroupMember, Outcome } from './group-ledger.js';
 
-/** A unit of work, until it is settled. */
+/** A unit of work until it is settled. */
 export interface PendingMember extends GroupMember {
-  /** After which its client is told that the account is busy. */
+  /** The time after which the client receives the answer that the account is busy. */
   readonly deadline: number;
-  /** To be called once. */
+  /** Settles the unit of work with its outcome. Call this once. */
   settle(outcome: Outcome): void;
 }
 
-/** A unit of work in the line. */
+/** A unit of work in the waiting line. */
 export interface QueueEntry {
   readonly member: PendingMember;
   readonly timeout: NodeJS.Timeout;
-  /** False once it has left the line. */
+  /** False after the entry has left the waiting line. */
   isWaiting: boolean;
 }
 
-/** The waiting units of work of one organization, first come first. Adding and removing take constant time on average. */
+/**
+ * The waiting units of work of one organization, in order of arrival. Adding and removing take constant time on
+ * average.
+ */
 export class OrganizationQueue {
-  /** In order of arrival. Entries that left stay until they are half of the list. */
+  /** The entries in order of arrival. Entries that left stay in the list until they are half of the list. */
   #entries: QueueEntry[] = [];
   #memberCount = 0;
   #rowCount = 0;
 
-  /** @param servedAt number of the organization's last service; 0 for one that was not served lately */
+  /**
+   * @param servedAt the number of the organization's last turn; 0 for an organization that was not served recently
+   */
   constructor(
     readonly organizationId: string,
     public servedAt: number,
@@ -52,13 +57,13 @@ export class OrganizationQueue {
     }
   }
 
-  /** The entry that came last. */
+  /** Returns the entry that arrived last. */
   newest(): QueueEntry | undefined {
     while (this.#entries.at(-1)?.isWaiting === false) this.#entries.pop();
     return this.#entries.at(-1);
   }
 
-  /** Yields the waiting entries, first come first; entries may be removed meanwhile. */
+  /** Yields the waiting entries in order of arrival. Entries may be removed during the iteration. */
   *[Symbol.iterator](): Iterator<QueueEntry> {
     for (const entry of this.#entries) if (entry.isWaiting) yield entry;
   }

@@ -33,10 +33,13 @@ import type { ListOrder } from './keyset-page.js';
 import { inOrderOf, LedgerReads } from './ledger-reads.js';
 import { LedgerScope } from './ledger-scope.js';
 
-/** Transfers whose names are read for each IBAN: the last ones. */
+/** The number of latest transfers whose names are read for each IBAN. */
 const NAMED_TRANSFERS_MAX = 10;
 
-/** The times that MySQL's DATETIME holds, from the first possible entry on. Comparisons with other times go wrong. */
+/**
+ * The range of times that MySQL's DATETIME holds, from the first possible entry on. Comparisons with times outside
+ * the range give wrong results.
+ */
 const EARLIEST = new Date('1970-01-01T00:00:00.000Z');
 const LATEST = new Date('9999-12-31T23:59:59.999Z');
 
@@ -95,7 +98,9 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
     return row !== null && !isBeyond;
   }
 
-  /** Tells whether a list in the order of ids has an id. Lists that belong to no organization are the operators' own. */
+  /**
+   * Tells whether a list in the order of ids contains an id. Lists without an organization are for operators only.
+   */
   async #hasRow(kind: CursorScope<Position>['kind'], id: string): Promise<boolean> {
     const isOperators = kind === 'audit' || kind === 'api-key';
     if (isOperators && !this.scope.includesAll) return false;
@@ -160,8 +165,8 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 
   /**
-   * Turns times into positions. An entry of an account is never earlier than the entries before it, so a range of
-   * times is a range of the list's own key, which one index serves.
+   * Converts times to positions. An entry of an account is never earlier than the entries before it. A range of times
+   * is therefore a range of the list's own key, which one index serves.
    */
   async #positionBounds(accountId: string, { from, to }: TransferFilter): Promise<PositionBounds> {
     const before = from && (await this.lastEntryUntil(accountId, justBefore(from)));
@@ -200,7 +205,7 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 
   async entryTotals(accountId: string, within: SequenceRange): Promise<EntryTotals> {
-    // The sums are read as text: SQLite's driver would read a large sum as a double.
+    // The sums are read as text, because SQLite's driver would read a large sum as a double.
     const row: Record<string, unknown> | null = await this.read((em) =>
       em
         .createQueryBuilder<object>(LedgerEntry)
@@ -230,9 +235,9 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
     if (payees.length === 0) return [];
     const { sql } = this.scope.ofAccount(accountId);
     const until = before === undefined ? '' : `and position < ${firstPositionOf(before)}`;
-    // An ORM's conditions would take a microsecond each. What has the shape of an IBAN needs no escaping.
-    // Each select reads the end of one range of transfer_counterparty_iban_index. SQLite requires that the limit of
-    // one select is inside a subquery, and MariaDB requires a name for the subquery.
+    // An ORM's conditions would take a microsecond each. A text with the shape of an IBAN needs no escaping. Each
+    // select reads the end of one range of transfer_counterparty_iban_index. SQLite requires that the limit of one
+    // select is inside a subquery, and MariaDB requires a name for the subquery.
     const latest = payees.map(
       (iban) =>
         `select * from (select counterparty_iban, counterparty_name, bulk_transfer_id, position
@@ -252,7 +257,7 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 }
 
-/** Returns the last moment before another one: times are kept to the millisecond. */
+/** Returns the last moment before another moment. Times are stored to the millisecond. */
 function justBefore(moment: Date): Date {
   return new Date(moment.getTime() - 1);
 }

@@ -1,26 +1,29 @@
 /**
- * Units of work, and their group commit: those that wait are taken together.
+ * Units of work and their group commit. Waiting units of work are committed together.
  *
- * 1. Each waits in line, until a few turns of the event loop have brought nobody else: less than a
- *    millisecond where nothing else is going on.
- * 2. A group takes those who wait and whose accounts no other group of this process has, up to a number
- *    of members and of rows; organizations take turns: see WaitingLine. Two groups are under way at once,
- *    so that one is judged while the other is written.
- * 3. One transaction locks every account that any of them touches, ascending, and reads what their
- *    idempotency keys stand for. It waits for nobody: those whose accounts another server has locked
- *    are set aside, and wait for their lock in a transaction of their own. So a busy account holds up
- *    no other.
- * 4. Each is judged in its turn on the balance that the one before left: see GroupLedger.
- * 5. The rows of all go out in few statements, one commit makes them durable, each gets its answer, and
- *    the publisher gets the messages.
+ * 1. Each unit waits in line until a few turns of the event loop have added no other unit. This takes less than a
+ *    millisecond on an idle server.
+ * 2. A group takes waiting units whose accounts no other group of this process has, up to a number of members and of
+ *    rows. Organizations take turns: see WaitingLine. Two groups run at once, so one group is judged while the other
+ *    is written.
+ * 3. One transaction locks all accounts of the group in ascending order and reads the rows of its idempotency keys.
+ *    It does not wait for locks. Units whose accounts another server has locked are set aside, and wait for their
+ *    lock in a transaction of their own. Therefore a busy account delays no other account.
+ * 4. Each unit is judged in its turn on the balance after the unit before it: see GroupLedger.
+ * 5. The rows of all units are written in few statements, and one commit makes them durable. Then each unit gets its
+ *    answer, and the publisher gets the messages.
  *
- * The outcome is that of one at a time in the same order. Where the database gave way to another
- * transaction, the group is run again; where it refused what the group wrote, each member is tried
- * alone, so that none fails for another's sake. So it is where the database has no room, a table or a
- * privilege: a small member may fit, and another may write elsewhere. Where the database is away or read-only before the commit, or a statement was interrupted,
- * nothing was done and the group is run again as well, until one group gave up: from then on until the
- * database answers, each group has one attempt. Where the commit itself failed nobody knows whether it was
- * done, unless its error tells (transaction.ts), and every member is told just that.
+ * The outcome is the same as for one unit at a time in the same order. After an error, the next step depends on its
+ * cause:
+ *
+ * - The database rolled the group back in favour of another transaction: the group is run again.
+ * - The database refused the group's rows: each member is tried alone, so no member fails because of another member.
+ * - The database has no space, or lacks a table or a privilege: each member is tried alone as well. A small member
+ *   may fit, and another member may write to other tables.
+ * - The database is disconnected or read-only before the commit, or a statement was interrupted: nothing was done,
+ *   and the group is run again. After one group has given up, each group has one attempt until the database answers.
+ * - The commit itself failed: the outcome is unknown unless the error tells it (transaction.ts). Every member
+ *   receives the answer that the outcome is unknown.
  */
 import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
@@ -60,13 +63,16 @@ import { LedgerTables } from './ledger-tables.js';
 import type { PendingMember } from './organization-queue.js';
 import { accountsOf, busy, WaitingLine } from './waiting-line.js';
 
-/** How often work is run in all before a client hears of contention. */
+/** The largest number of attempts before a client receives an error because of contention. */
 const ATTEMPTS_MAX = 20;
 
-/** A client that is accepted in one turn of the event loop stands in line some turns later. */
+/**
+ * The number of turns without an arrival that ends the gathering. A client that is accepted in one turn of the event
+ * loop joins the line a few turns later.
+ */
 const QUIET_TURNS = 4;
 
-/** However many come, nobody waits longer for others to stand in line. */
+/** The longest time that a unit of work waits for others to join the line, for any number of arrivals. */
 const GATHERING_MAX_MS = 5;
 
 const BACKOFF = { firstMs: 5, maxMs: 250 };
@@ -74,18 +80,18 @@ const BACKOFF = { firstMs: 5, maxMs: 250 };
 export class MikroOrmUnitOfWork implements UnitOfWork {
   readonly #line = new WaitingLine(() => this.#unavailable ?? busy());
   readonly #tables: LedgerTables;
-  /** Of those who wait for a lock that another server has. */
+  /** The turns of the units of work that wait for a lock that another server has. */
   readonly #lockTurns: Semaphore;
   #groupsUnderWay = 0;
   #isTaking = false;
-  /** What the last group came to that gave up because of the database; undefined since one succeeded. */
+  /** The error of the last group that gave up because of the database; undefined after a later group succeeded. */
   #unavailable: UnavailableError | undefined;
 
   constructor(
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
     private readonly publisher: Publisher,
-    /** Hears which accounts have something new. Never throws. */
+    /** Receives the accounts that have new entries. It never throws. */
     private readonly onCommit: (heads: readonly AccountHead[]) => void = () => {},
   ) {
     this.#lockTurns = new Semaphore(database.lockWaitersMax);
@@ -108,7 +114,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     });
   }
 
-  /** Once all who have come stand in line. */
+  /** Takes groups as soon as all arrived units stand in line. */
   #takeSoon(): void {
     if (this.#isTaking) return;
     this.#isTaking = true;
@@ -119,8 +125,8 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   }
 
   /**
-   * Turns of the event loop, as long as they bring someone. Each accepts one connection, and reads what
-   * those before it sent: were each followed by a commit, a hundred new clients would wait for a hundred
+   * Waits for turns of the event loop as long as they add units of work. Each turn accepts one connection and reads
+   * what earlier connections sent. With a commit after each turn, a hundred new clients would wait for a hundred
    * commits.
    */
   async #whileTheyCome(): Promise<void> {
@@ -145,17 +151,17 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     }
   }
 
-  /** Runs a group of any accounts; who would have to wait for a lock does so aside. */
+  /** Runs a group of any accounts. Members that would wait for a lock are set aside and wait apart. */
   async #runTogether(group: readonly PendingMember[]): Promise<void> {
     const setAside = await this.#runGroup(group, 'skip');
     const byDebtor = Map.groupBy(setAside, ({ request }) => request.accountIds[0]);
-    // Held on, each for its own wait, before the group lets go.
+    // The accounts are held for each wait before the group releases them.
     for (const members of byDebtor.values()) this.#line.hold(members);
     this.#line.letGo(group);
     for (const members of byDebtor.values()) void this.#waitForLock(members);
   }
 
-  /** Those of one account, in a transaction that waits for the account's lock. */
+  /** Runs the members of one account in a transaction that waits for the account's lock. */
   async #waitForLock(members: readonly PendingMember[]): Promise<void> {
     const leftMs = Math.max(...members.map(({ deadline }) => deadline)) - Date.now();
     try {
@@ -173,7 +179,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
 
   /**
    * Runs a group until each member has its outcome.
-   * @returns those whose accounts are locked by another, where it does not wait
+   * @returns the members whose accounts another transaction has locked, if the group does not wait for locks
    */
   async #runGroup(
     group: readonly PendingMember[],
@@ -189,7 +195,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       }
       const reason = error instanceof SharedFailure ? undefined : unavailabilityOf(error);
       const unavailable = reason && new UnavailableError(reason, { cause: error });
-      // No disk has room again in a moment; a smaller group may fit, or write to other tables.
+      // A full disk stays full for a while, but a smaller group may fit, or write to other tables.
       if (unavailable && mayPassSoon(reason)) {
         return this.#runAgain(group, { whenLocked, attempt, lateError: unavailable });
       }
@@ -201,10 +207,10 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       if (error instanceof CommitInDoubt) await error.reservation.doubt(error.messages);
       return [];
     }
-    // A group that wrote nothing says nothing of a server that is read-only.
+    // A group that wrote nothing does not show whether the database accepts writes.
     const isWritable = committed.reservation !== undefined;
     if (isWritable || this.#unavailable?.reason === 'DATABASE_AWAY') this.#unavailable = undefined;
-    // What is committed stands, whatever those who hear of it do.
+    // The commit stands, even if a receiver of its outcome fails.
     for (const [member, outcome] of committed.outcomes) member.settle(outcome);
     const { messages, reservation, setAside } = committed;
     reservation?.take(messages);
@@ -212,7 +218,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     return setAside;
   }
 
-  /** So that none fails for another's sake. */
+  /** Runs each member alone, so that no member fails because of another member. */
   async #runEachAlone(
     group: readonly PendingMember[],
     whenLocked: WhenLocked,
@@ -225,7 +231,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     return setAside;
   }
 
-  /** Runs a group after a pause. Members that would be late by then are told why. */
+  /** Runs a group after a pause. Members whose deadline is before the end of the pause receive the error. */
   async #runAgain(
     group: readonly PendingMember[],
     { whenLocked, attempt, lateError }: FailedAttempt,
@@ -254,9 +260,9 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   }
 
   /**
-   * One transaction.
-   * @throws SharedFailure where it never began; CommitInDoubt where it is unknown whether it was committed;
-   *   anything else was rolled back
+   * Runs a group in one transaction.
+   * @throws SharedFailure if the transaction never began; CommitInDoubt if it is unknown whether the transaction was
+   *   committed. After any other error the transaction was rolled back
    */
   async #commitTogether(
     group: readonly PendingMember[],
@@ -303,26 +309,26 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   }
 }
 
-/** How an attempt at a group ended that may be made again. */
+/** A failed attempt at a group that may be repeated. */
 interface FailedAttempt {
   readonly whenLocked: WhenLocked;
-  /** 1 for the first one. */
+  /** The number of the attempt, 1 for the first attempt. */
   readonly attempt: number;
-  /** What a member is told that has no time for another. */
+  /** The error for a member without time for another attempt. */
   readonly lateError: DomainError | UnavailableError;
 }
 
-/** What a group came to. */
+/** The outcome of a group. */
 interface Committed {
   readonly outcomes: readonly (readonly [PendingMember, Outcome])[];
-  /** Those whose accounts another has locked: nothing was done for them. */
+  /** The members whose accounts another transaction has locked. Nothing was done for them. */
   readonly setAside: readonly PendingMember[];
   readonly messages: readonly CommittedMessage[];
-  /** Of the messages, where anything was written. */
+  /** The reservation of the messages, if anything was written. */
   readonly reservation?: Reservation;
 }
 
-/** What failed is the whole group's: there was no connection, or whether it was committed is unknown. */
+/** A failure of the whole group: no connection, or a commit whose outcome is unknown. */
 class SharedFailure extends Error {}
 
 class CommitInDoubt extends SharedFailure {
@@ -335,7 +341,7 @@ class CommitInDoubt extends SharedFailure {
   }
 }
 
-/** What the keys of a group stand for already: one statement for bulks, one for credits. */
+/** Reads the rows that already used the keys of a group, with one statement for bulks and one for credits. */
 async function readEarlier(em: EntityManager, group: readonly GroupMember[]): Promise<EarlierRows> {
   const whereOf = (name: 'bulkTransferKey' | 'creditKey') => {
     const withKey = group.filter(({ request }) => request[name] !== undefined);
@@ -353,7 +359,7 @@ async function readEarlier(em: EntityManager, group: readonly GroupMember[]): Pr
   };
 }
 
-/** @throws DomainError ACCOUNT_EXISTS where another took the IBAN meanwhile */
+/** @throws DomainError ACCOUNT_EXISTS if another transaction used the IBAN meanwhile */
 async function openAccounts(em: EntityManager, openings: readonly Opening[]): Promise<void> {
   for (const { account, organization } of openings) {
     try {
@@ -361,7 +367,7 @@ async function openAccounts(em: EntityManager, openings: readonly Opening[]): Pr
     } catch (error) {
       if (!(error instanceof UniqueConstraintViolationException)) throw error;
       const { iban } = account;
-      // On the same connection: SQLite has no other.
+      // The reader uses the same connection, because SQLite has no other.
       const reader = em.fork({ clear: true, keepTransactionContext: true });
       const existing = await reader.findOneOrFail(Account, { iban });
       throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });

@@ -10,10 +10,10 @@ import {
   WaitingLine,
 } from './waiting-line.js';
 
-/** Longer than any test. */
+/** A timeout that is longer than any test. */
 const TIMEOUT_MS = 600_000;
 
-/** A member that notes how it was settled. */
+/** A member that records how it was settled. */
 interface Probe extends PendingMember {
   readonly name: string;
   readonly outcomes: string[];
@@ -44,7 +44,7 @@ function aMember(name: string, request: Partial<LockRequest> = {}): Probe {
 const manyOf = (name: string, count: number, rowCount = 1) =>
   Array.from({ length: count }, (_, index) => aMember(`${name}${index}`, { rowCount }));
 
-/** A line without timers that would outlive the test. */
+/** Returns a line without timers that would outlive the test. */
 function aLine(...members: readonly PendingMember[]): WaitingLine {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => {
@@ -57,7 +57,7 @@ function aLine(...members: readonly PendingMember[]): WaitingLine {
 
 const namesOf = (group: readonly PendingMember[]) => group.map((member) => (member as Probe).name);
 
-/** Takes a group, and lets it go at once. */
+/** Takes a group and releases it at once. */
 function serve(line: WaitingLine): string[] {
   const group = line.take();
   line.letGo(group);
@@ -178,7 +178,7 @@ describe('accounts', () => {
     line.add(aMember('b1', { accountIds: ['two'] }));
     line.add(aMember('c0', { accountIds: ['three'] }));
 
-    // B led, so A's turn comes before B's.
+    // B led the last group, so A's turn comes before B's.
     expect(serve(line)).toEqual(['c0']);
     line.letGo(group);
     expect(serve(line)).toEqual(['a1', 'a2', 'b1']);
@@ -268,7 +268,7 @@ type Step =
 
 const ORGANIZATIONS = ['a', 'b', 'c'];
 
-/** B sends small ones, the others whatever they like. */
+/** Steps in which B sends small members, and the others send members of any size. */
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     {
@@ -287,7 +287,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 1, maxLength: 120 },
 );
 
-/** Runs steps, then serves until nobody waits. @returns members by arrival, and the groups in their order */
+/** Runs steps, then takes groups until the line is empty. @returns the members by arrival, and the groups in order */
 function run(line: WaitingLine, all: readonly Step[]) {
   const members: Probe[] = [];
   const groups: { readonly names: readonly string[]; readonly arrivals: number }[] = [];

@@ -1,50 +1,49 @@
 /**
- * The units of work that wait for a group commit. Every organization has a queue of its own, and the
- * organizations take turns, so one organization's load delays another by one group at most.
+ * The units of work that wait for a group commit. Every organization has its own queue. The organizations take turns,
+ * so one organization's load delays another organization by one group at most.
  *
- * Turns. The least recently served organization comes first; the first one with a member whose accounts
- * are free leads the group. Where no other organization waits, the leader fills the group. Otherwise the
- * group is shared: each organization first contributes up to its share of members and rows, then the room
- * that is left is filled in the same order. A shared group is small in rows. A large member is therefore
- * only taken when its organization leads, in a group of that organization alone: a small bulk never has to
- * be written together with somebody else's large one.
+ * Turns. The least recently served organization comes first. The first organization with a member whose accounts are
+ * free leads the group. If no other organization waits, the leader fills the group. Otherwise the group is shared.
+ * Each organization first contributes up to its share of members and rows. Then the remaining room is filled in the
+ * same order. A shared group has few rows. A large member is therefore only taken when its organization leads, in a
+ * group of that organization alone. A small bulk is never written together with a large bulk of another organization.
  *
- * Order. One account's units of work keep their order within an organization. Whoever waits for an account
- * is not overtaken by members that are examined later. An organization that was not served, or whose next
- * member is large, keeps its place in front, so it leads soon.
+ * Order. The units of work of one account keep their order within an organization. A unit that waits for an account
+ * is not overtaken by members that are examined later. An organization that was not served, or whose next member is
+ * large, keeps its place in front, so it leads soon.
  *
- * Capacity. One organization may use the whole line. When the line is full, the organization that waits
- * with most gives up its newest member for an organization that waits with less.
+ * Capacity. One organization may use the whole line. When the line is full, the organization with the most waiting
+ * work gives up its newest member for an organization with less.
  */
 import { LRUCache } from 'lru-cache';
 import { AbandonedError, DomainError } from '../../domain/errors.js';
 import type { GroupMember } from './group-ledger.js';
 import { OrganizationQueue, type PendingMember, type QueueEntry } from './organization-queue.js';
 
-/** What one commit may carry: locks are held for some tens of milliseconds at most. */
+/** The limits of one commit, in members and rows. They limit the time of its locks to a few tens of milliseconds. */
 export const GROUP_MEMBERS_MAX = 256;
 const GROUP_ROWS_MAX = 10_000;
 
 /**
- * Rows of a group that several organizations share; a member with more rows is large. Writing them takes
- * some 20 ms, beside which the cost of one more commit is small.
+ * The largest number of rows in a group that several organizations share; a member with more rows is large. Writing
+ * these rows takes about 20 ms. The cost of one more commit is small in comparison.
  */
 const SHARED_GROUP_ROWS_MAX = 1_000;
 
-/** What may wait: some 100 MB of rows at most. */
+/** The limits of the waiting line, in members and rows. The rows take about 100 MB at most. */
 export const WAITING_MEMBERS_MAX = 2_000;
 export const WAITING_ROWS_MAX = 200_000;
 
-/** Organizations whose last turn is kept; one that was evicted counts as never served. */
+/** The number of organizations whose last turn is remembered. An evicted organization counts as never served. */
 const TURNS_REMEMBERED_MAX = 1_000;
 
 export function busy(): DomainError {
   return new DomainError({ code: 'ACCOUNT_BUSY' });
 }
 
-/** The line of units of work that wait to be taken into a group; the file's head says who comes when. */
+/** The line of units of work that wait for a group. The contract at the top of this file defines their order. */
 export class WaitingLine {
-  /** Queues of the organizations that have members waiting. */
+  /** The queues of the organizations that have waiting members. */
   readonly #queues = new Map<string, OrganizationQueue>();
   /** The number of each organization's last turn. */
   readonly #servedAt = new LRUCache<string, number>({ max: TURNS_REMEMBERED_MAX });
@@ -52,18 +51,18 @@ export class WaitingLine {
   #memberCount = 0;
   #rowCount = 0;
   #arrivals = 0;
-  /** Accounts of those who were taken and are not done, and of how many groups. */
+  /** The accounts of taken members that are not done, with the number of groups that hold each account. */
   readonly #held = new Map<string, number>();
 
-  /** @param lateError what a member is told whose time is over before its turn came */
+  /** @param lateError makes the error for a member whose deadline passes before its turn */
   constructor(private readonly lateError: () => Error = busy) {}
 
-  /** How many have come so far. */
+  /** The number of arrivals so far. */
   get arrivals(): number {
     return this.#arrivals;
   }
 
-  /** Adds a unit of work. Where there is no room for it, settles it, or another one, as busy. */
+  /** Adds a unit of work. If the line is full, this unit or another one is settled as busy. */
   add(member: PendingMember): void {
     this.#arrivals += 1;
     const { organizationId } = member.request;
@@ -86,8 +85,8 @@ export class WaitingLine {
   }
 
   /**
-   * Takes the members of the next group; their accounts are held until they are let go of. An abandoned
-   * member that comes up is settled, and not taken.
+   * Takes the members of the next group, and holds their accounts until letGo. An abandoned member is settled instead
+   * of taken.
    */
   take(): PendingMember[] {
     const turns = this.#openTurns();
@@ -107,7 +106,7 @@ export class WaitingLine {
     for (const id of accountsOf(group)) this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
   }
 
-  /** The accounts of a group are free again. */
+  /** Frees the accounts of a group. */
   letGo(group: readonly GroupMember[]): void {
     for (const id of accountsOf(group)) {
       const others = (this.#held.get(id) ?? 0) - 1;
@@ -126,8 +125,8 @@ export class WaitingLine {
   }
 
   /**
-   * Makes room at the expense of the organization that waits with most.
-   * @returns false where the newcomer's own organization is that one
+   * Makes room by removing the newest members of the organization with the most waiting work.
+   * @returns false if no organization has more waiting work than the organization of the new member
    */
   #makeRoomFor(organizationId: string): boolean {
     for (;;) {
@@ -159,7 +158,7 @@ export class WaitingLine {
     if (queue.memberCount === 0) this.#queues.delete(queue.organizationId);
   }
 
-  /** The turns of the organizations that have a member to take, the least recently served first. */
+  /** Returns the turns of the organizations with a member to take, the least recently served organization first. */
   #openTurns(): Turn[] {
     const wanted = new Set<string>();
     const queues = [...this.#queues.values()].sort((one, other) => one.servedAt - other.servedAt);
@@ -172,14 +171,14 @@ export class WaitingLine {
     return (entry) => this.#remove(queue, entry);
   }
 
-  /** Yields the entries whose accounts are free, and nobody's who was examined before. */
+  /** Yields the entries whose accounts are free and are not wanted by an entry that was examined before. */
   *#freeEntries(queue: OrganizationQueue, wanted: Set<string>): Generator<QueueEntry, undefined> {
     for (const entry of queue) {
       const { accountIds, isAbandoned } = entry.member.request;
       if (isAbandoned?.()) {
         this.#refuse(queue, entry, new AbandonedError());
       } else if (accountIds.some((id) => this.#held.has(id) || wanted.has(id))) {
-        // Whoever comes later for one of these does not overtake it.
+        // Later entries for one of these accounts do not overtake this entry.
         for (const id of accountIds) wanted.add(id);
       } else {
         yield entry;
@@ -210,7 +209,7 @@ class Turn {
     this.#next = entries.next().value;
   }
 
-  /** The member that is taken next; undefined where there is none. */
+  /** The member that is taken next; undefined if there is none. */
   get next(): PendingMember | undefined {
     return this.#next?.member;
   }
@@ -230,7 +229,7 @@ function isLarge(member: PendingMember | undefined): boolean {
   return member !== undefined && member.request.rowCount > SHARED_GROUP_ROWS_MAX;
 }
 
-/** A group of one organization. Its first member is taken whatever its rows. */
+/** Takes a group of one organization. Its first member is taken for any number of rows. */
 function takeOf(turn: Turn): PendingMember[] {
   const group: PendingMember[] = [];
   while (turn.next && group.length < GROUP_MEMBERS_MAX) {
@@ -241,7 +240,10 @@ function takeOf(turn: Turn): PendingMember[] {
   return group;
 }
 
-/** A group of several organizations: each contributes its share, then the group is filled in their order. */
+/**
+ * Takes a group of several organizations. Each organization contributes its share, then the group is filled in the
+ * order of the organizations.
+ */
 function takeShared(leader: Turn, turns: readonly Turn[]): PendingMember[] {
   const group: PendingMember[] = [];
   const membersShare = Math.max(Math.floor(GROUP_MEMBERS_MAX / turns.length), 1);
@@ -266,7 +268,7 @@ function takeShared(leader: Turn, turns: readonly Turn[]): PendingMember[] {
   return group;
 }
 
-/** Each account that any of them touches, once. */
+/** Returns the accounts of all members, without duplicates. */
 export function accountsOf(group: readonly GroupMember[]): string[] {
   return [...new Set(group.flatMap(({ request }) => request.accountIds))];
 }

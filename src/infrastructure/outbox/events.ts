@@ -1,7 +1,7 @@
 /**
- * What we tell the world, as CloudEvents 1.0 in JSON: docs/events.md has an example of each, and
- * docs/events/ a JSON Schema. An event is made from the ledger alone, and always comes out the same:
- * its id is that of the row it tells of, so that whoever sees it twice can tell.
+ * The published events, as CloudEvents 1.0 in JSON. docs/events.md has an example of each, and docs/events/ has a
+ * JSON Schema of each. An event is made from the ledger alone and is always the same. Its id is the id of its ledger
+ * row, so a consumer recognises a duplicate.
  */
 import type { EventKind } from '../../domain/kinds.js';
 import { formatAmount } from '../../domain/money.js';
@@ -14,20 +14,20 @@ import type { Transfer } from '../../entities/transfer.entity.js';
 /** An event in the structured mode of CloudEvents 1.0. */
 export interface CloudEvent {
   readonly specversion: '1.0';
-  /** Unique, and the same however often it is published. */
+  /** The unique id of the event. It is the same each time the event is published. */
   readonly id: string;
   readonly source: string;
   readonly type: string;
-  /** IBAN of the account that it is about. */
+  /** The IBAN of the account of the event. */
   readonly subject: string;
   readonly time: string;
   readonly datacontenttype: 'application/json';
-  /** W3C trace context of the request that made it happen. */
+  /** The W3C trace context of the request that caused the event. */
   readonly traceparent?: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** An event on its way, and where it goes. */
+/** An event and its destination. */
 export interface EventMessage {
   readonly kind: EventKind;
   readonly accountIban: string;
@@ -40,7 +40,7 @@ const SOURCE = '/virement';
 
 type EventData = Readonly<Record<string, unknown>>;
 
-/** The row of the ledger that each kind of event is made from. */
+/** The ledger row from which each kind of event is made. */
 interface EventRows {
   'bulk-transfer.performed': BulkTransfer;
   'transfer.performed': Transfer;
@@ -48,7 +48,9 @@ interface EventRows {
   'transfer.received': IncomingTransfer;
 }
 
-/** Makes the data of each kind of event, without those of the account: a kind without an entry does not compile. */
+/**
+ * Makes the data of each kind of event, without the data of the account. A kind without an entry does not compile.
+ */
 const DATA_OF: { readonly [Kind in EventKind]: (row: EventRows[Kind]) => EventData } = {
   'bulk-transfer.performed': (bulkTransfer) => ({
     bulkTransferId: bulkTransfer.id,
@@ -92,7 +94,7 @@ const DATA_OF: { readonly [Kind in EventKind]: (row: EventRows[Kind]) => EventDa
 
 /**
  * Makes the event of a row.
- * @param account the account that the event is about: of transfer.received, the payee's
+ * @param account the account of the event; for transfer.received, the payee's account
  */
 export function eventOf<Kind extends EventKind>(
   kind: Kind,
@@ -127,7 +129,7 @@ function accountData(account: Account): EventData {
   };
 }
 
-/** Returns an amount in major and in minor units, as strings: neither fits a JSON number. */
+/** Returns an amount in major and in minor units, as strings, because neither fits a JSON number. */
 function moneyData(minorUnits: bigint, currency: string): EventData {
   return {
     amount: formatAmount(minorUnits, currency),

@@ -1,6 +1,6 @@
 /**
- * Makes the events of outbox messages, which carry ids alone, from the ledger. What many messages tell
- * of is read together, and a large bulk page by page: memory is bounded whatever its size.
+ * Makes the events of outbox messages from the ledger; the messages contain only ids. The rows of many messages are
+ * read together, and a large bulk is read page by page. Memory is limited for bulks of any size.
  */
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
@@ -15,16 +15,17 @@ import type { Transfer } from '../../entities/transfer.entity.js';
 import { type EventMessage, eventOf } from './events.js';
 import { type LeasedMessage, lastHeads } from './outbox.js';
 
-/** Transfers in one read: of one bulk, or of several small ones. */
+/** The number of transfers in one read, of one bulk or of several small bulks. */
 const TRANSFERS_PAGE = 500;
 
-/** What of a message says what it tells of. */
+/** The fields of a message that identify its event. */
 type Told = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
 
 /**
- * The events of messages of one account, in their order: a bulk, its transfers, the credits to accounts of this
- * server, and each transfer as its payee sees it; or a credit.
- * @throws Error where a message tells of what is not in the ledger
+ * Yields the events of messages of one account, in the order of the messages. For a bulk, these are the bulk, its
+ * transfers, the credits to accounts of this server, and each transfer as its payee sees it. For a credit, this is
+ * the credit.
+ * @throws Error if a message refers to a row that the ledger does not have
  */
 export async function* eventsOf(
   messages: readonly Told[],
@@ -70,9 +71,9 @@ export async function* eventsOf(
 }
 
 /**
- * How far the accounts have come that messages of one account are about: it, and those that its bulks
- * credited.
- * @throws Error where they tell of what is not in the ledger
+ * Returns the heads of all accounts that messages of one account concern: the account, and the accounts that its
+ * bulks credited.
+ * @throws Error if a message refers to a row that the ledger does not have
  */
 export async function headsOf(
   messages: readonly LeasedMessage[],
@@ -86,7 +87,7 @@ export async function headsOf(
   return heads;
 }
 
-/** What an account of this server received by a bulk. */
+/** The credit of a bulk to an account of this server. */
 interface Receipt {
   readonly entry: LedgerEntry;
   readonly receiver: Account;
@@ -94,10 +95,10 @@ interface Receipt {
 
 interface Happenings {
   readonly account: Account;
-  /** By sequence. */
+  /** Bulks by sequence. */
   readonly bulkTransfers: ReadonlyMap<bigint, BulkTransfer>;
   readonly credits: ReadonlyMap<bigint, LedgerEntry>;
-  /** By bulk. */
+  /** Receipts by bulk id. */
   readonly receipts: ReadonlyMap<string, readonly Receipt[]>;
 }
 
@@ -134,16 +135,16 @@ async function readReceipts(
   return Map.groupBy(receipts, ({ entry }) => entry.bulkTransferId ?? '');
 }
 
-/** Reads the rows of bulks of one account, and tells the position that orders them in the payer's history. */
+/** Reads the rows of bulks of one account, and returns the position that orders them in the payer's history. */
 interface RowSource<Row> {
   ofBulks(bulkTransfers: readonly BulkTransfer[]): Promise<readonly Row[]>;
   ofBulk(bulkTransfer: BulkTransfer, range: PageRange<bigint>): Promise<Page<Row>>;
   positionOf(row: Row): bigint;
 }
 
-/** Rows of bulks that are asked for in turn. Small bulks are read together, large ones page by page. */
+/** Rows of bulks that are requested one after the other. Small bulks are read together, large bulks page by page. */
 class RowPages<Row> {
-  /** Rows that were read, by the sequence of their bulk. */
+  /** The rows that were read ahead, by the sequence of their bulk. */
   #readAhead = new Map<bigint, Row[]>();
 
   constructor(
@@ -185,7 +186,7 @@ class RowPages<Row> {
   }
 }
 
-/** @throws Error where there is none: the message can't be published, and is parked in the end */
+/** @throws Error if the value is undefined. The message then cannot be published, and is finally parked */
 function required<Value>(value: Value | undefined, lack: string): Value {
   if (value === undefined) throw new Error(lack);
   return value;

@@ -1,11 +1,11 @@
 /**
- * The outbox table, as a relay uses it: claim, publish, mark are three short steps, and no
- * transaction waits for a broker.
+ * The outbox table, as a relay uses it. Claim, publish and mark are three short steps, and no transaction waits for a
+ * broker.
  *
- * A message that is due has dueAt set. Claiming it moves dueAt to the end of a lease, so that no other
- * relay takes it meanwhile, and it is due again by itself where the relay dies. Relays that claim at
- * once skip what another is claiming: no two ever wait for each other. Mostly nothing is to be claimed:
- * the process that commits a message publishes it, and holds its lease from the commit on.
+ * A message that is due has dueAt set. A claim moves dueAt to the end of a lease, so no other relay claims the
+ * message meanwhile. If the relay dies, the message is due again by itself. Concurrent claims skip each other's
+ * messages, so no two relays ever wait for each other. Mostly there is nothing to claim: the process that commits a
+ * message publishes it, and holds its lease from the commit on.
  */
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
@@ -27,23 +27,23 @@ import {
 import { idOfHex } from '../database/id-literal.js';
 import { inTransaction, isOutcomeUnknown } from '../database/transaction.js';
 
-/** Parked messages that are listed. */
+/** The largest number of parked messages that are listed. */
 const PARKED_LISTED_MAX = 100;
 
-/** Published rows deleted in one statement. */
+/** The largest number of published rows that one statement deletes. */
 const PRUNE_ROWS_MAX = 1_000;
 
 /**
- * How far ahead of now a lease or a retry may be. What is due later was written by a clock that was
- * ahead, and would wait for this one to catch up: it is due now.
+ * The longest time from now to the end of a lease or to a retry. A later dueAt was written by a clock that was ahead.
+ * The message would wait until this clock catches up, so it counts as due now.
  */
 const DUE_AHEAD_MAX_MS = 120_000;
 
-/** An attempt that failed. */
+/** A failed attempt to publish a message. */
 interface Failure {
-  /** How many failed by now. */
+  /** The number of failed attempts so far. */
   readonly attempts: number;
-  /** The relay that has the message: one that lost it changes nothing. */
+  /** The relay that leases the message. A relay that lost its lease changes nothing. */
   readonly holder: string;
   readonly error: string;
 }
@@ -57,25 +57,25 @@ export interface Parking extends Failure {
 }
 
 /**
- * The relay that has messages, and the time until which it has them. A relay's leases end at different milliseconds, so
- * the two tell one lease from another.
+ * The relay that leases messages, and the end of the lease. Each lease of a relay ends at a different millisecond, so
+ * holder and end identify a lease.
  */
 export interface Lease {
-  /** Id of the relay. */
+  /** The id of the relay. */
   readonly holder: string;
   readonly end: Date;
 }
 
-/** A message that is its relay's until its lease ends. */
+/** A message that a relay leases. */
 export type LeasedMessage = Pick<
   OutboxMessage,
   'id' | 'type' | 'accountId' | 'sequence' | 'attempts' | 'traceparent'
 > & {
-  /** How far the accounts have come that it is about, where that is known. */
+  /** The heads of the accounts that the message concerns, if they are known. */
   readonly heads?: readonly AccountHead[];
 };
 
-/** The commit of a claim failed: each message may be leased to the relay. */
+/** The error of a claim whose commit failed. Each message may be leased to the relay. */
 export class ClaimInDoubt extends UnavailableError {
   constructor(
     readonly ids: readonly string[],
@@ -85,40 +85,40 @@ export class ClaimInDoubt extends UnavailableError {
   }
 }
 
-/** A message of a commit, and how far the accounts have come that it is about. */
+/** A message of a commit, and the heads of the accounts that it concerns. */
 export interface CommittedMessage {
   readonly message: OutboxMessage;
   readonly heads: readonly AccountHead[];
 }
 
 /**
- * Somebody who publishes messages as they are committed. What is leased to it from its first moment
- * needs no claim; should it die, the lease ends like any other.
+ * Publishes messages as they are committed. A message that is leased to the publisher by its commit needs no claim.
+ * If the publisher dies, the lease ends like any other lease.
  */
 export interface Publisher {
   /**
-   * To be called just before rows with messages are written; ended by one call of take, cancel or doubt.
-   * A lease that ends before its commit only has others publish its messages, too.
+   * Reserves room for messages. Call this just before rows with messages are written, and end it with one call of
+   * take, cancel or doubt. If a lease ends before its commit, another relay publishes its messages too.
    */
   reserve(messageCount: number): Reservation;
 }
 
 export interface Reservation {
-  /** The lease of the messages; undefined where the first relay that looks shall claim them. */
+  /** The lease of the messages; undefined if the messages are left for a relay to claim. */
   readonly lease: Lease | undefined;
-  /** They are committed. Never throws. */
+  /** Takes the messages after their commit. It never throws. */
   take(messages: readonly CommittedMessage[]): void;
-  /** They are not. */
+  /** Ends the reservation of messages that were not committed. */
   cancel(): void;
   /**
-   * Nobody knows whether they are: those that are become due at once. To be awaited before anything else
-   * of their accounts is committed, so as not to overtake them. Never rejects, and takes a second at most:
-   * where the database does not answer, it is tried on until their lease ends by itself.
+   * Makes the messages of a commit with an unknown outcome due at once, if they were committed. Callers wait for it
+   * before anything else of the accounts is committed, so the messages are not overtaken. It never rejects, and takes
+   * a second at most. If the database does not answer, it retries in the background until the lease ends by itself.
    */
   doubt(messages: readonly CommittedMessage[]): Promise<void>;
 }
 
-/** Leaves every message to whoever claims it. */
+/** Leaves every message for a relay to claim. */
 export const NO_PUBLISHER: Publisher = {
   reserve: () => ({
     lease: undefined,
@@ -128,12 +128,12 @@ export const NO_PUBLISHER: Publisher = {
   }),
 };
 
-/** The last of each account. */
+/** Returns the last head of each account. */
 export function lastHeads(heads: readonly AccountHead[]): AccountHead[] {
   return [...new Map(heads.map((head) => [head.iban, head])).values()];
 }
 
-/** As the driver gives it. */
+/** A row as the driver returns it. */
 interface DueRow {
   readonly id: Uint8Array;
   readonly type: OutboxMessageType;
@@ -160,17 +160,17 @@ export class Outbox implements OutboxAdmin {
   }
 
   /**
-   * Takes messages that are due, the longest due first.
-   * @returns in the order of their accounts' sequences
-   * @param lease of the caller
-   * @throws ClaimInDoubt where it is unknown whether they are the caller's
+   * Claims messages that are due, the longest due first.
+   * @returns the messages in the order of their accounts' sequences
+   * @param lease the lease of the caller
+   * @throws ClaimInDoubt if it is unknown whether the messages are leased to the caller
    */
   async claim(now: Date, messagesMax: number, lease: Lease): Promise<LeasedMessage[]> {
     const isDue = { $or: [{ dueAt: { $lte: now } }, { dueAt: { $gt: latestDueAt(now) } }] };
     let ids: readonly string[] = [];
     try {
       return await inTransaction(this.#em, async (em) => {
-        // As plain rows: a unit of work would look for changes in each.
+        // The rows are read as plain rows, because a unit of work would look for changes in each row.
         const rows: DueRow[] = await em
           .createQueryBuilder(OutboxMessage)
           .select(['id', 'type', 'accountId', 'sequence', 'attempts', 'traceparent'])
@@ -191,7 +191,7 @@ export class Outbox implements OutboxAdmin {
     }
   }
 
-  /** Keeps messages that take long to publish: those that are still the caller's. */
+  /** Extends the lease of messages that take long to publish, if the caller still leases them. */
   async extendLease(ids: readonly string[], { holder, end }: Lease): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
@@ -200,7 +200,7 @@ export class Outbox implements OutboxAdmin {
     );
   }
 
-  /** Groups that are done at once are marked by one statement. */
+  /** Marks messages as published. Groups that finish at the same time are marked by one statement. */
   async markPublished(ids: readonly string[]): Promise<void> {
     await this.#published.load(ids);
   }
@@ -212,7 +212,7 @@ export class Outbox implements OutboxAdmin {
     return groups.map(() => undefined);
   }
 
-  /** Gives claimed messages back, as if they had not been taken. */
+  /** Makes claimed messages due again, as if they had not been claimed. */
   async release(ids: readonly string[], holder: string): Promise<void> {
     await this.#em.nativeUpdate(
       OutboxMessage,
@@ -222,8 +222,8 @@ export class Outbox implements OutboxAdmin {
   }
 
   /**
-   * Makes the messages of a lease due at once that still have this very lease. It may be repeated where its answer was
-   * lost: a message that the relay has claimed again has another lease, and stays the relay's.
+   * Makes the messages due at once that still have exactly this lease. The call may be repeated if its answer was
+   * lost. A message that the relay has claimed again has another lease, so the relay keeps it.
    */
   async endLease(ids: readonly string[], { holder, end }: Lease): Promise<void> {
     await this.#em.nativeUpdate(
@@ -233,7 +233,7 @@ export class Outbox implements OutboxAdmin {
     );
   }
 
-  /** Ids of the relays that have messages. */
+  /** Returns the ids of the relays that lease messages. */
   async holders(): Promise<readonly string[]> {
     const rows: { readonly holder: string }[] = await this.#em.execute(
       `select distinct hex(leased_by) as holder from outbox_message
@@ -243,7 +243,7 @@ export class Outbox implements OutboxAdmin {
     return rows.map(({ holder }) => idOfHex(holder));
   }
 
-  /** Gives back what a relay that has ended had. @returns how many messages */
+  /** Releases the messages of a relay that has ended. @returns the number of messages */
   releaseFrom(holder: string): Promise<number> {
     return this.#em.nativeUpdate(
       OutboxMessage,
@@ -252,19 +252,19 @@ export class Outbox implements OutboxAdmin {
     );
   }
 
-  /** Tries a claimed message again later. */
+  /** Schedules a claimed message for another attempt. */
   async postpone(id: string, { attempts, holder, dueAt, error }: Postponement): Promise<void> {
     const outcome = { attempts, dueAt, leasedBy: null, lastError: cut(error) };
     await this.#em.nativeUpdate(OutboxMessage, { id, leasedBy: holder }, outcome);
   }
 
-  /** Gives a claimed message up, until an operator puts it back. */
+  /** Parks a claimed message, until an operator retries it. */
   async park(id: string, { attempts, holder, at, error }: Parking): Promise<void> {
     const outcome = { attempts, dueAt: null, leasedBy: null, parkedAt: at, lastError: cut(error) };
     await this.#em.nativeUpdate(OutboxMessage, { id, leasedBy: holder }, outcome);
   }
 
-  /** Deletes messages that were published before a moment. @returns how many */
+  /** Deletes messages that were published before a moment. @returns the number of messages */
   async prune(before: Date): Promise<number> {
     const ids = await this.#em.find(
       OutboxMessage,
@@ -302,7 +302,7 @@ export class Outbox implements OutboxAdmin {
       this.#em.find(
         OutboxMessage,
         { dueAt: { $ne: null } },
-        // By age: leases and retries move dueAt.
+        // The oldest message is found by id, because leases and retries move dueAt.
         { orderBy: { id: 'asc' }, limit: 1 },
       ),
     ]);
@@ -310,7 +310,7 @@ export class Outbox implements OutboxAdmin {
   }
 }
 
-/** The columns of a message that a relay has. */
+/** Returns the columns of a leased message. */
 function leasedTo({ holder, end }: Lease): Pick<OutboxMessage, 'dueAt' | 'leasedBy'> {
   return { dueAt: end, leasedBy: holder };
 }
@@ -327,7 +327,7 @@ function claimed(row: DueRow): LeasedMessage {
   };
 }
 
-/** Those of each account in their order, whatever became of them before. */
+/** Compares messages by sequence, so each account's messages keep their order, even after retries. */
 function bySequence(one: LeasedMessage, other: LeasedMessage): number {
   return Number(one.sequence - other.sequence);
 }

@@ -1,17 +1,17 @@
 /**
- * Publishes the outbox: claim, publish, mark. Every committed message is published at least once:
- * a relay that dies between publishing and marking leaves a message that another relay publishes again, and its
- * events have the same ids as before.
+ * Publishes the outbox: claim, publish, mark. Every committed message is published at least once. If a relay dies
+ * between publishing and marking, another relay publishes the message again, and its events have the same ids as
+ * before.
  *
- * What this process commits it need not claim: it is leased to the relay by the commit itself, and
- * handed over after it. Claiming is for what is left: where the broker was away, too much was under way,
- * it is unknown whether a commit was done, or another relay died. This process wakes its relay for what it
- * leaves or gives back; what others left is found by a poll. As long as something of its own is left,
- * what comes after it is claimed as well, so as not to overtake it. Between servers there is no such order,
- * nor after a failure to publish. Where the commit of a claim failed, the relay gives back what it may have taken.
+ * A commit of this process leases its messages to the relay and hands them over, so they need no claim. Claims are
+ * for the backlog. A backlog exists if the broker was disconnected, too many messages were being published, the
+ * outcome of a commit was unknown, or another relay died. This process wakes its relay for messages that it leaves or
+ * gives back. A poll finds the messages that others left. While this process has a backlog, later messages are
+ * claimed too, so they do not overtake the backlog. There is no such order between servers, nor after a failure to
+ * publish. If the commit of a claim failed, the relay gives back the messages that it may have claimed.
  *
- * Messages of one account go out in order: all that wait while some are published are the next to be.
- * Accounts do not wait for each other, so that a large bulk holds up its own account alone.
+ * Messages of one account are published in order. All messages that wait during one publication are published next.
+ * Accounts do not wait for each other, so a large bulk delays its own account alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../application/ports/clock.js';
@@ -34,44 +34,50 @@ import {
 } from './outbox.js';
 import { eventsOf, headsOf } from './outbox-events.js';
 
-/** Messages that are ours and not done with: full groups of units of work find room while others are published. */
+/**
+ * The largest number of messages that this relay leases and has not finished. Full groups of units of work find room
+ * while others are published.
+ */
 const UNDER_WAY_MAX = 4 * GROUP_MEMBERS_MAX;
 
-/** Messages of one claim, which is made where there is room for all of them. */
+/** The largest number of messages of one claim. A claim is made only if there is room for all of them. */
 const CLAIM_MAX = 200;
 
 /**
- * The time of a lease, which is renewed while its message is under way. A relay that stands still for less loses
- * nothing. A relay that ended is noticed sooner, by its presence.
+ * The length of a lease, which is renewed while its message is being published. A relay that stands still for a
+ * shorter time loses nothing. A relay that ended is noticed sooner, by its presence.
  */
 const LEASE_MS = 60_000;
 const LEASE_RENEWAL_MS = 5_000;
 
 /**
- * The interval between looks for relays that ended. A relay counts as ended when it is absent at two looks, so one
- * whose connection to the database broke has time to connect again.
+ * The interval between checks for relays that ended. A relay counts as ended when it is absent at two checks. A relay
+ * whose database connection broke has this time to reconnect.
  */
 const ABSENCE_LOOK_MS = 700;
 
-/** A lease ends in the second that is due, at a millisecond that no other lease of the last thousand ends at. */
+/**
+ * The grid of lease ends. A lease ends in the second that is due, at a millisecond at which no other lease of the
+ * last thousand ends.
+ */
 const LEASE_GRID_MS = 1_000;
 
-/** How long the accounts of a commit in doubt wait for its messages to be given back. */
+/** The longest time that the accounts of a commit in doubt wait until its messages are given back. */
 const DOUBT_MAX_MS = 1_000;
 
-/** Between claims at least: what is committed meanwhile goes out together. */
+/** The shortest pause between claims. Messages that are committed meanwhile are published together. */
 const CLAIM_PAUSE_MS = 5;
 
-/** Between looks at an outbox that nobody woke us for. */
+/** The interval between polls of the outbox without a wake-up. */
 const POLL_MS = 1_000;
 
-/** How long a stop waits for a broker that says nothing. */
+/** The longest time that a stop waits for a broker that does not answer. */
 const STOP_MAX_MS = 5_000;
 
-/** Between looks for published messages that are old enough to go. */
+/** The interval between checks for published messages that are old enough to delete. */
 const PRUNE_MS = 60_000;
 
-/** After so many failures a message is parked. */
+/** The number of failures after which a message is parked. */
 const ATTEMPTS_MAX = 20;
 
 const BACKOFF = { firstMs: 500, maxMs: 60_000 };
@@ -83,25 +89,25 @@ export interface RelayPorts {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How long published messages are kept. */
+  /** The time for which published messages are kept. */
   readonly retentionMs: number;
 }
 
 export class Relay implements Publisher {
-  /** Tells this relay's leases from those of others. */
+  /** Identifies this relay's leases. */
   readonly #id: string;
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<LeasedMessage>();
   #leaseCount = 0;
-  /** Messages of commits that are about to be, and of a claim. */
+  /** The number of messages of pending commits and of a pending claim. */
   #reserved = 0;
-  /** Whether all that this process left in the outbox has been claimed. */
+  /** Tells whether all messages that this process left in the outbox have been claimed. */
   #isCaughtUp = false;
-  /** Whether it left something since the last claim began. */
+  /** Tells whether this process left messages since the last claim began. */
   #hasLeft = false;
-  /** By account that has something under way: what waits for it. */
+  /** The waiting messages of each account with a publication in progress. */
   readonly #waiting = new Map<string, LeasedMessage[]>();
-  /** By account: done when all that it has under way is. */
+  /** The publication in progress of each account. It resolves when all messages of the account are done. */
   readonly #publishing = new Map<string, Promise<void>>();
   #isAwake = false;
   #wakeUp: (() => void) | undefined;
@@ -112,7 +118,7 @@ export class Relay implements Publisher {
   }
 
   async start(): Promise<void> {
-    // Other relays would take a relay that has a lease and no presence for one that ended.
+    // Other relays would treat a relay with a lease but no presence as ended.
     await this.ports.presence.announce(this.#id);
     this.ports.broker.onReady(() => this.wake());
     this.#running = Promise.all([
@@ -123,7 +129,7 @@ export class Relay implements Publisher {
     ]);
   }
 
-  /** There may be something to claim that what comes after it must not overtake. */
+  /** Wakes the relay. The outbox may contain messages that later messages must not overtake. */
   wake(): void {
     this.#isCaughtUp = false;
     this.#hasLeft = true;
@@ -165,12 +171,15 @@ export class Relay implements Publisher {
     };
   }
 
-  /** For messages that may come to be ours. */
+  /** The number of messages that this relay can still accept. */
   get #room(): number {
     return UNDER_WAY_MAX - this.#underWay.size - this.#reserved;
   }
 
-  /** There is room for so many more: where something is left, the relay waits for as much as one claim takes. */
+  /**
+   * Wakes the relay if the freed room makes a full claim possible. With a backlog, the relay waits until there is
+   * room for a full claim.
+   */
   #tellOfRoom(messageCount: number): void {
     const room = this.#room;
     if (this.#isCaughtUp) return;
@@ -178,15 +187,18 @@ export class Relay implements Publisher {
   }
 
   /**
-   * Makes messages due that may be leased to this relay. It is awaited before anything else of their accounts is
-   * committed or claimed, so that they are not overtaken, for a second at most.
+   * Makes messages due that may be leased to this relay. Callers wait for it before anything else of the accounts is
+   * committed or claimed, so the messages are not overtaken. The wait takes a second at most.
    */
   async #giveBack(ids: readonly string[], lease: Lease): Promise<void> {
     const released = this.#endLease(lease, ids).then(() => this.wake());
     await Promise.race([released, pause(DOUBT_MAX_MS, this.#stopping.signal)]);
   }
 
-  /** Tries again until it has done it or the lease has ended: a database in doubt is often one that is away. */
+  /**
+   * Retries until the lease is ended, in the database or by time. A database with a commit in doubt is often
+   * disconnected.
+   */
   async #endLease(lease: Lease, ids: readonly string[]): Promise<void> {
     const { outbox, clock } = this.ports;
     let isDone: boolean | undefined;
@@ -207,7 +219,7 @@ export class Relay implements Publisher {
     return this.#isCaughtUp;
   }
 
-  /** Stops between two events; another relay publishes again what was not marked. */
+  /** Stops between two events. Another relay publishes the unmarked messages again. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.wake();
@@ -218,10 +230,10 @@ export class Relay implements Publisher {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
       this.#hasLeft = false;
-      // Where there is no room, or no broker, whoever makes it or brings it wakes us.
+      // Without room or a connected broker there is no claim. New room or a connected broker wakes the relay.
       const isPossible = this.ports.broker.isReady && this.#room >= CLAIM_MAX;
       const claimedCount = isPossible ? await this.#claim() : 0;
-      // A full claim may have left some behind.
+      // A full claim may have left a backlog.
       const isAll = claimedCount < CLAIM_MAX;
       if (isPossible) this.#isCaughtUp = isAll && !this.#hasLeft;
       if (isAll) await this.#untilWoken();
@@ -230,7 +242,7 @@ export class Relay implements Publisher {
     await Promise.all(this.#publishing.values());
   }
 
-  /** @returns how many it claimed, which are under way */
+  /** @returns the number of claimed messages, whose publication has begun */
   async #claim(): Promise<number> {
     this.#reserved += CLAIM_MAX;
     const claimed = await this.#guarded(() => this.#claimOrGiveBack());
@@ -251,7 +263,7 @@ export class Relay implements Publisher {
     }
   }
 
-  /** Has messages published, those of each account after those that it has under way. */
+  /** Enqueues messages, each after the messages of its account that are in progress. */
   #enqueue(messages: readonly LeasedMessage[]): void {
     const idle = new Set<string>();
     for (const message of messages) {
@@ -268,7 +280,7 @@ export class Relay implements Publisher {
     for (const accountId of idle) this.#publishing.set(accountId, this.#publishAll(accountId));
   }
 
-  /** Publishes what waits of an account, until nothing does. */
+  /** Publishes the waiting messages of an account until none is left. */
   async #publishAll(accountId: string): Promise<void> {
     const waiting = this.#waiting.get(accountId) ?? [];
     while (waiting.length > 0) {
@@ -281,7 +293,10 @@ export class Relay implements Publisher {
     this.#publishing.delete(accountId);
   }
 
-  /** Marks the whole group, once all of its events are with the broker, or none of it. */
+  /**
+   * Publishes a group. The whole group is marked after the broker has all of its events; otherwise no message is
+   * marked.
+   */
   async #publish(group: readonly LeasedMessage[]): Promise<void> {
     const { reader, broker, outbox } = this.ports;
     try {
@@ -297,7 +312,10 @@ export class Relay implements Publisher {
     await this.#guarded(() => outbox.markPublished(ids));
   }
 
-  /** A broker that went away, or a stop, is no failure of the messages: only others count. */
+  /**
+   * Takes back messages that were not published. A disconnected broker or a stop does not count as a failure of the
+   * messages. All other errors count.
+   */
   async #takeBack(group: readonly LeasedMessage[], error: unknown): Promise<void> {
     const { outbox, broker } = this.ports;
     if (broker.isReady && !this.#stopping.signal.aborted) {
@@ -347,12 +365,12 @@ export class Relay implements Publisher {
     poll.abort();
   }
 
-  /** Whatever is under way stays ours, however long its broker or those before it take. */
+  /** Renews the leases of all messages in progress, however long the broker or earlier messages take. */
   async #renewLeases(): Promise<void> {
     const { outbox } = this.ports;
     while (!this.#stopping.signal.aborted) {
       await pause(LEASE_RENEWAL_MS, this.#stopping.signal);
-      // What is under way while it stops is given back.
+      // Messages that are in progress during a stop are given back.
       if (this.#stopping.signal.aborted) return;
       const ids = [...this.#underWay].map(({ id }) => id);
       if (ids.length === 0) continue;
@@ -360,7 +378,7 @@ export class Relay implements Publisher {
     }
   }
 
-  /** Has the messages of relays that ended claimed, without waiting for their leases. */
+  /** Releases the messages of relays that ended and claims them, without waiting for the end of their leases. */
   async #releaseLeasesOfEnded(): Promise<void> {
     const { outbox, presence, logger } = this.ports;
     let absentBefore: readonly string[] = [];
@@ -390,7 +408,10 @@ export class Relay implements Publisher {
     }
   }
 
-  /** A database that does not answer is tried again at the next turn: a relay never dies of it. */
+  /**
+   * Runs a step on the database and survives its errors. The caller retries at its next turn, so the relay never
+   * stops because of the database.
+   */
   async #guarded<Result>(step: () => Promise<Result>): Promise<Result | undefined> {
     try {
       return await step();
@@ -404,14 +425,14 @@ export class Relay implements Publisher {
   }
 }
 
-/** Waits, or until aborted. */
+/** Waits for a time, or until the signal is aborted. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
 /**
- * How many of the first messages of an account are published together, without a wait between them: all
- * but those that failed before, of which each goes alone, so that it takes no other down with it.
+ * Returns how many of the first messages of an account are published together, without a wait between them. A message
+ * that failed before is published alone, so that it does not fail other messages.
  */
 function togetherIn(messages: readonly LeasedMessage[]): number {
   const failed = messages.findIndex(({ attempts }) => attempts > 0);

@@ -1,12 +1,12 @@
-/** Delay before the first retry; it doubles with each further one. */
+/** The delay before the first retry. The delay doubles with each further retry. */
 const FIRST_MS = 250;
 
-/** Longest delay, unless the server asks for a longer one. */
+/** The longest delay, unless the server asks for a longer one. */
 const MAX_MS = 30_000;
 
 /**
- * Delay before the next attempt. A random half is left out, so that clients that failed together do not
- * come back together.
+ * Returns the delay before the next attempt. The delay is shortened by a random part of up to one half, so clients
+ * that failed together do not retry together.
  * @param failures 1 after the first failure
  * @param random in [0, 1)
  * @returns milliseconds
@@ -16,7 +16,7 @@ export function backoffMs(failures: number, random = Math.random()): number {
   return full * (0.5 + random / 2);
 }
 
-/** Waits; ends early, without an error, when the signal is aborted. */
+/** Waits for a time. The wait ends early, without an error, when the signal is aborted. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

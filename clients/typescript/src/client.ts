@@ -10,42 +10,44 @@ import { webSocketTransport } from './transport-websocket.js';
 
 export type VirementClient = ReturnType<typeof createVirementClient>;
 
-/** Makes a client of one server, for one caller. It holds nothing open by itself. */
+/** Makes a client of one server, for one caller. The client itself keeps no connection open. */
 export function createVirementClient(options: ClientOptions) {
   const connection = connectionOf(options);
   const transport = transportOf(connection, options);
   const lists = listsOf(connection);
   return {
-    /** Performs a bulk once, however often it has to be sent. */
+    /** Performs a bulk once, for any number of attempts. */
     perform: (input: PerformBulkTransferInput, how?: PerformOptions): Promise<PerformResult> =>
       perform(connection, input, how),
 
-    /** Each transfer that an account makes, in the order of commit, then of the bulk. */
+    /**
+     * Yields each transfer that an account makes, in the order of commit. The transfers of a bulk keep their order.
+     */
     followTransfers: (iban: string, from?: FollowOptions) =>
       follow(connection, transport, transfersOf(connection, iban), from),
-    /** Each transfer that an account gets from another account of this server. */
+    /** Yields each transfer that an account receives from another account of this server. */
     followReceivedTransfers: (iban: string, from?: FollowOptions) =>
       follow(connection, transport, receivedTransfersOf(connection, iban), from),
-    /** Each bulk that an account performs. */
+    /** Yields each bulk that an account performs. */
     followBulkTransfers: (iban: string, from?: FollowOptions) =>
       follow(connection, transport, bulkTransfersOf(connection, iban), from),
-    /** An account's balance at once, then whenever it is another. */
+    /** Yields an account's balance at once, and then after each change. */
     followBalance: (iban: string, { signal }: Pick<FollowOptions, 'signal'> = {}) =>
       follow(connection, transport, balanceOf(connection, iban), signal ? { signal } : {}),
 
-    /** The caller's accounts, oldest first. */
+    /** Yields the caller's accounts, oldest first. */
     accounts: (how?: WalkOptions) => walk(lists.accounts, how),
-    /** Transfers that an account made, newest first. */
+    /** Yields the transfers that an account made, newest first. */
     transfers: (iban: string, { filter, ...how }: FilteredWalkOptions = {}) =>
       walk(lists.transfers(iban, filter), how),
-    /** Transfers that an account got from accounts of this server, newest first. */
+    /** Yields the transfers that an account received from accounts of this server, newest first. */
     incomingTransfers: (iban: string, { filter, ...how }: FilteredWalkOptions = {}) =>
       walk(lists.incomingTransfers(iban, filter), how),
-    /** Bulks of an account, newest first. */
+    /** Yields the bulks of an account, newest first. */
     bulkTransfers: (iban: string, how?: WalkOptions) => walk(lists.bulkTransfers(iban), how),
-    /** Ledger entries of an account, newest first. */
+    /** Yields the ledger entries of an account, newest first. */
     entries: (iban: string, how?: WalkOptions) => walk(lists.entries(iban), how),
-    /** Transfers of one bulk, in the order given. */
+    /** Yields the transfers of one bulk, in their order in the bulk. */
     transfersOfBulk: (id: string, how?: WalkOptions) => walk(lists.transfersOfBulk(id), how),
   };
 }

@@ -5,17 +5,19 @@ import { RetryPolicy } from './retry-policy.js';
 export interface ClientOptions {
   /** The server's GraphQL endpoint: `https://bank.example/graphql`. */
   readonly url: string;
-  /** A token or an API key, or a function that gives one; it is asked for every request and connection. */
+  /**
+   * A token or an API key, or a function that returns one. The function is called for every request and connection.
+   */
   readonly token?: string | (() => string | Promise<string>);
-  /** Default: the global one. */
+  /** The fetch function. The default is the global one. */
   readonly fetch?: typeof fetch;
-  /** The class of WebSockets, where there is no global one: `import { WebSocket } from 'ws'` on Node 20. */
+  /** The WebSocket class, if there is no global one: `import { WebSocket } from 'ws'` on Node 20. */
   readonly webSocket?: unknown;
   /** The transport of subscriptions. The default is `websocket` if there is a WebSocket, else `sse`. */
   readonly transport?: 'websocket' | 'sse';
-  /** Sends ids in place of texts, for servers that run trusted documents alone. */
+  /** Sends ids in place of texts, for servers that accept only trusted documents. */
   readonly trustedDocuments?: boolean;
-  /** Is told of each failure that is followed by another attempt, for logs and metrics. */
+  /** Receives each failure that is followed by another attempt, for logs and metrics. */
   readonly onRetry?: (error: VirementError, delayMs: number) => void;
 }
 
@@ -33,7 +35,7 @@ export function connectionOf(options: ClientOptions): Connection {
   const { url, token, trustedDocuments = false } = options;
   return {
     url: url.replace(/\/+$/, ''),
-    // Browsers' fetch wants to be called on nothing.
+    // The fetch of browsers must be called without a `this`.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     trustedDocuments,
     authorization: async () => {

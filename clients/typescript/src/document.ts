@@ -7,7 +7,7 @@ export interface OperationPayload {
   readonly variables: Record<string, unknown>;
 }
 
-/** @param isTrusted whether the server knows the document by its id */
+/** @param isTrusted tells whether the server knows the document by its id */
 export function payloadOf<Variables extends Record<string, unknown>>(
   document: TypedDocumentString<unknown, Variables>,
   variables: Variables,

@@ -1,23 +1,23 @@
-/** The errors between this client and a server: one class with a code for each. */
+/** The errors between this client and a server: one class, with a code for each error. */
 
-/** Codes of this client's own; all others are the server's `extensions.code`. */
+/** The codes of this client. All other codes are the server's `extensions.code`. */
 export type ClientErrorCode =
-  /** No answer, half of one, or none in time. */
+  /** There was no answer, an incomplete answer, or no answer in time. */
   | 'NETWORK_ERROR'
   /** The server ended a subscription's connection. */
   | 'STREAM_ENDED'
-  /** The function that gives tokens threw. */
+  /** The function that returns tokens threw an error. */
   | 'TOKEN_UNAVAILABLE'
-  /** The server does not speak the protocol, or says that this client does not. */
+  /** The server does not speak the protocol, or reports that this client does not. */
   | 'PROTOCOL_ERROR'
-  /** An answer of something other than Virement, such as a proxy; see `status`. */
+  /** The answer is not from Virement, but for example from a proxy; see `status`. */
   | 'HTTP_ERROR'
   /** The signal was aborted. */
   | 'ABORTED'
-  /** The account's lock was not acquired, however often it was tried. */
+  /** The account lock was not acquired in any attempt. */
   | 'ACCOUNT_BUSY';
 
-/** The server's codes for what may pass later: the very same request is sent again. */
+/** The server's codes for temporary errors. The same request is sent again. */
 const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'NETWORK_ERROR',
   'STREAM_ENDED',
@@ -37,7 +37,7 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'INTERNAL_SERVER_ERROR',
 ]);
 
-/** Codes after which nobody knows whether a mutation was done. */
+/** The codes after which it is unknown whether a mutation was done. */
 const DOUBTFUL_CODES: ReadonlySet<string> = new Set([
   'NETWORK_ERROR',
   'ABORTED',
@@ -51,13 +51,13 @@ const TOO_MANY_REQUESTS = 429;
 const SERVER_ERROR_MIN = 500;
 
 export interface VirementErrorDetails {
-  /** HTTP status, where there was an answer. */
+  /** The HTTP status, if there was an answer. */
   readonly status?: number | undefined;
-  /** Milliseconds after which the server takes the same request. */
+  /** The time in milliseconds after which the server accepts the same request. */
   readonly retryAfterMs?: number | undefined;
-  /** The id of the request. The server's log has it, so its operators can look the request up. */
+  /** The id of the request. The server's log contains it, so operators can look the request up. */
   readonly requestId?: string | undefined;
-  /** The key to perform the same bulk with again. */
+  /** The key with which to perform the same bulk again. */
   readonly idempotencyKey?: string | undefined;
   readonly isOutcomeUnknown?: boolean | undefined;
   readonly cause?: unknown;
@@ -72,7 +72,7 @@ export class VirementError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly requestId: string | undefined;
   readonly idempotencyKey: string | undefined;
-  /** True where a mutation may have been done: send it again with the same key. */
+  /** True if a mutation may have been done. Send the mutation again with the same key. */
   readonly isOutcomeUnknown: boolean;
 
   constructor(code: string, message: string, details: VirementErrorDetails = {}) {
@@ -87,7 +87,7 @@ export class VirementError extends Error {
       (DOUBTFUL_CODES.has(code) || (code === 'HTTP_ERROR' && isServerError(details.status)));
   }
 
-  /** True where the same request may succeed later. */
+  /** True if the same request may succeed later. */
   get isRetryable(): boolean {
     if (this.code !== 'HTTP_ERROR') return RETRYABLE_CODES.has(this.code);
     return this.status === TOO_MANY_REQUESTS || isServerError(this.status);
@@ -104,7 +104,7 @@ export interface GraphQLErrorLike {
   readonly extensions?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Makes an error of the first one that a server answers with. */
+/** Makes an error from the first error in a server's answer. */
 export function errorOf(
   { message, extensions = {} }: GraphQLErrorLike,
   details: VirementErrorDetails = {},
@@ -123,7 +123,7 @@ const START_AFRESH =
   'Nothing can be resumed from this cursor: start afresh. Forget the cursor and what was derived ' +
   'from it, page through the list again, and follow on from its newest cursor.';
 
-/** Makes an error of whatever a network or a library threw. */
+/** Makes an error from any value that a network or a library threw. */
 export function networkErrorOf(cause: unknown): VirementError {
   if (cause instanceof VirementError) return cause;
   const reason = cause instanceof Error ? cause.message : 'no connection';

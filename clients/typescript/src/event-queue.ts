@@ -1,6 +1,6 @@
 /**
- * Events of a connection that pushes, for a reader that pulls. It holds a bounded number: when more come
- * than are taken, the connection is to be closed, and the reader takes what is there before it resumes.
+ * Buffers events of a connection that pushes, for a reader that pulls. The buffer must be limited by its owner. When
+ * it is full, the owner closes the connection, and the reader takes the buffered events before it resumes.
  */
 export class EventQueue<Event extends object> {
   readonly #events: Event[] = [];
@@ -17,19 +17,19 @@ export class EventQueue<Event extends object> {
     this.#wake();
   }
 
-  /** Ends the events after those that are here; the first end counts. */
+  /** Ends the queue after the buffered events. Only the first end counts. */
   end(error?: Error): void {
     this.#end ??= error ? { error } : {};
     this.#wake();
   }
 
-  /** Ends the events at once. */
+  /** Ends the queue at once, without the buffered events. */
   clear(): void {
     this.#events.length = 0;
     this.end();
   }
 
-  /** Yields events as they come. @throws the error that they ended with */
+  /** Yields events as they arrive. @throws the error with which the queue ended */
   async *take(): AsyncGenerator<Event, void, undefined> {
     for (;;) {
       for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {

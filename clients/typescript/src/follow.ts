@@ -1,10 +1,9 @@
 /**
- * Subscriptions that resume on their own. Each connection begins a subscription with the newest cursor,
- * so what happened while there was none comes first: no event is missing, and none comes twice.
+ * Subscriptions that resume on their own. Each connection begins a subscription with the newest cursor, so the events
+ * that were missed while disconnected come first. No event is missing, and no event comes twice.
  *
- * A subscription that is told no cursor begins now. So that it can resume before its first event, it
- * begins after the list's newest node. Where the list is empty there is nothing to begin after: until the
- * list has its first node, it is read now and then.
+ * A subscription without a cursor begins now. It begins after the newest node of the list, so it can resume before
+ * its first event. An empty list has no such node. The list is then read at intervals until it has its first node.
  */
 import { sleep } from './backoff.js';
 import type { Connection } from './connection.js';
@@ -18,22 +17,22 @@ import type { StreamResult, Transport } from './transport.js';
 const EMPTY_LIST_MS = 1_000;
 
 export interface FollowOptions {
-  /** The cursor of the last item that was taken; absent: from now on. */
+  /** The cursor of the last item that was taken; absent to begin now. */
   readonly after?: string;
-  /** Ends the items, without an error. */
+  /** Ends the items without an error. */
   readonly signal?: AbortSignal;
 }
 
 /** One kind of subscription: the way to begin it, and the way to tell its items apart. */
 export interface Course<Event> {
-  /** @param place where the last item stood */
+  /** @param place the place of the last item */
   readonly payloadAfter: (place: string | undefined) => OperationPayload;
   readonly eventOf: (data: NonNullable<StreamResult['data']>) => Event;
   /** Returns the cursor of an event. */
   readonly placeOf: (event: Event) => string;
-  /** Tells whether an event came before. Subscriptions that begin with the present state repeat it. */
+  /** Tells whether an event is a repetition. Subscriptions that begin with the current state repeat it. */
   readonly isRepeated?: (event: Event, place: string | undefined) => boolean;
-  /** Finds the place to begin when there is no cursor: behind the newest event, or at the first one ever. */
+  /** Finds the place to begin without a cursor: after the newest event, or at the first event ever. */
   readonly begin?: (signal: AbortSignal) => Promise<Start<Event>>;
 }
 
@@ -43,7 +42,7 @@ export interface Start<Event> {
   readonly event?: Event;
 }
 
-/** Yields events until the signal is aborted, `return()` is called, or an error is definite. */
+/** Yields events until the signal is aborted, `return()` is called, or an error is permanent. */
 export function follow<Event>(
   connection: Connection,
   transport: Transport,
@@ -55,7 +54,7 @@ export function follow<Event>(
   const events = eventsOf(connection, transport, course, after, ended);
   return {
     next: () => events.next(),
-    // A generator that waits does not hear that it is to end: the signal wakes it.
+    // A waiting generator does not notice that it is to end. The signal wakes it.
     return: async () => {
       stop.abort();
       return events.return(undefined);
@@ -97,7 +96,7 @@ async function* eventsOf<Event>(
   }
 }
 
-/** Yields what comes over one connection. */
+/** Yields the events of one connection. */
 async function* eventsAfter<Event>(
   transport: Transport,
   course: Course<Event>,
@@ -115,7 +114,7 @@ async function* eventsAfter<Event>(
   }
 }
 
-/** Reads the newest node's place; where the list has no node, waits for the first one. */
+/** Reads the place of the newest node. If the list is empty, the function waits for the first node. */
 export async function beginWith<Node>(
   readPage: ReadPage<Node>,
   signal: AbortSignal,
@@ -124,7 +123,7 @@ export async function beginWith<Node>(
   if (newest) return { place: newest.cursor };
   for (;;) {
     await sleep(EMPTY_LIST_MS, signal);
-    // Newest first: the last node is the oldest.
+    // The list is newest first, so its last node is the oldest.
     const [oldest] = (await readPage({ last: 1 }, signal)).edges;
     if (oldest) return { place: oldest.cursor, event: oldest };
   }

@@ -1,4 +1,4 @@
-/** The package stands by itself: what it imports is its own, or among its dependencies. */
+/** Tests that the package is independent: its imports are its own files, or packages among its dependencies. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ const read = (path: string) => JSON.parse(readFileSync(join(SRC, path), 'utf8'))
 const own = read('../package.json');
 const root = read('../../../package.json');
 
-/** The package of an import: `graphql-ws/client` is of graphql-ws. */
+/** Returns the package of an import: `graphql-ws/client` belongs to graphql-ws. */
 const packageOf = (specifier: string) =>
   specifier
     .split('/')

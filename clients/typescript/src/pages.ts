@@ -1,4 +1,7 @@
-/** Lists, walked page by page. A page may be short or empty while there is more: its cursor leads on. */
+/**
+ * Lists that are read page by page. A page may be short or empty although there are more nodes. Its cursor continues
+ * the list.
+ */
 import type { Connection } from './connection.js';
 import { VirementError } from './errors.js';
 import {
@@ -12,10 +15,10 @@ import {
 } from './generated/graphql.js';
 import { query } from './request.js';
 
-/** The server's own maximum: fewest requests for a list that is read as a whole. */
+/** The largest page that the server allows. It needs the fewest requests for a whole list. */
 const PAGE_SIZE = 100;
 
-/** A node of a list, and its place: `after` of a later call, or of a subscription to the same list. */
+/** A node of a list, and its cursor: the `after` of a later call, or of a subscription to the same list. */
 export interface Item<Node> {
   readonly cursor: string;
   readonly node: Node;
@@ -26,7 +29,7 @@ export interface Page<Node> {
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor?: string | null };
 }
 
-/** The part of a list that is asked for: its first nodes, after a cursor or from the start, or its last. */
+/** The requested part of a list: its first nodes, after a cursor or from the start, or its last nodes. */
 export interface Range {
   readonly first?: number;
   readonly after?: string | null;
@@ -37,9 +40,9 @@ export interface Range {
 export type ReadPage<Node> = (range: Range, signal?: AbortSignal) => Promise<Page<Node>>;
 
 export interface WalkOptions {
-  /** 1 to 100, 100 by default. */
+  /** The number of nodes per page, 1 to 100; 100 by default. */
   readonly pageSize?: number;
-  /** The cursor to go on after. */
+  /** The cursor after which the list continues. */
   readonly after?: string;
   readonly signal?: AbortSignal;
 }
@@ -48,7 +51,9 @@ export interface FilteredWalkOptions extends WalkOptions {
   readonly filter?: TransferFilter;
 }
 
-/** Yields every node of a list, in its order. Each page is read when the one before has been taken. */
+/**
+ * Yields every node of a list, in the order of the list. Each page is read after the previous page has been taken.
+ */
 export async function* walk<Node>(
   readPage: ReadPage<Node>,
   { pageSize = PAGE_SIZE, after, signal }: WalkOptions = {},
@@ -65,7 +70,7 @@ export async function* walk<Node>(
   }
 }
 
-/** Every list of a server, each as a reader of its pages. */
+/** Returns a page reader for every list of a server. */
 export function listsOf(connection: Connection) {
   return {
     accounts: async (range: Range, signal?: AbortSignal) =>

@@ -1,7 +1,7 @@
 /**
- * Performs a bulk once, whatever happens on the way. Every attempt has the same idempotency key, so the
- * server performs the bulk with the first attempt that reaches it, and answers the others with the same
- * bulk. What is definite is never tried again: a refusal of the rows, a lack of money, a key in use.
+ * Performs a bulk once, for any number of attempts. Every attempt has the same idempotency key. The server performs
+ * the bulk with the first attempt that reaches it, and answers the other attempts with the same bulk. A permanent
+ * outcome is never retried: refused rows, insufficient funds, a key in use.
  */
 import { sleep } from './backoff.js';
 import type { Connection } from './connection.js';
@@ -13,26 +13,26 @@ import {
 } from './generated/graphql.js';
 import { request } from './request.js';
 
-/** Attempts of one bulk, by default: some 30 seconds. */
+/** The default number of attempts for one bulk. They take about 30 seconds. */
 const ATTEMPTS_MAX = 8;
 
-/** A member of the union, told apart by `__typename`. */
+/** A member of the union. `__typename` tells the members apart. */
 export type PerformResult = PerformBulkTransferMutation['performBulkTransfer'];
 
 export interface PerformOptions {
   /**
-   * Made by each call where absent, so a second call without it pays again. Give a key that you have stored with the bulk, to
-   * perform again after an error or a crash of your own.
+   * The idempotency key. Without a key, each call makes its own key, so a second call pays again. Store a key with
+   * the bulk and give it here, to perform the bulk again after an error or a crash of your own.
    */
   readonly key?: string;
   readonly signal?: AbortSignal;
-  /** Default: 8, over some 30 seconds. */
+  /** The number of attempts. The default is 8, over about 30 seconds. */
   readonly attemptsMax?: number;
 }
 
 /**
- * @throws VirementError where there is no result; it has the `idempotencyKey`, and `isOutcomeUnknown`
- *   where the bulk may have been performed
+ * @throws VirementError if there is no result. The error has the `idempotencyKey`, and `isOutcomeUnknown` if the bulk
+ *   may have been performed
  */
 export async function perform(
   connection: Connection,
@@ -51,7 +51,7 @@ export async function perform(
     const error = isAnswer ? new VirementError('ACCOUNT_BUSY', result.message) : result;
     isOutcomeUnknown ||= error.isOutcomeUnknown;
     if (attempt >= attemptsMax) {
-      // An earlier attempt without an answer may be the one that keeps the account busy.
+      // An earlier attempt without an answer may be the reason why the account is busy.
       if (isAnswer && !isOutcomeUnknown) return result;
       throw giveUp(error);
     }
@@ -68,7 +68,7 @@ export async function perform(
   }
 }
 
-/** @returns an error in place of throwing it */
+/** @returns an error instead of throwing it */
 async function attemptOnce(
   connection: Connection,
   variables: { readonly input: PerformBulkTransferInput },

@@ -5,10 +5,13 @@ import { payloadOf } from './document.js';
 import { errorOf, type GraphQLErrorLike, networkErrorOf, VirementError } from './errors.js';
 import type { TypedDocumentString } from './generated/graphql.js';
 
-/** The timeout of one attempt. It is longer than the server's own by default, so the server answers TIMEOUT first. */
+/**
+ * The timeout of one attempt. By default it is longer than the server's own timeout, so the server answers TIMEOUT
+ * first.
+ */
 const ATTEMPT_TIMEOUT_MS = 60_000;
 
-/** Attempts of one query. */
+/** The largest number of attempts for one query. */
 const QUERY_ATTEMPTS_MAX = 8;
 
 interface Answer<Data> {
@@ -18,7 +21,7 @@ interface Answer<Data> {
 
 /**
  * Sends an operation once.
- * @throws VirementError for whatever is not an answer without errors
+ * @throws VirementError for every answer with errors, and without an answer
  */
 export async function request<Data, Variables extends Record<string, unknown>>(
   connection: Connection,
@@ -49,7 +52,7 @@ export async function request<Data, Variables extends Record<string, unknown>>(
   return answer.data;
 }
 
-/** Sends a query until it is answered, or until another attempt would be of no use. */
+/** Sends a query until it is answered, or until another attempt is useless. */
 export async function query<Data, Variables extends Record<string, unknown>>(
   connection: Connection,
   document: TypedDocumentString<Data, Variables>,
@@ -70,7 +73,7 @@ export async function query<Data, Variables extends Record<string, unknown>>(
   }
 }
 
-/** Makes an error of an answer that is not the one asked for. */
+/** Makes an error from an answer that is not the requested one. */
 export async function refusalOf(response: Response): Promise<VirementError> {
   const answer = parse<unknown>(await response.text().catch(() => ''));
   const error = answer?.errors?.[0];
@@ -104,7 +107,7 @@ function detailsOf({ status, headers }: Response) {
   return { status, requestId, retryAfterMs: retryAfterMsOf(headers.get('retry-after')) };
 }
 
-/** RFC 9110, 10.2.3: seconds, or a date. */
+/** Reads a Retry-After header, which is seconds or a date (RFC 9110, 10.2.3). */
 function retryAfterMsOf(header: string | null): number | undefined {
   if (header === null) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();

@@ -1,32 +1,32 @@
 import { backoffMs } from './backoff.js';
 import type { VirementError } from './errors.js';
 
-/** A connection that lived so long was a good one: what failed before it no longer counts. */
+/** The time after which a connection counts as stable. Failures before a stable connection no longer count. */
 const STABLE_MS = 30_000;
 
-/** Decides, for one request or one subscription, what follows a failure. */
+/** Decides how one request or one subscription continues after a failure. */
 export class RetryPolicy {
   #failures = 0;
   #isTokenRejected = false;
   #openedAt: number | undefined;
 
-  /** @param hasFreshTokens whether asking for the token again may give another one */
+  /** @param hasFreshTokens tells whether the next call for a token may return another token */
   constructor(readonly hasFreshTokens: boolean) {}
 
-  /** Notes that the server took the credential. */
+  /** Notes that the server accepted the credential. */
   accepted(): void {
     this.#isTokenRejected = false;
     this.#openedAt = Date.now();
   }
 
-  /** Notes that something came. */
+  /** Notes that an event or an answer arrived. */
   succeeded(): void {
     this.#failures = 0;
   }
 
   /**
-   * Delay before the next attempt.
-   * @throws the error itself where another attempt would end like this one
+   * Returns the delay before the next attempt, in milliseconds.
+   * @throws the error itself if another attempt would end in the same way
    */
   delayAfter(error: VirementError): number {
     if (error.code === 'UNAUTHENTICATED') {

@@ -1,4 +1,4 @@
-/** The four subscriptions: how each is begun, and what its events are. */
+/** The four subscriptions, with their beginning and their events. */
 import type { Connection } from './connection.js';
 import { type OperationPayload, payloadOf } from './document.js';
 import { beginWith, type Course, type Start } from './follow.js';
@@ -65,7 +65,10 @@ export function bulkTransfersOf(connection: Connection, iban: string): Course<Bu
   };
 }
 
-/** The present balance at once, then each change. There is nothing to resume: a later balance has it all. */
+/**
+ * Follows the current balance at once, then each change. There is nothing to resume, because a later balance replaces
+ * the earlier ones.
+ */
 export function balanceOf(connection: Connection, iban: string): Course<BalanceEvent> {
   return {
     payloadAfter: () => payloadOf(BalanceUpdatedDocument, { iban }, connection.trustedDocuments),
@@ -75,7 +78,7 @@ export function balanceOf(connection: Connection, iban: string): Course<BalanceE
   };
 }
 
-/** The parts that all subscriptions with a cursor share. */
+/** Returns the parts that all subscriptions with a cursor share. */
 function resumable<Data>(
   connection: Connection,
   iban: string,

@@ -1,6 +1,6 @@
 /**
- * Subscriptions as server-sent events, by fetch: they pass proxies that break WebSocket, and need no
- * WebSocket. An event is read when the one before has been taken, so a slow reader holds little in memory.
+ * Subscriptions as server-sent events, by fetch. They pass proxies that break WebSocket, and need no WebSocket. An
+ * event is read after the previous event has been taken, so a slow reader holds little memory.
  */
 import { createParser } from 'eventsource-parser';
 import type { Connection } from './connection.js';
@@ -8,10 +8,13 @@ import { networkErrorOf, VirementError } from './errors.js';
 import { headersOf, refusalOf } from './request.js';
 import type { StreamOptions, StreamResult, Transport } from './transport.js';
 
-/** The time without a byte after which the connection is dead: the server sends something every 12 seconds. */
+/**
+ * The time without a byte after which the connection counts as dead. The server sends a byte at least every 12
+ * seconds.
+ */
 const SILENCE_MAX_MS = 40_000;
 
-/** Characters of one event. */
+/** The largest length of one event, in characters. */
 const EVENT_LENGTH_MAX = 1_024 * 1_024;
 
 export function serverSentEventsTransport(connection: Connection): Transport {
@@ -67,7 +70,7 @@ async function* resultsOf(
   }
 }
 
-/** @throws VirementError where the connection is over, or silent for too long */
+/** @throws VirementError if the connection has ended, or is silent for too long */
 async function nextBytes(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
   let isSilent = false;
   const watch = setTimeout(() => {

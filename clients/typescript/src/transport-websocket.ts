@@ -1,26 +1,29 @@
-/** Subscriptions over WebSocket, by graphql-ws's client: one connection for each, opened once. */
+/**
+ * Subscriptions over WebSocket, by the client of graphql-ws. Each subscription has its own connection, which is
+ * opened once.
+ */
 import { createClient } from 'graphql-ws/client';
 import type { Connection } from './connection.js';
 import { errorOf, networkErrorOf, VirementError } from './errors.js';
 import { EventQueue } from './event-queue.js';
 import type { StreamResult, Transport } from './transport.js';
 
-/** The interval between pings, which find a connection that a network dropped silently. */
+/** The interval between pings. Pings find a connection that a network dropped silently. */
 const PING_MS = 15_000;
 
-/** The time that the answer to a ping may take. */
+/** The longest time until the answer to a ping. */
 const PONG_MAX_MS = 15_000;
 
-/** The time that the server may take to accept the credential. */
+/** The longest time until the server accepts the credential. */
 const ACCEPTED_MAX_MS = 15_000;
 
-/** Events that came and were not taken yet. A WebSocket can not be slowed down, only closed. */
+/** The largest number of received events that are not taken yet. A WebSocket cannot be slowed down, only closed. */
 const WAITING_MAX = 1_000;
 
-/** Close codes for a credential that the server does not know, or knows no more. */
+/** The close codes for a credential that the server does not know, or no longer knows. */
 const REJECTED_CODES: readonly number[] = [4401, 4403];
 
-/** Close codes after which the same messages would be refused again. */
+/** The close codes after which the same messages would be refused again. */
 const DEFINITE_CODES: readonly number[] = [1002, 1003, 1007, 1008, 1009, 4400, 4406, 4409, 4429];
 
 export function webSocketTransport(connection: Connection, webSocket: unknown): Transport {
@@ -49,13 +52,13 @@ export function webSocketTransport(connection: Connection, webSocket: unknown): 
           closed: (event) => {
             clearTimeout(pongWatch);
             queue.end(closeErrorOf(event));
-            // graphql-ws would open a connection that was closed in order once more.
+            // graphql-ws would reopen a connection that was closed normally.
             unsubscribe();
           },
         },
       });
       const unsubscribe = client.subscribe<Record<string, unknown>>(
-        // graphql-ws takes whatever is beside the text along: documentId, too.
+        // graphql-ws also sends the fields next to the query, such as documentId.
         { query, ...payload },
         {
           next: (result) => {

@@ -10,15 +10,15 @@ export interface StreamResult {
 export interface StreamOptions {
   /** Ends the stream. */
   readonly signal: AbortSignal;
-  /** Is called when the server has taken the credential. */
+  /** Called when the server has accepted the credential. */
   readonly onAccepted: () => void;
 }
 
 /**
- * A way for subscriptions to travel. Each call opens a connection of its own and never opens it again:
- * a connection that a library repeats would send the first cursor again, and every event since.
+ * A transport of subscriptions. Each call opens its own connection and never reopens it. A library that reopens a
+ * connection would send the first cursor again, and so receive every event since then again.
  */
 export interface Transport {
-  /** Yields what comes until the connection ends; throws a VirementError that says why it did. */
+  /** Yields results until the connection ends. It then throws a VirementError with the reason. */
   open(payload: OperationPayload, options: StreamOptions): AsyncIterable<StreamResult>;
 }

@@ -52,7 +52,7 @@ export interface OpenAccountPorts {
 
 /** The facts of an account to open, in their normalised form. */
 interface Opening {
-  /** Undefined for a new organization. */
+  /** The id of an existing organization; undefined for a new organization. */
   readonly organizationId: string | undefined;
   readonly organizationName: string;
   readonly iban: string;

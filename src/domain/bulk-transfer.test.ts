@@ -549,7 +549,7 @@ describe('an amount in its canonical form', () => {
     },
   );
 
-  /** The spelling of an amount: the number of zeros, and whether a point stands before zeros alone. */
+  /** The spelling of an amount: the number of zeros, and whether a point precedes only zeros. */
   interface Spelling {
     readonly before: number;
     readonly after: number;

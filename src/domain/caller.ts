@@ -26,7 +26,7 @@ export interface Origin {
   readonly isAbandoned?: () => boolean;
 }
 
-/** The caller of a server without authentication. This is the embedded default, and serves loopback alone. */
+/** The caller of a server without authentication. This is the embedded default, on loopback only. */
 export const DEVELOPER: Caller = {
   kind: 'development',
   name: 'developer',
@@ -34,7 +34,7 @@ export const DEVELOPER: Caller = {
   roles: ROLES,
 };
 
-/** The origin of our own programs that run beside the server. */
+/** The origin of our own programs that run next to the server. */
 export const PROGRAM: Origin = {
   caller: { kind: 'program', name: 'virement', organizationIds: 'all', roles: ROLES },
   requestId: '',
@@ -69,7 +69,7 @@ export function visibleOrganizations({ organizationIds, roles }: Caller): Organi
 /** The roles that read /metrics. */
 export const METRICS_ROLES: readonly Role[] = ROLES.filter((role) => RIGHTS[role].metrics);
 
-/** Tells whether the caller may send money from an organization's accounts. An operator may send none as operator. */
+/** Tells whether the caller may send money from an organization's accounts. The operator role gives no such right. */
 export function mayDebit({ organizationIds }: Caller, organizationId: string): boolean {
   return organizationIds === 'all' || organizationIds.includes(organizationId);
 }

@@ -37,7 +37,7 @@ const PASTED = /[[\p{White_Space}\p{Default_Ignorable_Code_Point}]--[\u202d\u202
  * letters into ASCII letters.
  */
 export function normaliseIban(text: string): string {
-  // Most IBANs arrive in electronic form. A longer text is no IBAN, however it is written.
+  // Most IBANs arrive in electronic form. A text that exceeds the limit is no IBAN in any spelling.
   if (text.length > WRITTEN_CHARACTERS_MAX || ELECTRONIC.test(text)) return text;
   return text.replace(PASTED, '').replace(/[a-z]+/g, (letters) => letters.toUpperCase());
 }
@@ -77,7 +77,7 @@ interface Country {
 const countries = new Map<string, Country | undefined>();
 
 /**
- * Returns the IBAN rules of a country; undefined if the country has none. The rules are compiled once, where
+ * Returns the IBAN rules of a country; undefined if the country has none. The rules are compiled once per country.
  * ibantools would compile them for each IBAN.
  */
 function countryOf(iban: string): Country | undefined {

@@ -3,8 +3,8 @@
  * some banks ignore them. Wrong digits cause a warning, not a refusal.
  *
  * ibantools has the rules of BA, BE, CZ, EE, ES, FR, HR, HU, MC, ME, MK, NO, PL, PT, RS, SI and SK. This file adds
- * Finland (Luhn, by Finance Finland's rule for account numbers in machine form), and Italy and San Marino (the CIN of
- * the Italian Banking Association). The tests compare all rules with the examples of the IBAN registry.
+ * Finland (Luhn, by Finance Finland's rule for account numbers in machine form). It also adds Italy and San Marino
+ * (the CIN of the Italian Banking Association). The tests compare all rules with the examples of the IBAN registry.
  */
 import { countrySpecs } from 'ibantools';
 

@@ -136,7 +136,7 @@ describe('the credits of a bulk to accounts here', () => {
   });
 });
 
-/** Sequences up to the largest one that positions have room for: 2^33 ledger entries. */
+/** Sequences up to the largest for which positions have room: 2^33 ledger entries. */
 const sequence = fc.bigInt(0n, 2n ** 33n - 1n);
 const index = fc.nat(2 ** 20 - 1);
 

@@ -2,7 +2,7 @@
 
 /** The codes of this client. All other codes are the server's `extensions.code`. */
 export type ClientErrorCode =
-  /** There was no answer, an incomplete answer, or no answer in time. */
+  /** No answer, an incomplete answer, or no answer in time. */
   | 'NETWORK_ERROR'
   /** The server ended a subscription's connection. */
   | 'STREAM_ENDED'

@@ -67,7 +67,7 @@ export function bulkTransfersOf(connection: Connection, iban: string): Course<Bu
 
 /**
  * Follows the current balance at once, then each change. There is nothing to resume, because a later balance replaces
- * the earlier ones.
+ * the earlier balances.
  */
 export function balanceOf(connection: Connection, iban: string): Course<BalanceEvent> {
   return {

@@ -72,8 +72,8 @@ interface Condition {
 }
 
 /**
- * Tells whether a page of a filter has to be examined row by row, because no index serves the whole filter in the
- * order of the list.
+ * Tells whether a page of a filter has to be examined row by row. This is so if no index serves the whole filter in
+ * the order of the list.
  */
 export function needsExamining(filter: TransferFilter): boolean {
   return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
@@ -273,8 +273,8 @@ class TransferSearch {
 }
 
 /**
- * One condition of a filter in two forms: one that its index serves, and one without an index for rows that are
- * examined anyway.
+ * One condition of a filter in two forms. The indexed form uses the condition's index. The unindexed form uses no
+ * index, for rows that are examined anyway.
  */
 interface Criterion {
   readonly indexed: Condition;

@@ -44,8 +44,9 @@ export class LedgerScope {
   }
 
   /**
-   * Returns the condition on the rows of one account. The account's organization is looked up in a subquery that does
-   * not depend on the row, so that the database evaluates it once and uses the same index as without it.
+   * Returns the condition on the rows of one account. A subquery that does not depend on the row looks up the
+   * account's organization. The database therefore evaluates the subquery once, and uses the same index as without
+   * it.
    */
   ofAccount(accountId: string): AccountRows {
     const id = idLiteral(accountId);

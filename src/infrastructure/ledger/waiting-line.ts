@@ -62,7 +62,7 @@ export class WaitingLine {
     return this.#arrivals;
   }
 
-  /** Adds a unit of work. If the line is full, this unit or another one is settled as busy. */
+  /** Adds a unit of work. If the line is full, this unit or another unit is settled as busy. */
   add(member: PendingMember): void {
     this.#arrivals += 1;
     const { organizationId } = member.request;

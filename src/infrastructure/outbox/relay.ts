@@ -365,7 +365,7 @@ export class Relay implements Publisher {
     poll.abort();
   }
 
-  /** Renews the leases of all messages in progress, however long the broker or earlier messages take. */
+  /** Renews the leases of all messages in progress, for as long as the broker and earlier messages take. */
   async #renewLeases(): Promise<void> {
     const { outbox } = this.ports;
     while (!this.#stopping.signal.aborted) {

@@ -1,7 +1,7 @@
 /**
  * Slices the work on a large bulk. Reading and hashing a large bulk blocks the event loop for tens of milliseconds.
  * The work is therefore done in slices, and slices of different organizations take turns. A small bulk is read at
- * once. A slice of a bulk whose client has disconnected throws AbandonedError.
+ * once. A slice throws AbandonedError if the client has disconnected or the request has timed out.
  */
 import {
   BulkTransferFingerprint,

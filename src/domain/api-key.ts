@@ -1,4 +1,4 @@
-/** The prefix of every API key. Secret scanners recognise a leaked key by it. */
+/** The prefix of every API key. It identifies a text as an API key wherever the text is found. */
 const MARK = 'vmt_';
 
 /** The form of a key: the mark, 6 bytes in hexadecimal, 32 bytes in base64url. */

@@ -8,8 +8,8 @@ import type { Loaders } from './loaders.js';
 
 /**
  * The context of one GraphQL operation. Resolvers take `reader` and `loaders` from the context right before they
- * read. The access throws AbandonedError if the client has disconnected, so the work of an operation stops with its
- * client.
+ * read. The access throws AbandonedError if the client has disconnected or the request has timed out, so the work of
+ * an operation stops with its client.
  */
 export interface RequestContext {
   readonly origin: Origin;

@@ -105,11 +105,11 @@ function format(value: number): string {
 
 function memory({ memory: courses }: BenchResult): string {
   const sentences = SUBJECT_IDS.flatMap((id) => {
-    const course = courses[id];
-    if (!course) return [];
-    const residentMb = course.residentMb.map((mb) => Math.round(mb)).join(', ');
+    const list = courses[id];
+    if (!list) return [];
+    const residentMb = list.residentMb.map((mb) => Math.round(mb)).join(', ');
     return [
-      `RSS of ${SUBJECT_TITLES[id]} before the first bulk of 10,000 and after each five: ${residentMb} MB; peak ${Math.round(course.peakMb)} MB.`,
+      `RSS of ${SUBJECT_TITLES[id]} before the first bulk of 10,000 and after each five: ${residentMb} MB; peak ${Math.round(list.peakMb)} MB.`,
     ];
   });
   return sentences.join(' ');

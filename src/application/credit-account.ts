@@ -1,5 +1,5 @@
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
-import type { Origin } from '../domain/caller.js';
+import type { RequestSource } from '../domain/caller.js';
 import { type CreditContent, creditFingerprint } from '../domain/credit.js';
 import { listedCurrency } from '../domain/currency.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -38,7 +38,7 @@ export interface CreditedAccount {
  */
 export type CreditAccount = (
   request: CreditAccountRequest,
-  origin: Origin,
+  source: RequestSource,
 ) => Promise<CreditedAccount>;
 
 export interface CreditAccountPorts {
@@ -70,7 +70,7 @@ export function makeCreditAccount({
   newId,
   requiresIdempotencyKey = false,
 }: CreditAccountPorts): CreditAccount {
-  return async (request, origin) => {
+  return async (request, source) => {
     const iban = normaliseIban(request.iban);
     const known = await reader.accountByIban(iban);
     const { amountMinor, problems } = readCredit(request, known, requiresIdempotencyKey);
@@ -85,7 +85,7 @@ export function makeCreditAccount({
       accountIds: [known.id],
       creditKey: idempotencyKey,
       rowCount: 1,
-      isAbandoned: origin.isAbandoned,
+      isAbandoned: source.isAbandoned,
     };
     return unitOfWork.run(locked, (ledger) => {
       const account = ledger.account(known.id);
@@ -96,7 +96,7 @@ export function makeCreditAccount({
         const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
         throw rejected('creditAccount', { code: 'INVALID_INPUT', problems: [problem] });
       }
-      const entry = recordCredit({ ledger, newId, at: clock(), origin }, account, credit);
+      const entry = recordCredit({ ledger, newId, at: clock(), source }, account, credit);
       return { account, entry, replayed: false };
     });
   };
@@ -108,12 +108,12 @@ export interface CreditScope {
   readonly newId: NewId;
   readonly at: Date;
   /** The request in the audit entry of the credit; absent if the credit is part of another change. */
-  readonly origin?: Origin;
+  readonly source?: RequestSource;
 }
 
 /** Posts a credit to an account, and appends its ledger entry and its outbox message. */
 export function recordCredit(
-  { ledger, newId, at, origin }: CreditScope,
+  { ledger, newId, at, source }: CreditScope,
   account: Account,
   credit: Credit,
 ): LedgerEntry {
@@ -136,7 +136,7 @@ export function recordCredit(
   ledger.record({
     entries: [entry],
     message,
-    ...(origin && { audit: AuditEntry.of({ id: newId(), at, origin, ...done, ...subject }) }),
+    ...(source && { audit: AuditEntry.of({ id: newId(), at, source, ...done, ...subject }) }),
   });
   return entry;
 }

@@ -85,17 +85,17 @@ export function followBalance(
   });
 }
 
-interface Course<Item> {
+interface FollowedList<Item> {
   /** The item that is sent before anything is read. */
   readonly first?: Item;
   readonly from: bigint;
   readonly read: (feed: AccountFeed, after: bigint) => Promise<readonly Item[]>;
-  /** Returns the place of an item. Places grow from item to item. */
+  /** Returns the place of an item. Capacity grow from item to item. */
   readonly placeOf: (item: Item) => bigint;
 }
 
-function follow<Item>(feed: AccountFeed, course: Course<Item>): AsyncIterableIterator<Item> {
-  return closable(itemsOf(feed, course), () => feed.close());
+function follow<Item>(feed: AccountFeed, list: FollowedList<Item>): AsyncIterableIterator<Item> {
+  return closable(itemsOf(feed, list), () => feed.close());
 }
 
 /**
@@ -124,14 +124,14 @@ export function closable<Item>(
 
 async function* itemsOf<Item>(
   feed: AccountFeed,
-  course: Course<Item>,
+  list: FollowedList<Item>,
 ): AsyncGenerator<Item, undefined> {
-  let place = course.from;
+  let place = list.from;
   try {
-    if (course.first !== undefined) yield course.first;
+    if (list.first !== undefined) yield list.first;
     while (!feed.isClosed) {
       const { version } = feed;
-      const items = await course.read(feed, place).catch(() => undefined);
+      const items = await list.read(feed, place).catch(() => undefined);
       if (items === undefined) {
         await sleep(RETRY_MS);
         continue;
@@ -140,7 +140,7 @@ async function* itemsOf<Item>(
         await sharedTurn.take();
         if (feed.isClosed) return;
         yield item;
-        place = course.placeOf(item);
+        place = list.placeOf(item);
       }
       if (items.length === 0) await feed.changedSince(version);
     }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { formatApiKey, parseApiKey } from '../domain/api-key.js';
-import type { Caller, Origin } from '../domain/caller.js';
+import type { Caller, RequestSource } from '../domain/caller.js';
 import type { NewId } from '../domain/id.js';
 import type { Role } from '../domain/kinds.js';
 import { rejected } from '../domain/mutations.js';
@@ -34,9 +34,9 @@ export interface CreatedApiKey {
 
 export interface ManageApiKeys {
   /** @throws DomainError INVALID_INPUT */
-  create(request: CreateApiKeyRequest, origin: Origin): Promise<CreatedApiKey>;
+  create(request: CreateApiKeyRequest, source: RequestSource): Promise<CreatedApiKey>;
   /** @returns the key; null if no key has the prefix */
-  revoke(prefix: string, origin: Origin): Promise<ApiKey | null>;
+  revoke(prefix: string, source: RequestSource): Promise<ApiKey | null>;
 }
 
 export interface ApiKeyPorts {
@@ -49,7 +49,7 @@ export interface ApiKeyPorts {
 
 export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts): ManageApiKeys {
   return {
-    create: async (sent, origin) => {
+    create: async (sent, source) => {
       const organizationIds = sent.organizationIds.map((id) => canonicalId(id) ?? id);
       const request = { ...sent, organizationIds };
       const problems = [...problemsOf(request), ...(await unknownOrganizations(request, reader))];
@@ -64,14 +64,14 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
         organizationIds: [...new Set(organizationIds)],
         roles: [...new Set(request.roles)],
         createdAt: clock(),
-        createdBy: origin.caller.name,
+        createdBy: source.caller.name,
       });
       const done = { action: 'createApiKey', outcome: 'DONE', subjectId: apiKey.id } as const;
       const { createdAt: at } = apiKey;
-      await apiKeys.add(apiKey, AuditEntry.of({ id: newId(), at, origin, ...done }));
+      await apiKeys.add(apiKey, AuditEntry.of({ id: newId(), at, source, ...done }));
       return { apiKey, secret: formatApiKey({ prefix, secret }) };
     },
-    revoke: (prefix, origin) => apiKeys.revoke(prefix, origin),
+    revoke: (prefix, source) => apiKeys.revoke(prefix, source),
   };
 }
 

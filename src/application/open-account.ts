@@ -1,5 +1,5 @@
 import { CURRENCY_DEFAULT } from '../domain/bulk-transfer.js';
-import type { Origin } from '../domain/caller.js';
+import type { RequestSource } from '../domain/caller.js';
 import { listedCurrency, openingFaultOf } from '../domain/currency.js';
 import {
   bicProblem,
@@ -40,7 +40,7 @@ export interface OpenAccountRequest {
  * Opens an account, with its opening balance as its first ledger entry.
  * @throws DomainError with a code of MUTATIONS.openAccount
  */
-export type OpenAccount = (request: OpenAccountRequest, origin: Origin) => Promise<Account>;
+export type OpenAccount = (request: OpenAccountRequest, source: RequestSource) => Promise<Account>;
 
 export interface OpenAccountPorts {
   readonly reader: LedgerReader;
@@ -69,7 +69,7 @@ type OpeningReading =
 
 export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
   const { reader, unitOfWork, clock, newId, ibanCheck } = ports;
-  return async (request, origin) => {
+  return async (request, source) => {
     const { opening, problems } = await readRequest(request, reader, ibanCheck);
     if (problems) throw rejected('openAccount', { code: 'INVALID_INPUT', problems });
     const { organizationId, balanceMinor, ...facts } = opening;
@@ -79,7 +79,7 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
       throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     }
     const at = clock();
-    const { isAbandoned } = origin;
+    const { isAbandoned } = source;
     const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };
     return unitOfWork.run(turn, (ledger) => {
       const organization = Organization.of({
@@ -89,7 +89,7 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
       });
       const account = Account.open({ id: newId(), organizationId: organization.id, ...facts, at });
       const done = { action: 'openAccount', outcome: 'DONE', accountId: account.id } as const;
-      const audit = AuditEntry.of({ id: newId(), at, origin, ...done });
+      const audit = AuditEntry.of({ id: newId(), at, source, ...done });
       const opened = organizationId === undefined ? organization : undefined;
       ledger.open(account, audit, opened);
       if (balanceMinor > 0n) {

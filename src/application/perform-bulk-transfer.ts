@@ -4,7 +4,7 @@ import {
   type CreditTransfer,
   recordedBulkFingerprint,
 } from '../domain/bulk-transfer.js';
-import type { Origin } from '../domain/caller.js';
+import type { RequestSource } from '../domain/caller.js';
 import type { NewId } from '../domain/id.js';
 import type { FingerprintVersion } from '../domain/idempotency.js';
 import { rejected } from '../domain/mutations.js';
@@ -23,6 +23,7 @@ import type { IncomingTransferRecord } from '../entities/incoming-transfer.entit
 import { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
+import { invalidBulkTransfer, receivableProblems } from './bulk-transfer-problems.js';
 import type { Clock } from './ports/clock.js';
 import type { LedgerRecords, LockedLedger, LockRequest, UnitOfWork } from './ports/unit-of-work.js';
 import {
@@ -30,7 +31,6 @@ import {
   type PreparationPorts,
   prepareBulkTransfer,
 } from './prepare-bulk-transfer.js';
-import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 const MUTATION = 'performBulkTransfer';
 
@@ -47,7 +47,7 @@ export interface PerformedBulkTransfer {
  */
 export type PerformBulkTransfer = (
   request: BulkTransferRequest,
-  origin: Origin,
+  source: RequestSource,
 ) => Promise<PerformedBulkTransfer>;
 
 export interface BulkTransferPorts extends PreparationPorts {
@@ -65,7 +65,7 @@ interface PostingScope {
 
 /** A bulk without any fault that can be found outside its account's lock. */
 interface BulkTransferOrder {
-  readonly origin: Origin;
+  readonly source: RequestSource;
   readonly debtor: AccountFacts;
   readonly idempotencyKey: string | undefined;
   readonly fingerprint: string | undefined;
@@ -78,8 +78,8 @@ interface BulkTransferOrder {
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
   const { reader, unitOfWork, clock, newId } = ports;
-  return async (requested, origin) => {
-    const prepared = await prepareBulkTransfer(requested, origin, ports);
+  return async (requested, source) => {
+    const prepared = await prepareBulkTransfer(requested, source, ports);
     if (prepared.performed) {
       const [account] = await reader.accountsById([prepared.performed.accountId]);
       if (!account) throw new Error('The account of a bulk transfer does not exist');
@@ -89,7 +89,7 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
     if (reading.rejection) throw rejected(MUTATION, reading.rejection);
     const { debtor, transfers, totalAmountMinor } = reading;
     const order: BulkTransferOrder = {
-      origin,
+      source,
       debtor,
       idempotencyKey: requested.idempotencyKey,
       fingerprint,
@@ -113,7 +113,7 @@ function lockRequestOf({ debtor, bookCredits, ...order }: BulkTransferOrder): Lo
       (count, { bookTransfers }) => count + bookTransfers.length,
       order.transfers.length,
     ),
-    isAbandoned: order.origin.isAbandoned,
+    isAbandoned: order.source.isAbandoned,
   };
 }
 
@@ -206,7 +206,7 @@ function postBulkTransfer(
     audit: AuditEntry.of({
       id: newId(),
       at,
-      origin: order.origin,
+      source: order.source,
       action: MUTATION,
       outcome: 'DONE',
       accountId: account.id,

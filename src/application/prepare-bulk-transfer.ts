@@ -8,7 +8,7 @@ import {
   type NormalisedBulk,
   normaliseBulk,
 } from '../domain/bulk-transfer.js';
-import { mayDebit, type Origin } from '../domain/caller.js';
+import { mayDebit, type RequestSource } from '../domain/caller.js';
 import {
   FINGERPRINT_VERSION,
   type FingerprintVersion,
@@ -28,7 +28,7 @@ export interface PreparationPorts {
 }
 
 /** The caller of a bulk, and the state of the client's connection. */
-export type Requester = Pick<Origin, 'caller' | 'isAbandoned'>;
+export type Requester = Pick<RequestSource, 'caller' | 'isAbandoned'>;
 
 /** The key for which a bulk takes turns if its account is unknown. */
 const UNKNOWN = 'unknown';

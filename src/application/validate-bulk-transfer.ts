@@ -9,6 +9,7 @@ import { DomainError, type Rejection } from '../domain/errors.js';
 import { bookCreditsOf } from '../domain/postings.js';
 import type { Problem } from '../domain/problem.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import { invalidBulkTransfer, receivableProblems } from './bulk-transfer-problems.js';
 import type { LedgerReader } from './ports/ledger-reader.js';
 import {
   assertSameContent,
@@ -16,7 +17,6 @@ import {
   prepareBulkTransfer,
   type Requester,
 } from './prepare-bulk-transfer.js';
-import { invalidBulkTransfer, receivableProblems } from './receivable.js';
 
 /** The outcome of performing a request if nothing changes meanwhile. Money is in minor units. */
 export interface BulkTransferValidation {

@@ -17,7 +17,7 @@ export interface Caller {
 }
 
 /** A request and its caller. */
-export interface Origin {
+export interface RequestSource {
   readonly caller: Caller;
   readonly requestId: string;
   /** The network address of the client. */
@@ -34,8 +34,8 @@ export const DEVELOPER: Caller = {
   roles: ROLES,
 };
 
-/** The origin of our own programs that run next to the server. */
-export const PROGRAM: Origin = {
+/** The source of our own programs that run next to the server. */
+export const PROGRAM: RequestSource = {
   caller: { kind: 'program', name: 'virement', organizationIds: 'all', roles: ROLES },
   requestId: '',
   remoteAddress: '',

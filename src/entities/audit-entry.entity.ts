@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { Origin } from '../domain/caller.js';
+import type { RequestSource } from '../domain/caller.js';
 import type { AuditedOutcomeCode, CallerKind, MutationName } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
@@ -17,10 +17,10 @@ export interface AuditedOutcome {
 export interface AuditEntryFacts extends AuditedOutcome {
   readonly id: string;
   readonly at: Date;
-  readonly origin: Origin;
+  readonly source: RequestSource;
 }
 
-/** The record of a mutation: caller, action, time, origin and outcome. An audit entry never changes. */
+/** The record of a mutation: caller, action, time, source and outcome. An audit entry never changes. */
 export class AuditEntry {
   readonly id!: string;
   readonly at!: Date;
@@ -33,8 +33,8 @@ export class AuditEntry {
   readonly accountId!: string | null;
   readonly subjectId!: string | null;
 
-  static of({ id, at, origin, ...what }: AuditEntryFacts): AuditEntry {
-    const { caller, requestId, remoteAddress } = origin;
+  static of({ id, at, source, ...what }: AuditEntryFacts): AuditEntry {
+    const { caller, requestId, remoteAddress } = source;
     return Object.assign(new AuditEntry(), {
       id,
       at,

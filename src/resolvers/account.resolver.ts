@@ -91,7 +91,7 @@ export class AccountResolver {
     @Ctx() context: RequestContext,
   ): Promise<typeof OpenAccountResult> {
     return audited(context, 'openAccount', async () => {
-      const account = await this.openAccountUseCase(input, context.origin);
+      const account = await this.openAccountUseCase(input, context.source);
       return { answer: make(AccountOpenedType, { account: presentAccount(account) }) };
     });
   }
@@ -109,7 +109,7 @@ export class AccountResolver {
       const idempotencyKey = idempotencyKeyOf(input, context);
       const { account, entry, replayed } = await this.creditAccountUseCase(
         { ...input, idempotencyKey },
-        context.origin,
+        context.source,
       );
       context.loaders.account.clearAll();
       const answer = make(AccountCreditedType, {

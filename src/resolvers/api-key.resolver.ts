@@ -46,7 +46,7 @@ export class ApiKeyResolver {
     @Ctx() context: RequestContext,
   ): Promise<typeof CreateApiKeyResult> {
     return audited(context, 'createApiKey', async () => {
-      const { apiKey, secret } = await this.useCases.create(input, context.origin);
+      const { apiKey, secret } = await this.useCases.create(input, context.source);
       return { answer: make(ApiKeyCreatedType, { apiKey: presentApiKey(apiKey), secret }) };
     });
   }
@@ -61,7 +61,7 @@ export class ApiKeyResolver {
     @Ctx() context: RequestContext,
   ): Promise<ApiKeyType | null> {
     return audited(context, 'revokeApiKey', async () => {
-      const apiKey = await this.useCases.revoke(prefix, context.origin);
+      const apiKey = await this.useCases.revoke(prefix, context.source);
       return { answer: apiKey && presentApiKey(apiKey) };
     });
   }

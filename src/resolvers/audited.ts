@@ -30,16 +30,16 @@ export async function audited<Name extends MutationName, Answer>(
   action: Name,
   work: () => Promise<Audited<Answer>>,
 ): Promise<Answer | UserErrorTypes[RejectionCodeOf<Name>]> {
-  const { audit, origin } = context;
+  const { audit, source } = context;
   try {
     requireRole(context, MUTATIONS[action].role);
     const { answer, replayed = false, accountId, subjectId } = await work();
-    if (replayed) await audit.note(origin, { action, outcome: 'REPLAYED', accountId, subjectId });
+    if (replayed) await audit.note(source, { action, outcome: 'REPLAYED', accountId, subjectId });
     return answer;
   } catch (error) {
     // Nothing was done or refused. The audit log is in the same database, which is unavailable.
     if (error instanceof UnavailableError && error.reason !== 'OUTCOME_UNKNOWN') throw error;
-    await audit.note(origin, { action, outcome: outcomeOf(error) });
+    await audit.note(source, { action, outcome: outcomeOf(error) });
     if (error instanceof DomainError && mayAnswer(action, error.rejection)) {
       return presentRejection<RejectionCodeOf<Name>>(error.rejection);
     }

@@ -65,7 +65,7 @@ export class BulkTransferResolver {
       const request = { ...input, idempotencyKey: idempotencyKeyOf(input, context) };
       const { bulkTransfer, account, replayed } = await this.performUseCase(
         request,
-        context.origin,
+        context.source,
       );
       context.loaders.account.clearAll();
       const answer = make(BulkTransferPerformedType, {
@@ -92,7 +92,7 @@ export class BulkTransferResolver {
   ): Promise<BulkTransferValidationType> {
     requireRole(context, 'viewer', 'initiator');
     const request = { ...input, idempotencyKey: idempotencyKeyOf(input, context) };
-    const validation = await this.validateUseCase(request, context.origin);
+    const validation = await this.validateUseCase(request, context.source);
     const { totalAmountMinor, balanceAfterMinor, rejection } = validation;
     const money = (minorUnits: bigint | undefined) =>
       minorUnits === undefined || validation.currency === undefined

@@ -1,7 +1,7 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
-import type { Origin } from '../domain/caller.js';
+import type { RequestSource } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
 import type { Role } from '../domain/kinds.js';
 import type { Loaders } from './loaders.js';
@@ -12,7 +12,7 @@ import type { Loaders } from './loaders.js';
  * an operation stops with its client.
  */
 export interface RequestContext {
-  readonly origin: Origin;
+  readonly source: RequestSource;
   /** The values of the HTTP header Idempotency-Key as they arrived: none, one, or several by mistake. */
   readonly idempotencyKeyHeaders: readonly string[];
   /** The cursor of the last event that the client of a stream has seen, if its transport sends the cursor. */
@@ -39,7 +39,7 @@ export interface RequestContext {
 
 /** @throws ForbiddenError if the caller has none of the roles */
 export function requireRole(
-  { origin: { caller } }: Pick<RequestContext, 'origin'>,
+  { source: { caller } }: Pick<RequestContext, 'source'>,
   ...roles: readonly Role[]
 ): void {
   if (roles.some((role) => caller.roles.includes(role))) return;

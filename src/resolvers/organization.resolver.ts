@@ -12,8 +12,8 @@ import { readPageRange } from './read-page-range.js';
 @Resolver(() => MeType)
 export class MeResolver {
   @Query(() => MeType, { description: 'The caller: its name, roles and organizations.' })
-  me(@Ctx() { origin }: RequestContext): MeType {
-    const { name, roles } = origin.caller;
+  me(@Ctx() { source }: RequestContext): MeType {
+    const { name, roles } = source.caller;
     return make(MeType, { actor: name, roles: [...roles] });
   }
 
@@ -21,8 +21,8 @@ export class MeResolver {
     description:
       'The organizations that the caller belongs to and sees, the first 100. A caller of all organizations gets the oldest.',
   })
-  async organizations(@Ctx() { origin, reader }: RequestContext): Promise<OrganizationType[]> {
-    const { organizationIds } = origin.caller;
+  async organizations(@Ctx() { source, reader }: RequestContext): Promise<OrganizationType[]> {
+    const { organizationIds } = source.caller;
     if (organizationIds === 'all') {
       return (await reader.organizations(ORGANIZATIONS_LISTED_MAX)).map(presentOrganization);
     }

@@ -51,7 +51,7 @@ export class OutboxResolver {
   ): Promise<boolean> {
     return audited(context, 'retryOutboxMessage', async () => {
       const id = canonicalId(text);
-      const answer = id !== undefined && (await this.outboxAdmin.retry(id, context.origin));
+      const answer = id !== undefined && (await this.outboxAdmin.retry(id, context.source));
       return { answer };
     });
   }

@@ -24,9 +24,9 @@ export class PerformedWarningsResolver {
   })
   async warnings(
     @Root() { request, bulkTransfer }: BulkTransferPerformedType,
-    @Ctx() { reader, origin }: RequestContext,
+    @Ctx() { reader, source }: RequestContext,
   ): Promise<TransferWarningType[]> {
-    const caller = { reader, isAbandoned: origin.isAbandoned };
+    const caller = { reader, isAbandoned: source.isAbandoned };
     const found = await this.findTransferWarnings(request, caller, bulkTransfer).catch(
       whereUnavailable,
     );
@@ -41,9 +41,9 @@ export class ValidationWarningsResolver {
   @FieldResolver(() => [TransferWarningType], { description: DESCRIPTION })
   async warnings(
     @Root() { request }: BulkTransferValidationType,
-    @Ctx() { reader, origin }: RequestContext,
+    @Ctx() { reader, source }: RequestContext,
   ): Promise<TransferWarningType[]> {
-    const caller = { reader, isAbandoned: origin.isAbandoned };
+    const caller = { reader, isAbandoned: source.isAbandoned };
     return (await this.findTransferWarnings(request, caller)).map(presentWarning);
   }
 }

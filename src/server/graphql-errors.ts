@@ -62,7 +62,7 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
       },
       didEncounterErrors: async (failed) => {
         const { errors, contextValue } = failed;
-        const { requestId } = contextValue.origin;
+        const { requestId } = contextValue.source;
         const mutation = failedMutationOf(failed);
         for (const error of errors) {
           const refusal = refuseOutage(error, { requestId, logger, mutation });

@@ -5,7 +5,7 @@ import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { METRICS_ROLES } from '../domain/caller.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
 import { requireRole } from '../resolvers/context.js';
-import { isFromThisMachine, originOf } from './access/access.js';
+import { isFromThisMachine, requestSourceOf } from './access/access.js';
 import { LOOPBACK_HOSTS } from './access/loopback.js';
 import { connectionOptions, type ReceiveSettings } from './limits/connection-limits.js';
 
@@ -28,7 +28,7 @@ const CONNECTIONS_MAX = 50;
 /** Serves the metrics on the main port. */
 export function serveMetrics(app: FastifyInstance, readMetrics: ReadMetrics): void {
   app.get(PATH, async (request, reply) => {
-    requireRole({ origin: originOf(request) }, ...METRICS_ROLES);
+    requireRole({ source: requestSourceOf(request) }, ...METRICS_ROLES);
     return answer(reply, readMetrics);
   });
 }

@@ -1,7 +1,7 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
-import type { Origin } from '../domain/caller.js';
+import type { RequestSource } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { RequestContext } from '../resolvers/context.js';
 import { type Loaders, makeLoaders } from '../resolvers/loaders.js';
@@ -9,7 +9,7 @@ import type { OperationGate, StreamPlace } from './limits/operation-gate.js';
 import { graphQLErrorOf } from './refusal.js';
 
 export interface OperationContextParts {
-  readonly origin: Origin;
+  readonly source: RequestSource;
   readonly idempotencyKeyHeaders?: readonly string[];
   /** The cursor of the last event that the client of a stream has received. */
   readonly lastEventId?: string;
@@ -30,7 +30,7 @@ type RequestParts = Pick<
   'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid' | 'followAccounts'
 >;
 
-export type ContextFactory = (origin: Origin, ofRequest?: RequestParts) => OperationContext;
+export type ContextFactory = (source: RequestSource, ofRequest?: RequestParts) => OperationContext;
 
 /**
  * The number of rows per unit of cost that are only summed. The database reads some hundred of them in the time of one
@@ -54,7 +54,7 @@ export function rowCharger(gate: OperationGate, caller: string): (rows: number) 
 
 /** The context of one operation over any transport. Apollo copies it, so it has no `#` fields. */
 export class OperationContext implements RequestContext {
-  readonly origin: Origin;
+  readonly source: RequestSource;
   readonly idempotencyKeyHeaders: readonly string[];
   readonly lastEventId: string | undefined;
   eventCursor: string | undefined;
@@ -67,7 +67,7 @@ export class OperationContext implements RequestContext {
   private readonly ownLoaders: Loaders;
 
   constructor(parts: OperationContextParts) {
-    this.origin = parts.origin;
+    this.source = parts.source;
     this.idempotencyKeyHeaders = parts.idempotencyKeyHeaders ?? [];
     this.lastEventId = parts.lastEventId;
     this.feeds = parts.feeds;
@@ -95,6 +95,6 @@ export class OperationContext implements RequestContext {
   }
 
   private assertWanted(): void {
-    if (this.origin.isAbandoned?.()) throw new AbandonedError();
+    if (this.source.isAbandoned?.()) throw new AbandonedError();
   }
 }

@@ -28,7 +28,7 @@ import { unavailabilityOf } from '../infrastructure/database/unavailability.js';
 import type { EventLoopTurns } from '../infrastructure/fair-turns.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
 import { inRequestScope } from '../infrastructure/observability/request-scope.js';
-import { guardAccess, originOf } from './access/access.js';
+import { guardAccess, requestSourceOf } from './access/access.js';
 import type { Authenticator } from './access/authentication.js';
 import { guardOrigins, type OriginSettings } from './access/origins.js';
 import type { AddressOf } from './access/remote-address.js';
@@ -107,16 +107,16 @@ export function sdlOf(schema: GraphQLSchema): string {
 export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyInstance> {
   const { schema, scopeLedger, feeds, logger, settings } = ports;
   const gate = new OperationGate(schema, settings, ports.trustedDocuments);
-  const contextOf: ContextFactory = (origin, ofRequest = {}) =>
+  const contextOf: ContextFactory = (source, ofRequest = {}) =>
     new OperationContext({
-      origin,
-      reader: scopeLedger(visibleOrganizations(origin.caller), {
-        key: callerKeyOf(origin),
-        isAbandoned: origin.isAbandoned,
+      source,
+      reader: scopeLedger(visibleOrganizations(source.caller), {
+        key: callerKeyOf(source),
+        isAbandoned: source.isAbandoned,
       }),
       feeds,
       audit: ports.audit,
-      chargeForRows: rowCharger(gate, callerKeyOf(origin)),
+      chargeForRows: rowCharger(gate, callerKeyOf(source)),
       ...ofRequest,
     });
   const loggerInstance: FastifyBaseLogger = logger;
@@ -149,7 +149,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   await app.register(fastifyApollo(apollo), {
     path: '/graphql',
     context: async (request: FastifyRequest) =>
-      contextOf(originOf(request), {
+      contextOf(requestSourceOf(request), {
         idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
         unitsPaid: unitsPaidBy(request),
       }),

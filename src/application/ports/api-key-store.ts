@@ -1,4 +1,4 @@
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import type { ApiKey } from '../../entities/api-key.entity.js';
 import type { AuditEntry } from '../../entities/audit-entry.entity.js';
@@ -8,7 +8,7 @@ export interface ApiKeyStore {
   add(apiKey: ApiKey, audit: AuditEntry): Promise<void>;
   byPrefix(prefix: string): Promise<ApiKey | null>;
   /** Revokes a key. @returns the key, revoked now or before; null if no key has the prefix */
-  revoke(prefix: string, origin: Origin): Promise<ApiKey | null>;
+  revoke(prefix: string, source: RequestSource): Promise<ApiKey | null>;
   /** Lists keys in order of id, oldest first. */
   list(range: PageRange<string>): Promise<ListPage<ApiKey>>;
 }

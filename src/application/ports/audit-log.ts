@@ -1,4 +1,4 @@
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import type { AuditEntry, AuditedOutcome } from '../../entities/audit-entry.entity.js';
 
@@ -8,7 +8,7 @@ import type { AuditEntry, AuditedOutcome } from '../../entities/audit-entry.enti
  */
 export interface AuditLog {
   /** Records a mutation that was refused, or whose change an earlier request had made. */
-  note(origin: Origin, outcome: AuditedOutcome): Promise<void>;
+  note(source: RequestSource, outcome: AuditedOutcome): Promise<void>;
   /** Lists entries in order of id, newest first. With an account id, only the entries of this account are listed. */
   entries(accountId: string | undefined, range: PageRange<string>): Promise<ListPage<AuditEntry>>;
 }

@@ -1,4 +1,4 @@
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 
 /** Shows the outbox to operators, and lets them retry messages that could not be published. */
@@ -11,7 +11,7 @@ export interface OutboxAdmin {
    * Makes a parked message due again.
    * @returns true if a parked message has the id
    */
-  retry(id: string, origin: Origin): Promise<boolean>;
+  retry(id: string, source: RequestSource): Promise<boolean>;
 }
 
 /** The number of unpublished messages in each state. */

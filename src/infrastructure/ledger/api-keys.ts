@@ -2,7 +2,7 @@ import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import type { ApiKeyStore } from '../../application/ports/api-key-store.js';
 import type { Clock } from '../../application/ports/clock.js';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { NewId } from '../../domain/id.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
@@ -29,7 +29,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
     return this.#em.findOne(ApiKey, { prefix });
   }
 
-  revoke(prefix: string, origin: Origin): Promise<ApiKey | null> {
+  revoke(prefix: string, source: RequestSource): Promise<ApiKey | null> {
     return inTransaction(this.#em, async (em) => {
       const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;
       const now = this.clock();
@@ -37,7 +37,7 @@ export class MikroOrmApiKeys implements ApiKeyStore {
       const at = apiKey && apiKey.createdAt > now ? apiKey.createdAt : now;
       const outcome = apiKey ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'revokeApiKey', outcome, subjectId: apiKey?.id } as const;
-      em.persist(AuditEntry.of({ id: this.newId(), at, origin, ...what }));
+      em.persist(AuditEntry.of({ id: this.newId(), at, source, ...what }));
       apiKey?.revoke(at);
       return apiKey;
     });

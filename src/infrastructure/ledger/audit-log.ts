@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import type { AuditLog } from '../../application/ports/audit-log.js';
 import type { Clock } from '../../application/ports/clock.js';
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { NewId } from '../../domain/id.js';
 import type { ListPage, PageRange } from '../../domain/page.js';
 import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
@@ -36,8 +36,8 @@ export class MikroOrmAuditLog implements AuditLog {
     this.#table = appendTableOf(database.orm, AuditEntry);
   }
 
-  async note(origin: Origin, outcome: AuditedOutcome): Promise<void> {
-    const entry = AuditEntry.of({ id: this.newId(), at: this.clock(), origin, ...outcome });
+  async note(source: RequestSource, outcome: AuditedOutcome): Promise<void> {
+    const entry = AuditEntry.of({ id: this.newId(), at: this.clock(), source, ...outcome });
     try {
       await this.#append.load(entry);
     } catch (error) {

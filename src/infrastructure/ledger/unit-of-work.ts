@@ -274,15 +274,15 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     let reservation: Reservation | undefined;
     try {
       const accounts = await lockAccounts(em, accountsOf(group), whenLocked);
-      const { isLocked = [], isSetAside = [] } = Object.groupBy(group, ({ request }) =>
-        request.accountIds.every((id) => accounts.has(id)) ? 'isLocked' : 'isSetAside',
+      const { locked = [], setAside = [] } = Object.groupBy(group, ({ request }) =>
+        request.accountIds.every((id) => accounts.has(id)) ? 'locked' : 'setAside',
       );
-      const ledger = new GroupLedger(accounts, await readEarlier(em, isLocked));
-      const outcomes = isLocked.map((member) => [member, ledger.judge(member)] as const);
+      const ledger = new GroupLedger(accounts, await readEarlier(em, locked));
+      const outcomes = locked.map((member) => [member, ledger.judge(member)] as const);
       const { messages } = ledger;
       if (ledger.isEmpty) {
         await em.rollback();
-        return { outcomes, setAside: isSetAside, messages };
+        return { outcomes, setAside: setAside, messages };
       }
       reservation = this.publisher.reserve(messages.length);
       const { lease } = reservation;
@@ -290,7 +290,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       await openAccounts(em, ledger.openings);
       await em.flush();
       await this.#tables.append(em, ledger);
-      committed = { outcomes, setAside: isSetAside, messages, reservation };
+      committed = { outcomes, setAside: setAside, messages, reservation };
     } catch (error) {
       reservation?.cancel();
       await rollBack(em);

@@ -19,7 +19,7 @@ import { type LeasedMessage, lastHeads } from './outbox.js';
 const TRANSFERS_PAGE = 500;
 
 /** The fields of a message that identify its event. */
-type Told = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
+type MessageFacts = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
 
 /**
  * Yields the events of messages of one account, in the order of the messages. For a bulk, these are the bulk, its
@@ -28,7 +28,7 @@ type Told = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent
  * @throws Error if a message refers to a row that the ledger does not have
  */
 export async function* eventsOf(
-  messages: readonly Told[],
+  messages: readonly MessageFacts[],
   reader: LedgerReader,
 ): AsyncIterable<EventMessage> {
   const happened = await readHappenings(messages, reader);
@@ -103,7 +103,7 @@ interface Happenings {
 }
 
 async function readHappenings(
-  messages: readonly Told[],
+  messages: readonly MessageFacts[],
   reader: LedgerReader,
 ): Promise<Happenings> {
   const accountId = messages[0]?.accountId ?? '';

@@ -14,7 +14,7 @@ import { stringify } from 'uuid';
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { Clock } from '../../application/ports/clock.js';
 import type { OutboxAdmin, OutboxCounts } from '../../application/ports/outbox-admin.js';
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import { UnavailableError } from '../../domain/errors.js';
 import { makeNewId, type NewId } from '../../domain/id.js';
 import type { OutboxMessageType } from '../../domain/kinds.js';
@@ -283,14 +283,14 @@ export class Outbox implements OutboxAdmin {
     );
   }
 
-  retry(id: string, origin: Origin): Promise<boolean> {
+  retry(id: string, source: RequestSource): Promise<boolean> {
     const again = { parkedAt: null, attempts: 0, dueAt: DUE_AT_ONCE };
     const isParked = { id, parkedAt: { $ne: null } };
     return inTransaction(this.#em, async (em) => {
       const isDone = (await em.nativeUpdate(OutboxMessage, isParked, again)) > 0;
       const outcome = isDone ? 'DONE' : 'NOT_FOUND';
       const what = { action: 'retryOutboxMessage', outcome, subjectId: id } as const;
-      em.persist(AuditEntry.of({ id: this.newId(), at: this.clock(), origin, ...what }));
+      em.persist(AuditEntry.of({ id: this.newId(), at: this.clock(), source, ...what }));
       return isDone;
     });
   }

@@ -104,7 +104,7 @@ export class Relay implements Publisher {
   /** Tells whether all messages that this process left in the outbox have been claimed. */
   #isCaughtUp = false;
   /** Tells whether this process left messages since the last claim began. */
-  #hasLeft = false;
+  #hasNewBacklog = false;
   /** The waiting messages of each account with a publication in progress. */
   readonly #waiting = new Map<string, LeasedMessage[]>();
   /** The publication in progress of each account. It resolves when all messages of the account are done. */
@@ -132,7 +132,7 @@ export class Relay implements Publisher {
   /** Wakes the relay. The outbox may contain messages that later messages must not overtake. */
   wake(): void {
     this.#isCaughtUp = false;
-    this.#hasLeft = true;
+    this.#hasNewBacklog = true;
     this.#lookAgain();
   }
 
@@ -152,7 +152,7 @@ export class Relay implements Publisher {
     this.#reserved += messageCount;
     const cancel = () => {
       this.#reserved -= messageCount;
-      this.#tellOfRoom(messageCount);
+      this.#noteFreedRoom(messageCount);
     };
     return {
       lease,
@@ -180,7 +180,7 @@ export class Relay implements Publisher {
    * Wakes the relay if the freed room makes a full claim possible. With a backlog, the relay waits until there is
    * room for a full claim.
    */
-  #tellOfRoom(messageCount: number): void {
+  #noteFreedRoom(messageCount: number): void {
     const room = this.#room;
     if (this.#isCaughtUp) return;
     if (room >= CLAIM_MAX && room - messageCount < CLAIM_MAX) this.#lookAgain();
@@ -229,13 +229,13 @@ export class Relay implements Publisher {
   async #relay(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       this.#isAwake = false;
-      this.#hasLeft = false;
+      this.#hasNewBacklog = false;
       // Without room or a connected broker there is no claim. New room or a connected broker wakes the relay.
       const isPossible = this.ports.broker.isReady && this.#room >= CLAIM_MAX;
       const claimedCount = isPossible ? await this.#claim() : 0;
       // A full claim may have left a backlog.
       const isAll = claimedCount < CLAIM_MAX;
-      if (isPossible) this.#isCaughtUp = isAll && !this.#hasLeft;
+      if (isPossible) this.#isCaughtUp = isAll && !this.#hasNewBacklog;
       if (isAll) await this.#untilWoken();
       await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
@@ -247,7 +247,7 @@ export class Relay implements Publisher {
     this.#reserved += CLAIM_MAX;
     const claimed = await this.#guarded(() => this.#claimOrGiveBack());
     this.#reserved -= CLAIM_MAX;
-    if (!claimed) this.#hasLeft = true;
+    if (!claimed) this.#hasNewBacklog = true;
     this.#enqueue(claimed ?? []);
     return claimed?.length ?? 0;
   }
@@ -287,7 +287,7 @@ export class Relay implements Publisher {
       const group = waiting.splice(0, togetherIn(waiting));
       await this.#publish(group);
       for (const message of group) this.#underWay.delete(message);
-      this.#tellOfRoom(group.length);
+      this.#noteFreedRoom(group.length);
     }
     this.#waiting.delete(accountId);
     this.#publishing.delete(accountId);

@@ -1,11 +1,11 @@
 /**
  * Access control. With authentication, every caller that uses the ledger must authenticate. Without authentication, the
- * server belongs to this machine. It then accepts only this machine's own names in Host and Origin. No page of another
+ * server belongs to this machine. It then accepts only this machine's own names in Host and RequestSource. No page of another
  * site can therefore reach the server through a name that points to this machine (DNS rebinding).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
 import type { Authenticated, Authenticator } from './authentication.js';
@@ -91,7 +91,7 @@ export function authenticatedBy(request: FastifyRequest): Authenticated {
   return found;
 }
 
-export function originOf(request: FastifyRequest): Origin {
+export function requestSourceOf(request: FastifyRequest): RequestSource {
   const { caller } = authenticatedBy(request);
   const { socket } = request.raw;
   const response = request.getDecorator<ServerResponse>(RESPONSE);
@@ -103,7 +103,7 @@ export function originOf(request: FastifyRequest): Origin {
   };
 }
 
-/** Tells whether a request names this machine in its Host header and, if present, in its Origin header. */
+/** Tells whether a request names this machine in its Host header and, if present, in its RequestSource header. */
 export function isFromThisMachine({ headers: { host, origin } }: IncomingMessage): boolean {
   if (!isLoopbackName(`http://${host}`)) return false;
   return origin === undefined || isLoopbackName(origin);

@@ -1,5 +1,5 @@
 import type { Refusal } from '../refusal.js';
-import { Places } from './places.js';
+import { Capacity } from './capacity.js';
 
 /** Limits the bodies in progress at once, for all callers and for one caller. */
 const BODIES_MAX = 2_000;
@@ -23,7 +23,7 @@ export interface BodyReservation {
 
 /** Limits the number and the bytes of bodies that are being received and parsed, so that their memory is bounded. */
 export class BodyBudget {
-  readonly #places = new Places(BODIES_PER_CALLER_MAX, BODIES_MAX);
+  readonly #places = new Capacity(BODIES_PER_CALLER_MAX, BODIES_MAX);
   readonly #bytesByCaller = new Map<string, number>();
   readonly #bytesPerCallerMax: number;
   #bytes = 0;

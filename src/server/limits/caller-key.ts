@@ -1,12 +1,12 @@
 import { isIPv6 } from 'node:net';
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import { unmapped } from '../access/remote-address.js';
 
 /** The groups of an IPv6 address that identify a customer's network: /64. */
 const NETWORK_GROUPS = 4;
 
 /** Returns the key against which a limit counts: the caller's identity, or the address if authentication is off. */
-export function callerKeyOf({ caller: { kind, name }, remoteAddress }: Origin): string {
+export function callerKeyOf({ caller: { kind, name }, remoteAddress }: RequestSource): string {
   return kind === 'development' ? addressKeyOf(remoteAddress) : `${kind} ${name}`;
 }
 

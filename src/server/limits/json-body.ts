@@ -12,7 +12,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { EventLoopTurns } from '../../infrastructure/fair-turns.js';
-import { isGuarded, originOf } from '../access/access.js';
+import { isGuarded, requestSourceOf } from '../access/access.js';
 import { decodeBody } from '../content-encoding.js';
 import { cut as shortened } from '../graphql-errors.js';
 import { isRefusal, type Refusal, RefusalError } from '../refusal.js';
@@ -70,7 +70,7 @@ export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }:
     'application/json',
     async (request: FastifyRequest, stream: IncomingMessage) => {
       if (!isGuarded(request)) return undefined;
-      const caller = callerKeyOf(originOf(request));
+      const caller = callerKeyOf(requestSourceOf(request));
       const reservation = budget.open(caller);
       if (isRefusal(reservation)) throw new RefusalError(reservation);
       try {

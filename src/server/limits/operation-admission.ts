@@ -1,7 +1,7 @@
 /** Applies the operation gate to HTTP: before Apollo, before server-sent events, and inside Apollo before execution. */
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { originOf } from '../access/access.js';
+import { requestSourceOf } from '../access/access.js';
 import type { DocumentRequest } from '../access/trusted-documents.js';
 import type { OperationContext } from '../operation-context.js';
 import { answerRefusal, httpErrorOf, isRefusal } from '../refusal.js';
@@ -28,7 +28,7 @@ export function admitOperations(
     if (request.method !== 'POST') makeUnambiguous(request);
     const parameters = parametersOf(request);
     const asked = parameters ? documentRequestOf(request, parameters) : {};
-    const text = gate.open(asked, callerKeyOf(originOf(request)), unitsPaidBy(request));
+    const text = gate.open(asked, callerKeyOf(requestSourceOf(request)), unitsPaidBy(request));
     if (isRefusal(text)) return answerRefusal(reply, text);
     if (!parameters) return;
     if (gate.trusted.mode !== 'off' && text !== undefined) putText(request, parameters, text);
@@ -90,8 +90,8 @@ export function costPlugin(gate: OperationGate): ApolloServerPlugin<OperationCon
         didResolveOperation: async ({ document, operationName, request, contextValue }) => {
           const operation = resolveOperation(document, operationName, request.variables);
           if (!operation) return;
-          const { origin, unitsPaid } = contextValue;
-          const charged = gate.charge(operation, callerKeyOf(origin), unitsPaid);
+          const { source, unitsPaid } = contextValue;
+          const charged = gate.charge(operation, callerKeyOf(source), unitsPaid);
           if (isRefusal(charged)) throw httpErrorOf(charged);
           cost = charged;
         },

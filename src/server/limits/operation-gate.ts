@@ -15,9 +15,9 @@ import { LRUCache } from 'lru-cache';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 import type { DocumentRequest, TrustedDocuments } from '../access/trusted-documents.js';
 import { isRefusal, type Refusal } from '../refusal.js';
+import { Capacity, type Release } from './capacity.js';
 import { estimateOf } from './operation-cost.js';
 import { fragmentsOf, judgeShape, type ShapeLimits } from './operation-shape.js';
-import { Places, type Release } from './places.js';
 import { type RateLimit, TokenBuckets } from './token-buckets.js';
 
 export interface GateSettings extends ShapeLimits, RateLimit {
@@ -121,9 +121,9 @@ function tooExpensive(limit: number, requested: number): Refusal {
 
 export class OperationGate {
   readonly #buckets: TokenBuckets | undefined;
-  readonly #connections: Places;
-  readonly #subscriptions: Places;
-  readonly #subscriptionBytes = new Places(
+  readonly #connections: Capacity;
+  readonly #subscriptions: Capacity;
+  readonly #subscriptionBytes = new Capacity(
     SUBSCRIPTION_BYTES_PER_CALLER_MAX,
     SUBSCRIPTION_BYTES_MAX,
   );
@@ -135,11 +135,11 @@ export class OperationGate {
     readonly trusted: TrustedDocuments,
   ) {
     if (settings.rateLimitCostPerSecond > 0) this.#buckets = new TokenBuckets(settings);
-    this.#connections = new Places(
+    this.#connections = new Capacity(
       settings.websocketConnectionsPerCallerMax,
       settings.websocketConnectionsMax,
     );
-    this.#subscriptions = new Places(settings.subscriptionsPerCallerMax);
+    this.#subscriptions = new Capacity(settings.subscriptionsPerCallerMax);
   }
 
   /** Returns the units that were taken for a body; 0 for a small body. */

@@ -14,7 +14,7 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe } from 'graphql';
 import { z } from 'zod';
-import { authenticatedBy, originOf } from '../access/access.js';
+import { authenticatedBy, requestSourceOf } from '../access/access.js';
 import { watchAccess } from '../access/authentication.js';
 import { presentResult } from '../graphql-errors.js';
 import { OVERLOADED } from '../limits/body-budget.js';
@@ -73,7 +73,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
         isDocument(prepared) && resolveOperation(prepared, operationName, variables);
       const size = { bytes: bytesOf(asked), unitsPaid: unitsPaidBy(request) };
       const place = operation
-        ? ports.gate.begin(operation, callerKeyOf(originOf(request)), size)
+        ? ports.gate.begin(operation, callerKeyOf(requestSourceOf(request)), size)
         : undefined;
       if (isRefusal(place)) return answerRefusal(reply, place);
       open.add(reply.raw);
@@ -139,7 +139,7 @@ async function stream(
     clearInterval(keepingAlive);
   });
   try {
-    const context = ports.contextOf(originOf(request), {
+    const context = ports.contextOf(requestSourceOf(request), {
       ...lastEventIdOf(request),
       followAccounts: asked.place?.followAccounts,
     });

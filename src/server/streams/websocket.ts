@@ -6,7 +6,7 @@ import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
 import { CloseCode, handleProtocols, MessageType, makeServer, type Server } from 'graphql-ws';
 import { v4 as newRequestId } from 'uuid';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
-import type { Origin } from '../../domain/caller.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
 import type { RequestContext } from '../../resolvers/context.js';
@@ -73,7 +73,7 @@ interface ConnectionExtra extends Record<string, unknown> {
   /** Set after the connection has authenticated. */
   authenticated?: Authenticated;
   /**
-   * Places of the operations, by payload. The key is not the id, because an id may be reused before its operation has
+   * Capacity of the operations, by payload. The key is not the id, because an id may be reused before its operation has
    * ended.
    */
   readonly places: Map<object, StreamPlace>;
@@ -107,8 +107,8 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     onSubscribe: ({ subscriptions, extra }, _id, payload) => {
       if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
       const { operationName, variables } = payload;
-      const origin = originOf(extra);
-      const caller = callerKeyOf(origin);
+      const source = requestSourceOf(extra);
+      const caller = callerKeyOf(source);
       const query = gate.open(payload, caller);
       if (isRefusal(query)) return [graphQLErrorOf(query)];
       const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
@@ -118,7 +118,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const place = operation && gate.begin(operation, caller, size);
       if (isRefusal(place)) return [graphQLErrorOf(place)];
       if (place) extra.places.set(payload, place);
-      const contextValue = contextOf(origin, { followAccounts: place?.followAccounts });
+      const contextValue = contextOf(source, { followAccounts: place?.followAccounts });
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
     onOperation: (...[{ extra }, , payload, , result]) => {
@@ -132,7 +132,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     onError: (_context, _id, _payload, errors) =>
       presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
     onNext: (...[, , , { contextValue }, result]) => {
-      const { requestId } = (contextValue as RequestContext).origin;
+      const { requestId } = (contextValue as RequestContext).source;
       return asJson(presentResult(result as ExecutionResult, requestId, logger));
     },
   });
@@ -196,7 +196,7 @@ function authorizationOf(
   return typeof inParameters === 'string' ? inParameters : headers.authorization;
 }
 
-function originOf({ authenticated, remoteAddress, socket }: ConnectionExtra): Origin {
+function requestSourceOf({ authenticated, remoteAddress, socket }: ConnectionExtra): RequestSource {
   if (!authenticated) throw new Error('The connection has not said who it is');
   return {
     caller: authenticated.caller,

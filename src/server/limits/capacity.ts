@@ -2,7 +2,7 @@
 export type Release = () => void;
 
 /** Limits places, in total and for each caller: connections, subscriptions, or the bytes that subscriptions keep. */
-export class Places {
+export class Capacity {
   readonly #taken = new Map<string, number>();
   #total = 0;
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { Places } from './places.js';
+import { Capacity } from './capacity.js';
 
 test('a caller has its number of places, and others have theirs', () => {
-  const places = new Places(1);
+  const places = new Capacity(1);
 
   expect(places.take('a')).toBeDefined();
   expect(places.take('a')).toBeUndefined();
@@ -10,7 +10,7 @@ test('a caller has its number of places, and others have theirs', () => {
 });
 
 test('there are no more in all, whoever has them', () => {
-  const places = new Places(2, 2);
+  const places = new Capacity(2, 2);
   places.take('a');
   places.take('b');
 
@@ -18,7 +18,7 @@ test('there are no more in all, whoever has them', () => {
 });
 
 test('a place that is given back twice is one place', () => {
-  const places = new Places(2);
+  const places = new Capacity(2);
   const release = places.take('a');
   places.take('a');
   release?.();
@@ -29,7 +29,7 @@ test('a place that is given back twice is one place', () => {
 });
 
 test('several places are taken and given back together', () => {
-  const places = new Places(10, 15);
+  const places = new Capacity(10, 15);
   const release = places.take('one', 8);
 
   expect(places.take('one', 3)).toBeUndefined();

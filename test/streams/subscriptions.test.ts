@@ -437,10 +437,11 @@ test('a client that stops reading is let go of, holds up nobody, and misses noth
   await client.perform(aBulk(rows));
   await client.perform(aBulk(rows));
 
-  await expect.poll(() => other.events.length).toBe(20_001);
+  const patience = { timeout: 240_000 };
+  await expect.poll(() => other.events.length, patience).toBe(20_001);
   // What it never read is not sent to it for ever: the server has let go.
-  await expect.poll(() => stuck.isCut()).toBe(true);
+  await expect.poll(() => stuck.isCut(), patience).toBe(true);
   const resumed = subscribe(url, TRANSFERS, { iban: ACME, after: stuck.events.at(-1).cursor });
   const left = 20_001 - stuck.events.length;
-  await expect.poll(() => resumed.events.length).toBe(left);
-}, 300_000);
+  await expect.poll(() => resumed.events.length, patience).toBe(left);
+}, 600_000);

@@ -24,7 +24,7 @@ function packageOf(moduleId: string): string | undefined {
 function licenseOf(folder: string): string {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const texts = readdirSync(folder)
-    .filter((file) => /^(licen[cs]e|copying|notice)(\.|-|$)/i.test(file))
+    .filter((file) => /^(license|licence|copying|notice)(\.|-|$)/i.test(file))
     .map((file) => readFileSync(join(folder, file), 'utf8').trim());
   return [`${name} ${version}: ${license}`, ...texts].join('\n\n');
 }

@@ -11,11 +11,9 @@ import { welcomeOf } from './welcome.js';
 /**
  * Limits how much the heap may grow before a garbage collection. With V8's default, a few bulks of 10,000 make the heap
  * several times as large without a gain in speed. V8 reads the flag after each collection, so a running program may set
- * it.
+ * it: once the server is composed, for a growing heap is collected often while it starts.
  */
 const HEAP_GROWING_PERCENT = 30;
-
-setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
 
 const USAGE = {
   call: 'npm start --',
@@ -33,6 +31,7 @@ await runProgram(async () => {
   // This module is loaded late, so that a wrong setting and --help are answered in a quarter of the time.
   const { composeServer } = await import('./composition-root.js');
   const server = await composeServer(config, logger);
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const address = await listen(server, server.http, config);
   if (server.metricsHttp) {
     const { metricsHost: host, metricsPort: port = 0 } = config;

@@ -1,4 +1,4 @@
-/** The four subscriptions, with their beginning and their events. */
+/** The subscriptions, with their beginning and their events. */
 import type { Connection } from './connection.js';
 import { type OperationPayload, payloadOf } from './document.js';
 import { beginWith, type Course, type Start } from './follow.js';

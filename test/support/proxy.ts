@@ -25,6 +25,8 @@ export interface Proxy {
    * @param after as for cutAt
    */
   failAt(text: string | readonly string[], errno: number, after?: string): Promise<void>;
+  /** Has the next message that has a text in it answered with an error of MySQL, and does not pass it on. */
+  refuseAt(text: string, errno: number): Promise<void>;
 }
 
 /**
@@ -103,10 +105,15 @@ export async function startProxy(target: { host: string; port: number }): Promis
     if (trap.after !== undefined && chunk.includes(trap.after)) trapped = from;
     if (trap.after !== undefined && trapped !== from) return false;
     if (!trap.texts.some((text) => chunk.includes(text))) return false;
-    const { moment, sprung } = trap;
+    const { moment, sprung, answer } = trap;
     if (moment === 'answered') unanswered.set(to, trap);
     trap = undefined;
     if (moment === 'answered') return false;
+    if (answer) {
+      from.write(answer);
+      sprung();
+      return true;
+    }
     // What is written is sent before the end of the connection is.
     if (moment === 'sent') to.end(chunk);
     from.destroy();
@@ -171,6 +178,12 @@ export async function startProxy(target: { host: string; port: number }): Promis
         trapped = undefined;
         const answer = errorPacketOf(errno);
         trap = { texts: [text].flat(), moment: 'answered', answer, after, sprung };
+      }),
+    refuseAt: (text, errno) =>
+      new Promise((sprung) => {
+        trapped = undefined;
+        const answer = errorPacketOf(errno);
+        trap = { texts: [text], moment: 'before', answer, after: undefined, sprung };
       }),
   };
 }

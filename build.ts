@@ -55,9 +55,9 @@ await bundle.close();
 
 const packages = output
   .flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
-  .map(packageOf)
-  .filter((folder) => folder !== undefined && existsSync(join(folder, 'package.json')));
-const licenses = [...new Set(packages)].sort().map((folder) => licenseOf(String(folder)));
+  .flatMap((moduleId) => packageOf(moduleId) ?? [])
+  .filter((folder) => existsSync(join(folder, 'package.json')));
+const licenses = [...new Set(packages)].sort().map(licenseOf);
 writeFileSync(join('dist', LICENSES), `${licenses.join(`\n\n${'-'.repeat(72)}\n\n`)}\n`);
 
 const written = new Set([LICENSES, ...output.map(({ fileName }) => fileName)]);

@@ -7,7 +7,7 @@
  * messages, so no two relays ever wait for each other. Mostly there is nothing to claim: the process that commits a
  * message publishes it, and holds its lease from the commit on.
  */
-import { LockMode } from '@mikro-orm/core';
+import { type FilterQuery, LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
@@ -214,11 +214,7 @@ export class Outbox implements OutboxAdmin {
 
   /** Makes claimed messages due again, as if they had not been claimed. */
   async release(ids: readonly string[], holder: string): Promise<void> {
-    await this.#em.nativeUpdate(
-      OutboxMessage,
-      { id: { $in: [...ids] }, leasedBy: holder },
-      { dueAt: DUE_AT_ONCE, leasedBy: null },
-    );
+    await this.#makeDue({ id: { $in: [...ids] }, leasedBy: holder });
   }
 
   /**
@@ -226,11 +222,7 @@ export class Outbox implements OutboxAdmin {
    * lost. A message that the relay has claimed again has another lease, so the relay keeps it.
    */
   async endLease(ids: readonly string[], { holder, end }: Lease): Promise<void> {
-    await this.#em.nativeUpdate(
-      OutboxMessage,
-      { id: { $in: [...ids] }, leasedBy: holder, dueAt: end },
-      { dueAt: DUE_AT_ONCE, leasedBy: null },
-    );
+    await this.#makeDue({ id: { $in: [...ids] }, leasedBy: holder, dueAt: end });
   }
 
   /** Returns the ids of the relays that lease messages. */
@@ -245,11 +237,12 @@ export class Outbox implements OutboxAdmin {
 
   /** Releases the messages of a relay that has ended. @returns the number of messages */
   releaseFrom(holder: string): Promise<number> {
-    return this.#em.nativeUpdate(
-      OutboxMessage,
-      { leasedBy: holder, dueAt: { $ne: null } },
-      { dueAt: DUE_AT_ONCE, leasedBy: null },
-    );
+    return this.#makeDue({ leasedBy: holder, dueAt: { $ne: null } });
+  }
+
+  /** Ends the leases of messages, so that any relay may claim them at once. @returns the number of messages */
+  #makeDue(where: FilterQuery<OutboxMessage>): Promise<number> {
+    return this.#em.nativeUpdate(OutboxMessage, where, { dueAt: DUE_AT_ONCE, leasedBy: null });
   }
 
   /** Schedules a claimed message for another attempt. */

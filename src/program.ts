@@ -12,8 +12,8 @@ export class HelpRequest extends Error {
 
 /**
  * Runs a program. An error is printed, and sets the exit code to 1. For an explained error only the message is printed.
- * For any other error its stack and those of its causes are printed, without other properties, which may contain
- * settings.
+ * For any other error the stacks of the error and of its causes are printed. Other properties are left out, because
+ * they may contain settings.
  */
 export async function runProgram(program: () => Promise<void>): Promise<void> {
   try {

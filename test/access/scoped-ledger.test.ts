@@ -67,7 +67,7 @@ const FILTERS = [
   { endToEndId: 'E1', counterpartyIban: GLOBEX },
 ];
 
-/** How each read is asked for something that is ACME's. A read without an entry does not compile. */
+/** Calls of each read for a row of ACME's. A read without an entry does not compile. */
 const READS: Reads = {
   accountByIban: (reader) => [reader.accountByIban(ACME)],
   bulkTransferByKey: (reader, { accountId }) => [reader.bulkTransferByKey(accountId, KEY)],

@@ -414,7 +414,7 @@ function payTwice(name: string): string {
 /** The examples that follow an account's transfers, outside a browser. */
 const FOLLOWERS = ['client.ts', 'urql.ts', 'fetch.ts', 'follow.sh'];
 
-/** What an example says of a token that stays wrong: the server's code, or the example's own words. */
+/** Messages of an example whose token stays wrong: the server's code, or the example's own text. */
 const TOKEN_REFUSED = /UNAUTHENTICATED|The server refuses the token/;
 
 /** A program around an example: follows, and takes each token that comes on its standard input. */

@@ -63,7 +63,7 @@ async function sendBulk(client: Client, idempotencyKey?: string): Promise<GraphQ
   return client.send(PERFORM, { input: aBulk([aTransfer()], { idempotencyKey }) });
 }
 
-/** What /readyz answers, and the state of the database that it tells. */
+/** Returns the status of /readyz and the state of the database in its body. */
 async function databaseReadiness({ url }: TestServer) {
   const { code, parts } = await readinessOf(url);
   return { code, ...parts.database };

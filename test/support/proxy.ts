@@ -44,7 +44,7 @@ export type CutMoment = 'before' | 'sent' | 'answered';
 interface Trap {
   readonly texts: readonly string[];
   readonly moment: CutMoment;
-  /** What the client gets in place of the answer; undefined where its connection is cut. */
+  /** The packet that the client receives instead of the answer; undefined if the connection is cut. */
   readonly answer?: Buffer;
   readonly after: string | undefined;
   readonly sprung: () => void;

@@ -93,20 +93,26 @@ async function fill(client: Client): Promise<string[]> {
   return ids;
 }
 
-/** Attacks in turn until a moment. @returns how many of each kind there were */
+/**
+ * Makes this attacker's share of all kinds of attack once, and then attacks of random kinds until a moment.
+ * @returns the number of attacks of each kind
+ */
 async function attackUntil(
   end: number,
   target: Target,
-  name: string,
+  attacker: number,
 ): Promise<Record<string, number>> {
-  const random = new Random(name);
+  const random = new Random(`attacker ${attacker}`);
   const counts: Record<string, number> = {};
   const kinds = Object.entries(ATTACKS);
-  while (Date.now() < end) {
-    const [kind, attack] = random.pick([...kinds, ...kinds.slice(0, 2)]);
+  const make = async ([kind, attack]: (typeof kinds)[number]) => {
     await attack(target, random);
     counts[kind] = (counts[kind] ?? 0) + 1;
+  };
+  for (let index = attacker; index < kinds.length; index += ATTACKERS) {
+    await make(kinds[index] as (typeof kinds)[number]);
   }
+  while (Date.now() < end) await make(random.pick([...kinds, ...kinds.slice(0, 2)]));
   return counts;
 }
 
@@ -177,9 +183,7 @@ test(
           askUntil(end, target, [ACME, ibanOf(1), ibanOf(2), ...ids]),
         ),
       ),
-      ...Array.from({ length: ATTACKERS }, (_, index) =>
-        attackUntil(end, target, `attacker ${index}`),
-      ),
+      ...Array.from({ length: ATTACKERS }, (_, index) => attackUntil(end, target, index)),
     ]);
     await probes.stop();
 

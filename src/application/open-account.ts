@@ -9,9 +9,9 @@ import {
   normaliseIban,
 } from '../domain/iban.js';
 import type { NewId } from '../domain/id.js';
+import { canonicalId } from '../domain/id.js';
 import { amountProblem, isZero, parseAmountIn } from '../domain/money.js';
 import { rejected } from '../domain/mutations.js';
-import { canonicalId } from '../domain/page.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { Account } from '../entities/account.entity.js';

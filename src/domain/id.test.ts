@@ -1,6 +1,8 @@
 import { validate, version } from 'uuid';
-import { expect, test } from 'vitest';
-import { makeNewId } from './id.js';
+import { describe, expect, test } from 'vitest';
+import { canonicalId, isId, makeNewId } from './id.js';
+
+const OWNER = '01900000-0000-7000-8000-00000000000a';
 
 const newId = makeNewId(() => new Date());
 
@@ -32,4 +34,31 @@ test('ids are dated by the clock of their maker, and never go back with it', () 
 
   expect([msOf(first), msOf(second)]).toEqual([2_000, 2_000]);
   expect(second > first).toBe(true);
+});
+
+describe('an id', () => {
+  test.each([OWNER, '00000000-0000-0000-0000-000000000000'])('is a UUID: %s', (text) => {
+    expect(isId(text)).toBe(true);
+  });
+
+  test.each(['', OWNER.toUpperCase(), OWNER.replaceAll('-', ''), `${OWNER}\n`, `${OWNER}0`, '1'])(
+    'is nothing else: %j',
+    (text) => {
+      expect(isId(text)).toBe(false);
+    },
+  );
+});
+
+describe('the canonical form of an id', () => {
+  test.each([OWNER, OWNER.toUpperCase()])('is that of %s in small letters', (text) => {
+    expect(canonicalId(text)).toBe(OWNER);
+  });
+
+  // U+212A KELVIN SIGN lower-cases to a k, and U+0130 lower-cases to two characters. Neither is part of an id.
+  test.each(['', '1', `${OWNER} `, `\u212a${OWNER.slice(1)}`, `\u0130${OWNER.slice(1)}`])(
+    'is not had of %j',
+    (text) => {
+      expect(canonicalId(text)).toBeUndefined();
+    },
+  );
 });

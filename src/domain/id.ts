@@ -40,3 +40,17 @@ function randomBytesOfId(): Uint8Array<ArrayBuffer> {
   usedBytes += RANDOM_BYTES;
   return random.subarray(usedBytes - RANDOM_BYTES, usedBytes);
 }
+
+/** Tells whether a text is a UUID in its canonical form. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
+}
+
+/**
+ * Returns the canonical form of a UUID. Clients may write a UUID in capitals (RFC 9562, section 4).
+ * @returns undefined for any other text
+ */
+export function canonicalId(text: string): string | undefined {
+  const id = text.toLowerCase();
+  return isId(id) ? id : undefined;
+}

@@ -13,7 +13,7 @@ import {
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
-import { canonicalId } from '../domain/page.js';
+import { canonicalId } from '../domain/id.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { type Connection, PageArgs } from '../schema/page.js';

@@ -1,10 +1,4 @@
-import {
-  type CursorScope,
-  type Place,
-  type Position,
-  parseId,
-  parseNumber,
-} from '../domain/page.js';
+import type { Place, Position } from '../application/ports/page.js';
 import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry } from '../entities/audit-entry.entity.js';
@@ -12,6 +6,7 @@ import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
+import { type CursorScope, parseId, parseNumber } from './cursor.js';
 
 /** The scope of a list's cursors, and the place of each of its rows. A cursor of one list is refused by all others. */
 export interface ListScope<Row, P extends Position> extends CursorScope<P> {

@@ -1,5 +1,5 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
-import { canonicalId } from '../domain/page.js';
+import { canonicalId } from '../domain/id.js';
 import { NodeType } from '../schema/node.js';
 import type { RequestContext } from './context.js';
 import {

@@ -1,6 +1,6 @@
 import { Args, Ctx, FieldResolver, Query, Resolver, Root } from 'type-graphql';
 import { ORGANIZATIONS_LISTED_MAX } from '../domain/caller.js';
-import { canonicalId } from '../domain/page.js';
+import { canonicalId } from '../domain/id.js';
 import { AccountConnection, type AccountType } from '../schema/account.js';
 import { MeType, OrganizationType } from '../schema/organization.js';
 import { type Connection, PageArgs } from '../schema/page.js';

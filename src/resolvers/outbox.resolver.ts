@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { OutboxAdmin } from '../application/ports/outbox-admin.js';
-import { canonicalId } from '../domain/page.js';
+import { canonicalId } from '../domain/id.js';
 import { AccountType } from '../schema/account.js';
 import { OutboxMessageType, OutboxType } from '../schema/outbox.js';
 import { audited } from './audited.js';

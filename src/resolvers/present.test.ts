@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { expect, test } from 'vitest';
-import type { ListPage } from '../domain/page.js';
+import type { ListPage } from '../application/ports/page.js';
 import type { Account } from '../entities/account.entity.js';
 import { ACCOUNTS } from './cursor-scopes.js';
 import { presentAccount, presentPage } from './present.js';

@@ -1,8 +1,8 @@
 /** Presents the ledger's entities as types of the API. Each type has one function, and each row is made once. */
 import type { ClassType } from 'type-graphql';
+import type { ListPage, Place, Position } from '../application/ports/page.js';
 import type { AccountStatement } from '../application/read-statement.js';
 import { formatAmount } from '../domain/money.js';
-import { encodeCursor, type ListPage, type Place, type Position } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
@@ -18,6 +18,7 @@ import { OrganizationType } from '../schema/organization.js';
 import type { Connection } from '../schema/page.js';
 import { StatementType } from '../schema/statement.js';
 import { TransferType } from '../schema/transfer.js';
+import { encodeCursor } from './cursor.js';
 import type { ListScope } from './cursor-scopes.js';
 
 /** Makes an object of a schema class. The class tells GraphQL the type of the object. */

@@ -13,7 +13,6 @@ import type {
   FollowedTransfer,
 } from '../application/ports/account-feeds.js';
 import { normaliseIban } from '../domain/iban.js';
-import { type CursorScope, decodeCursor, encodeCursor } from '../domain/page.js';
 import type { Account } from '../entities/account.entity.js';
 import { TransferReceivedType } from '../schema/incoming-transfer.js';
 import { Cursor } from '../schema/scalars.js';
@@ -23,6 +22,7 @@ import {
   TransferPerformedType,
 } from '../schema/subscriptions.js';
 import type { RequestContext } from './context.js';
+import { type CursorScope, decodeCursor, encodeCursor } from './cursor.js';
 import {
   bulkTransfersOf,
   incomingTransfersOf,

@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
-import { canonicalId } from '../domain/page.js';
+import { canonicalId } from '../domain/id.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { TransferType } from '../schema/transfer.js';

@@ -4,9 +4,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
+import type { ListPage } from '../../src/application/ports/page.js';
 import type { ScopedLedgerReader } from '../../src/application/ports/scoped-ledger-reader.js';
 import type { OrganizationScope } from '../../src/domain/caller.js';
-import type { ListPage } from '../../src/domain/page.js';
 import { firstPositionOf } from '../../src/domain/postings.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import {

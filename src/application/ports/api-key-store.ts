@@ -1,7 +1,7 @@
 import type { RequestSource } from '../../domain/caller.js';
-import type { ListPage, PageRange } from '../../domain/page.js';
 import type { ApiKey } from '../../entities/api-key.entity.js';
 import type { AuditEntry } from '../../entities/audit-entry.entity.js';
+import type { ListPage, PageRange } from './page.js';
 
 /** Stores API keys. Each change of a key is audited in its own commit. */
 export interface ApiKeyStore {

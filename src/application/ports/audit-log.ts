@@ -1,6 +1,6 @@
 import type { RequestSource } from '../../domain/caller.js';
-import type { ListPage, PageRange } from '../../domain/page.js';
 import type { AuditEntry, AuditedOutcome } from '../../entities/audit-entry.entity.js';
+import type { ListPage, PageRange } from './page.js';
 
 /**
  * Records the actions of callers. The audit entry of a change is written in the commit of the change, not by this

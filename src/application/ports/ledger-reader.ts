@@ -1,5 +1,4 @@
 import type { AccountFacts } from '../../domain/bulk-transfer.js';
-import type { ListPage, PageRange } from '../../domain/page.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
@@ -7,6 +6,7 @@ import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { Organization } from '../../entities/organization.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 import type { AccountHead } from './account-head.js';
+import type { ListPage, PageRange } from './page.js';
 
 /**
  * Reads the committed ledger of all organizations, for use cases, the relay and the account feeds. A counterparty may

@@ -1,5 +1,4 @@
 import type { OrganizationScope } from '../../domain/caller.js';
-import type { CursorScope, ListPage, PageRange, Place, Position } from '../../domain/page.js';
 import type { PaidName } from '../../domain/transfer-warnings.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
@@ -7,6 +6,7 @@ import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.j
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { Organization } from '../../entities/organization.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
+import type { ListIdentity, ListPage, PageRange, Place, Position } from './page.js';
 
 /**
  * Reads the committed ledger for one caller. Every read filters by the caller's organizations in its own SQL
@@ -26,10 +26,7 @@ export interface ScopedLedgerReader {
   incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]>;
 
   /** Tells whether a cursor's row is at the cursor's place. */
-  hasPlace(
-    list: Pick<CursorScope<Position>, 'kind' | 'ownerId'>,
-    place: Place<Position>,
-  ): Promise<boolean>;
+  hasPlace(list: ListIdentity, place: Place<Position>): Promise<boolean>;
 
   /** Returns the oldest organizations, oldest first. */
   organizations(countMax: number): Promise<Organization[]>;

@@ -1,10 +1,10 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import type { ApiKeyStore } from '../../application/ports/api-key-store.js';
 import type { Clock } from '../../application/ports/clock.js';
+import type { ListPage, PageRange } from '../../application/ports/page.js';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
 import type { RequestSource } from '../../domain/caller.js';
 import type { NewId } from '../../domain/id.js';
-import type { ListPage, PageRange } from '../../domain/page.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { inTransaction } from '../database/transaction.js';

@@ -1,9 +1,9 @@
 import DataLoader from 'dataloader';
 import type { AuditLog } from '../../application/ports/audit-log.js';
 import type { Clock } from '../../application/ports/clock.js';
+import type { ListPage, PageRange } from '../../application/ports/page.js';
 import type { RequestSource } from '../../domain/caller.js';
 import type { NewId } from '../../domain/id.js';
-import type { ListPage, PageRange } from '../../domain/page.js';
 import { AuditEntry, type AuditedOutcome } from '../../entities/audit-entry.entity.js';
 import { type AppendTable, appendTableOf } from '../database/append-rows.js';
 import type { Database } from '../database/dialect.js';

@@ -13,19 +13,19 @@
  */
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import type { TransferFilter } from '../../application/ports/scoped-ledger-reader.js';
 import {
   COUNT_MAX,
   type ListPage,
   type Page,
   type PageRange,
   type Place,
-  toPage,
-} from '../../domain/page.js';
+} from '../../application/ports/page.js';
+import type { TransferFilter } from '../../application/ports/scoped-ledger-reader.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import { idOfHex } from '../database/id-literal.js';
 import type { Read } from './keyset-page.js';
+import { toPage } from './keyset-page.js';
 import type { AccountRows } from './ledger-scope.js';
 
 /** A table of transfers that can be searched. Both tables have the same columns and indexes for the search. */

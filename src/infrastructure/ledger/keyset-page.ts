@@ -6,8 +6,7 @@ import {
   type Page,
   type PageRange,
   type Position,
-  toPage,
-} from '../../domain/page.js';
+} from '../../application/ports/page.js';
 
 export type ListOrder = 'newest-first' | 'oldest-first';
 
@@ -75,4 +74,22 @@ async function readPage<Entity extends object, Key extends string & keyof Entity
     limit: range.size + 1,
   });
   return toPage(read, range);
+}
+
+/**
+ * Makes a page from the rows that were read for a range: one node more than the page size, read from the end if the
+ * page is counted from the end. Rows are never deleted, so the node of a cursor of this list is itself a node beyond
+ * the page. A cursor that was made with another filter is accepted as a cursor of this list.
+ */
+export function toPage<Node, P extends Position>(
+  read: readonly Node[],
+  range: PageRange<P>,
+): Page<Node> {
+  const hasMore = read.length > range.size;
+  const nodes = read.slice(0, range.size);
+  return {
+    nodes: range.fromEnd ? nodes.reverse() : nodes,
+    hasNextPage: range.fromEnd ? range.before !== undefined : hasMore,
+    hasPreviousPage: range.fromEnd ? hasMore : range.after !== undefined,
+  };
 }

@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
+import type { ListPage, PageRange, Position } from '../../application/ports/page.js';
 import type { ReadingCaller } from '../../application/ports/scoped-ledger-reader.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { idempotencyKeyProblems } from '../../domain/idempotency.js';
-import type { ListPage, PageRange, Position } from '../../domain/page.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';

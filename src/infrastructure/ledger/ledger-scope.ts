@@ -1,6 +1,6 @@
 import { type FilterQuery, raw } from '@mikro-orm/core';
 import type { OrganizationScope } from '../../domain/caller.js';
-import { isId } from '../../domain/page.js';
+import { isId } from '../../domain/id.js';
 import { idLiteral } from '../database/id-literal.js';
 
 /** A condition on the rows of one account, for MikroORM and for plain SQL. */

@@ -1,6 +1,13 @@
 import { type FilterQuery, raw } from '@mikro-orm/core';
 import { stringify } from 'uuid';
 import type {
+  ListIdentity,
+  ListPage,
+  PageRange,
+  Place,
+  Position,
+} from '../../application/ports/page.js';
+import type {
   EntryTotals,
   ReadingCaller,
   ScopedLedgerReader,
@@ -9,7 +16,6 @@ import type {
 } from '../../application/ports/scoped-ledger-reader.js';
 import type { OrganizationScope } from '../../domain/caller.js';
 import { hasIbanShape } from '../../domain/iban.js';
-import type { CursorScope, ListPage, PageRange, Place, Position } from '../../domain/page.js';
 import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
 import type { PaidName } from '../../domain/transfer-warnings.js';
 import { Account } from '../../entities/account.entity.js';
@@ -80,7 +86,7 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 
   async hasPlace(
-    { kind, ownerId }: Pick<CursorScope<Position>, 'kind' | 'ownerId'>,
+    { kind, ownerId }: ListIdentity,
     { position, rowId }: Place<Position>,
   ): Promise<boolean> {
     if (typeof position === 'string') return this.#hasRow(kind, position);
@@ -101,7 +107,7 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   /**
    * Tells whether a list in the order of ids contains an id. Lists without an organization are for operators only.
    */
-  async #hasRow(kind: CursorScope<Position>['kind'], id: string): Promise<boolean> {
+  async #hasRow(kind: ListIdentity['kind'], id: string): Promise<boolean> {
     const isOperators = kind === 'audit' || kind === 'api-key';
     if (isOperators && !this.scope.includesAll) return false;
     const row = await this.read<object | null>((em) => {

@@ -4,7 +4,7 @@
  */
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
-import type { Page, PageRange } from '../../domain/page.js';
+import type { Page, PageRange } from '../../application/ports/page.js';
 import { sequenceOf } from '../../domain/postings.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';

@@ -6,6 +6,7 @@ import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bul
 import { creditFingerprint } from '../../domain/credit.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
 import { hasIbanShape, isBic } from '../../domain/iban.js';
+import { isId } from '../../domain/id.js';
 import {
   fingerprintVersionOf,
   hasSameContent,
@@ -19,7 +20,6 @@ import {
   ROLES,
 } from '../../domain/kinds.js';
 import { formatAmount } from '../../domain/money.js';
-import { isId } from '../../domain/page.js';
 import {
   DESCRIPTION,
   END_TO_END_ID,

@@ -15,8 +15,8 @@ import {
 import { LRUCache } from 'lru-cache';
 import { isApiKey } from '../../domain/api-key.js';
 import { type Caller, DEVELOPER } from '../../domain/caller.js';
+import { canonicalId } from '../../domain/id.js';
 import { ROLES, type Role } from '../../domain/kinds.js';
-import { canonicalId } from '../../domain/page.js';
 import { characterCount } from '../../domain/text.js';
 import { ExplainedError } from '../../infrastructure/observability/explained-error.js';
 import type { AuthenticationSettings } from './authentication-settings.js';

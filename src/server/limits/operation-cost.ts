@@ -28,10 +28,10 @@ import {
 } from 'graphql';
 import { ORGANIZATIONS_LISTED_MAX } from '../../domain/caller.js';
 import type { MutationName } from '../../domain/kinds.js';
-import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../domain/page.js';
 import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../resolvers/read-page-range.js';
 
 /** The cost of a field whose value is an object. */
 const OBJECT_COST = 1;

@@ -180,7 +180,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       watch,
       newId,
       onCommit: (heads) => {
-        for (const head of heads) feeds.hear(head);
+        for (const head of heads) feeds.noteChange(head);
       },
     });
     await seedDemoCompanies(config, database, relay, logger);

@@ -4,65 +4,33 @@
  * repeated. A slow follower costs no more than a fast follower.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { firstPositionOf } from '../domain/postings.js';
 import type { Account } from '../entities/account.entity.js';
 import { sharedTurn } from './event-loop-turn.js';
 import type {
   AccountFeed,
   AccountFeeds,
-  FollowedBulkTransfer,
-  FollowedIncomingTransfer,
-  FollowedTransfer,
+  FollowedItems,
+  FollowedListName,
+  FollowedPage,
 } from './ports/account-feeds.js';
 
 /** The time until a failed read is retried. A failover of the database ends no subscription. */
 export const RETRY_MS = 1_000;
 
 /**
- * Streams the transfers of an account.
- * @param after a position; undefined to start now
+ * Streams the items of a list of an account.
+ * @param after a place in the list; undefined to start now
  */
-export function followTransfers(
+export function followList<Name extends FollowedListName>(
   feeds: AccountFeeds,
   account: Account,
+  list: Name,
   after: bigint | undefined,
-): AsyncIterableIterator<FollowedTransfer> {
-  return follow(feeds.open(account), {
-    from: after ?? firstPositionOf(account.sequence + 1n) - 1n,
-    read: (feed, position) => feed.transfersAfter(position),
-    placeOf: ({ transfer }) => transfer.position,
-  });
-}
-
-/**
- * Streams the bulk transfers of an account.
- * @param after a sequence; undefined to start now
- */
-export function followBulkTransfers(
-  feeds: AccountFeeds,
-  account: Account,
-  after: bigint | undefined,
-): AsyncIterableIterator<FollowedBulkTransfer> {
-  return follow(feeds.open(account), {
-    from: after ?? account.sequence,
-    read: (feed, sequence) => feed.bulkTransfersAfter(sequence),
-    placeOf: ({ bulkTransfer }) => bulkTransfer.sequence,
-  });
-}
-
-/**
- * Streams the incoming transfers of an account.
- * @param after a position; undefined to start now
- */
-export function followIncomingTransfers(
-  feeds: AccountFeeds,
-  account: Account,
-  after: bigint | undefined,
-): AsyncIterableIterator<FollowedIncomingTransfer> {
-  return follow(feeds.open(account), {
-    from: after ?? firstPositionOf(account.sequence + 1n) - 1n,
-    read: (feed, position) => feed.incomingTransfersAfter(position),
-    placeOf: ({ transfer }) => transfer.position,
+): AsyncIterableIterator<FollowedItems[Name]> {
+  const feed = feeds.open(account);
+  return follow(feed, {
+    from: after ?? feed.endOf(list),
+    read: (place) => feed.readAfter(list, place),
   });
 }
 
@@ -74,28 +42,30 @@ export function followBalance(
   feeds: AccountFeeds,
   account: Account,
 ): AsyncIterableIterator<Account> {
-  return follow(feeds.open(account), {
+  const feed = feeds.open(account);
+  return follow(feed, {
     first: account,
     from: account.sequence,
-    read: async (feed, sequence) => {
+    read: async (sequence) => {
       const current = await feed.account();
-      return current.sequence > sequence ? [current] : [];
+      return { items: current.sequence > sequence ? [current] : [], endPlace: current.sequence };
     },
-    placeOf: (current) => current.sequence,
   });
 }
 
-interface FollowedList<Item> {
+interface FollowedSource<Item> {
   /** The item that is sent before anything is read. */
   readonly first?: Item;
+  /** The place after which the first read begins. */
   readonly from: bigint;
-  readonly read: (feed: AccountFeed, after: bigint) => Promise<readonly Item[]>;
-  /** Returns the place of an item. Capacity grow from item to item. */
-  readonly placeOf: (item: Item) => bigint;
+  readonly read: (place: bigint) => Promise<FollowedPage<Item>>;
 }
 
-function follow<Item>(feed: AccountFeed, list: FollowedList<Item>): AsyncIterableIterator<Item> {
-  return closable(itemsOf(feed, list), () => feed.close());
+function follow<Item>(
+  feed: AccountFeed,
+  source: FollowedSource<Item>,
+): AsyncIterableIterator<Item> {
+  return closable(itemsOf(feed, source), () => feed.close());
 }
 
 /**
@@ -124,25 +94,25 @@ export function closable<Item>(
 
 async function* itemsOf<Item>(
   feed: AccountFeed,
-  list: FollowedList<Item>,
+  source: FollowedSource<Item>,
 ): AsyncGenerator<Item, undefined> {
-  let place = list.from;
+  let place = source.from;
   try {
-    if (list.first !== undefined) yield list.first;
+    if (source.first !== undefined) yield source.first;
     while (!feed.isClosed) {
       const { version } = feed;
-      const items = await list.read(feed, place).catch(() => undefined);
-      if (items === undefined) {
+      const page = await source.read(place).catch(() => undefined);
+      if (page === undefined) {
         await sleep(RETRY_MS);
         continue;
       }
-      for (const item of items) {
+      for (const item of page.items) {
         await sharedTurn.take();
         if (feed.isClosed) return;
         yield item;
-        place = list.placeOf(item);
       }
-      if (items.length === 0) await feed.changedSince(version);
+      place = page.endPlace;
+      if (page.items.length === 0) await feed.changedSince(version);
     }
   } finally {
     feed.close();

@@ -1,11 +1,6 @@
 import { GraphQLError } from 'graphql';
 import { Arg, Ctx, Resolver, Root, Subscription } from 'type-graphql';
-import {
-  followBalance,
-  followBulkTransfers,
-  followIncomingTransfers,
-  followTransfers,
-} from '../application/follow-account.js';
+import { followBalance, followList } from '../application/follow-account.js';
 import { FOLLOWED_ACCOUNTS_MAX, followBalances } from '../application/follow-balances.js';
 import type {
   FollowedBulkTransfer,
@@ -56,7 +51,7 @@ export class SubscriptionResolver {
       'The transfers of an account, one event each, in the order of commit, then of the bulk. Without after: from now on. With it: first everything since that cursor, then live; no gap, no event twice. VIEWER and INITIATOR follow the accounts of their organizations, OPERATOR all; any other is ACCOUNT_NOT_FOUND.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, transfersOf);
-      return followTransfers(request.context.feeds, account, after);
+      return followList(request.context.feeds, account, 'transfers', after);
     },
   })
   transferPerformed(
@@ -80,7 +75,7 @@ export class SubscriptionResolver {
       'The bulks of an account, one event each, for clients that page through the transfers themselves. It resumes, and is seen by the same roles, as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, bulkTransfersOf);
-      return followBulkTransfers(request.context.feeds, account, after);
+      return followList(request.context.feeds, account, 'bulkTransfers', after);
     },
   })
   bulkTransferPerformed(
@@ -103,7 +98,7 @@ export class SubscriptionResolver {
       'Transfers from other accounts of this server, one event each, in the order of commit. Like transferPerformed, for the payee: it resumes after a cursor of its own or of incomingTransfers, and is seen by the same roles: VIEWER, INITIATOR and OPERATOR.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, incomingTransfersOf);
-      return followIncomingTransfers(request.context.feeds, account, after);
+      return followList(request.context.feeds, account, 'incomingTransfers', after);
     },
   })
   transferReceived(

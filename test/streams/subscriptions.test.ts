@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { followTransfers } from '../../src/application/follow-account.js';
+import { followList } from '../../src/application/follow-account.js';
 import { firstPositionOf } from '../../src/domain/postings.js';
 import { InProcessBroker } from '../../src/infrastructure/broker/in-process-broker.js';
 import { Hub } from '../../src/infrastructure/feeds/hub.js';
@@ -261,14 +261,15 @@ test('what was read before a commit is not told to those who come after it', asy
   if (!account) throw new Error('The demo company has no account');
   const told: string[] = [];
   const follow = async () => {
-    const { value } = await followTransfers(hub, account, firstPositionOf(account.sequence)).next();
+    const after = firstPositionOf(account.sequence);
+    const { value } = await followList(hub, account, 'transfers', after).next();
     told.push(value.transfer.description);
   };
 
   const early = follow();
   await expect.poll(() => reader.reads).toBe(1);
   await client.perform(aBulk([aTransfer({ description: 'second' })]));
-  hub.hear({ iban: ACME, sequence: account.sequence + 1n });
+  hub.noteChange({ iban: ACME, sequence: account.sequence + 1n });
   const late = follow();
   reader.tell();
 

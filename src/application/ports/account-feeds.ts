@@ -20,17 +20,34 @@ export interface AccountFeed {
   /** Grows whenever the account may have changed. */
   readonly version: number;
   readonly isClosed: boolean;
-  /** Reads the next transfers after a position, in order of position; none at the end of the list. */
-  transfersAfter(position: bigint): Promise<readonly FollowedTransfer[]>;
-  /** Reads the next bulk transfers after a sequence, in order of sequence; none at the end of the list. */
-  bulkTransfersAfter(sequence: bigint): Promise<readonly FollowedBulkTransfer[]>;
-  /** Reads the next incoming transfers after a position, in order of position; none at the end of the list. */
-  incomingTransfersAfter(position: bigint): Promise<readonly FollowedIncomingTransfer[]>;
+  /** Returns the place at which a list ended when the feed was opened. */
+  endOf(list: FollowedListName): bigint;
+  /** Reads the next items of a list after a place, in order of place; none at the end of the list. */
+  readAfter<Name extends FollowedListName>(
+    list: Name,
+    place: bigint,
+  ): Promise<FollowedPage<FollowedItems[Name]>>;
   /** Reads the account as it is now. */
   account(): Promise<Account>;
   /** Resolves when the version differs from the one given, or the feed is closed. */
   changedSince(version: number): Promise<void>;
   close(): void;
+}
+
+/** The lists of an account that subscribers follow, and the items of each list. */
+export interface FollowedItems {
+  readonly transfers: FollowedTransfer;
+  readonly bulkTransfers: FollowedBulkTransfer;
+  readonly incomingTransfers: FollowedIncomingTransfer;
+}
+
+export type FollowedListName = keyof FollowedItems;
+
+/** The next items of a followed list. */
+export interface FollowedPage<Item> {
+  readonly items: readonly Item[];
+  /** The place of the last item; without items, the place after which the page was read. */
+  readonly endPlace: bigint;
 }
 
 /** A bulk transfer, and its account as it is now. */

@@ -47,7 +47,7 @@ export class SharedTail<Item> {
   }
 
   /** Drops the cached items, which every close subscriber has read. */
-  rest(): void {
+  drop(): void {
     this.#items = [];
     this.#from = this.#end;
   }

@@ -24,7 +24,7 @@ export interface FollowOptions {
 }
 
 /** One kind of subscription: the way to begin it, and the way to tell its items apart. */
-export interface Course<Event> {
+export interface Resumable<Event> {
   /** @param place the place of the last item */
   readonly payloadAfter: (place: string | undefined) => OperationPayload;
   readonly eventOf: (data: NonNullable<StreamResult['data']>) => Event;
@@ -46,12 +46,12 @@ export interface Start<Event> {
 export function follow<Event>(
   connection: Connection,
   transport: Transport,
-  course: Course<Event>,
+  resumable: Resumable<Event>,
   { after, signal }: FollowOptions = {},
 ): AsyncIterableIterator<Event> {
   const stop = new AbortController();
   const ended = signal ? AbortSignal.any([stop.signal, signal]) : stop.signal;
-  const events = eventsOf(connection, transport, course, after, ended);
+  const events = eventsOf(connection, transport, resumable, after, ended);
   return {
     next: () => events.next(),
     // A waiting generator does not notice that it is to end. The signal wakes it.
@@ -68,7 +68,7 @@ export function follow<Event>(
 async function* eventsOf<Event>(
   connection: Connection,
   transport: Transport,
-  course: Course<Event>,
+  resumable: Resumable<Event>,
   after: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Event, undefined, undefined> {
@@ -76,13 +76,13 @@ async function* eventsOf<Event>(
   let place = after;
   while (!signal.aborted) {
     try {
-      if (place === undefined && course.begin) {
-        const start = await course.begin(signal);
+      if (place === undefined && resumable.begin) {
+        const start = await resumable.begin(signal);
         place = start.place;
         if (start.event !== undefined) yield start.event;
       }
-      for await (const event of eventsAfter(transport, course, place, { policy, signal })) {
-        place = course.placeOf(event);
+      for await (const event of eventsAfter(transport, resumable, place, { policy, signal })) {
+        place = resumable.placeOf(event);
         yield event;
       }
       throw new VirementError('STREAM_ENDED', 'The server ended the subscription.');
@@ -99,18 +99,18 @@ async function* eventsOf<Event>(
 /** Yields the events of one connection. */
 async function* eventsAfter<Event>(
   transport: Transport,
-  course: Course<Event>,
+  resumable: Resumable<Event>,
   place: string | undefined,
   { policy, signal }: { readonly policy: RetryPolicy; readonly signal: AbortSignal },
 ): AsyncGenerator<Event, void, undefined> {
   const options = { signal, onAccepted: () => policy.accepted() };
-  for await (const result of transport.open(course.payloadAfter(place), options)) {
+  for await (const result of transport.open(resumable.payloadAfter(place), options)) {
     const [error] = result.errors ?? [];
     if (error) throw errorOf(error);
     if (!result.data) throw new VirementError('PROTOCOL_ERROR', 'An event has no data.');
     policy.succeeded();
-    const event = course.eventOf(result.data);
-    if (!course.isRepeated?.(event, place)) yield event;
+    const event = resumable.eventOf(result.data);
+    if (!resumable.isRepeated?.(event, place)) yield event;
   }
 }
 

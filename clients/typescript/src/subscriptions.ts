@@ -1,7 +1,7 @@
 /** The subscriptions, with their beginning and their events. */
 import type { Connection } from './connection.js';
 import { type OperationPayload, payloadOf } from './document.js';
-import { beginWith, type Course, type Start } from './follow.js';
+import { beginWith, type Resumable, type Start } from './follow.js';
 import {
   BalanceUpdatedDocument,
   type BalanceUpdatedSubscription,
@@ -20,7 +20,7 @@ export type IncomingTransferEvent = TransferReceivedSubscription['transferReceiv
 export type BulkTransferEvent = BulkTransferPerformedSubscription['bulkTransferPerformed'];
 export type BalanceEvent = BalanceUpdatedSubscription['balanceUpdated'];
 
-export function transfersOf(connection: Connection, iban: string): Course<TransferEvent> {
+export function transfersOf(connection: Connection, iban: string): Resumable<TransferEvent> {
   const readPage = listsOf(connection).transfers(iban);
   return {
     ...resumable(connection, iban, TransferPerformedDocument),
@@ -37,7 +37,7 @@ export function transfersOf(connection: Connection, iban: string): Course<Transf
 export function receivedTransfersOf(
   connection: Connection,
   iban: string,
-): Course<IncomingTransferEvent> {
+): Resumable<IncomingTransferEvent> {
   const readPage = listsOf(connection).incomingTransfers(iban);
   return {
     ...resumable(connection, iban, TransferReceivedDocument),
@@ -51,7 +51,7 @@ export function receivedTransfersOf(
   };
 }
 
-export function bulkTransfersOf(connection: Connection, iban: string): Course<BulkTransferEvent> {
+export function bulkTransfersOf(connection: Connection, iban: string): Resumable<BulkTransferEvent> {
   const readPage = listsOf(connection).bulkTransfers(iban);
   return {
     ...resumable(connection, iban, BulkTransferPerformedDocument),
@@ -69,7 +69,7 @@ export function bulkTransfersOf(connection: Connection, iban: string): Course<Bu
  * Follows the current balance at once, then each change. There is nothing to resume, because a later balance replaces
  * the earlier balances.
  */
-export function balanceOf(connection: Connection, iban: string): Course<BalanceEvent> {
+export function balanceOf(connection: Connection, iban: string): Resumable<BalanceEvent> {
   return {
     payloadAfter: () => payloadOf(BalanceUpdatedDocument, { iban }, connection.trustedDocuments),
     eventOf: (data) => (data as BalanceUpdatedSubscription).balanceUpdated,

@@ -73,7 +73,7 @@ interface ConnectionExtra extends Record<string, unknown> {
   /** Set after the connection has authenticated. */
   authenticated?: Authenticated;
   /**
-   * Capacity of the operations, by payload. The key is not the id, because an id may be reused before its operation has
+   * The places of the operations, by payload. The key is not the id, because an id may be reused before its operation has
    * ended.
    */
   readonly places: Map<object, StreamPlace>;

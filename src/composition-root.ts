@@ -16,7 +16,6 @@ import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
-import type { AccountHead } from './application/ports/account-head.js';
 import type { ApiKeyStore } from './application/ports/api-key-store.js';
 import type { Clock } from './application/ports/clock.js';
 import type { LedgerReader } from './application/ports/ledger-reader.js';
@@ -114,7 +113,6 @@ const turns = new EventLoopTurns();
 
 /** Hooks of a server, which a program that performs bulks once does not have. */
 export interface ServerHooks {
-  readonly onCommit: (heads: readonly AccountHead[]) => void;
   readonly watch: DatabaseWatch;
   readonly newId: NewId;
 }
@@ -128,7 +126,7 @@ export function composeApplication(
 ): Application {
   const reader = new MikroOrmLedgerReader(database);
   const { lockTimeoutMs } = config;
-  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, hooks?.onCommit);
+  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher);
   const unitOfWork = hooks?.watch.guard(own) ?? own;
   const clock = hooks?.watch.now ?? wallClock;
   const newId = hooks?.newId ?? makeNewId(clock);
@@ -171,18 +169,13 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const broker = await startBroker(config, logger);
     stops.push(() => broker.close());
     const outbox = new Outbox(database.orm, clock, newId);
-    const relay = composeRelay(config, database, { outbox, broker, clock, logger });
+    const feeds = new Hub(new MikroOrmLedgerReader(database), broker, logger);
+    const onChange = feeds.noteChanges.bind(feeds);
+    const relay = composeRelay(config, database, { outbox, broker, clock, logger, onChange });
     await relay.start();
     stops.push(() => relay.stop());
-    const feeds = new Hub(new MikroOrmLedgerReader(database), broker, logger);
     stops.push(() => feeds.close());
-    const application = composeApplication(config, database, relay, {
-      watch,
-      newId,
-      onCommit: (heads) => {
-        for (const head of heads) feeds.noteChange(head);
-      },
-    });
+    const application = composeApplication(config, database, relay, { watch, newId });
     await seedDemoCompanies(config, database, relay, logger);
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
     const audit = new MikroOrmAuditLog(database, clock, newId, logger);
@@ -253,7 +246,7 @@ function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {
 function composeRelay(
   config: Config,
   database: Database,
-  ports: Pick<RelayPorts, 'outbox' | 'broker' | 'clock' | 'logger'>,
+  ports: Omit<RelayPorts, 'presence' | 'reader' | 'retentionMs'>,
 ): Relay {
   const reader = new MikroOrmLedgerReader(database);
   const retentionMs = config.outboxRetentionMs;

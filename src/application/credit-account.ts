@@ -127,7 +127,7 @@ export function recordCredit(
   const message = OutboxMessage.of({
     id: newId(),
     type: 'account.credited',
-    accountId: account.id,
+    subjectId: account.id,
     sequence: posting.sequence,
     createdAt: posting.at,
   });

@@ -199,7 +199,7 @@ function postBulkTransfer(
     message: OutboxMessage.of({
       id: newId(),
       type: 'bulk-transfer.performed',
-      accountId: account.id,
+      subjectId: account.id,
       sequence: debit.sequence,
       createdAt: debit.at,
     }),

@@ -30,6 +30,14 @@ export const OUTBOX_MESSAGE_TYPES = [
 
 export type OutboxMessageType = (typeof OUTBOX_MESSAGE_TYPES)[number];
 
+/** The kinds of things that an outbox message is about. Messages about one thing are published in order. */
+export type OutboxSubject = 'account';
+
+export const OUTBOX_SUBJECTS: Readonly<Record<OutboxMessageType, OutboxSubject>> = {
+  'bulk-transfer.performed': 'account',
+  'account.credited': 'account',
+};
+
 /** The roles of a caller. caller.ts and mutations.ts define the rights of each role. */
 export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 

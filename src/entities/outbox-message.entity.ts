@@ -12,20 +12,24 @@ export const DUE_AT_ONCE = new Date(0);
 export interface OutboxMessageFacts {
   readonly id: string;
   readonly type: OutboxMessageType;
-  readonly accountId: string;
+  readonly subjectId: string;
   readonly sequence: bigint;
   readonly createdAt: Date;
 }
 
 /**
- * An event of an account, written in the commit of the event. A message contains only ids; its readers read the rest
- * from the ledger. A message is due, published or parked.
+ * Something that happened, written in the commit that made it happen. A message contains only ids; its readers read the
+ * rest from the tables of its subject. A message is due, published or parked.
  */
 export class OutboxMessage {
   readonly id!: string;
   readonly type!: OutboxMessageType;
-  readonly accountId!: string;
-  /** The number of the event's ledger entry. Together with the account, it is the order of commit. */
+  /** The id of the thing that the message is about: for all types so far, an account. */
+  readonly subjectId!: string;
+  /**
+   * The number of the message, which grows in the order of commit among the messages of its subject. For an account, it
+   * is the number of a ledger entry.
+   */
   readonly sequence!: bigint;
   readonly createdAt!: Date;
   /**
@@ -75,7 +79,7 @@ export const OutboxMessageSchema = defineEntity({
   properties: {
     id: p.type(UuidColumn).primary(),
     type: p.string().length(40).$type<OutboxMessageType>(),
-    accountId: p.type(UuidColumn),
+    subjectId: p.type(UuidColumn),
     sequence: p.bigint(),
     createdAt: p.datetime().length(3),
     dueAt: p.datetime().length(3).nullable(),
@@ -86,7 +90,7 @@ export const OutboxMessageSchema = defineEntity({
     traceparent: p.string().length(55).nullable(),
     leasedBy: p.type(UuidColumn).nullable(),
   },
-  uniques: [{ name: 'outbox_message_sequence_unique', properties: ['accountId', 'sequence'] }],
+  uniques: [{ name: 'outbox_message_sequence_unique', properties: ['subjectId', 'sequence'] }],
   indexes: [
     { name: 'outbox_message_due_at_index', properties: ['dueAt', 'id'] },
     { name: 'outbox_message_published_at_index', properties: ['publishedAt'] },

@@ -1,6 +1,7 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { OutboxAdmin } from '../application/ports/outbox-admin.js';
 import { canonicalId } from '../domain/id.js';
+import { OUTBOX_SUBJECTS } from '../domain/kinds.js';
 import { AccountType } from '../schema/account.js';
 import { OutboxMessageType, OutboxType } from '../schema/outbox.js';
 import { audited } from './audited.js';
@@ -27,10 +28,10 @@ export class OutboxResolver {
       parked,
       oldestDueSince: oldestDueSince ?? null,
       parkedMessages: messages.map(
-        ({ id, accountId, type, sequence, attempts, parkedAt, lastError }) =>
+        ({ id, subjectId, type, sequence, attempts, parkedAt, lastError }) =>
           make(OutboxMessageType, {
             id,
-            accountId,
+            accountId: OUTBOX_SUBJECTS[type] === 'account' ? subjectId : null,
             type,
             sequence,
             attempts,
@@ -59,11 +60,15 @@ export class OutboxResolver {
 
 @Resolver(() => OutboxMessageType)
 export class OutboxMessageResolver {
-  @FieldResolver(() => AccountType)
+  @FieldResolver(() => AccountType, {
+    nullable: true,
+    description: 'The account that the message is about; null if it is about something else.',
+  })
   async account(
     @Root() { accountId }: OutboxMessageType,
     @Ctx() { loaders }: RequestContext,
-  ): Promise<AccountType> {
+  ): Promise<AccountType | null> {
+    if (accountId === null) return null;
     return presentAccount(await loadReferenced(loaders.account, accountId));
   }
 }

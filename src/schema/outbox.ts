@@ -7,7 +7,7 @@ import { DateTime, Int64 } from './scalars.js';
   simpleResolvers: true,
 })
 export class OutboxMessageType {
-  accountId!: string;
+  accountId!: string | null;
 
   @Field(() => ID)
   id!: string;
@@ -15,7 +15,10 @@ export class OutboxMessageType {
   @Field(() => String, { description: `${OUTBOX_MESSAGE_TYPES.join(' or ')}.` })
   type!: string;
 
-  @Field(() => Int64, { description: 'Number of the ledger entry that it tells of.' })
+  @Field(() => Int64, {
+    description:
+      'The number of the message, in the order of commit. For an account, it is the number of a ledger entry.',
+  })
   sequence!: bigint;
 
   @Field(() => Int, { description: 'How often publishing it was tried.' })

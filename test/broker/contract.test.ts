@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { AccountHead } from '../../src/application/ports/account-head.js';
 import type { EventKind } from '../../src/domain/kinds.js';
-import type { Broker, Publication } from '../../src/infrastructure/broker/broker.js';
+import type { Broker } from '../../src/infrastructure/broker/broker.js';
 import { InProcessBroker } from '../../src/infrastructure/broker/in-process-broker.js';
 import { RabbitMqBroker } from '../../src/infrastructure/broker/rabbitmq-broker.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
@@ -31,16 +31,9 @@ function aMessage(kind: EventKind, accountIban: string): EventMessage {
   };
 }
 
-/** As the relay gives them, in both of their forms. */
-const publicationOf = (...messages: readonly EventMessage[]): Publication => ({
-  async *events() {
-    yield* messages;
-  },
-  heads: async () =>
-    messages
-      .filter(({ kind }) => kind !== 'transfer.performed')
-      .map(({ accountIban }) => ({ iban: accountIban, sequence: 7n })),
-});
+async function* eventsOf(...messages: readonly EventMessage[]): AsyncIterable<EventMessage> {
+  yield* messages;
+}
 
 async function start(name: string): Promise<Broker> {
   const broker = await BROKERS[name]?.();
@@ -50,38 +43,52 @@ async function start(name: string): Promise<Broker> {
   return broker;
 }
 
-test.each(Object.keys(BROKERS))('%s tells of bulks and credits, not of transfers', async (name) => {
-  const broker = await start(name);
-  const heard: AccountHead[] = [];
-  broker.onEvent((head) => heard.push(head));
+test('RabbitMQ tells other instances of bulks and credits, not of transfers, and not the publisher', async () => {
+  const [publisher, other] = [await start('RabbitMQ'), await start('RabbitMQ')];
+  const heardByPublisher: AccountHead[] = [];
+  const heardByOther: AccountHead[] = [];
+  publisher.onEvent((head) => heardByPublisher.push(head));
+  other.onEvent((head) => heardByOther.push(head));
 
-  expect(broker.isReady).toBe(true);
-  await broker.publish(
-    publicationOf(
+  expect(publisher.isReady).toBe(true);
+  await publisher.publish(
+    eventsOf(
       aMessage('bulk-transfer.performed', 'A'),
       aMessage('transfer.performed', 'B'),
       aMessage('account.credited', 'C'),
     ),
   );
-
   await expect
-    .poll(() => heard)
+    .poll(() => heardByOther)
     .toEqual([
       { iban: 'A', sequence: 7n },
       { iban: 'C', sequence: 7n },
     ]);
+
+  await other.publish(eventsOf(aMessage('account.credited', 'D')));
+  await expect.poll(() => heardByPublisher).toEqual([{ iban: 'D', sequence: 7n }]);
 });
 
-test.each(Object.keys(BROKERS))('%s fails as a whole where its messages do', async (name) => {
-  const broker = await start(name);
-  const broken: Publication = {
-    async *events() {
-      yield aMessage('bulk-transfer.performed', 'A');
-      throw new Error('The ledger does not answer');
-    },
-    heads: () => Promise.reject(new Error('The ledger does not answer')),
-  };
+test('RabbitMQ fails as a whole where its messages do', async () => {
+  const broker = await start('RabbitMQ');
+  async function* broken(): AsyncIterable<EventMessage> {
+    yield aMessage('bulk-transfer.performed', 'A');
+    throw new Error('The ledger does not answer');
+  }
 
-  await expect(broker.publish(broken)).rejects.toThrow('The ledger does not answer');
-  await broker.publish(publicationOf(aMessage('account.credited', 'B')));
+  await expect(broker.publish(broken())).rejects.toThrow('The ledger does not answer');
+  await broker.publish(eventsOf(aMessage('account.credited', 'B')));
+});
+
+test('the in-process broker has no consumers, so it makes no event', async () => {
+  const broker = await start('in-process');
+  let isBegun = false;
+  async function* events(): AsyncIterable<EventMessage> {
+    isBegun = true;
+    yield aMessage('account.credited', 'A');
+  }
+
+  await broker.publish(events());
+
+  expect(isBegun).toBe(false);
 });

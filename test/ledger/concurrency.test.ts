@@ -94,7 +94,7 @@ test('what is rolled back is seen by nobody', async () => {
         message: OutboxMessage.of({
           id: randomUUID(),
           type: 'account.credited',
-          accountId: account.id,
+          subjectId: account.id,
           sequence: posting.sequence,
           createdAt: posting.at,
         }),

@@ -174,7 +174,7 @@ test('a member that the database refuses fails alone', async () => {
           message: OutboxMessage.of({
             id: newId(),
             type: 'account.credited',
-            accountId: account.id,
+            subjectId: account.id,
             sequence,
             createdAt: posting.at,
           }),

@@ -1,6 +1,7 @@
 import type { QueryResult } from '@mikro-orm/core';
 import { expect, test } from 'vitest';
 import { makeCreditAccount } from '../../src/application/credit-account.js';
+import type { AccountHead } from '../../src/application/ports/account-head.js';
 import { PROGRAM } from '../../src/domain/caller.js';
 import { makeNewId } from '../../src/domain/id.js';
 import { Account } from '../../src/entities/account.entity.js';
@@ -9,13 +10,13 @@ import { BulkTransfer } from '../../src/entities/bulk-transfer.entity.js';
 import { LedgerEntry } from '../../src/entities/ledger-entry.entity.js';
 import { Organization } from '../../src/entities/organization.entity.js';
 import { DUE_AT_ONCE, OutboxMessage } from '../../src/entities/outbox-message.entity.js';
-import type { Broker, Publication } from '../../src/infrastructure/broker/broker.js';
+import type { Broker } from '../../src/infrastructure/broker/broker.js';
 import { MikroOrmLedgerReader } from '../../src/infrastructure/ledger/ledger-reader.js';
 import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
-import type { CloudEvent } from '../../src/infrastructure/outbox/events.js';
+import type { CloudEvent, EventMessage } from '../../src/infrastructure/outbox/events.js';
 import { type Lease, Outbox, type Publisher } from '../../src/infrastructure/outbox/outbox.js';
-import { Relay } from '../../src/infrastructure/outbox/relay.js';
+import { Relay, type RelayPorts } from '../../src/infrastructure/outbox/relay.js';
 import { ACME, aBulk, aTransfer, transfersOf } from '../support/builders.js';
 import { startServer, type TestServer, untilPublished } from '../support/server.js';
 
@@ -168,7 +169,11 @@ test('an outage of the broker is no failure of a message; a refusal is', async (
 });
 
 /** A relay of its own on a server's database. */
-const relayOf = ({ database }: TestServer, broker: Broker) =>
+const relayOf = (
+  { database }: TestServer,
+  broker: Broker,
+  onChange: RelayPorts['onChange'] = () => {},
+) =>
   new Relay({
     outbox: new Outbox(database.orm),
     presence: database.presence,
@@ -176,6 +181,7 @@ const relayOf = ({ database }: TestServer, broker: Broker) =>
     broker,
     clock: () => new Date(),
     logger: makeLogger('silent'),
+    onChange,
     retentionMs: 86_400_000,
   });
 
@@ -208,10 +214,10 @@ class NotingBroker implements Broker {
       .map(({ data }) => data.sequence);
   }
 
-  async publish({ events }: Publication): Promise<void> {
+  async publish(events: AsyncIterable<EventMessage>): Promise<void> {
     this.publications += 1;
     await this.#gate.promise;
-    for await (const { event } of events()) this.events.push(event);
+    for await (const { event } of events) this.events.push(event);
   }
 
   onEvent(): void {}
@@ -233,13 +239,48 @@ const caughtUp = (relay: Relay) =>
 async function startRelay() {
   const server = await startWithoutBroker();
   const broker = new NotingBroker();
-  const relay = relayOf(server, broker);
+  const changes: AccountHead[] = [];
+  const relay = relayOf(server, broker, (heads) => void changes.push(...heads));
   await relay.start();
   await caughtUp(relay);
   // The demo companies' three opening balances are under way.
   expect(broker.publications).toBe(3);
-  return { server, broker, relay, credit: creditingFor(server, relay) };
+  return { server, broker, relay, changes, credit: creditingFor(server, relay) };
 }
+
+test('a relay reports the changes of each account once, of the backlog and of its own commits', async () => {
+  const { server, broker, relay, changes, credit } = await startRelay();
+  const openings = changes.splice(0);
+  expect(openings.map(({ sequence }) => sequence)).toEqual([1n, 1n, 1n]);
+  expect(openings.map(({ iban }) => iban)).toContain(ACME);
+
+  await credit();
+  expect(changes).toEqual([{ iban: ACME, sequence: 2n }]);
+
+  broker.open();
+  await untilPublished(server);
+  await relay.stop();
+  expect(changes).toEqual([{ iban: ACME, sequence: 2n }]);
+});
+
+test('a message of a type that a later release has written fails with the name of the type', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  const em = () => server.database.orm.em.fork();
+  broker.open();
+  await untilPublished(server);
+  broker.isReady = false;
+  await credit();
+  await em().execute("update outbox_message set type = 'order.submitted' where sequence = 2");
+
+  broker.isReady = true;
+  await expect
+    .poll(() => em().execute('select last_error from outbox_message where sequence = 2'))
+    .toEqual([{ last_error: 'The type order.submitted is unknown to this release' }]);
+
+  await em().execute("update outbox_message set type = 'account.credited' where sequence = 2");
+  await untilPublished(server);
+  await relay.stop();
+});
 
 test('what a process commits is its own to publish, until a lease ends that it does not renew', async () => {
   const { server, broker, relay, credit } = await startRelay();
@@ -249,7 +290,7 @@ test('what a process commits is its own to publish, until a lease ends that it d
 
   expect(await outbox.claim(inSeconds(5), 100, await leaseFor(server, 6))).toEqual([]);
   const dueAt = async () => {
-    const message = { accountId: entry.accountId, sequence: entry.sequence };
+    const message = { subjectId: entry.accountId, sequence: entry.sequence };
     return (await server.database.orm.em.fork().findOneOrFail(OutboxMessage, message)).dueAt;
   };
   const leased = await dueAt();

@@ -269,7 +269,7 @@ test('what was read before a commit is not told to those who come after it', asy
   const early = follow();
   await expect.poll(() => reader.reads).toBe(1);
   await client.perform(aBulk([aTransfer({ description: 'second' })]));
-  hub.noteChange({ iban: ACME, sequence: account.sequence + 1n });
+  hub.noteChanges([{ iban: ACME, sequence: account.sequence + 1n }]);
   const late = follow();
   reader.tell();
 

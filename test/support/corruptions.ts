@@ -312,7 +312,7 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       ["type = 'account.debited'"],
     ],
   },
-  'outbox_message.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
+  'outbox_message.subject_id': { found: [[`subject_id = ${OTHER_ID}`]] },
   'outbox_message.sequence': { found: [['sequence = sequence + 1000']] },
   'outbox_message.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
   'outbox_message.due_at': {

@@ -1,28 +1,19 @@
-import type { AccountListener, Broker, Publication } from './broker.js';
+import type { Broker } from './broker.js';
 
 /**
- * The broker of a single server without RabbitMQ. Only listeners in this process receive its publications. These
- * listeners read the ledger, so the broker makes no events for them.
+ * The broker of a server without RabbitMQ. It has no consumers and hears no other instance. The relay tells the
+ * subscribers of this process which accounts changed.
  */
 export class InProcessBroker implements Broker {
   readonly isReady = true;
-  readonly #listeners: AccountListener[] = [];
 
-  async publish(publication: Publication): Promise<void> {
-    for (const head of await publication.heads()) {
-      for (const listener of this.#listeners) queueMicrotask(() => listener(head));
-    }
-  }
+  async publish(): Promise<void> {}
 
-  onEvent(listener: AccountListener): void {
-    this.#listeners.push(listener);
-  }
+  onEvent(): void {}
 
   onReady(listener: () => void): void {
     listener();
   }
 
-  async close(): Promise<void> {
-    this.#listeners.length = 0;
-  }
+  async close(): Promise<void> {}
 }

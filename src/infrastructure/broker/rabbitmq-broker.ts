@@ -3,6 +3,7 @@
  * topology is asserted at every connection, and after the server closes a channel. The broker is not ready while it has
  * no channel. Every event without a confirm counts as not published.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ChannelModel,
@@ -16,7 +17,7 @@ import { ExplainedError } from '../observability/explained-error.js';
 import type { Logger } from '../observability/logger.js';
 import { reasonOf } from '../observability/secrets.js';
 import { CLOUD_EVENTS_JSON, type EventMessage } from '../outbox/events.js';
-import type { AccountListener, Broker, Publication } from './broker.js';
+import type { AccountListener, Broker } from './broker.js';
 import {
   accountIbanOf,
   EXCHANGE,
@@ -44,6 +45,8 @@ const CONFIRM_TIMEOUT_MS = 10_000;
 const CHANNEL_REOPEN_MS = 200;
 
 export class RabbitMqBroker implements Broker {
+  /** Marks the events of this instance. Their accounts' subscribers were woken by the commit. */
+  readonly #instanceId = randomUUID();
   readonly #eventListeners: AccountListener[] = [];
   readonly #readyListeners: (() => void)[] = [];
   #connection: RecoveringChannelModel | undefined;
@@ -110,17 +113,17 @@ export class RabbitMqBroker implements Broker {
     if (this.isReady) listener();
   }
 
-  async publish(publication: Publication): Promise<void> {
+  async publish(events: AsyncIterable<EventMessage>): Promise<void> {
     const channel = this.#channel;
     if (!channel) throw new Error('RabbitMQ is not connected');
     const confirms = new Confirms();
-    for await (const message of publication.events()) {
+    for await (const message of events) {
       confirms.throwIfRefused();
       channel.publish(
         EXCHANGE.name,
         routingKeyOf(message.kind, message.accountIban),
         Buffer.from(JSON.stringify(message.event)),
-        publishOptions(message),
+        { ...publishOptions(message), appId: this.#instanceId },
         confirms.expect(),
       );
       if (confirms.unconfirmed >= UNCONFIRMED_MAX) await confirms.untilBelow(UNCONFIRMED_MAX);
@@ -183,7 +186,8 @@ export class RabbitMqBroker implements Broker {
     for (const listener of this.#readyListeners) listener();
   }
 
-  #hear({ fields, content }: ConsumeMessage): void {
+  #hear({ fields, properties, content }: ConsumeMessage): void {
+    if (properties.appId === this.#instanceId) return;
     const sequence = sequenceOf(content);
     // Anyone may publish to an exchange, so a message that is not an event of this server is ignored.
     if (sequence === undefined) return;

@@ -15,8 +15,8 @@ const POLL_MS = 5_000;
 const POLL_ACCOUNTS_MAX = 500;
 
 /**
- * Wakes the subscribers of an account when a commit of this process or the broker reports a change, from any instance.
- * Events are only wake-ups. Subscribers read the changes from the ledger, so no change can be lost.
+ * Wakes the subscribers of an account when it changes. The relay reports the changes of this instance, and the broker
+ * those of other instances. Reports are only wake-ups. Subscribers read the changes from the ledger, so no change can be lost.
  */
 export class Hub implements AccountFeeds {
   /** Followed accounts by IBAN. */
@@ -29,7 +29,7 @@ export class Hub implements AccountFeeds {
     broker: Broker,
     private readonly logger: Logger,
   ) {
-    broker.onEvent((head) => this.noteChange(head));
+    broker.onEvent((head) => this.noteChanges([head]));
     // Other instances may have changed accounts while the broker was disconnected.
     broker.onReady(() => void this.#poll());
     this.#pollTimer = setInterval(() => void this.#poll(), POLL_MS);
@@ -40,9 +40,9 @@ export class Hub implements AccountFeeds {
     return [...this.#accounts.values()].reduce((sum, { subscribers }) => sum + subscribers.size, 0);
   }
 
-  /** Handles a change of an account. */
-  noteChange({ iban, sequence }: AccountHead): void {
-    this.#accounts.get(iban)?.advanceTo(sequence);
+  /** Handles changes of accounts. */
+  noteChanges(heads: readonly AccountHead[]): void {
+    for (const { iban, sequence } of heads) this.#accounts.get(iban)?.advanceTo(sequence);
   }
 
   open(account: Account, onChange?: () => void): AccountFeed {

@@ -29,7 +29,6 @@ import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import { E_TIMEOUT, Semaphore, withTimeout } from 'async-mutex';
-import type { AccountHead } from '../../application/ports/account-head.js';
 import type {
   LockedLedger,
   LockRequest,
@@ -45,12 +44,7 @@ import type { Database } from '../database/dialect.js';
 import { commit, isOutcomeUnknown, rollBack } from '../database/transaction.js';
 import { mayPassSoon, unavailabilityOf } from '../database/unavailability.js';
 import { currentTraceparent } from '../observability/request-scope.js';
-import {
-  type CommittedMessage,
-  lastHeads,
-  type Publisher,
-  type Reservation,
-} from '../outbox/outbox.js';
+import type { CommittedMessage, Publisher, Reservation } from '../outbox/outbox.js';
 import { lockAccounts, type WhenLocked } from './account-lock.js';
 import {
   type EarlierRows,
@@ -91,8 +85,6 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
     private readonly publisher: Publisher,
-    /** Receives the accounts that have new entries. It never throws. */
-    private readonly onCommit: (heads: readonly AccountHead[]) => void = () => {},
   ) {
     this.#lockTurns = new Semaphore(database.lockWaitersMax);
     this.#tables = new LedgerTables(database);
@@ -214,7 +206,6 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     for (const [member, outcome] of committed.outcomes) member.settle(outcome);
     const { messages, reservation, setAside } = committed;
     reservation?.take(messages);
-    this.onCommit(lastHeads(messages.flatMap(({ heads }) => heads)));
     return setAside;
   }
 

@@ -9,6 +9,7 @@ import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 
 /** An event in the structured mode of CloudEvents 1.0. */
@@ -33,6 +34,9 @@ export interface EventMessage {
   readonly accountIban: string;
   readonly event: CloudEvent;
 }
+
+/** The fields of an outbox message that identify its events. */
+export type MessageFacts = Pick<OutboxMessage, 'type' | 'subjectId' | 'sequence' | 'traceparent'>;
 
 export const CLOUD_EVENTS_JSON = 'application/cloudevents+json';
 

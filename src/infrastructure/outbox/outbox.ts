@@ -69,10 +69,10 @@ export interface Lease {
 /** A message that a relay leases. */
 export type LeasedMessage = Pick<
   OutboxMessage,
-  'id' | 'type' | 'accountId' | 'sequence' | 'attempts' | 'traceparent'
+  'id' | 'type' | 'subjectId' | 'sequence' | 'attempts' | 'traceparent'
 > & {
-  /** The heads of the accounts that the message concerns, if they are known. */
-  readonly heads?: readonly AccountHead[];
+  /** Tells whether the changes of accounts were reported when the message was committed. */
+  readonly isReported: boolean;
 };
 
 /** The error of a claim whose commit failed. Each message may be leased to the relay. */
@@ -137,7 +137,7 @@ export function lastHeads(heads: readonly AccountHead[]): AccountHead[] {
 interface DueRow {
   readonly id: Uint8Array;
   readonly type: OutboxMessageType;
-  readonly account_id: Uint8Array;
+  readonly subject_id: Uint8Array;
   readonly sequence: number | string;
   readonly attempts: number;
   readonly traceparent: string | null;
@@ -161,7 +161,7 @@ export class Outbox implements OutboxAdmin {
 
   /**
    * Claims messages that are due, the longest due first.
-   * @returns the messages in the order of their accounts' sequences
+   * @returns the messages in the order of their sequences
    * @param lease the lease of the caller
    * @throws ClaimInDoubt if it is unknown whether the messages are leased to the caller
    */
@@ -173,7 +173,7 @@ export class Outbox implements OutboxAdmin {
         // The rows are read as plain rows, because a unit of work would look for changes in each row.
         const rows: DueRow[] = await em
           .createQueryBuilder(OutboxMessage)
-          .select(['id', 'type', 'accountId', 'sequence', 'attempts', 'traceparent'])
+          .select(['id', 'type', 'subjectId', 'sequence', 'attempts', 'traceparent'])
           .where(isDue)
           .orderBy({ dueAt: 'asc', id: 'asc' })
           .limit(messagesMax)
@@ -313,14 +313,15 @@ function claimed(row: DueRow): LeasedMessage {
   return {
     id: stringify(row.id),
     type,
-    accountId: stringify(row.account_id),
+    subjectId: stringify(row.subject_id),
     sequence: BigInt(row.sequence),
     attempts,
     traceparent,
+    isReported: false,
   };
 }
 
-/** Compares messages by sequence, so each account's messages keep their order, even after retries. */
+/** Compares messages by sequence, so each subject's messages keep their order, even after retries. */
 function bySequence(one: LeasedMessage, other: LeasedMessage): number {
   return Number(one.sequence - other.sequence);
 }

@@ -10,10 +10,14 @@
  * claimed too, so they do not overtake the backlog. There is no such order between servers, nor after a failure to
  * publish. If the commit of a claim failed, the relay gives back the messages that it may have claimed.
  *
- * Messages of one account are published in order. All messages that wait during one publication are published next.
- * Accounts do not wait for each other, so a large bulk delays its own account alone.
+ * The relay reports which accounts changed: of a commit of this process when it takes the messages, and of the backlog
+ * when it publishes. The broker reports the changes that other instances publish.
+ *
+ * Messages about one subject, such as an account, are published in order. All messages that wait during one publication
+ * are published next. Subjects do not wait for each other, so a large bulk delays its own account alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AccountHead } from '../../application/ports/account-head.js';
 import type { Clock } from '../../application/ports/clock.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import { makeNewId } from '../../domain/id.js';
@@ -23,16 +27,18 @@ import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
 import { GROUP_MEMBERS_MAX } from '../ledger/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
+import { eventsOf, headsOf } from './event-sources.js';
 import type { EventMessage } from './events.js';
 import {
   ClaimInDoubt,
+  type CommittedMessage,
   type Lease,
   type LeasedMessage,
+  lastHeads,
   type Outbox,
   type Publisher,
   type Reservation,
 } from './outbox.js';
-import { eventsOf, headsOf } from './outbox-events.js';
 
 /**
  * The largest number of messages that this relay leases and has not finished. Full groups of units of work find room
@@ -89,6 +95,8 @@ export interface RelayPorts {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Receives the accounts that have new entries. It never throws. */
+  readonly onChange: (heads: readonly AccountHead[]) => void;
   /** The time for which published messages are kept. */
   readonly retentionMs: number;
 }
@@ -105,9 +113,9 @@ export class Relay implements Publisher {
   #isCaughtUp = false;
   /** Tells whether this process left messages since the last claim began. */
   #hasNewBacklog = false;
-  /** The waiting messages of each account with a publication in progress. */
+  /** The waiting messages of each subject with a publication in progress. */
   readonly #waiting = new Map<string, LeasedMessage[]>();
-  /** The publication in progress of each account. It resolves when all messages of the account are done. */
+  /** The publication in progress of each subject. It resolves when all messages of the subject are done. */
   readonly #publishing = new Map<string, Promise<void>>();
   #isAwake = false;
   #wakeUp: (() => void) | undefined;
@@ -145,8 +153,11 @@ export class Relay implements Publisher {
     const isOpen = this.ports.broker.isReady && !this.#stopping.signal.aborted;
     const isTaken = isOpen && this.#isCaughtUp && messageCount <= this.#room;
     if (!isTaken) {
-      const wake = () => this.wake();
-      return { lease: undefined, take: wake, cancel: () => {}, doubt: async () => wake() };
+      const take = (messages: readonly CommittedMessage[]) => {
+        this.#reportChanges(messages);
+        this.wake();
+      };
+      return { lease: undefined, take, cancel: () => {}, doubt: async () => this.wake() };
     }
     const lease = this.#newLease();
     this.#reserved += messageCount;
@@ -158,7 +169,8 @@ export class Relay implements Publisher {
       lease,
       take: (messages) => {
         this.#reserved -= messageCount;
-        this.#enqueue(messages.map(({ message, heads }) => ({ ...message, heads })));
+        this.#reportChanges(messages);
+        this.#enqueue(messages.map(({ message }) => ({ ...message, isReported: true })));
       },
       cancel,
       doubt: async (messages) => {
@@ -169,6 +181,10 @@ export class Relay implements Publisher {
         );
       },
     };
+  }
+
+  #reportChanges(messages: readonly CommittedMessage[]): void {
+    this.ports.onChange(lastHeads(messages.flatMap(({ heads }) => heads)));
   }
 
   /** The number of messages that this relay can still accept. */
@@ -263,34 +279,34 @@ export class Relay implements Publisher {
     }
   }
 
-  /** Enqueues messages, each after the messages of its account that are in progress. */
+  /** Enqueues messages, each after the messages of its subject that are in progress. */
   #enqueue(messages: readonly LeasedMessage[]): void {
     const idle = new Set<string>();
     for (const message of messages) {
-      const { accountId } = message;
+      const { subjectId } = message;
       this.#underWay.add(message);
-      const waiting = this.#waiting.get(accountId);
+      const waiting = this.#waiting.get(subjectId);
       if (waiting) {
         waiting.push(message);
       } else {
-        this.#waiting.set(accountId, [message]);
-        idle.add(accountId);
+        this.#waiting.set(subjectId, [message]);
+        idle.add(subjectId);
       }
     }
-    for (const accountId of idle) this.#publishing.set(accountId, this.#publishAll(accountId));
+    for (const subjectId of idle) this.#publishing.set(subjectId, this.#publishAll(subjectId));
   }
 
-  /** Publishes the waiting messages of an account until none is left. */
-  async #publishAll(accountId: string): Promise<void> {
-    const waiting = this.#waiting.get(accountId) ?? [];
+  /** Publishes the waiting messages of a subject until none is left. */
+  async #publishAll(subjectId: string): Promise<void> {
+    const waiting = this.#waiting.get(subjectId) ?? [];
     while (waiting.length > 0) {
       const group = waiting.splice(0, togetherIn(waiting));
       await this.#publish(group);
       for (const message of group) this.#underWay.delete(message);
       this.#noteFreedRoom(group.length);
     }
-    this.#waiting.delete(accountId);
-    this.#publishing.delete(accountId);
+    this.#waiting.delete(subjectId);
+    this.#publishing.delete(subjectId);
   }
 
   /**
@@ -298,12 +314,11 @@ export class Relay implements Publisher {
    * marked.
    */
   async #publish(group: readonly LeasedMessage[]): Promise<void> {
-    const { reader, broker, outbox } = this.ports;
+    const { reader, broker, outbox, onChange } = this.ports;
     try {
-      await broker.publish({
-        events: () => this.#untilStopped(eventsOf(group, reader)),
-        heads: () => headsOf(group, reader),
-      });
+      const unreported = group.filter(({ isReported }) => !isReported);
+      if (unreported.length > 0) onChange(await headsOf(unreported, reader));
+      await broker.publish(this.#untilStopped(eventsOf(group, reader)));
     } catch (error) {
       await this.#guarded(() => this.#takeBack(group, error));
       return;
@@ -431,7 +446,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Returns how many of the first messages of an account are published together, without a wait between them. A message
+ * Returns how many of the first messages of a subject are published together, without a wait between them. A message
  * that failed before is published alone, so that it does not fail other messages.
  */
 function togetherIn(messages: readonly LeasedMessage[]): number {

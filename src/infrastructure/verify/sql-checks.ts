@@ -362,7 +362,7 @@ const OUTBOX: readonly Check[] = [
     'every bulk and every credit from outside has its outbox message while it is kept',
     `
       select hex(e.id) as entry, e.kind from ledger_entry e
-      left join outbox_message m on m.account_id = e.account_id and m.sequence = e.sequence
+      left join outbox_message m on m.subject_id = e.account_id and m.sequence = e.sequence
         and m.type = ${MESSAGE_TYPE_OF_KIND}
       where ${MESSAGE_TYPE_OF_KIND} is not null and m.id is null
         and e.created_at > ?`,
@@ -386,7 +386,7 @@ const OUTBOX: readonly Check[] = [
     'an outbox message tells of one bulk or credit, with its time',
     `
       select hex(m.id) as message, m.type from outbox_message m
-      left join ledger_entry e on e.account_id = m.account_id and e.sequence = m.sequence
+      left join ledger_entry e on e.account_id = m.subject_id and e.sequence = m.sequence
         and e.created_at = m.created_at
         and m.type = ${MESSAGE_TYPE_OF_KIND}
       where e.id is null`,

@@ -1,6 +1,6 @@
 /**
- * Makes the events of outbox messages from the ledger; the messages contain only ids. The rows of many messages are
- * read together, and a large bulk is read page by page. Memory is limited for bulks of any size.
+ * Makes the events of outbox messages about accounts from the ledger; the messages contain only ids. The rows of many
+ * messages are read together, and a large bulk is read page by page. Memory is limited for bulks of any size.
  */
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
@@ -12,14 +12,10 @@ import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.j
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
-import { type EventMessage, eventOf } from './events.js';
-import { type LeasedMessage, lastHeads } from './outbox.js';
+import { type EventMessage, eventOf, type MessageFacts } from './events.js';
 
 /** The number of transfers in one read, of one bulk or of several small bulks. */
 const TRANSFERS_PAGE = 500;
-
-/** The fields of a message that identify its event. */
-type MessageFacts = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'traceparent'>;
 
 /**
  * Yields the events of messages of one account, in the order of the messages. For a bulk, these are the bulk, its
@@ -27,7 +23,7 @@ type MessageFacts = Pick<OutboxMessage, 'type' | 'accountId' | 'sequence' | 'tra
  * the credit.
  * @throws Error if a message refers to a row that the ledger does not have
  */
-export async function* eventsOf(
+export async function* accountEvents(
   messages: readonly MessageFacts[],
   reader: LedgerReader,
 ): AsyncIterable<EventMessage> {
@@ -75,14 +71,12 @@ export async function* eventsOf(
  * bulks credited.
  * @throws Error if a message refers to a row that the ledger does not have
  */
-export async function headsOf(
-  messages: readonly LeasedMessage[],
+export async function accountHeads(
+  messages: readonly MessageFacts[],
   reader: LedgerReader,
 ): Promise<readonly AccountHead[]> {
-  const known = messages.map(({ heads }) => heads);
-  if (known.every((heads) => heads !== undefined)) return lastHeads(known.flat());
   const sequences = messages.map(({ sequence }) => sequence);
-  const heads = await reader.headsAfter(messages[0]?.accountId ?? '', sequences);
+  const heads = await reader.headsAfter(messages[0]?.subjectId ?? '', sequences);
   if (heads.length === 0) throw new Error('The ledger entry does not exist');
   return heads;
 }
@@ -106,7 +100,7 @@ async function readHappenings(
   messages: readonly MessageFacts[],
   reader: LedgerReader,
 ): Promise<Happenings> {
-  const accountId = messages[0]?.accountId ?? '';
+  const accountId = messages[0]?.subjectId ?? '';
   const sequencesOf = (wanted: OutboxMessage['type']) =>
     messages.filter(({ type }) => type === wanted).map(({ sequence }) => sequence);
   const [accounts, bulkTransfers, credits] = await Promise.all([

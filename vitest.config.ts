@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config';
 import { missingMariaDb } from './test/support/mariadb.js';
 import { MYSQL_URL } from './test/support/mysql-url.js';
 import { missingRabbitMq } from './test/support/rabbitmq.js';
+import { SlowestTests } from './test/support/slowest-tests.js';
 import { temporaryFolder } from './test/support/temporary-folder.js';
 
 /** Of all files of a run: what it prints gives the same requests and the same faults again. */
@@ -177,6 +178,7 @@ export default defineConfig(async () => ({
   test: {
     // For most of their time tests wait for a process, a database or a browser.
     maxWorkers: WORKERS,
+    reporters: ['default', new SlowestTests()],
     // Machines are slow at times; what is awaited is never a matter of time.
     testTimeout: 300_000,
     hookTimeout: 120_000,

@@ -23,7 +23,8 @@ export function receivableProblems(
   );
   return transfers.flatMap(({ counterpartyAccountId }, index) => {
     if (counterpartyAccountId === null || !full.has(counterpartyAccountId)) return [];
-    const message = 'The balance of the account that receives it would be too large.';
+    const message =
+      'The balance of the receiving account would exceed the largest possible balance.';
     return [{ index, field: 'amount', code: 'AMOUNT_TOO_LARGE', message }];
   });
 }

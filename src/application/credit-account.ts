@@ -92,7 +92,7 @@ export function makeCreditAccount({
       const earlier = findEarlier(ledger, account.id, request);
       if (earlier) return { account, entry: earlier, replayed: true };
       if (!account.canReceive(amountMinor)) {
-        const message = 'The balance would be too large.';
+        const message = 'The balance would exceed the largest possible balance.';
         const problem = { field: 'amount', code: 'AMOUNT_TOO_LARGE', message } as const;
         throw rejected('creditAccount', { code: 'INVALID_INPUT', problems: [problem] });
       }

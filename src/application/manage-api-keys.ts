@@ -78,18 +78,18 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
 function problemsOf({ name, organizationIds, roles }: CreateApiKeyRequest): Problem[] {
   const problems = textProblems(name, 'name', NAME);
   if (roles.length === 0) {
-    problems.push({ field: 'roles', code: 'TOO_FEW', message: 'A key has at least one role.' });
+    problems.push({ field: 'roles', code: 'TOO_FEW', message: 'A key needs at least one role.' });
   }
   if (roles.length > ROLES_MAX) {
-    const message = `A key lists ${ROLES_MAX} roles at most.`;
+    const message = `A key may have at most ${ROLES_MAX} roles.`;
     problems.push({ field: 'roles', code: 'TOO_MANY', message });
   }
   if (organizationIds.length > ORGANIZATIONS_MAX) {
-    const message = `A key is for ${ORGANIZATIONS_MAX} organizations at most.`;
+    const message = `A key may have at most ${ORGANIZATIONS_MAX} organizations.`;
     problems.push({ field: 'organizationIds', code: 'TOO_MANY', message });
   }
   if (!organizationIds.every(isId)) {
-    const message = 'An organization is named by its id, a UUID.';
+    const message = 'Each value must be the id of an organization, a UUID.';
     problems.push({ field: 'organizationIds', code: 'MISMATCH', message });
   }
   return problems;

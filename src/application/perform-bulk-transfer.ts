@@ -252,7 +252,7 @@ function* incomingTransferRecords(
   };
   for (const [number, { bookTransfers }] of bookCredits.entries()) {
     const entry = creditEntries[number];
-    if (!entry) throw new Error('A book credit has no ledger entry');
+    if (!entry) throw new Error('The credit of a book transfer has no ledger entry');
     for (const [place, { transfer, index }] of bookTransfers.entries()) {
       yield {
         id: newId(),

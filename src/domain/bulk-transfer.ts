@@ -309,7 +309,7 @@ export class BulkTransferReader {
     const isReadable = this.#transfers.length === this.bulk.rows.length;
     if (!isReadable) return undefined;
     if (this.#totalAmountMinor > MINOR_UNITS_MAX) {
-      const message = 'The total of all amounts is more than a balance can be.';
+      const message = 'The total of all amounts is larger than the largest possible balance.';
       this.#problems.add({ field: 'creditTransfers', code: 'AMOUNT_TOO_LARGE', message });
       return undefined;
     }
@@ -343,9 +343,9 @@ function headProblems(
   const field = 'creditTransfers';
   const count = request.creditTransfers.length;
   if (count === 0) {
-    problems.push({ field, code: 'TOO_FEW', message: 'A bulk has at least one transfer.' });
+    problems.push({ field, code: 'TOO_FEW', message: 'A bulk needs at least one transfer.' });
   } else if (count > rules.transfersMax) {
-    const message = `There are ${count} transfers; a bulk has at most ${rules.transfersMax}.`;
+    const message = `The bulk has ${count} transfers; the limit is ${rules.transfersMax}.`;
     problems.push({ field, code: 'TOO_MANY', message });
   }
   return problems;
@@ -448,7 +448,7 @@ class RowReader {
     if (counterparty.id === this.debtor?.id) {
       this.problems.add(valueProblem('SAME_ACCOUNT', field, sent, index));
     } else if (this.debtor && counterparty.currency !== this.debtor.currency) {
-      const message = `The account is kept in ${counterparty.currency}, not in ${this.debtor.currency}.`;
+      const message = `The receiving account is kept in ${counterparty.currency}, not in ${this.debtor.currency}.`;
       this.problems.add({ index, field, code: 'CURRENCY_MISMATCH', message });
     }
   }
@@ -465,7 +465,7 @@ class RowReader {
     const field = 'endToEndId';
     if (endToEndId === '') {
       const message =
-        'An end-to-end id has at least one character; leave it out where there is none.';
+        'An end-to-end id needs at least one character; omit the field if there is none.';
       this.problems.add({ index, field, code: 'TOO_SHORT', message });
       return;
     }

@@ -41,7 +41,7 @@ describe('a currency', () => {
     (code) => {
       expect(fractionDigitsOf(code)).toBe(0);
       expect(openingFaultOf(code)).toBe(
-        `${code} is no currency that is paid in: it has no minor unit.`,
+        `${code} cannot be used for payments: it has no minor unit.`,
       );
     },
   );
@@ -62,7 +62,7 @@ describe('a currency', () => {
     (code, digits) => {
       expect(fractionDigitsOf(code)).toBe(digits);
       expect(openingFaultOf(code)).toBe(
-        `${code} is no currency that is paid in: it is a fund or a unit of account.`,
+        `${code} cannot be used for payments: it is a fund or a unit of account.`,
       );
     },
   );

@@ -82,8 +82,8 @@ export function listedCurrency(code: string, otherwise: string): string {
 export function openingFaultOf(code: string): string | undefined {
   if (!FRACTION_DIGITS.has(code)) return 'The currency is not an ISO 4217 code.';
   if (WITHDRAWN.has(code)) return `${code} was withdrawn from ISO 4217.`;
-  if (NO_MONEY.has(code)) return `${code} is no currency that is paid in: it has no minor unit.`;
+  if (NO_MONEY.has(code)) return `${code} cannot be used for payments: it has no minor unit.`;
   if (FUNDS.has(code))
-    return `${code} is no currency that is paid in: it is a fund or a unit of account.`;
+    return `${code} cannot be used for payments: it is a fund or a unit of account.`;
   return undefined;
 }

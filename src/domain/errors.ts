@@ -107,7 +107,7 @@ export class UnknownCursorError extends Error {
 
   constructor() {
     super(
-      'The ledger does not have the place of this cursor; it may have been restored from a backup. Start again without a cursor.',
+      'The ledger does not contain the position of this cursor, perhaps because it was restored from a backup. Start again without a cursor.',
     );
   }
 }

@@ -208,7 +208,7 @@ describe('a BIC', () => {
   test.each(['', ' ', '\u200b'])('that is empty is to be left out: %j', (sent) => {
     expect(bicProblem(sent, 'counterpartyBic', 'format')).toMatchObject({
       code: 'INVALID_BIC',
-      message: 'A BIC has 8 or 11 characters; leave it out where there is none.',
+      message: 'A BIC has 8 or 11 characters; omit the field if there is no BIC.',
     });
   });
 

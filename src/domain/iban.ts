@@ -138,7 +138,7 @@ export function bicProblem(
 ): Problem | undefined {
   const bic = normaliseBic(sent);
   if (bic === '') {
-    const message = 'A BIC has 8 or 11 characters; leave it out where there is none.';
+    const message = 'A BIC has 8 or 11 characters; omit the field if there is no BIC.';
     return { index, field, code: 'INVALID_BIC', message };
   }
   if (isBic(bic, check)) return undefined;

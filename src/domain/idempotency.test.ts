@@ -17,7 +17,7 @@ describe('an idempotency key', () => {
     ['🦊', 'U+1F98A'],
   ])('%j is refused by the name of its first character that is not ASCII: %s', (key, name) => {
     expect(idempotencyKeyProblems(key)).toMatchObject([
-      { message: `"${key}" has ${name}; a key has printable ASCII characters alone.` },
+      { message: `"${key}" has ${name}; a key may have printable ASCII characters only.` },
     ]);
   });
 
@@ -46,7 +46,7 @@ describe('an idempotency key', () => {
 
   test('that is wrong is a problem of the request, not of a row', () => {
     expect(idempotencyKeyProblems('')).toEqual([
-      { field: 'idempotencyKey', code: 'TOO_SHORT', message: 'The key has no characters.' },
+      { field: 'idempotencyKey', code: 'TOO_SHORT', message: 'The idempotency key is empty.' },
     ]);
   });
 });
@@ -89,7 +89,7 @@ describe('a fingerprint', () => {
     `${'a'.repeat(64)}\n`,
   ])('of no version that is known here can be compared with nothing: %j', (stored) => {
     expect(fingerprintVersionOf(stored)).toBeUndefined();
-    expect(() => hasSameContent(stored, () => stored)).toThrow('Unknown version of a fingerprint');
+    expect(() => hasSameContent(stored, () => stored)).toThrow('Unknown fingerprint version');
   });
 
   test.each([1, 2] as const)('of version %i is compared with one of its version', (version) => {

@@ -13,10 +13,10 @@ const NOT_PRINTABLE_ASCII = /[^\x20-\x7e]/u;
 export function idempotencyKeyProblems(key: string | undefined, isRequired = false): Problem[] {
   const field = 'idempotencyKey';
   if (key === undefined) {
-    const message = 'This server takes no bulk and no credit without an idempotency key.';
+    const message = 'This server requires an idempotency key for every bulk and every credit.';
     return isRequired ? [{ field, code: 'REQUIRED', message }] : [];
   }
-  if (key === '') return [{ field, code: 'TOO_SHORT', message: 'The key has no characters.' }];
+  if (key === '') return [{ field, code: 'TOO_SHORT', message: 'The idempotency key is empty.' }];
   const problems: Problem[] = [];
   if (key.length > IDEMPOTENCY_KEY_CHARACTERS_MAX) {
     const message = `${quote(key)} has more than ${IDEMPOTENCY_KEY_CHARACTERS_MAX} characters.`;
@@ -24,7 +24,7 @@ export function idempotencyKeyProblems(key: string | undefined, isRequired = fal
   }
   const [forbidden] = NOT_PRINTABLE_ASCII.exec(key) ?? [];
   if (forbidden !== undefined) {
-    const message = `${quote(key)} has ${codePointOf(forbidden)}; a key has printable ASCII characters alone.`;
+    const message = `${quote(key)} has ${codePointOf(forbidden)}; a key may have printable ASCII characters only.`;
     problems.push({ field, code: 'INVALID_CHARACTERS', message });
   }
   return problems;
@@ -69,7 +69,7 @@ export function hasSameContent(
   fingerprintAs: (version: FingerprintVersion) => string,
 ): boolean {
   const version = fingerprintVersionOf(stored);
-  if (version === undefined) throw new Error(`Unknown version of a fingerprint: ${stored}`);
+  if (version === undefined) throw new Error(`Unknown fingerprint version: ${stored}`);
   return fingerprintAs(version) === stored;
 }
 

@@ -93,7 +93,7 @@ describe('a problem', () => {
       '"Other" is not the name of the organization.',
     );
     expect(valueProblem('MISMATCH', 'organizationBic', 'DEUTDEFF').message).toBe(
-      '"DEUTDEFF" is not what the account has.',
+      '"DEUTDEFF" differs from the value of the account.',
     );
   });
 

@@ -70,8 +70,8 @@ const SENTENCES = {
   INVALID_IBAN_CHECKSUM: 'is not an IBAN: its check digits are wrong.',
   INVALID_BIC: 'is not a BIC: 8 or 11 letters and digits are expected.',
   DUPLICATE: 'is used by an earlier row of this bulk.',
-  SAME_ACCOUNT: 'is the account that is debited.',
-  MISMATCH: 'is not what the account has.',
+  SAME_ACCOUNT: 'is the account that is debited: name another account.',
+  MISMATCH: 'differs from the value of the account.',
 } as const satisfies Partial<Record<ProblemCode, string>>;
 
 /** Returns the problem of a value, with the sentence of its code. */

@@ -66,10 +66,10 @@ describe('a text', () => {
   });
 
   test.each([
-    ['abc\u202edef', '"abc\\u202edef" has U+202E, which is not allowed here.'],
-    ['a\nb', '"a\\nb" has U+000A, which is not allowed here.'],
-    ['\u{1fffe}', '"\u{1fffe}" has U+1FFFE, which is not allowed here.'],
-    ['a\ud83d', '"a\ufffd" has U+D83D, which is not allowed here.'],
+    ['abc\u202edef', '"abc\\u202edef" contains U+202E, which is not allowed here.'],
+    ['a\nb', '"a\\nb" contains U+000A, which is not allowed here.'],
+    ['\u{1fffe}', '"\u{1fffe}" contains U+1FFFE, which is not allowed here.'],
+    ['a\ud83d', '"a\ufffd" contains U+D83D, which is not allowed here.'],
   ])('names the character that is not allowed: %j', (text, message) => {
     expect(textProblems(text, 'description', DESCRIPTION)).toMatchObject([{ message }]);
   });
@@ -160,7 +160,10 @@ describe('a text', () => {
     ['\u0000', 'U+0000'],
   ])('that is a name is required, and nothing that can be seen is none: %j', (text, named) => {
     expect(textProblems(text, 'counterpartyName', NAME)).toMatchObject([
-      { code: 'REQUIRED', message: `A value is required; ${named} is not visible.` },
+      {
+        code: 'REQUIRED',
+        message: `A value is required: the text has only invisible characters, such as ${named}.`,
+      },
     ]);
   });
 

@@ -63,7 +63,7 @@ export function textProblems(
   }
   const [forbidden] = FORBIDDEN.exec(text) ?? [];
   if (forbidden !== undefined) {
-    const message = `${quote(text)} has ${codePointOf(forbidden)}, which is not allowed here.`;
+    const message = `${quote(text)} contains ${codePointOf(forbidden)}, which is not allowed here.`;
     problems.push({ index, field, code: 'INVALID_CHARACTERS', message });
   }
   return problems;
@@ -76,7 +76,10 @@ function invisibleProblem(text: string, field: string, index: number | undefined
   const required = requiredProblem(field, index);
   const [character] = /[^ ]/u.exec(text) ?? [];
   if (character === undefined) return required;
-  return { ...required, message: `A value is required; ${codePointOf(character)} is not visible.` };
+  return {
+    ...required,
+    message: `A value is required: the text has only invisible characters, such as ${codePointOf(character)}.`,
+  };
 }
 
 function isTooLong(text: string, { charactersMax }: TextRule): boolean {

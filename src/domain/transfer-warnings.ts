@@ -185,6 +185,6 @@ function bicWarning(sent: string, iban: string): TransferWarning | undefined {
 
 function nationalWarning(iban: string): TransferWarning | undefined {
   if (hasRightNationalCheckDigits(iban)) return undefined;
-  const message = `The check digits that ${iban.slice(0, 2)} has inside the account number of ${iban} are wrong.`;
+  const message = `The national check digits (${iban.slice(0, 2)}) inside ${iban} are wrong.`;
   return { field: 'counterpartyIban', code: 'NATIONAL_CHECK_DIGITS', message };
 }

@@ -50,7 +50,9 @@ export function decodeCursor<P extends Position>(scope: CursorScope<P>, cursor: 
   const hasRow = rowId === undefined || (scope.isVerified && isId(rowId));
   const position = isOurs && hasRow && text !== undefined ? scope.parse(text) : undefined;
   if (position === undefined || encodeCursor(scope, { position, rowId }) !== cursor) {
-    throw new BadUserInputError('The cursor is not one of this list.');
+    throw new BadUserInputError(
+      'The cursor does not belong to this list: use a cursor from one of its pages.',
+    );
   }
   return { position, rowId };
 }

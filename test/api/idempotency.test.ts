@@ -268,7 +268,7 @@ test('a server that requires keys refuses what has none, and nothing is done', a
     index: null,
     field: 'idempotencyKey',
     code: 'REQUIRED',
-    message: 'This server takes no bulk and no credit without an idempotency key.',
+    message: 'This server requires an idempotency key for every bulk and every credit.',
   };
   const credit = async (headers: Record<string, string> = {}) =>
     (

@@ -124,7 +124,7 @@ test('a page that cannot be is BAD_USER_INPUT, and says why', async () => {
   expect(await messageOf({ first: 101 })).toBe('first is 101; it must be 1 to 100.');
   expect(await messageOf({ last: -1 })).toBe('last is -1; it must be 1 to 100.');
   expect(await messageOf({ first: 1, last: 1 })).toBe('Give first or last, not both.');
-  const notOurs = 'The cursor is not one of this list.';
+  const notOurs = 'The cursor does not belong to this list: use a cursor from one of its pages.';
   expect(await messageOf({ after: 'rubbish' })).toBe(notOurs);
   expect(await messageOf({ before: '' })).toBe(notOurs);
   expect(await messageOf({ after: foreign }, GLOBEX)).toBe(notOurs);

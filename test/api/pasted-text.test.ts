@@ -80,12 +80,16 @@ test('what is wrong with a text or a BIC is named by the character or the countr
   expect(
     problems.map(({ index, field, message }: Record<string, unknown>) => [index, field, message]),
   ).toEqual([
-    [0, 'counterpartyName', 'A value is required; U+3164 is not visible.'],
-    [1, 'counterpartyName', '"Bip \\u202ecod.exe" has U+202E, which is not allowed here.'],
-    [2, 'description', '"one\\u2028two" has U+2028, which is not allowed here.'],
-    [3, 'endToEndId', '"E\\uffff" has U+FFFF, which is not allowed here.'],
+    [
+      0,
+      'counterpartyName',
+      'A value is required: the text has only invisible characters, such as U+3164.',
+    ],
+    [1, 'counterpartyName', '"Bip \\u202ecod.exe" contains U+202E, which is not allowed here.'],
+    [2, 'description', '"one\\u2028two" contains U+2028, which is not allowed here.'],
+    [3, 'endToEndId', '"E\\uffff" contains U+FFFF, which is not allowed here.'],
     [4, 'counterpartyBic', '"COBAXXFF" is not a BIC: no country has the code XX.'],
-    [5, 'counterpartyBic', 'A BIC has 8 or 11 characters; leave it out where there is none.'],
+    [5, 'counterpartyBic', 'A BIC has 8 or 11 characters; omit the field if there is no BIC.'],
   ]);
 });
 

@@ -184,7 +184,7 @@ test('an unknown account and a foreign cursor are refused with a code', async ()
     .poll(() => foreign.errors)
     .toEqual([
       expect.objectContaining({
-        message: 'The cursor is not one of this list.',
+        message: 'The cursor does not belong to this list: use a cursor from one of its pages.',
         extensions: { code: 'BAD_USER_INPUT' },
       }),
     ]);

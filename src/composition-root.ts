@@ -36,7 +36,7 @@ import { DatabaseWatch } from './infrastructure/database/database-watch.js';
 import type { Database } from './infrastructure/database/dialect.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
 import { openDatabase } from './infrastructure/database/open-database.js';
-import { lackOf } from './infrastructure/database/unavailability.js';
+import { missingOf } from './infrastructure/database/unavailability.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { Hub } from './infrastructure/feeds/hub.js';
 import { MikroOrmApiKeys } from './infrastructure/ledger/api-keys.js';
@@ -156,7 +156,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
   const database = await openDatabase({
     ...config,
     statementTimeoutMs,
-    onUnavailable: (reason, error) => logOutage(error, { reason, lack: lackOf(reason, error) }),
+    onUnavailable: (reason, error) =>
+      logOutage(error, { reason, missing: missingOf(reason, error) }),
   });
   const stops: (() => Promise<void>)[] = [() => database.close()];
   const stop = () => stopAll(stops.splice(0).reverse());

@@ -217,7 +217,7 @@ once('a channel that the server closes is opened again, with all that it needs',
 
   await consumer.deleteExchange();
   const { bulkTransfer } = await server.client.perform(aBulk(transfersOf(3)));
-  const complaint = { msg: 'RabbitMQ closed the channel' };
+  const complaint = { msg: 'RabbitMQ channel closed' };
   await expect
     .poll(() => server.log, { interval: 5 })
     .toContainEqual(expect.objectContaining(complaint));

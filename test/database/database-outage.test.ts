@@ -416,7 +416,7 @@ test.each([
       {
         msg: 'Database unavailable',
         reason: 'DATABASE_INCOMPLETE',
-        lack: expect.stringMatching(/audit_entry|action/),
+        missing: expect.stringMatching(/audit_entry|action/),
       },
     ]);
     expect(await server.client.balance(ACME)).toBe('100000.00');
@@ -573,7 +573,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         const denied = expect.stringMatching(
           new RegExp(`^${privilege} command denied to user .* for table`, 'i'),
         );
-        await expect.poll(() => server.log.map(({ lack }) => lack)).toContainEqual(denied);
+        await expect.poll(() => server.log.map(({ missing }) => missing)).toContainEqual(denied);
         await mariaDb.run(`grant ${privilege} ${on} to bank@'%'`);
         await expect
           .poll(() => databaseReadiness(server))

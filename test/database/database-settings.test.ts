@@ -84,7 +84,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       ).toEqual({
         code: 1,
         output:
-          "The database server's max_allowed_packet is 1048576: set it to 5760000 at least, or BULK_TRANSFERS_MAX lower.\n",
+          "The database server's max_allowed_packet is 1048576: raise it to at least 5760000, or lower BULK_TRANSFERS_MAX.\n",
       });
     });
 

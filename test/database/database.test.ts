@@ -148,7 +148,7 @@ test('npm run migrate -- down drops rows of the database alone that it is told b
   for (const args of [['down'], ['down', '--drop-data-of', 'virement']]) {
     expect(await migrate(...args)).toEqual([
       1,
-      `The database ${name} has rows in account, which taking a migration back may drop. Back it up, then add: --drop-data-of ${name}`,
+      `The database ${name} has rows in account. The revert of a migration may drop them. Back up the database, then add: --drop-data-of ${name}`,
     ]);
   }
   expect(await migrate()).toEqual([0, 'up to date']);
@@ -272,7 +272,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
 
     expect(await runScript('dist/main.js', { DATABASE_URL: database.url, PORT: '0' })).toEqual({
       code: 1,
-      output: expect.stringMatching(/no tables of ours.*npm run migrate\n$/),
+      output: expect.stringMatching(/no tables of Virement.*npm run migrate\n$/),
     });
   });
 
@@ -315,7 +315,9 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
     for (const script of ['dist/main.js', 'dist/commands/verify.js', 'dist/commands/migrate.js']) {
       expect(await runScript(script, { DATABASE_URL: missing, PORT: '0' })).toEqual({
         code: 1,
-        output: expect.stringMatching(/^No database virement_test_missing at 127\.0\.0\.1.*\n$/),
+        output: expect.stringMatching(
+          /^The database virement_test_missing at 127\.0\.0\.1.* cannot be used: .*\n$/,
+        ),
       });
     }
   });
@@ -326,7 +328,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
 
     expect(await runScript('dist/commands/verify.js', { DATABASE_URL: database.url })).toEqual({
       code: 1,
-      output: 'The database has no tables of ours. Run: npm run migrate\n',
+      output: 'The database has no tables of Virement. Run: npm run migrate\n',
     });
   });
 

@@ -8,9 +8,9 @@ import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
 /** What the database itself refuses; verify counts it all the same, for a database without its constraints. */
 const GUARDED = [
-  'no balance is negative, or wider than can be kept exactly',
-  'an idempotency key of an account stands for one bulk at most',
-  'an idempotency key of an account stands for one credit at most',
+  'no balance is negative, or larger than the largest possible balance',
+  'an idempotency key of an account belongs to at most one bulk',
+  'an idempotency key of an account belongs to at most one credit',
 ];
 
 /** MikroORM's own. */

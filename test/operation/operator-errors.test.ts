@@ -146,7 +146,7 @@ describe.runIf(DIALECT === 'sqlite')('a database file', () => {
     const { folder, file } = await aFileOfAnother();
     await chown(folder, 0, 0);
     await chmod(folder, 0o755);
-    await expectSentence(WRITERS, file, { uid: UID, cwd: folder }, /can't be locked/);
+    await expectSentence(WRITERS, file, { uid: UID, cwd: folder }, /cannot be locked/);
   });
 
   /** A migrated database in a folder of its own, both the other user's. */
@@ -176,7 +176,7 @@ describe.runIf(DIALECT === 'mysql')('a database server', () => {
   ])('%s is named, without the password', async (_, DATABASE_URL) => {
     for (const script of ALL) {
       const complaint = await complaintOf(script, { DATABASE_URL });
-      expect(complaint.split('\n')).toEqual([expect.stringContaining('No database virement at')]);
+      expect(complaint.split('\n')).toEqual([expect.stringContaining('The database virement at')]);
     }
   });
 });

@@ -78,19 +78,19 @@ export class RabbitMqBroker implements Broker {
         },
       },
     }).catch((error: unknown) => {
-      throw new ExplainedError(`AMQP_URL can't be used: ${reasonOf(error)}`);
+      throw new ExplainedError(`AMQP_URL cannot be used: ${reasonOf(error)}`);
     });
     connection.on('error', () => {});
     connection.on('connect-failed', (error) => {
-      logger.warn({ reason: error.message }, 'RabbitMQ does not answer; trying again');
+      logger.warn({ reason: error.message }, 'RabbitMQ unreachable; retrying');
     });
     connection.on('disconnect', (error) => {
       broker.#channel = undefined;
-      if (!broker.#isClosed) logger.warn({ reason: error.message }, 'RabbitMQ is gone');
+      if (!broker.#isClosed) logger.warn({ reason: error.message }, 'RabbitMQ disconnected');
     });
     connection.on('blocked', (reason) => {
       broker.#isBlocked = true;
-      logger.warn({ reason }, 'RabbitMQ takes nothing for now');
+      logger.warn({ reason }, 'RabbitMQ publishing blocked');
     });
     connection.on('unblocked', () => {
       broker.#isBlocked = false;
@@ -145,10 +145,10 @@ export class RabbitMqBroker implements Broker {
     const channel = await model.createConfirmChannel();
     // The server sends the reason before it closes the channel.
     channel.on('error', (error: Error) => {
-      this.logger.warn({ reason: error.message }, 'RabbitMQ closed the channel');
+      this.logger.warn({ reason: error.message }, 'RabbitMQ channel closed');
     });
     channel.on('return', ({ fields }) => {
-      this.logger.debug({ kind: fields.routingKey.split('.')[0] }, 'No queue takes this event');
+      this.logger.debug({ kind: fields.routingKey.split('.')[0] }, 'Event not routed to any queue');
     });
     channel.once('close', () => {
       if (this.#channel === channel) void this.#reopenChannel(model);
@@ -167,7 +167,7 @@ export class RabbitMqBroker implements Broker {
     );
     this.#channel = channel;
     this.#isBlocked = false;
-    this.logger.info('RabbitMQ is connected');
+    this.logger.info('RabbitMQ connected');
     this.#tellReady();
   }
 
@@ -177,7 +177,7 @@ export class RabbitMqBroker implements Broker {
     await sleep(CHANNEL_REOPEN_MS);
     if (this.#isClosed || this.#channel) return;
     await this.#openChannel(model).catch(async (error: unknown) => {
-      this.logger.warn({ reason: String(error) }, 'No channel; connecting anew');
+      this.logger.warn({ reason: String(error) }, 'RabbitMQ channel not reopened; reconnecting');
       await model.close().catch(() => {});
     });
   }
@@ -240,7 +240,9 @@ class Confirms {
     this.unconfirmed += 1;
     return (error) => {
       this.unconfirmed -= 1;
-      if (error) this.#refusal ??= error instanceof Error ? error : new Error('Not confirmed');
+      if (error)
+        this.#refusal ??=
+          error instanceof Error ? error : new Error('RabbitMQ did not confirm the event');
       this.#wake?.();
     };
   }
@@ -250,7 +252,7 @@ class Confirms {
   }
 
   #giveUp(): void {
-    this.#refusal ??= new Error(`No confirm for ${CONFIRM_TIMEOUT_MS} ms`);
+    this.#refusal ??= new Error(`RabbitMQ confirmed nothing for ${CONFIRM_TIMEOUT_MS} ms`);
     this.#wake?.();
   }
 

@@ -108,14 +108,14 @@ export class DatabaseWatch {
       this.#log(error);
       return troubleOf(error);
     }
-    return this.#findLack();
+    return this.#findMissing();
   }
 
   /**
    * Returns the table or privilege trouble, if any. An error that does not concern the database reports no trouble,
    * because the database has just answered.
    */
-  async #findLack(): Promise<DatabaseTrouble | undefined> {
+  async #findMissing(): Promise<DatabaseTrouble | undefined> {
     const { database } = this.ports;
     try {
       await database.requireUsable();
@@ -130,7 +130,7 @@ export class DatabaseWatch {
 
   #log(error: unknown): void {
     const isExpected = isOutage(error) || this.#isStopped;
-    if (!isExpected) this.ports.logger.error({ err: error }, 'Database not looked at');
+    if (!isExpected) this.ports.logger.error({ err: error }, 'Database check failed');
   }
 
   /** Wraps a unit of work so that it refuses all work while the clock is known to be wrong. */
@@ -172,7 +172,7 @@ export class DatabaseWatch {
       this.#skewMs = undefined;
       this.#hasAgreed = true;
       this.#clock.followWallClock();
-      if (!wasRight) logger.info('Clock right again');
+      if (!wasRight) logger.info('Clock correct again');
       return;
     }
     this.#skewMs = skewMs;

@@ -41,7 +41,7 @@ export async function revertLast(
   const tables = await tablesWithRows(orm);
   if (tables.length > 0 && confirmedName !== name) {
     throw new ExplainedError(
-      `The database ${name} has rows in ${tables.join(', ')}, which taking a migration back may drop. Back it up, then add: --drop-data-of ${name}`,
+      `The database ${name} has rows in ${tables.join(', ')}. The revert of a migration may drop them. Back up the database, then add: --drop-data-of ${name}`,
     );
   }
   return orm.migrator.down();
@@ -85,12 +85,12 @@ async function lookForMigrations({ orm }: Database): Promise<void> {
     await orm.em.execute('select 1 from virement_migration');
   } catch (error) {
     if (!(error instanceof TableNotFoundException)) throw error;
-    throw new NotMigratedError('The database has no tables of ours. Run: npm run migrate');
+    throw new NotMigratedError('The database has no tables of Virement. Run: npm run migrate');
   }
   const pending = await orm.migrator.getPending();
   if (pending.length === 0) return;
   const names = pending.map((migration) => migration.name).join(', ');
   throw new NotMigratedError(
-    `The database lacks ${pending.length} of its migrations (${names}). Run: npm run migrate`,
+    `The database is not up to date: pending migrations ${names}. Run: npm run migrate`,
   );
 }

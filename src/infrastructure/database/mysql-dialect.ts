@@ -239,7 +239,9 @@ async function requireServer(
   try {
     await ask('select 1').catch((error) => {
       const { host, pathname } = new URL(databaseUrl);
-      throw new ExplainedError(`No database ${pathname.slice(1)} at ${host}: ${reasonOf(error)}`);
+      throw new ExplainedError(
+        `The database ${pathname.slice(1)} at ${host} cannot be used: ${reasonOf(error)}`,
+      );
     });
     if (access === 'read-only') return;
     await requireCapableServer(pool.server, ask, bulkTransfersMax);

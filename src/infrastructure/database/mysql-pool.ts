@@ -60,7 +60,7 @@ export class MySqlPool implements MysqlPool {
    * @throws Error if no session was opened yet
    */
   get server(): MySqlServer {
-    if (!this.#server) throw new Error('There has been no session yet');
+    if (!this.#server) throw new Error('No session was opened yet');
     return this.#server;
   }
 

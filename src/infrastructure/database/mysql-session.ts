@@ -118,7 +118,7 @@ export async function requireCapableServer(
   const bytesMin = Math.max(STATEMENT_BYTES_MAX, bulkTransfersMax * LOCKED_ACCOUNT_BYTES);
   if (packetBytesMax < bytesMin) {
     throw new ExplainedError(
-      `The database server's max_allowed_packet is ${packetBytesMax}: set it to ${bytesMin} at least, or BULK_TRANSFERS_MAX lower.`,
+      `The database server's max_allowed_packet is ${packetBytesMax}: raise it to at least ${bytesMin}, or lower BULK_TRANSFERS_MAX.`,
     );
   }
   if (await isLoggedByStatement(ask)) {

@@ -55,7 +55,9 @@ function tlsSettingsOf({ searchParams, hostname }: URL): TlsSettings | undefined
   const names = [...searchParams.keys()];
   const wrong = names.find((name, index) => !OPTIONS.includes(name) || names.indexOf(name) < index);
   if (wrong !== undefined) {
-    throw new ExplainedError(`has the option ${wrong}: it takes ${OPTIONS.join(', ')}, each once`);
+    throw new ExplainedError(
+      `has the option ${wrong}, which is unknown or repeated: allowed are ${OPTIONS.join(', ')}, each once`,
+    );
   }
   const mode = modeOf(searchParams.get('ssl-mode'));
   const ca = fileOf(searchParams, 'ssl-ca');
@@ -63,21 +65,23 @@ function tlsSettingsOf({ searchParams, hostname }: URL): TlsSettings | undefined
   const key = fileOf(searchParams, 'ssl-key');
   const isVerified = mode === 'VERIFY_CA' || mode === 'VERIFY_IDENTITY';
   if (ca !== undefined && !isVerified) {
-    throw new ExplainedError('has ssl-ca, which takes ssl-mode=VERIFY_CA or VERIFY_IDENTITY');
+    throw new ExplainedError('has ssl-ca, which requires ssl-mode=VERIFY_CA or VERIFY_IDENTITY');
   }
   if (ca === undefined && mode === 'VERIFY_CA') {
-    throw new ExplainedError('has ssl-mode=VERIFY_CA, which takes ssl-ca: the file of a CA');
+    throw new ExplainedError('has ssl-mode=VERIFY_CA, which requires ssl-ca: the file of a CA');
   }
   if ((cert === undefined) !== (key === undefined)) {
-    throw new ExplainedError('has one of ssl-cert and ssl-key, which take each other');
+    throw new ExplainedError('has only one of ssl-cert and ssl-key: set both');
   }
   if (mode === 'DISABLED') {
     if (cert === undefined) return undefined;
-    throw new ExplainedError('has ssl-cert, which takes another ssl-mode than DISABLED');
+    throw new ExplainedError('has ssl-cert, which requires an ssl-mode other than DISABLED');
   }
   // mysql2 would compare the certificate with localhost.
   if (mode === 'VERIFY_IDENTITY' && isIP(hostname.replace(/[[\]]/g, '')) !== 0) {
-    throw new ExplainedError('has ssl-mode=VERIFY_IDENTITY, which takes a host name, no address');
+    throw new ExplainedError(
+      'has ssl-mode=VERIFY_IDENTITY, which requires a host name instead of an address',
+    );
   }
   return {
     rejectUnauthorized: isVerified,
@@ -92,7 +96,7 @@ function modeOf(text: string | null): TlsMode {
   const mode = MODES.find((each) => each === text.toUpperCase());
   if (mode) return mode;
   // With PREFERRED, an attacker between client and server could downgrade the connection to plain text.
-  throw new ExplainedError(`has ssl-mode=${text}: it takes ${MODES.join(', ')}, and no PREFERRED`);
+  throw new ExplainedError(`has ssl-mode=${text}: allowed are ${MODES.join(', ')}, not PREFERRED`);
 }
 
 function fileOf(options: URLSearchParams, name: string): string | undefined {
@@ -101,6 +105,6 @@ function fileOf(options: URLSearchParams, name: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    throw new ExplainedError(`has an ${name} that can't be read: ${path}`);
+    throw new ExplainedError(`has an ${name} that cannot be read: ${path}`);
   }
 }

@@ -63,7 +63,7 @@ export async function openSqlite(
     connection = openFile(file, access);
   } catch (error) {
     releaseFile();
-    throw new ExplainedError(`The database ${file} can't be opened: ${reasonOf(error)}.`, {
+    throw new ExplainedError(`The database ${file} cannot be opened: ${reasonOf(error)}.`, {
       cause: error,
     });
   }
@@ -323,7 +323,7 @@ function makeFolder(folder: string): void {
 function noLock(file: string, cause: unknown): ExplainedError {
   const reason = reasonOf(cause);
   return new ExplainedError(
-    `The database ${file} can't be locked, by a file beside it that ends in -lock: ${reason}.`,
+    `The database ${file} cannot be locked. The lock is a file beside it that ends in -lock: ${reason}.`,
     { cause },
   );
 }

@@ -114,8 +114,8 @@ export function unavailabilityOf(error: unknown): DatabaseUnavailability | undef
   if (FILE_ERRNOS.includes(errno) && NO_SPACE.test(error.message)) return 'DATABASE_FULL';
   if (errno === QUERY_INTERRUPTED || sqliteCode === SQLITE_IOERR) return 'STATEMENT_FAILED';
   if (ACCESS_DENIED_ERRNOS.includes(errno)) return 'DATABASE_ACCESS_DENIED';
-  const lacksInSqlite = sqliteCode === SQLITE_ERROR && SQLITE_INCOMPLETE.test(error.message);
-  if (lacksInSqlite || INCOMPLETE_ERRNOS.includes(errno)) return 'DATABASE_INCOMPLETE';
+  const isMissingInSqlite = sqliteCode === SQLITE_ERROR && SQLITE_INCOMPLETE.test(error.message);
+  if (isMissingInSqlite || INCOMPLETE_ERRNOS.includes(errno)) return 'DATABASE_INCOMPLETE';
   // mysql2 sets no code if a connection ended before a statement was sent on it.
   const hasEnded = fatal === true && errno === undefined && code === undefined;
   const isAway = AWAY_ERRNOS.includes(errno) || AWAY_CODES.includes(code);
@@ -126,9 +126,12 @@ export function unavailabilityOf(error: unknown): DatabaseUnavailability | undef
  * Returns the driver's message about a missing table, column or privilege. Such a message contains nothing that a
  * client sent, unlike the messages of other errors, which are not logged.
  */
-export function lackOf(reason: DatabaseUnavailability, driverError: unknown): string | undefined {
-  const isLack = reason === 'DATABASE_ACCESS_DENIED' || reason === 'DATABASE_INCOMPLETE';
-  return isLack && driverError instanceof Error ? driverError.message : undefined;
+export function missingOf(
+  reason: DatabaseUnavailability,
+  driverError: unknown,
+): string | undefined {
+  const isMissing = reason === 'DATABASE_ACCESS_DENIED' || reason === 'DATABASE_INCOMPLETE';
+  return isMissing && driverError instanceof Error ? driverError.message : undefined;
 }
 
 /** Returns the primary code of a SQLite error, which is its lowest byte; undefined for any other error. */

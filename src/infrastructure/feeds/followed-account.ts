@@ -112,7 +112,7 @@ export class FollowedAccount {
   account(): Promise<Account> {
     return this.#readOnce(ACCOUNT, async () => {
       const [account] = await this.reader.accountsById([this.id]);
-      if (!account) throw new Error('A followed account does not exist');
+      if (!account) throw new Error('The followed account does not exist');
       return account;
     });
   }
@@ -144,7 +144,7 @@ export class FollowedAccount {
       return await reading;
     } catch (error) {
       if (!isOutage(error)) {
-        this.logger.error({ err: error }, 'A followed account could not be read; trying again');
+        this.logger.error({ err: error }, 'Followed account not read; retrying');
       }
       throw error;
     }

@@ -75,7 +75,7 @@ export class Hub implements AccountFeeds {
       }
     } catch (error) {
       if (!isOutage(error)) {
-        this.logger.error({ err: error }, 'Followed accounts could not be polled; trying again');
+        this.logger.error({ err: error }, 'Followed accounts not read; retrying');
       }
     } finally {
       this.#isPolling = false;

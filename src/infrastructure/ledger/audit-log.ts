@@ -42,7 +42,7 @@ export class MikroOrmAuditLog implements AuditLog {
       await this.#append.load(entry);
     } catch (error) {
       // Nothing was done, so nothing is reverted. The log contains the entry instead.
-      this.logger.error({ err: error, audit: entry }, 'Not in the audit log');
+      this.logger.error({ err: error, audit: entry }, 'Audit entry not written');
     }
   }
 

@@ -246,7 +246,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       await em.begin();
     } catch (error) {
       if (this.database.isContention(error) || unavailabilityOf(error) !== undefined) throw error;
-      throw new SharedFailure('No transaction could be begun', { cause: error });
+      throw new SharedFailure('The transaction could not begin', { cause: error });
     }
   }
 

@@ -7,7 +7,7 @@ export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'virement_outbox_messages',
-    help: 'Outbox messages that are due, and that were given up on.',
+    help: 'Outbox messages by state: due, or parked after too many attempts.',
     labelNames: ['state'],
     registers: [registry],
     async collect() {
@@ -18,7 +18,7 @@ export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number
   });
   new Gauge({
     name: 'virement_outbox_oldest_due_seconds',
-    help: 'Age of the oldest outbox message that is due; 0 where none is.',
+    help: 'Age of the oldest outbox message that is due; 0 if none is due.',
     registers: [registry],
     async collect() {
       const { oldestDueSince } = await outbox.counts();
@@ -29,7 +29,7 @@ export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number
   });
   new Gauge({
     name: 'virement_subscriptions',
-    help: 'Subscriptions under way.',
+    help: 'Active subscriptions.',
     registers: [registry],
     collect() {
       this.set(subscriptionCount());

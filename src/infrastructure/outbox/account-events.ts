@@ -124,7 +124,7 @@ async function readReceipts(
   const receivers = await reader.accountsById(entries.map(({ accountId }) => accountId));
   const receipts = entries.map((entry, index) => ({
     entry,
-    receiver: required(receivers[index] ?? undefined, 'The account credited does not exist'),
+    receiver: required(receivers[index] ?? undefined, 'The credited account does not exist'),
   }));
   return Map.groupBy(receipts, ({ entry }) => entry.bulkTransferId ?? '');
 }
@@ -181,7 +181,7 @@ class RowPages<Row> {
 }
 
 /** @throws Error if the value is undefined. The message then cannot be published, and is finally parked */
-function required<Value>(value: Value | undefined, lack: string): Value {
-  if (value === undefined) throw new Error(lack);
+function required<Value>(value: Value | undefined, message: string): Value {
+  if (value === undefined) throw new Error(message);
   return value;
 }

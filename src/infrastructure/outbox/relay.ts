@@ -356,7 +356,7 @@ export class Relay implements Publisher {
     }
     logger.warn(
       { outboxMessageId: id, type, attempts, reason: error },
-      'Not published; trying again',
+      'Outbox message not published; retrying',
     );
     const dueAt = new Date(clock().getTime() + backoffMs(attempts, BACKOFF));
     return outbox.postpone(id, { ...failure, dueAt });
@@ -406,7 +406,7 @@ export class Relay implements Publisher {
         if (!absentBefore.includes(holder)) continue;
         const released = await this.#guarded(() => outbox.releaseFrom(holder));
         if (!released) continue;
-        logger.warn({ messages: released }, 'Leases of a relay that ended released');
+        logger.warn({ messages: released }, 'Leases of a stopped relay released');
         this.wake();
       }
       absentBefore = absent ?? [];
@@ -432,7 +432,7 @@ export class Relay implements Publisher {
       return await step();
     } catch (error) {
       if (!isOutage(error)) {
-        this.ports.logger.error({ err: error }, 'The outbox could not be read or written');
+        this.ports.logger.error({ err: error }, 'Outbox access failed; retrying');
       }
       await pause(POLL_MS, this.#stopping.signal);
       return undefined;

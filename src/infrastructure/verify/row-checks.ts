@@ -93,7 +93,7 @@ function foldedNames(statement: string, row: string): RowRule {
 }
 
 const endToEndIds: RowRule = {
-  statement: 'an end-to-end id stands once in its bulk',
+  statement: 'an end-to-end id occurs once in its bulk',
   watch: () => {
     let bulk: unknown;
     let seen = new Set<string>();
@@ -116,7 +116,7 @@ const endToEndIds: RowRule = {
  * one bulk in memory.
  */
 const bulkFingerprints: RowRule = {
-  statement: 'the fingerprint of a bulk with a key is that of its transfers',
+  statement: 'the fingerprint of a bulk with a key matches its transfers',
   watch: () => {
     let rows: StoredRow[] = [];
     const judge = () => {
@@ -166,7 +166,7 @@ function recordedTransferOf(row: StoredRow): RecordedTransfer {
 }
 
 const creditFingerprints: RowRule = {
-  statement: 'the fingerprint of a credit with a key is that of its values',
+  statement: 'the fingerprint of a credit with a key matches its values',
   watch: () => ({
     see: ({ id, fingerprint, iban, amount_minor, currency, description }) => {
       if (fingerprint === null) return undefined;
@@ -200,7 +200,7 @@ const KEYS = {
  * deleted.
  */
 const organizationsOfKeys: Check = {
-  statements: ['an API key that was not revoked is for organizations that exist'],
+  statements: ['the organizations of an API key that is not revoked exist'],
   run: async (em) => {
     const violations: Violation[] = [];
     for await (const page of pagesOf(em, KEYS)) {
@@ -248,7 +248,7 @@ async function organizationsAmong(
 
 export const ROW_CHECKS: readonly Check[] = [
   rowCheck({ columns: 'id, name', source: 'organization', key: ['id'] }, [
-    formRule("an organization's id and name have their form", 'organization', {
+    formRule("an organization's id and name are well-formed", 'organization', {
       id: isStoredId,
       name: text(NAME),
     }),
@@ -260,7 +260,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['id'],
     },
     [
-      formRule("an account's ids, texts and currency have their form", 'account', {
+      formRule("an account's ids, texts and currency are well-formed", 'account', {
         id: isStoredId,
         organization_id: isStoredId,
         organization_name: text(NAME),
@@ -271,7 +271,7 @@ export const ROW_CHECKS: readonly Check[] = [
     ],
   ),
   rowCheck({ columns: 'id, idempotency_key, fingerprint', source: 'bulk_transfer', key: ['id'] }, [
-    formRule("a bulk's id, key and fingerprint have their form", 'bulk', {
+    formRule("a bulk's id, key and fingerprint are well-formed", 'bulk', {
       id: isStoredId,
       idempotency_key: absentOr(isKey),
       fingerprint: absentOr(isFingerprint),
@@ -287,7 +287,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['t.account_id', 't.position'],
     },
     [
-      formRule("a transfer's id and texts have their form", 'transfer', {
+      formRule("a transfer's id and texts are well-formed", 'transfer', {
         id: isStoredId,
         counterparty_name: text(NAME),
         counterparty_iban: isIban,
@@ -295,7 +295,7 @@ export const ROW_CHECKS: readonly Check[] = [
         description: text(DESCRIPTION),
         end_to_end_id: absentOr(text(END_TO_END_ID)),
       }),
-      foldedNames('the folded name of a transfer is that of its name', 'transfer'),
+      foldedNames('the folded name of a transfer matches its name', 'transfer'),
       endToEndIds,
       bulkFingerprints,
     ],
@@ -307,8 +307,8 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['id'],
     },
     [
-      formRule("an incoming transfer's id has its form", 'incomingTransfer', { id: isStoredId }),
-      foldedNames("the folded name of a payer is that of the payer's name", 'incomingTransfer'),
+      formRule("an incoming transfer's id is well-formed", 'incomingTransfer', { id: isStoredId }),
+      foldedNames("the folded name of a payer matches the payer's name", 'incomingTransfer'),
     ],
   ),
   rowCheck(
@@ -319,7 +319,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['e.account_id', 'e.sequence'],
     },
     [
-      formRule("a ledger entry's id, kind, key and texts have their form", 'entry', {
+      formRule("a ledger entry's id, kind, key and texts are well-formed", 'entry', {
         id: isStoredId,
         kind: oneOf(LEDGER_ENTRY_KINDS),
         idempotency_key: absentOr(isKey),
@@ -330,7 +330,7 @@ export const ROW_CHECKS: readonly Check[] = [
     ],
   ),
   rowCheck({ columns: 'id, type, leased_by, traceparent', source: 'outbox_message', key: ['id'] }, [
-    formRule("an outbox message's id, type, relay and trace context have their form", 'message', {
+    formRule("an outbox message's id, type, relay and trace context are well-formed", 'message', {
       id: isStoredId,
       type: oneOf(OUTBOX_MESSAGE_TYPES),
       leased_by: absentOr(isStoredId),
@@ -344,7 +344,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['id'],
     },
     [
-      formRule("an API key's id, prefix, hash, name and access have their form", 'apiKey', {
+      formRule("an API key's id, prefix, hash, name and access are well-formed", 'apiKey', {
         id: isStoredId,
         prefix: isPrefix,
         secret_hash: isHash,
@@ -362,7 +362,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['id'],
     },
     [
-      formRule("an audit entry's action, outcome and origin have their form", 'audit', {
+      formRule("an audit entry's action, outcome and origin are well-formed", 'audit', {
         id: isStoredId,
         action: oneOf(MUTATION_NAMES),
         outcome: oneOf(AUDITED_OUTCOMES),

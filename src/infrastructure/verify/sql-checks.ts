@@ -58,7 +58,7 @@ function isNotRecorded(row: string): string {
 
 const LEDGER: readonly Check[] = [
   sqlCheck(
-    'no balance is negative, or wider than can be kept exactly',
+    'no balance is negative, or larger than the largest possible balance',
     `
       select hex(id) as account, balance_minor from account
       where balance_minor < 0 or balance_minor > ${MINOR_UNITS_MAX}`,
@@ -94,7 +94,7 @@ const LEDGER: readonly Check[] = [
       where sequence <> place`,
   ),
   sqlCheck(
-    'replaying the ledger entries from nothing gives every balance on the way',
+    'the sum of the ledger entries up to each entry is the balance after that entry',
     `
       select hex(account_id) as account, sequence, balance_after_minor, replayed from (
         select account_id, sequence, balance_after_minor,
@@ -121,13 +121,13 @@ const LEDGER: readonly Check[] = [
       where a.id is null or e.currency <> a.currency`,
   ),
   sqlCheck(
-    'debits belong to bulks; money from outside to none; book transfers to one',
+    'a debit and a book transfer belong to a bulk; money from outside belongs to none',
     `
       select hex(id) as entry, kind, amount_minor from ledger_entry
       where not (${LEDGER_ENTRY_KINDS.map((kind) => `kind = '${kind}' and ${FORM_OF[kind]}`).join(' or ')})`,
   ),
   sqlCheck(
-    'a bulk has all of its transfers, and its total is theirs',
+    'a bulk has all of its transfers, and its total is their sum',
     `
       select hex(b.id) as bulk, b.transfer_count, coalesce(t.transfers, 0) as transfers,
         b.total_amount_minor, coalesce(t.total, 0) as transfers_total
@@ -140,7 +140,7 @@ const LEDGER: readonly Check[] = [
         or b.total_amount_minor <> coalesce(t.total, 0)`,
   ),
   sqlCheck(
-    'transfers stand in the order of their bulk, 0, 1, 2 … without a gap',
+    'transfers are numbered in the order of their bulk, 0, 1, 2 … without a gap',
     `
       select hex(id) as transfer, position, expected from (
         select t.id, t.position,
@@ -169,7 +169,7 @@ const LEDGER: readonly Check[] = [
       group by b.id having count(e.id) <> 1`,
   ),
   sqlCheck(
-    'no debit is without its bulk',
+    'every debit has its bulk',
     `
       select hex(e.id) as entry from ledger_entry e
       left join bulk_transfer b on b.id = e.bulk_transfer_id and b.account_id = e.account_id
@@ -177,7 +177,7 @@ const LEDGER: readonly Check[] = [
       where e.kind = 'BULK_TRANSFER' and b.id is null`,
   ),
   sqlCheck(
-    'what a bulk sends to an account here is credited to it in one entry',
+    'all transfers of a bulk to one account of this server are credited in one entry',
     `
       select hex(t.bulk_transfer_id) as bulk, hex(t.account_id) as account, t.sent, e.credited
       from (
@@ -192,7 +192,7 @@ const LEDGER: readonly Check[] = [
       where e.account_id is null or e.entries <> 1 or e.credited <> t.sent`,
   ),
   sqlCheck(
-    'no book transfer is credited that no bulk sent',
+    'every credit of a book transfer has a transfer of its bulk',
     `
       select hex(e.id) as entry from ledger_entry e
       where e.kind = 'BOOK_TRANSFER' and not exists (
@@ -211,7 +211,7 @@ const LEDGER: readonly Check[] = [
           or a.currency <> t.currency)`,
   ),
   sqlCheck(
-    'an idempotency key of an account stands for one bulk at most',
+    'an idempotency key of an account belongs to at most one bulk',
     `
       select hex(account_id) as account, hex(idempotency_key) as idempotency_key,
         count(*) as bulks
@@ -219,7 +219,7 @@ const LEDGER: readonly Check[] = [
       group by account_id, idempotency_key having count(*) > 1`,
   ),
   sqlCheck(
-    'an idempotency key of an account stands for one credit at most',
+    'an idempotency key of an account belongs to at most one credit',
     `
       select hex(account_id) as account, hex(idempotency_key) as idempotency_key,
         count(*) as credits
@@ -249,7 +249,7 @@ const LEDGER: readonly Check[] = [
       where e.sequence = 1 and e.created_at < a.created_at`,
   ),
   sqlCheck(
-    'a bulk is debited and credited at one time, or with the entry before in the later account',
+    'the debit and the credits of a bulk have one time, or the time of the entry before in the account that is ahead',
     `
       select hex(e.id) as entry, e.created_at, b.created_at as debited_at
       from ledger_entry e join bulk_transfer b on b.id = e.bulk_transfer_id
@@ -293,7 +293,7 @@ const LEDGER: readonly Check[] = [
         b.transfer_count, case b.transfer_count when 1 then ' transfer' else ' transfers' end))`,
   ),
   sqlCheck(
-    'the description of a book transfer is that of the transfer, or says how many came from whom',
+    'the description of a book transfer is that of its transfer, or the number of transfers and the payer',
     `
       select hex(e.id) as entry, t.transfers
       from ledger_entry e
@@ -318,7 +318,7 @@ const SAME_TRANSFER =
 
 const INCOMING: readonly Check[] = [
   sqlCheck(
-    'each transfer to an account here is an incoming transfer of its payee',
+    'each transfer to an account of this server is an incoming transfer of its payee',
     `
       select hex(t.id) as transfer from transfer t
       left join incoming_transfer i on ${SAME_TRANSFER}
@@ -369,7 +369,7 @@ const OUTBOX: readonly Check[] = [
     { isAboutKept: true },
   ),
   sqlCheck(
-    'an outbox message is due, published or parked, and one of these alone',
+    'an outbox message is exactly one of due, published and parked',
     `
       select hex(id) as message, due_at, published_at, parked_at from outbox_message
       where (case when due_at is null then 0 else 1 end)
@@ -377,13 +377,13 @@ const OUTBOX: readonly Check[] = [
         + (case when parked_at is null then 0 else 1 end) <> 1`,
   ),
   sqlCheck(
-    'no relay has an outbox message that is not due',
+    'no relay leases an outbox message that is not due',
     `
       select hex(id) as message, hex(leased_by) as relay from outbox_message
       where leased_by is not null and due_at is null`,
   ),
   sqlCheck(
-    'an outbox message tells of one bulk or credit, with its time',
+    'an outbox message belongs to one bulk or credit, and has its time',
     `
       select hex(m.id) as message, m.type from outbox_message m
       left join ledger_entry e on e.account_id = m.subject_id and e.sequence = m.sequence
@@ -392,7 +392,7 @@ const OUTBOX: readonly Check[] = [
       where e.id is null`,
   ),
   sqlCheck(
-    'an outbox message that failed or is parked has the reason, and a published one has none',
+    'an outbox message that failed or is parked has an error, and a published one has none',
     `
       select hex(id) as message, attempts, published_at, parked_at from outbox_message
       where attempts < 0
@@ -440,7 +440,7 @@ const ACCESS: readonly Check[] = [
         and ${isNotRecorded('e')}`,
   ),
   sqlCheck(
-    'an account that was opened in the audit log exists since then',
+    'an account that was opened in the audit log exists, with that time',
     `
       select hex(x.id) as audit, x.at, a.created_at from audit_entry x
       left join account a on a.id = x.account_id
@@ -448,7 +448,7 @@ const ACCESS: readonly Check[] = [
         and (a.id is null or a.created_at <> x.at)`,
   ),
   sqlCheck(
-    'what exists was done once',
+    'the audit log has at most one making of each bulk, credit, account and API key',
     `
       select action, hex(subject) as subject_id, count(*) as entries
       from (
@@ -484,7 +484,7 @@ const ACCESS: readonly Check[] = [
           and coalesce(sum(case when x.at = k.revoked_at then 1 else 0 end), 0) = 0)`,
   ),
   sqlCheck(
-    'who is in the audit log is a token, a key that exists, or the server itself',
+    'the actor of an audit entry is a token, an API key that exists, or the server itself',
     `
       select hex(x.id) as audit, x.actor_kind from audit_entry x
       left join api_key k on k.prefix = x.actor

@@ -61,5 +61,5 @@ function gunzip(stream: IncomingMessage): DecodedBody {
 
 const UNSUPPORTED: Refusal = {
   code: 'UNSUPPORTED_CONTENT_ENCODING',
-  message: 'A body is sent as it is, or with Content-Encoding: gzip, once.',
+  message: 'Send the body without an encoding, or with Content-Encoding: gzip once.',
 };

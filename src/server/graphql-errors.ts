@@ -35,7 +35,7 @@ const TIMEOUT = 'TIMEOUT';
 /** Returns the error that a client gets for an internal error. */
 export function maskedError(requestId: string): GraphQLFormattedError {
   return {
-    message: 'Something went wrong on our side; nothing more can be said here.',
+    message: 'The server failed unexpectedly; its log has the cause under this requestId.',
     extensions: { code: INTERNAL_SERVER_ERROR, requestId },
   };
 }
@@ -44,7 +44,11 @@ export function maskedError(requestId: string): GraphQLFormattedError {
 function maskOf(code: unknown, requestId: string): GraphQLFormattedError | undefined {
   if (code === INTERNAL_SERVER_ERROR) return maskedError(requestId);
   if (code !== TIMEOUT) return undefined;
-  return { message: 'It took too long, and was ended.', extensions: { code, requestId } };
+  return {
+    message:
+      'The database took too long and ended the statement: ask for less, or try again later.',
+    extensions: { code, requestId },
+  };
 }
 
 /** Gives every error its code, and logs unexpected errors. */
@@ -107,7 +111,8 @@ function refuseAsBadRequest(check: () => void): void {
 }
 
 function notASubscription(): GraphQLError {
-  const message = 'Subscriptions go over WebSocket on /graphql, or as server-sent events.';
+  const message =
+    'Send subscriptions over WebSocket to /graphql, or over server-sent events to /graphql/stream.';
   return new GraphQLError(message, {
     extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
   });

@@ -70,7 +70,7 @@ ${linksOf(settings)}
 
 function stateOf({ introspection }: PageSettings, server: ServerDescription): string {
   const access = server.isOpen
-    ? ['open', 'Authentication is off: open to this machine']
+    ? ['open', 'Authentication is off: this machine has full access']
     : ['closed', 'Authentication is on: token or API key'];
   const parts = introspection ? [`Version ${server.version}`, server.database] : [];
   const items = parts.map((part) => `<li>${part}</li>`).join('');
@@ -96,10 +96,10 @@ function firstCallOf(server: ServerDescription, origin: string): string {
 
 function aboutAnswer(isOpen: boolean, isBulk: boolean): string {
   if (isBulk) {
-    return 'The first answer, laid out to be read. Send the call again, and it says <code>"replayed":true</code>: nothing is debited twice.';
+    return 'This is the first answer, formatted. If you send the call again, the answer has <code>"replayed":true</code>, and nothing is debited twice.';
   }
   const token = isOpen ? '' : '<code>$TOKEN</code> is a token or an API key. ';
-  return `${token}The answer, laid out to be read:`;
+  return `${token}The answer, formatted:`;
 }
 
 /** Puts each line into an element of its own. A line that is too long for the window continues with an indent. */
@@ -146,7 +146,7 @@ function demoAccountsOf({ demoAccounts }: ServerDescription): string {
   return `<section>
 <h2>Demo accounts</h2>
 <table>
-<thead><tr><th scope="col">Company</th><th scope="col" class="iban">IBAN</th><th scope="col" class="amount">Opened with, EUR</th></tr></thead>
+<thead><tr><th scope="col">Company</th><th scope="col" class="iban">IBAN</th><th scope="col" class="amount">Opening balance, EUR</th></tr></thead>
 <tbody>${rows.join('')}</tbody>
 </table>
 </section>`;
@@ -163,8 +163,8 @@ function linksOf({ introspection, graphiql, metricsPort }: ShownSettings): strin
 ${graphiql ? link('/graphiql/', 'try it in the browser, with examples') : ''}
 ${graphiql ? link('/graphql', 'the API: POST, WebSocket, and /graphql/stream') : '<li><code>/graphql</code><span>the API: POST, WebSocket, and /graphql/stream</span></li>'}
 ${introspection ? link('/schema.graphql', 'the schema') : ''}
-${link('/livez', 'answers while it is up')}
-${link('/readyz', 'answers 200 while it can take bulks')}
+${link('/livez', 'answers 200 while the server runs')}
+${link('/readyz', 'answers 200 while the server can perform bulks')}
 ${metricsPort === undefined ? link('/metrics', 'metrics for Prometheus') : ''}
 </ul>
 </section>`;

@@ -51,11 +51,17 @@ export function makeMetricsServer(ports: MetricsServerPorts): FastifyInstance | 
   const isLoopback = LOOPBACK_HOSTS.includes(settings.metricsHost);
   app.get(PATH, async (request, reply) => {
     if (!isLoopback || isFromThisMachine(request.raw)) return answer(reply, readMetrics);
-    return reply.code(403).send(messageOf('Ask by the name of this machine.'));
+    return reply
+      .code(403)
+      .send(
+        messageOf('Use localhost or a loopback address: this server answers to no other name.'),
+      );
   });
-  app.setNotFoundHandler((_, reply) => reply.code(404).send(messageOf(`There is ${PATH} alone.`)));
+  app.setNotFoundHandler((_, reply) =>
+    reply.code(404).send(messageOf(`This port serves ${PATH} only.`)),
+  );
   app.setErrorHandler((error, _, reply) => {
-    logger.error({ err: error }, 'Metrics could not be read');
+    logger.error({ err: error }, 'Metrics not read');
     return reply.code(500).send(messageOf('The metrics could not be read.'));
   });
   return app;

@@ -69,23 +69,23 @@ const RETRY_AFTER_OUTAGE_S = 5;
 const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>>> = {
   DATABASE_AWAY: {
     code: 'UNAVAILABLE',
-    message: 'The database can not be reached now, and nothing was done: try again.',
+    message: 'The database is unreachable, and nothing was done: try again.',
   },
   DATABASE_READ_ONLY: {
     code: 'UNAVAILABLE',
-    message: 'The database takes no writes now, and nothing was done: try again.',
+    message: 'The database accepts no writes, and nothing was done: try again.',
   },
   DATABASE_FULL: {
     code: 'UNAVAILABLE',
-    message: 'The database has no room now, and nothing was done: try again.',
+    message: 'The database has no space left, and nothing was done: try again.',
   },
   DATABASE_ACCESS_DENIED: {
     code: 'UNAVAILABLE',
-    message: 'The database refuses this server a privilege now, and nothing was done: try again.',
+    message: 'The database user of this server lacks a privilege, and nothing was done: try again.',
   },
   DATABASE_INCOMPLETE: {
     code: 'UNAVAILABLE',
-    message: 'The database lacks a table or a column now, and nothing was done: try again.',
+    message: 'The database lacks a table or a column, and nothing was done: try again.',
   },
   STATEMENT_FAILED: {
     code: 'UNAVAILABLE',
@@ -98,7 +98,7 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
   OUTCOME_UNKNOWN: {
     code: 'OUTCOME_UNKNOWN',
     message:
-      'The database did not confirm its commit, so it is unknown whether this was done: send a bulk or a credit again with its idempotency key; for anything else, look first whether it was done.',
+      'The database did not confirm the commit, so the outcome is unknown. Send a bulk or a credit again with its idempotency key. After any other mutation, check first whether it was done.',
   },
 };
 

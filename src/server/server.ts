@@ -242,7 +242,7 @@ function answerFrameworkError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  const message = 'The address is not one in percent-encoded UTF-8.';
+  const message = 'The path of the URL is not percent-encoded UTF-8.';
   const extensions = { code: CODES[statusCode] ?? 'BAD_REQUEST' };
   reply
     .code(statusCode)
@@ -269,7 +269,7 @@ function statusOf(error: FastifyError): number {
 /** Answers every error in GraphQL's form, so that a client has one form to parse. */
 function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
   app.setNotFoundHandler((request, reply) => {
-    const message = `There is no ${request.method} ${request.url.slice(0, 100)} here.`;
+    const message = `This server has no ${request.method} ${request.url.slice(0, 100)}.`;
     return reply.code(404).send({ errors: [{ message, extensions: { code: CODES[404] } }] });
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {

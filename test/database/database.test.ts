@@ -457,7 +457,11 @@ test.runIf(DIALECT === 'mysql')(
     await connection.end();
 
     expect(answer.errors).toMatchObject([
-      { message: 'It took too long, and was ended.', extensions: { code: 'TIMEOUT' } },
+      {
+        message:
+          'The database took too long and ended the statement: ask for less, or try again later.',
+        extensions: { code: 'TIMEOUT' },
+      },
     ]);
     expect(JSON.stringify(answer.errors)).not.toContain('select');
     expect(await server.client.balance(ACME)).toBe('100000.00');

@@ -1,6 +1,6 @@
 /**
  * Access control. With authentication, every caller that uses the ledger must authenticate. Without authentication, the
- * server belongs to this machine. It then accepts only this machine's own names in Host and RequestSource. No page of another
+ * server belongs to this machine. It then accepts only this machine's own names in Host and Origin. No page of another
  * site can therefore reach the server through a name that points to this machine (DNS rebinding).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -47,7 +47,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
   app.addHook('onRequest', async (request, reply) => {
     if (isOpen && !isFromThisMachine(request.raw)) {
       const message =
-        'Without authentication this server answers to the names of its own machine alone.';
+        'Authentication is off, so this server accepts only requests to localhost or a loopback address.';
       return refuse(reply, 403, 'FORBIDDEN', message);
     }
     if (!isGuarded(request)) return;
@@ -57,7 +57,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
     } catch (error) {
       logOutage(error, { requestId: request.id });
       reply.header('retry-after', RETRY_AFTER_S);
-      return refuse(reply, 503, 'UNAVAILABLE', 'Who you are can not be checked now: try again.');
+      return refuse(reply, 503, 'UNAVAILABLE', 'The credentials cannot be checked now: try again.');
     }
     if (found) {
       request.setDecorator(AUTHENTICATED, found);
@@ -67,7 +67,7 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
     }
     reply.header('www-authenticate', 'Bearer');
     const message =
-      'Say who you are: Authorization: Bearer, with a token or an API key that is valid.';
+      'Authentication is required: send the header Authorization: Bearer with a valid token or API key.';
     return refuse(reply, 401, 'UNAUTHENTICATED', message);
   });
 }
@@ -87,7 +87,7 @@ export function isGuarded({ routeOptions }: FastifyRequest): boolean {
 /** Returns the caller of a request to a guarded path. */
 export function authenticatedBy(request: FastifyRequest): Authenticated {
   const found = request.getDecorator<Authenticated | null>(AUTHENTICATED);
-  if (!found) throw new Error('The request is to no guarded path');
+  if (!found) throw new Error('The path of the request is not guarded');
   return found;
 }
 
@@ -103,7 +103,7 @@ export function requestSourceOf(request: FastifyRequest): RequestSource {
   };
 }
 
-/** Tells whether a request names this machine in its Host header and, if present, in its RequestSource header. */
+/** Tells whether a request names this machine in its Host header and, if present, in its Origin header. */
 export function isFromThisMachine({ headers: { host, origin } }: IncomingMessage): boolean {
   if (!isLoopbackName(`http://${host}`)) return false;
   return origin === undefined || isLoopbackName(origin);

@@ -41,7 +41,7 @@ export function authenticationOf(env: Environment): AuthenticationSettings {
   const isAsked = jwksUrl !== undefined || publicKey !== undefined;
   if (env.AUTH === 'off' || (env.AUTH === undefined && !isAsked && isDevelopment)) {
     if (isDevelopment) return { mode: 'off' };
-    const reason = `AUTH=off is for HOST on loopback and NODE_ENV other than production. ${WHAT_TO_SET}`;
+    const reason = `AUTH=off requires a HOST on loopback and a NODE_ENV other than production. ${WHAT_TO_SET}`;
     return { mode: 'missing', reason };
   }
   if (jwksUrl !== undefined && publicKey !== undefined) {
@@ -51,7 +51,7 @@ export function authenticationOf(env: Environment): AuthenticationSettings {
     jwksUrl === undefined ? publicKey !== undefined && { publicKey } : ({ jwksUrl } as const);
   const { AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience } = env;
   if (!keys || issuer === undefined || audience === undefined) {
-    return { mode: 'missing', reason: `Nobody could be let in. ${WHAT_TO_SET}` };
+    return { mode: 'missing', reason: `The server could not authenticate anyone. ${WHAT_TO_SET}` };
   }
   return {
     mode: 'on',

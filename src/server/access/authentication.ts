@@ -123,7 +123,7 @@ async function makeVerifier(
       const known = remote.jwks();
       // While the provider is unreachable, its last keys are used.
       if (known) return createLocalJWKSet(known)(header, token);
-      throw new ProviderError('The identity provider gave no keys', { cause: error });
+      throw new ProviderError('The identity provider returned no keys', { cause: error });
     }
   };
   return (token) => jwtVerify(token, keyOf, options);
@@ -135,7 +135,7 @@ async function importPublicKey(pem: string) {
     const key = await importSPKI(pem, algorithm).catch(() => undefined);
     if (key) return { key, algorithm };
   }
-  throw new ExplainedError('AUTH_PUBLIC_KEY is no public key in PEM: RSA, P-256 or Ed25519.');
+  throw new ExplainedError('AUTH_PUBLIC_KEY must be a public key in PEM: RSA, P-256 or Ed25519.');
 }
 
 /** OpenID Connect Core 1.0, section 2: `sub` must not exceed 255 characters. */

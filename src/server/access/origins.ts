@@ -79,7 +79,8 @@ export async function guardOrigins(app: FastifyInstance, rules: OriginRules): Pr
     if (!isFromForeignPage(request.raw, rules) && !isFetchedByForeignPage(request.raw)) {
       return next();
     }
-    const message = 'Pages of this origin may not connect: see CORS_ORIGINS.';
+    const message =
+      'Pages of this origin may not call this server: its operator can add the origin to CORS_ORIGINS.';
     answerRefusal(reply, { code: 'FOREIGN_ORIGIN', message });
   });
 }

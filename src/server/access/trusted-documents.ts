@@ -76,13 +76,13 @@ export class TrustedDocuments {
     const sha256 = createHash('sha256').update(text).digest('hex');
     if (this.#logged.has(sha256)) return;
     this.#logged.set(sha256, true);
-    this.logger.warn({ sha256 }, 'A document that is not among the trusted ones');
+    this.logger.warn({ sha256 }, 'Untrusted document received');
   }
 }
 
 const CONFLICT: Refusal = {
   code: 'DOCUMENT_CONFLICT',
-  message: 'The id stands for another document than the one beside it: send one of them.',
+  message: 'The id and the text of the document do not match: send only one of them.',
 };
 
 const NOT_FOUND: Refusal = {
@@ -92,7 +92,7 @@ const NOT_FOUND: Refusal = {
 
 const ONLY: Refusal = {
   code: 'PERSISTED_QUERY_ONLY',
-  message: 'Only trusted documents are run here: send the id of one, or its text to the letter.',
+  message: 'This server runs trusted documents only: send the id of one, or its exact text.',
 };
 
 function idOf({ documentId, extensions }: DocumentRequest): string | undefined {
@@ -125,7 +125,8 @@ export async function loadTrustedDocuments(
     const documents = manifest.parse(JSON.parse(await readFile(file, 'utf8')));
     return new TrustedDocuments(mode, documents, logger);
   } catch (error) {
-    const reason = error instanceof z.ZodError ? 'not an object of texts by id' : String(error);
+    const reason =
+      error instanceof z.ZodError ? 'must be a JSON object that maps ids to texts' : String(error);
     throw new ExplainedError(`TRUSTED_DOCUMENTS_FILE, ${file}: ${reason}`, { cause: error });
   }
 }

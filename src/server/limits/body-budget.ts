@@ -60,13 +60,14 @@ export class BodyBudget {
 
 const TOO_MANY_BODIES: Refusal = {
   code: 'TOO_MANY_BODIES',
-  message: 'Too many requests of this caller are being received: try again.',
+  message:
+    'The request bodies of this caller are too large together: try again when fewer are in transfer.',
   retryAfterSeconds: RETRY_S,
 };
 
 /** The refusal of any caller while the server has no capacity left. */
 export const OVERLOADED: Refusal = {
   code: 'OVERLOADED',
-  message: 'The server has too much to do: try again.',
+  message: 'The server is overloaded: try again later.',
   retryAfterSeconds: RETRY_S,
 };

@@ -58,7 +58,7 @@ export function boundHeaders(app: FastifyInstance): void {
   app.server.maxHeadersCount = HEADERS_MAX + 1;
   app.addHook('onRequest', (request, reply, next) => {
     if (request.raw.rawHeaders.length / 2 <= HEADERS_MAX) return next();
-    const message = `A request has ${HEADERS_MAX} headers at most.`;
+    const message = `A request may have at most ${HEADERS_MAX} headers.`;
     reply.code(431).send({ errors: [{ message, extensions: { code: HEADERS_TOO_LARGE } }] });
   });
 }
@@ -96,7 +96,7 @@ const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>>
   HPE_HEADER_OVERFLOW: [431, HEADERS_TOO_LARGE, 'The headers are too large.'],
 };
 
-const NO_HTTP = [400, 'BAD_REQUEST', 'This is not HTTP.'] as const;
+const NO_HTTP = [400, 'BAD_REQUEST', 'The request is not valid HTTP/1.1.'] as const;
 
 function answerClientError(error: { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;

@@ -206,11 +206,15 @@ class BodyError extends Error {
 }
 
 function tooLarge(limit: number): Refusal {
-  return { code: 'PAYLOAD_TOO_LARGE', message: `A body has ${limit} bytes at most.`, limit };
+  return { code: 'PAYLOAD_TOO_LARGE', message: `A body may have at most ${limit} bytes.`, limit };
 }
 
 function overJsonLimit(code: JsonFault, { depthMax, valuesMax }: JsonLimits): Refusal {
   return code === 'JSON_TOO_DEEP'
-    ? { code, message: `JSON is nested ${depthMax} levels deep at most.`, limit: depthMax }
-    : { code, message: `A body has ${valuesMax} JSON values at most.`, limit: valuesMax };
+    ? {
+        code,
+        message: `The JSON of a body may be nested at most ${depthMax} levels deep.`,
+        limit: depthMax,
+      }
+    : { code, message: `A body may have at most ${valuesMax} JSON values.`, limit: valuesMax };
 }

@@ -115,7 +115,7 @@ export function resolveOperation(
 }
 
 function tooExpensive(limit: number, requested: number): Refusal {
-  const message = `An operation may cost ${limit}: ask for less, or for smaller pages.`;
+  const message = `An operation may cost at most ${limit}: select fewer fields, or ask for smaller pages.`;
   return { code: 'TOO_EXPENSIVE', message, limit, requested };
 }
 
@@ -167,7 +167,7 @@ export class OperationGate {
     const { operationCostMax, answerBytesMax } = this.settings;
     if (cost > operationCostMax) return tooExpensive(operationCostMax, cost);
     if (answerBytes > answerBytesMax) {
-      const message = `An answer may have ${answerBytesMax} bytes: ask for fewer fields, or for smaller pages.`;
+      const message = `An answer may have at most ${answerBytesMax} bytes: select fewer fields, or ask for smaller pages.`;
       const size = { limit: answerBytesMax, requested: answerBytes };
       return { code: 'ANSWER_TOO_LARGE', message, ...size };
     }
@@ -222,7 +222,7 @@ export class OperationGate {
     const limit = this.settings.subscriptionsPerCallerMax;
     return {
       code: 'TOO_MANY_SUBSCRIPTIONS',
-      message: `A caller has ${limit} subscriptions at most, and ${SUBSCRIPTION_BYTES_PER_CALLER_MAX} bytes of their texts, variables and accounts.`,
+      message: `A caller may have at most ${limit} subscriptions, and ${SUBSCRIPTION_BYTES_PER_CALLER_MAX} bytes for their texts, variables and accounts: end one first.`,
       limit,
       retryAfterSeconds: PLACE_RETRY_S,
     };
@@ -242,7 +242,7 @@ export class OperationGate {
     return (
       this.#connections.take(caller) ?? {
         code: 'TOO_MANY_CONNECTIONS',
-        message: 'There are too many connections.',
+        message: 'There are too many WebSocket connections: close one, or try again later.',
         retryAfterSeconds: PLACE_RETRY_S,
       }
     );
@@ -253,7 +253,7 @@ export class OperationGate {
     const taking = this.#buckets.take(caller, units);
     if (taking.isTaken) return taking.left;
     const { retryAfterSeconds } = taking;
-    const message = `Too fast: try again in ${retryAfterSeconds} s.`;
+    const message = `The rate limit is exceeded: try again in ${retryAfterSeconds} s.`;
     return { code: 'RATE_LIMITED', message, retryAfterSeconds };
   }
 

@@ -95,7 +95,7 @@ export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefin
   const bytes = Buffer.byteLength(text);
   const limit = limits.operationBytesMax;
   if (bytes > limit) {
-    const message = `The text of an operation has ${limit} bytes at most: send values as variables.`;
+    const message = `The text of an operation may have at most ${limit} bytes: send values as variables.`;
     return { code: 'OPERATION_TOO_LARGE', message, limit, requested: bytes };
   }
   try {
@@ -125,7 +125,7 @@ function hasLongName(document: DocumentNode): boolean {
 
 const LONG_NAME_REFUSAL: Refusal = {
   code: 'NAME_TOO_LONG',
-  message: `A name or an alias has ${NAME_CHARACTERS_MAX} characters at most.`,
+  message: `A name or an alias may have at most ${NAME_CHARACTERS_MAX} characters.`,
   limit: NAME_CHARACTERS_MAX,
 };
 
@@ -145,7 +145,7 @@ function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined 
     ['TOO_MANY_ALIASES', 'aliases', limits.operationAliasesMax, shape.aliases],
     ['TOO_MANY_ROOT_FIELDS', 'fields at its root', limits.operationRootFieldsMax, shape.fields],
     ['TOO_MANY_DIRECTIVES', 'directives', DIRECTIVES_MAX, shape.directives],
-    ['TOO_MANY_SELECTIONS', 'selections of one name', SAME_NAME_MAX, shape.sameName],
+    ['TOO_MANY_SELECTIONS', 'selections with the same name', SAME_NAME_MAX, shape.sameName],
     [
       'TOO_MANY_SELECTIONS',
       'selections',
@@ -160,12 +160,12 @@ function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined 
 }
 
 function over(code: RefusalCode, what: string, limit: number, requested?: number): Refusal {
-  const message = `An operation has ${limit} ${what} at most; split it.`;
+  const message = `An operation may have at most ${limit} ${what}: split it.`;
   return { code, message, limit, ...(requested !== undefined && { requested }) };
 }
 
 function tooDeep(limit: number, requested?: number): Refusal {
-  const message = `An operation has ${limit} levels at most; split it.`;
+  const message = `An operation may have at most ${limit} levels of fields: split it.`;
   return { code: 'TOO_DEEP', message, limit, ...(requested !== undefined && { requested }) };
 }
 

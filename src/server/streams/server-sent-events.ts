@@ -64,7 +64,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       if (isStopping) return answerRefusal(reply, OVERLOADED);
       const asked = readRequest(request);
       if (!asked) {
-        const message = 'Send query, and operationName and variables if there are any, as JSON.';
+        const message = 'Send a query, and an operationName and variables if needed, as JSON.';
         return reply.code(400).send({ errors: [{ message, extensions: { code: 'BAD_REQUEST' } }] });
       }
       const { operationName, variables } = asked;

@@ -55,10 +55,15 @@ export function prepareSubscription(
   if (document instanceof GraphQLError) return [document];
   const operation = getOperationAST(document, operationName);
   if (operation && operation.operation !== OperationTypeNode.SUBSCRIPTION) {
-    return [refusal('Only subscriptions are streamed: send this to /graphql.', 'BAD_REQUEST')];
+    return [
+      refusal(
+        'A stream carries subscriptions only: send this operation to /graphql.',
+        'BAD_REQUEST',
+      ),
+    ];
   }
   if (operation && isConditional(operation.selectionSet, document)) {
-    const message = 'A subscription always has its field: @skip and @include can not be on it.';
+    const message = 'A subscription must have its field: remove @skip and @include from it.';
     return [refusal(message, 'GRAPHQL_VALIDATION_FAILED')];
   }
   const errors = validate(schema, document);

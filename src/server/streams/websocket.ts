@@ -144,7 +144,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   app.addHook('preClose', async () => {
     for (const socket of sockets.clients) {
-      socket.close(CLOSE_GOING_AWAY, 'The server stops: connect again, and resume');
+      socket.close(CLOSE_GOING_AWAY, 'The server is stopping: connect again, and resume');
     }
     // A client that reads nothing does not answer the close.
     const cut = setTimeout(() => {
@@ -169,7 +169,7 @@ function makeAuthenticate({ authenticator, logger }: StreamPorts) {
       found = await authenticator.authenticate(authorization);
     } catch (error) {
       logOutage(error, { requestId: newRequestId() });
-      socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials can not be checked now');
+      socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials cannot be checked now: try again');
       return false;
     }
     // A socket that closed meanwhile never emits 'close' again, so its watch would never end.
@@ -197,7 +197,7 @@ function authorizationOf(
 }
 
 function requestSourceOf({ authenticated, remoteAddress, socket }: ConnectionExtra): RequestSource {
-  if (!authenticated) throw new Error('The connection has not said who it is');
+  if (!authenticated) throw new Error('The connection is not authenticated');
   return {
     caller: authenticated.caller,
     requestId: newRequestId(),
@@ -227,7 +227,7 @@ function asJson({ errors, ...rest }: ExecutionResult): FormattedExecutionResult 
 }
 
 function tooManyOperations() {
-  const message = `There are ${OPERATIONS_MAX} operations on this connection already.`;
+  const message = `This connection has ${OPERATIONS_MAX} operations, the limit: end one, or open another connection.`;
   return refusal(message, 'TOO_MANY_OPERATIONS');
 }
 
@@ -264,9 +264,12 @@ function speakProtocol(
             // An error in a message to a disconnected client is expected.
             if (socket.readyState !== socket.OPEN) return;
             if (!isFromClient(text)) {
-              return socket.close(CloseCode.BadRequest, 'Only servers send such a message');
+              return socket.close(
+                CloseCode.BadRequest,
+                'Only a server may send this type of message',
+              );
             }
-            logger.error({ err: error }, 'A WebSocket message could not be handled');
+            logger.error({ err: error }, 'WebSocket message failed');
             socket.close(CloseCode.InternalServerError, 'Internal server error');
           } finally {
             unsettled -= 1;
@@ -319,7 +322,7 @@ const CLOSE_REASON_BYTES_MAX = 123;
  * too long.
  */
 function closeReason(reason = ''): string {
-  return Buffer.byteLength(reason) <= CLOSE_REASON_BYTES_MAX ? reason : 'See the code';
+  return Buffer.byteLength(reason) <= CLOSE_REASON_BYTES_MAX ? reason : 'See the close code';
 }
 
 /**
@@ -347,7 +350,7 @@ function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): vo
     if (tcp.writableLength > BACKLOG_BYTES_MAX) socket.terminate();
   });
   const endWatch = whenStuck(tcp, () => {
-    socket.close(CLOSE_TOO_SLOW, 'Too slow: resume from your last cursor');
+    socket.close(CLOSE_TOO_SLOW, 'The client reads too slowly: resume from your last cursor');
     setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
   });
   socket.once('close', endWatch);

@@ -49,8 +49,8 @@ export function readActionArguments<Action extends string, const Own extends Opt
   const { values, positionals } = parse(usage, true);
   const [name = usage.defaultAction, ...others] = positionals;
   const action = (Object.keys(usage.actions) as Action[]).find((known) => known === name);
-  if (action === undefined) throw refusal(usage, `Unknown action '${name}'`);
-  if (others.length > 0) throw refusal(usage, `Unexpected argument '${others[0]}'`);
+  if (action === undefined) throw usageError(usage, `Unknown action '${name}'`);
+  if (others.length > 0) throw usageError(usage, `Unexpected argument '${others[0]}'`);
   return { action, values };
 }
 
@@ -59,7 +59,7 @@ function parse<const Own extends Options>(usage: Usage<Own>, allowPositionals: b
   const { values } = parsed;
   if ('help' in values && values.help === true) throw new HelpRequest(helpOf(usage));
   for (const [name, value] of Object.entries(values)) {
-    if ([value].flat().includes('')) throw refusal(usage, `Option '--${name}' has no value`);
+    if ([value].flat().includes('')) throw usageError(usage, `Option '--${name}' has no value`);
   }
   return parsed;
 }
@@ -70,11 +70,11 @@ function strictlyParsed<const Own extends Options>(usage: Usage<Own>, allowPosit
   } catch (error) {
     // The first sentence names the argument. The other sentences describe positional arguments and dashes.
     const [complaint = ''] = reasonOf(error).split(/\. |\n/);
-    throw refusal(usage, complaint.replace(/\.$/, ''));
+    throw usageError(usage, complaint.replace(/\.$/, ''));
   }
 }
 
-function refusal({ call }: Usage, complaint: string): ExplainedError {
+function usageError({ call }: Usage, complaint: string): ExplainedError {
   return new ExplainedError(`${complaint}. For help: ${call} --help`);
 }
 

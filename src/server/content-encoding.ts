@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { Refusal } from './refusal.js';
+import type { ErrorResponse } from './error-response.js';
 
 /** Decoders by encoding. `x-gzip` is another name of gzip: RFC 9110, 8.4.1.3. */
 const DECODERS = { identity: readAsIs, gzip: gunzip, 'x-gzip': gunzip } as const;
@@ -24,8 +24,8 @@ export function isEncoded({ headers }: Pick<IncomingMessage, 'headers'>): boolea
   return encodingOf(headers['content-encoding']) !== 'identity';
 }
 
-/** Returns the refusal of an unknown encoding, or of several encodings. */
-export function decodeBody(stream: IncomingMessage): DecodedBody | Refusal {
+/** Returns the response to an unknown encoding, or of several encodings. */
+export function decodeBody(stream: IncomingMessage): DecodedBody | ErrorResponse {
   const encoding = encodingOf(stream.headers['content-encoding']);
   return isKnown(encoding) ? DECODERS[encoding](stream) : UNSUPPORTED;
 }
@@ -59,7 +59,7 @@ function gunzip(stream: IncomingMessage): DecodedBody {
   return { source, memoryBytes: GUNZIP_BYTES, discard };
 }
 
-const UNSUPPORTED: Refusal = {
+const UNSUPPORTED: ErrorResponse = {
   code: 'UNSUPPORTED_CONTENT_ENCODING',
   message: 'Send the body without an encoding, or with Content-Encoding: gzip once.',
 };

@@ -24,8 +24,8 @@ import type { Logger } from '../infrastructure/observability/logger.js';
 import { currentRequestId } from '../infrastructure/observability/request-scope.js';
 import type { RequestContext } from '../resolvers/context.js';
 import { assertHeaderHasOneMutation, isRepeatable } from '../resolvers/idempotency-key.js';
+import { type ErrorResponse, httpHeadOf, outageResponse } from './error-response.js';
 import { fragmentsOf } from './limits/operation-shape.js';
-import { httpHeadOf, outageRefusal, type Refusal } from './refusal.js';
 
 const INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR';
 
@@ -69,8 +69,8 @@ export function errorPlugin(logger: Logger): ApolloServerPlugin<RequestContext> 
         const { requestId } = contextValue.source;
         const mutation = failedMutationOf(failed);
         for (const error of errors) {
-          const refusal = refuseOutage(error, { requestId, logger, mutation });
-          if (refusal) error.extensions.http = httpHeadOf(refusal);
+          const response = refuseOutage(error, { requestId, logger, mutation });
+          if (response) error.extensions.http = httpHeadOf(response);
           else classify(error, requestId, logger);
         }
       },
@@ -140,9 +140,9 @@ export function presentErrors(
     // GraphQL itself raised an error without a path, because of the client's input. For an invalid variable it adds an
     // error of its own as the cause.
     const { path, originalError } = error;
-    const isRefusal =
+    const isErrorResponse =
       path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
-    if (isRefusal) error.extensions.code ??= 'BAD_USER_INPUT';
+    if (isErrorResponse) error.extensions.code ??= 'BAD_USER_INPUT';
     if (refuseOutage(error, { requestId, logger })) return error;
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);
@@ -160,14 +160,14 @@ interface ErrorScope {
 }
 
 /**
- * Turns an error that an unavailable database caused into a refusal. The outage itself is logged at intervals, so the
+ * Turns an error that an unavailable database caused into an error response. The outage itself is logged at intervals, so the
  * error is not logged. An exception is an error whose cause is no outage: a COMMIT may fail for any reason.
  * @returns undefined for any other error, which stays unchanged
  */
 function refuseOutage(
   error: GraphQLError,
   { requestId, logger, mutation }: ErrorScope,
-): Refusal | undefined {
+): ErrorResponse | undefined {
   const reason = outageOf(error, mutation);
   if (reason === undefined) return undefined;
   const cause = unwrapResolverError(error);
@@ -175,14 +175,14 @@ function refuseOutage(
     const err = cause instanceof Error ? cause.cause : cause;
     logger.error({ err, requestId, path: error.path }, 'Commit failed');
   }
-  const refusal = outageRefusal(
+  const response = outageResponse(
     reason,
     reason !== 'OUTCOME_UNKNOWN' || mutation?.isRepeatable() === true,
   );
-  const { message, ...extensions } = refusal;
+  const { message, ...extensions } = response;
   error.message = message;
   Object.assign(error.extensions, extensions);
-  return refusal;
+  return response;
 }
 
 function outageOf(

@@ -5,8 +5,8 @@ import type { RequestSource } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { RequestContext } from '../resolvers/context.js';
 import { type Loaders, makeLoaders } from '../resolvers/loaders.js';
+import { graphQLErrorOf } from './error-response.js';
 import type { OperationGate, StreamPlace } from './limits/operation-gate.js';
-import { graphQLErrorOf } from './refusal.js';
 
 export interface OperationContextParts {
   readonly source: RequestSource;
@@ -39,15 +39,15 @@ export type ContextFactory = (source: RequestSource, ofRequest?: RequestParts) =
 const SUMMED_ROWS_PER_UNIT = 200;
 
 /**
- * Returns a function that charges a caller for rows that one operation sums; it throws the refusal as a GraphQL error.
+ * Returns a function that charges a caller for rows that one operation sums; it throws the response as a GraphQL error.
  */
 export function rowCharger(gate: OperationGate, caller: string): (rows: number) => void {
   let spent = 0;
   return (rows) => {
     const units = Math.floor(rows / SUMMED_ROWS_PER_UNIT);
     if (units === 0) return;
-    const refusal = gate.spend(units, caller, spent);
-    if (refusal) throw graphQLErrorOf(refusal);
+    const response = gate.spend(units, caller, spent);
+    if (response) throw graphQLErrorOf(response);
     spent += units;
   };
 }
@@ -90,8 +90,8 @@ export class OperationContext implements RequestContext {
   }
 
   followAccounts(count: number): void {
-    const refusal = this.followMore?.(count);
-    if (refusal) throw graphQLErrorOf(refusal);
+    const response = this.followMore?.(count);
+    if (response) throw graphQLErrorOf(response);
   }
 
   private assertWanted(): void {

@@ -34,6 +34,7 @@ import { guardOrigins, type OriginSettings } from './access/origins.js';
 import type { AddressOf } from './access/remote-address.js';
 import { addSecurityHeaders, headersOnce } from './access/security-headers.js';
 import type { TrustedDocuments } from './access/trusted-documents.js';
+import { outageResponse, RequestError, sendErrorResponse } from './error-response.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import {
   FAVICON,
@@ -57,7 +58,6 @@ import { type GateSettings, OperationGate } from './limits/operation-gate.js';
 import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
 import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
 import { answerProbes, type ProbePorts } from './probes.js';
-import { answerRefusal, outageRefusal, RefusalError } from './refusal.js';
 import { serveServerSentEvents } from './streams/server-sent-events.js';
 import { serveWebSocket } from './streams/websocket.js';
 
@@ -273,9 +273,9 @@ function answerErrorsAsGraphQL(app: FastifyInstance, logger: Logger): void {
     return reply.code(404).send({ errors: [{ message, extensions: { code: CODES[404] } }] });
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    if (error instanceof RefusalError) return answerRefusal(reply, error.refusal);
+    if (error instanceof RequestError) return sendErrorResponse(reply, error.response);
     const outage = error instanceof UnavailableError ? error.reason : unavailabilityOf(error);
-    if (outage) return answerRefusal(reply, outageRefusal(outage));
+    if (outage) return sendErrorResponse(reply, outageResponse(outage));
     // The Host header does not form a valid URL.
     const status = error.code === 'ERR_INVALID_URL' ? 400 : statusOf(error);
     const code = CODES[status];

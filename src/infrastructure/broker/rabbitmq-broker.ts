@@ -229,7 +229,7 @@ function publishOptions({ event }: EventMessage): Options.Publish {
 /** The publisher confirms that one publication waits for. */
 class Confirms {
   unconfirmed = 0;
-  #refusal: Error | undefined;
+  #failure: Error | undefined;
   #wake: (() => void) | undefined;
 
   /**
@@ -241,23 +241,23 @@ class Confirms {
     return (error) => {
       this.unconfirmed -= 1;
       if (error)
-        this.#refusal ??=
+        this.#failure ??=
           error instanceof Error ? error : new Error('RabbitMQ did not confirm the event');
       this.#wake?.();
     };
   }
 
   throwIfRefused(): void {
-    if (this.#refusal) throw this.#refusal;
+    if (this.#failure) throw this.#failure;
   }
 
   #giveUp(): void {
-    this.#refusal ??= new Error(`RabbitMQ confirmed nothing for ${CONFIRM_TIMEOUT_MS} ms`);
+    this.#failure ??= new Error(`RabbitMQ confirmed nothing for ${CONFIRM_TIMEOUT_MS} ms`);
     this.#wake?.();
   }
 
   async untilBelow(count: number): Promise<void> {
-    while (this.unconfirmed >= count && !this.#refusal) {
+    while (this.unconfirmed >= count && !this.#failure) {
       const silence = setTimeout(() => this.#giveUp(), CONFIRM_TIMEOUT_MS);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import fastifyCors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
-import { answerRefusal } from '../refusal.js';
+import { sendErrorResponse } from '../error-response.js';
 import { isLoopbackName } from './loopback.js';
 
 export interface OriginSettings {
@@ -81,6 +81,6 @@ export async function guardOrigins(app: FastifyInstance, rules: OriginRules): Pr
     }
     const message =
       'Pages of this origin may not call this server: its operator can add the origin to CORS_ORIGINS.';
-    answerRefusal(reply, { code: 'FOREIGN_ORIGIN', message });
+    sendErrorResponse(reply, { code: 'FOREIGN_ORIGIN', message });
   });
 }

@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { ExplainedError } from '../../infrastructure/observability/explained-error.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
-import type { Refusal } from '../refusal.js';
+import type { ErrorResponse } from '../error-response.js';
 
 /**
  * The mode of trust. off: ids are ignored; log: untrusted documents run, and their hash is logged; only: untrusted
@@ -57,7 +57,7 @@ export class TrustedDocuments {
    * Returns the text of a request's document. An id is looked up in the manifest.
    * @returns undefined if the request has neither a text nor an id
    */
-  textOf(request: DocumentRequest): string | undefined | Refusal {
+  textOf(request: DocumentRequest): string | undefined | ErrorResponse {
     const text =
       typeof request.query === 'string' && request.query !== '' ? request.query : undefined;
     if (this.mode === 'off') return text;
@@ -80,17 +80,17 @@ export class TrustedDocuments {
   }
 }
 
-const CONFLICT: Refusal = {
+const CONFLICT: ErrorResponse = {
   code: 'DOCUMENT_CONFLICT',
   message: 'The id and the text of the document do not match: send only one of them.',
 };
 
-const NOT_FOUND: Refusal = {
+const NOT_FOUND: ErrorResponse = {
   code: 'PERSISTED_QUERY_NOT_FOUND',
   message: 'No trusted document has this id.',
 };
 
-const ONLY: Refusal = {
+const ONLY: ErrorResponse = {
   code: 'PERSISTED_QUERY_ONLY',
   message: 'This server runs trusted documents only: send the id of one, or its exact text.',
 };

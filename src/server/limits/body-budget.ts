@@ -1,4 +1,4 @@
-import type { Refusal } from '../refusal.js';
+import type { ErrorResponse } from '../error-response.js';
 import { Capacity } from './capacity.js';
 
 /** Limits the bodies in progress at once, for all callers and for one caller. */
@@ -15,9 +15,9 @@ const RETRY_S = 1;
 export interface BodyReservation {
   /**
    * Counts bytes that arrived.
-   * @returns the refusal if there are too many bytes
+   * @returns the error response if there are too many bytes
    */
-  readonly add: (bytes: number) => Refusal | undefined;
+  readonly add: (bytes: number) => ErrorResponse | undefined;
   readonly release: () => void;
 }
 
@@ -32,7 +32,7 @@ export class BodyBudget {
     this.#bytesPerCallerMax = bytesMax * CALLER_SHARE;
   }
 
-  open(caller: string): BodyReservation | Refusal {
+  open(caller: string): BodyReservation | ErrorResponse {
     const release = this.#places.take(caller);
     if (!release) return TOO_MANY_BODIES;
     let own = 0;
@@ -58,15 +58,15 @@ export class BodyBudget {
   }
 }
 
-const TOO_MANY_BODIES: Refusal = {
+const TOO_MANY_BODIES: ErrorResponse = {
   code: 'TOO_MANY_BODIES',
   message:
     'The request bodies of this caller are too large together: try again when fewer are in transfer.',
   retryAfterSeconds: RETRY_S,
 };
 
-/** The refusal of any caller while the server has no capacity left. */
-export const OVERLOADED: Refusal = {
+/** The response to any caller while the server has no capacity left. */
+export const OVERLOADED: ErrorResponse = {
   code: 'OVERLOADED',
   message: 'The server is overloaded: try again later.',
   retryAfterSeconds: RETRY_S,

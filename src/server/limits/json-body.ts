@@ -14,8 +14,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { EventLoopTurns } from '../../infrastructure/fair-turns.js';
 import { isGuarded, requestSourceOf } from '../access/access.js';
 import { decodeBody } from '../content-encoding.js';
+import { type ErrorResponse, isErrorResponse, RequestError } from '../error-response.js';
 import { cut as shortened } from '../graphql-errors.js';
-import { isRefusal, type Refusal, RefusalError } from '../refusal.js';
 import { BodyBudget } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
 import { type JsonFault, type JsonLimits, JsonScan } from './json-scan.js';
@@ -72,7 +72,7 @@ export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }:
       if (!isGuarded(request)) return undefined;
       const caller = callerKeyOf(requestSourceOf(request));
       const reservation = budget.open(caller);
-      if (isRefusal(reservation)) throw new RefusalError(reservation);
+      if (isErrorResponse(reservation)) throw new RequestError(reservation);
       try {
         const { bytes, values } = await receive(stream, {
           bytesMax: settings.bodyLimitBytes,
@@ -80,7 +80,7 @@ export function parseJsonBodies(app: FastifyInstance, { gate, turns, settings }:
           reserve: reservation.add,
         });
         const units = gate.receive({ bytes: bytes.length, values }, caller);
-        if (isRefusal(units)) throw new RefusalError(units);
+        if (isErrorResponse(units)) throw new RequestError(units);
         request.setDecorator(UNITS_PAID, units);
         return await parseInTurn(bytes, caller, turns);
       } finally {
@@ -94,7 +94,7 @@ interface Receiving {
   readonly bytesMax: number;
   readonly limits: JsonLimits;
   /** Counts bytes that arrived. */
-  readonly reserve: (bytes: number) => Refusal | undefined;
+  readonly reserve: (bytes: number) => ErrorResponse | undefined;
 }
 
 interface ReceivedBody {
@@ -103,19 +103,19 @@ interface ReceivedBody {
   readonly values: number;
 }
 
-/** @throws RefusalError for a body over a limit; the rest of the body is not read */
+/** @throws RequestError for a body over a limit; the rest of the body is not read */
 function receive(
   stream: IncomingMessage,
   { bytesMax, limits, reserve }: Receiving,
 ): Promise<ReceivedBody> {
   const announced = Number(stream.headers['content-length'] ?? 0);
   const decoded = announced > bytesMax ? tooLarge(bytesMax) : decodeBody(stream);
-  if (isRefusal(decoded)) return Promise.reject(new RefusalError(decoded));
+  if (isErrorResponse(decoded)) return Promise.reject(new RequestError(decoded));
   const { source, discard } = decoded;
-  const memoryRefusal = reserve(decoded.memoryBytes);
-  if (memoryRefusal) {
+  const memoryError = reserve(decoded.memoryBytes);
+  if (memoryError) {
     discard();
-    return Promise.reject(new RefusalError(memoryRefusal));
+    return Promise.reject(new RequestError(memoryError));
   }
   const scan = new JsonScan(limits);
   const body = new GrowingBuffer();
@@ -127,13 +127,13 @@ function receive(
       discard();
       settle();
     };
-    const refuse = (refusal: Refusal) => end(() => reject(new RefusalError(refusal)));
+    const refuse = (response: ErrorResponse) => end(() => reject(new RequestError(response)));
     const take = (chunk: Buffer) => {
       if (body.length + chunk.length > bytesMax) return refuse(tooLarge(bytesMax));
       const fault = scan.feed(chunk);
       if (fault) return refuse(overJsonLimit(fault, limits));
-      const refusal = reserve(chunk.length);
-      if (refusal) return refuse(refusal);
+      const response = reserve(chunk.length);
+      if (response) return refuse(response);
       body.append(chunk);
     };
     const finish = () => end(() => resolve({ bytes: body.bytes, values: scan.values }));
@@ -205,11 +205,11 @@ class BodyError extends Error {
   readonly statusCode = 400;
 }
 
-function tooLarge(limit: number): Refusal {
+function tooLarge(limit: number): ErrorResponse {
   return { code: 'PAYLOAD_TOO_LARGE', message: `A body may have at most ${limit} bytes.`, limit };
 }
 
-function overJsonLimit(code: JsonFault, { depthMax, valuesMax }: JsonLimits): Refusal {
+function overJsonLimit(code: JsonFault, { depthMax, valuesMax }: JsonLimits): ErrorResponse {
   return code === 'JSON_TOO_DEEP'
     ? {
         code,

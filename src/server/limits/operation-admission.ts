@@ -3,8 +3,8 @@ import type { ApolloServerPlugin } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { requestSourceOf } from '../access/access.js';
 import type { DocumentRequest } from '../access/trusted-documents.js';
+import { httpErrorOf, isErrorResponse, sendErrorResponse } from '../error-response.js';
 import type { OperationContext } from '../operation-context.js';
-import { answerRefusal, httpErrorOf, isRefusal } from '../refusal.js';
 import { OVERLOADED } from './body-budget.js';
 import { callerKeyOf } from './caller-key.js';
 import type { Connections } from './connections.js';
@@ -24,12 +24,12 @@ export function admitOperations(
 ): void {
   app.addHook('preHandler', async (request, reply) => {
     if (!PATHS.includes(request.routeOptions.url ?? '')) return;
-    if (connections.isOverloaded(request)) return answerRefusal(reply, OVERLOADED);
+    if (connections.isOverloaded(request)) return sendErrorResponse(reply, OVERLOADED);
     if (request.method !== 'POST') makeUnambiguous(request);
     const parameters = parametersOf(request);
     const asked = parameters ? documentRequestOf(request, parameters) : {};
     const text = gate.open(asked, callerKeyOf(requestSourceOf(request)), unitsPaidBy(request));
-    if (isRefusal(text)) return answerRefusal(reply, text);
+    if (isErrorResponse(text)) return sendErrorResponse(reply, text);
     if (!parameters) return;
     if (gate.trusted.mode !== 'off' && text !== undefined) putText(request, parameters, text);
   });
@@ -92,7 +92,7 @@ export function costPlugin(gate: OperationGate): ApolloServerPlugin<OperationCon
           if (!operation) return;
           const { source, unitsPaid } = contextValue;
           const charged = gate.charge(operation, callerKeyOf(source), unitsPaid);
-          if (isRefusal(charged)) throw httpErrorOf(charged);
+          if (isErrorResponse(charged)) throw httpErrorOf(charged);
           cost = charged;
         },
         willSendResponse: async ({ response: { body } }) => {

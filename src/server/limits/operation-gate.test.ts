@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../../config.js';
 import { makeLogger } from '../../infrastructure/observability/logger.js';
 import { TrustedDocuments } from '../access/trusted-documents.js';
-import { isRefusal } from '../refusal.js';
+import { isErrorResponse } from '../error-response.js';
 import { OperationGate, resolveOperation, type StreamPlace } from './operation-gate.js';
 
 const schema = buildSchema(
@@ -22,7 +22,7 @@ function begin(gate: OperationGate, bytes = 0): StreamPlace {
   const operation = resolveOperation(parse('subscription { balanceUpdated { sequence } }'));
   if (!operation) throw new Error('There is no operation');
   const place = gate.begin(operation, 'a caller', { bytes });
-  if (isRefusal(place)) throw new Error(place.message);
+  if (isErrorResponse(place)) throw new Error(place.message);
   return place;
 }
 

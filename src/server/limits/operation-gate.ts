@@ -14,7 +14,7 @@ import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql'
 import { LRUCache } from 'lru-cache';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 import type { DocumentRequest, TrustedDocuments } from '../access/trusted-documents.js';
-import { isRefusal, type Refusal } from '../refusal.js';
+import { type ErrorResponse, isErrorResponse } from '../error-response.js';
 import { Capacity, type Release } from './capacity.js';
 import { estimateOf } from './operation-cost.js';
 import { fragmentsOf, judgeShape, type ShapeLimits } from './operation-shape.js';
@@ -96,7 +96,7 @@ export interface StreamPlace {
    * Pays for the accounts that the subscription follows beside its first. Their memory stays reserved until the
    * release.
    */
-  readonly followAccounts: (count: number) => Refusal | undefined;
+  readonly followAccounts: (count: number) => ErrorResponse | undefined;
 }
 
 /** The delay after which a place is likely to be free again, in seconds. */
@@ -114,7 +114,7 @@ export function resolveOperation(
     : undefined;
 }
 
-function tooExpensive(limit: number, requested: number): Refusal {
+function tooExpensive(limit: number, requested: number): ErrorResponse {
   const message = `An operation may cost at most ${limit}: select fewer fields, or ask for smaller pages.`;
   return { code: 'TOO_EXPENSIVE', message, limit, requested };
 }
@@ -143,26 +143,30 @@ export class OperationGate {
   }
 
   /** Returns the units that were taken for a body; 0 for a small body. */
-  receive({ bytes, values }: BodySize, caller: string): number | Refusal {
+  receive({ bytes, values }: BodySize, caller: string): number | ErrorResponse {
     const units =
       Math.floor(bytes / BODY_BYTES_PER_UNIT) + Math.floor(values / BODY_VALUES_PER_UNIT);
     const left = units > 0 ? this.#take(caller, units) : null;
-    return isRefusal(left) ? left : units;
+    return isErrorResponse(left) ? left : units;
   }
 
   /**
    * @param unitsPaid units that were taken for the request before
    * @returns the text to run; undefined for a request without one, which its handler reports
    */
-  open(request: DocumentRequest, caller: string, unitsPaid = 0): string | undefined | Refusal {
+  open(
+    request: DocumentRequest,
+    caller: string,
+    unitsPaid = 0,
+  ): string | undefined | ErrorResponse {
     const left = this.#take(caller, Math.max(REQUEST_COST - unitsPaid, 0));
-    if (isRefusal(left)) return left;
+    if (isErrorResponse(left)) return left;
     const text = this.trusted.textOf(request);
-    if (text === undefined || isRefusal(text)) return text;
+    if (text === undefined || isErrorResponse(text)) return text;
     return this.#judge(text) ?? text;
   }
 
-  charge(operation: ResolvedOperation, caller: string, unitsPaid = 0): Cost | Refusal {
+  charge(operation: ResolvedOperation, caller: string, unitsPaid = 0): Cost | ErrorResponse {
     const { cost, answerBytes } = estimateOf(this.schema, operation);
     const { operationCostMax, answerBytesMax } = this.settings;
     if (cost > operationCostMax) return tooExpensive(operationCostMax, cost);
@@ -174,23 +178,27 @@ export class OperationGate {
     const paid = Math.max(unitsPaid, REQUEST_COST);
     const requested = Math.max(cost, paid);
     const left = this.#take(caller, requested - paid);
-    return isRefusal(left) ? left : { requested, left };
+    return isErrorResponse(left) ? left : { requested, left };
   }
 
   /** @param unitsBefore units that the operation has spent so far beside its cost */
-  spend(units: number, caller: string, unitsBefore: number): Refusal | undefined {
+  spend(units: number, caller: string, unitsBefore: number): ErrorResponse | undefined {
     const { operationCostMax } = this.settings;
     if (unitsBefore + units > operationCostMax) {
       return tooExpensive(operationCostMax, unitsBefore + units);
     }
     const left = this.#take(caller, units);
-    return isRefusal(left) ? left : undefined;
+    return isErrorResponse(left) ? left : undefined;
   }
 
   /** Returns the place of a subscription, which also charges the cost of each event. */
-  begin(operation: ResolvedOperation, caller: string, request: StreamSize): StreamPlace | Refusal {
+  begin(
+    operation: ResolvedOperation,
+    caller: string,
+    request: StreamSize,
+  ): StreamPlace | ErrorResponse {
     const cost = this.charge(operation, caller, request.unitsPaid);
-    if (isRefusal(cost)) return cost;
+    if (isErrorResponse(cost)) return cost;
     const place = this.#subscriptions.take(caller);
     const memory = place && this.#subscriptionBytes.take(caller, request.bytes);
     if (!memory) {
@@ -207,7 +215,7 @@ export class OperationGate {
       },
       followAccounts: (count) => {
         const left = this.#take(caller, count);
-        if (isRefusal(left)) return left;
+        if (isErrorResponse(left)) return left;
         const ofAccounts = this.#subscriptionBytes.take(caller, count * FOLLOWED_ACCOUNT_BYTES);
         if (!ofAccounts) return this.#tooManySubscriptions();
         if (isOver) ofAccounts();
@@ -218,7 +226,7 @@ export class OperationGate {
     };
   }
 
-  #tooManySubscriptions(): Refusal {
+  #tooManySubscriptions(): ErrorResponse {
     const limit = this.settings.subscriptionsPerCallerMax;
     return {
       code: 'TOO_MANY_SUBSCRIPTIONS',
@@ -232,13 +240,13 @@ export class OperationGate {
   async #pay(units: number, caller: string, isOver: () => boolean): Promise<void> {
     while (units > 0 && !isOver()) {
       const left = this.#take(caller, units);
-      if (!isRefusal(left)) return;
+      if (!isErrorResponse(left)) return;
       await sleep(EVENT_RETRY_MS);
     }
   }
 
   /** Returns a function that releases the connection's place. */
-  connect(caller: string): Release | Refusal {
+  connect(caller: string): Release | ErrorResponse {
     return (
       this.#connections.take(caller) ?? {
         code: 'TOO_MANY_CONNECTIONS',
@@ -248,7 +256,7 @@ export class OperationGate {
     );
   }
 
-  #take(caller: string, units: number): number | null | Refusal {
+  #take(caller: string, units: number): number | null | ErrorResponse {
     if (!this.#buckets) return null;
     const taking = this.#buckets.take(caller, units);
     if (taking.isTaken) return taking.left;
@@ -257,10 +265,10 @@ export class OperationGate {
     return { code: 'RATE_LIMITED', message, retryAfterSeconds };
   }
 
-  #judge(text: string): Refusal | undefined {
+  #judge(text: string): ErrorResponse | undefined {
     if (this.#withinLimits.has(text)) return undefined;
-    const refusal = judgeShape(text, this.settings);
-    if (!refusal && text.length <= KNOWN_TEXT_CHARACTERS_MAX) this.#withinLimits.set(text, true);
-    return refusal;
+    const response = judgeShape(text, this.settings);
+    if (!response && text.length <= KNOWN_TEXT_CHARACTERS_MAX) this.#withinLimits.set(text, true);
+    return response;
   }
 }

@@ -17,7 +17,7 @@ import {
   type SelectionSetNode,
   visit,
 } from 'graphql';
-import type { Refusal, RefusalCode } from '../refusal.js';
+import type { ErrorResponse, ErrorResponseCode } from '../error-response.js';
 
 export interface ShapeLimits {
   /** Limits the bytes of a document's text. */
@@ -89,9 +89,9 @@ export function fragmentsOf(document: DocumentNode): ReadonlyMap<string, Fragmen
 
 /**
  * Checks the shape of a text before any other step.
- * @returns the refusal; undefined if the text is within the limits, or is not GraphQL, which later steps report
+ * @returns the error response; undefined if the text is within the limits, or is not GraphQL, which later steps report
  */
-export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefined {
+export function judgeShape(text: string, limits: ShapeLimits): ErrorResponse | undefined {
   const bytes = Buffer.byteLength(text);
   const limit = limits.operationBytesMax;
   if (bytes > limit) {
@@ -100,7 +100,7 @@ export function judgeShape(text: string, limits: ShapeLimits): Refusal | undefin
   }
   try {
     const document = parse(text, { maxTokens: limits.operationTokensMax, noLocation: true });
-    if (LONG_NAME.test(text) && hasLongName(document)) return LONG_NAME_REFUSAL;
+    if (LONG_NAME.test(text) && hasLongName(document)) return NAME_TOO_LONG;
     return judgeDocument(document, limits);
   } catch (error) {
     // The nesting exceeds the stack.
@@ -123,25 +123,25 @@ function hasLongName(document: DocumentNode): boolean {
   return isFound;
 }
 
-const LONG_NAME_REFUSAL: Refusal = {
+const NAME_TOO_LONG: ErrorResponse = {
   code: 'NAME_TOO_LONG',
   message: `A name or an alias may have at most ${NAME_CHARACTERS_MAX} characters.`,
   limit: NAME_CHARACTERS_MAX,
 };
 
-function judgeDocument(document: DocumentNode, limits: ShapeLimits): Refusal | undefined {
+function judgeDocument(document: DocumentNode, limits: ShapeLimits): ErrorResponse | undefined {
   const shapes = new Shapes(fragmentsOf(document));
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    const refusal = judgeOperation(shapes.of(definition.selectionSet), limits);
-    if (refusal) return refusal;
+    const response = judgeOperation(shapes.of(definition.selectionSet), limits);
+    if (response) return response;
   }
   return undefined;
 }
 
-function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined {
+function judgeOperation(shape: Shape, limits: ShapeLimits): ErrorResponse | undefined {
   if (shape.depth > limits.operationDepthMax) return tooDeep(limits.operationDepthMax, shape.depth);
-  const counts: readonly [RefusalCode, string, number, number][] = [
+  const counts: readonly [ErrorResponseCode, string, number, number][] = [
     ['TOO_MANY_ALIASES', 'aliases', limits.operationAliasesMax, shape.aliases],
     ['TOO_MANY_ROOT_FIELDS', 'fields at its root', limits.operationRootFieldsMax, shape.fields],
     ['TOO_MANY_DIRECTIVES', 'directives', DIRECTIVES_MAX, shape.directives],
@@ -159,12 +159,17 @@ function judgeOperation(shape: Shape, limits: ShapeLimits): Refusal | undefined 
   return undefined;
 }
 
-function over(code: RefusalCode, what: string, limit: number, requested?: number): Refusal {
+function over(
+  code: ErrorResponseCode,
+  what: string,
+  limit: number,
+  requested?: number,
+): ErrorResponse {
   const message = `An operation may have at most ${limit} ${what}: split it.`;
   return { code, message, limit, ...(requested !== undefined && { requested }) };
 }
 
-function tooDeep(limit: number, requested?: number): Refusal {
+function tooDeep(limit: number, requested?: number): ErrorResponse {
   const message = `An operation may have at most ${limit} levels of fields: split it.`;
   return { code: 'TOO_DEEP', message, limit, ...(requested !== undefined && { requested }) };
 }

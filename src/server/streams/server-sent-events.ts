@@ -16,13 +16,13 @@ import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe }
 import { z } from 'zod';
 import { authenticatedBy, requestSourceOf } from '../access/access.js';
 import { watchAccess } from '../access/authentication.js';
+import { isErrorResponse, sendErrorResponse } from '../error-response.js';
 import { presentResult } from '../graphql-errors.js';
 import { OVERLOADED } from '../limits/body-budget.js';
 import { callerKeyOf } from '../limits/caller-key.js';
 import { unitsPaidBy } from '../limits/json-body.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
 import type { OperationContext } from '../operation-context.js';
-import { answerRefusal, isRefusal } from '../refusal.js';
 import {
   bytesOf,
   KEEP_ALIVE_MS,
@@ -61,7 +61,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       // The client disconnected during authentication. The `close` event has passed, so no listener would receive it.
       if (request.raw.socket.destroyed) return reply.hijack();
       // The connection was open before the stop. A new stream would delay the stop.
-      if (isStopping) return answerRefusal(reply, OVERLOADED);
+      if (isStopping) return sendErrorResponse(reply, OVERLOADED);
       const asked = readRequest(request);
       if (!asked) {
         const message = 'Send a query, and an operationName and variables if needed, as JSON.';
@@ -75,7 +75,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       const place = operation
         ? ports.gate.begin(operation, callerKeyOf(requestSourceOf(request)), size)
         : undefined;
-      if (isRefusal(place)) return answerRefusal(reply, place);
+      if (isErrorResponse(place)) return sendErrorResponse(reply, place);
       open.add(reply.raw);
       reply.raw.once('close', () => {
         open.delete(reply.raw);
@@ -160,7 +160,7 @@ function lastEventIdOf({ headers }: FastifyRequest): { readonly lastEventId?: st
   return typeof lastEventId === 'string' && lastEventId !== '' ? { lastEventId } : {};
 }
 
-/** Returns the results of a request. The protocol sends refusals as results, too. */
+/** Returns the results of a request. The protocol sends errors as results, too. */
 async function resultsOf(
   { prepared, operationName, variables, place }: PreparedRequest,
   request: FastifyRequest,

@@ -56,7 +56,7 @@ export function prepareSubscription(
   const operation = getOperationAST(document, operationName);
   if (operation && operation.operation !== OperationTypeNode.SUBSCRIPTION) {
     return [
-      refusal(
+      graphQLError(
         'A stream carries subscriptions only: send this operation to /graphql.',
         'BAD_REQUEST',
       ),
@@ -64,7 +64,7 @@ export function prepareSubscription(
   }
   if (operation && isConditional(operation.selectionSet, document)) {
     const message = 'A subscription must have its field: remove @skip and @include from it.';
-    return [refusal(message, 'GRAPHQL_VALIDATION_FAILED')];
+    return [graphQLError(message, 'GRAPHQL_VALIDATION_FAILED')];
   }
   const errors = validate(schema, document);
   for (const error of errors) {
@@ -105,12 +105,12 @@ function parsed(query: string): DocumentNode | GraphQLError {
     return parse(query);
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
-    return refusal(error.message, 'GRAPHQL_PARSE_FAILED', error);
+    return graphQLError(error.message, 'GRAPHQL_PARSE_FAILED', error);
   }
 }
 
 /** Returns an error that a client can correct, with its code. */
-export function refusal(message: string, code: string, cause?: GraphQLError): GraphQLError {
+export function graphQLError(message: string, code: string, cause?: GraphQLError): GraphQLError {
   return new GraphQLError(message, {
     extensions: { code },
     ...(cause?.source && { source: cause.source }),

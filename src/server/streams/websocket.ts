@@ -13,17 +13,17 @@ import type { RequestContext } from '../../resolvers/context.js';
 import { CREDENTIALS_UNCHECKED, isFromThisMachine } from '../access/access.js';
 import { type Authenticated, watchAccess } from '../access/authentication.js';
 import { isFromForeignPage } from '../access/origins.js';
+import { graphQLErrorOf, isErrorResponse } from '../error-response.js';
 import { presentErrors, presentResult } from '../graphql-errors.js';
 import { addressKeyOf, callerKeyOf } from '../limits/caller-key.js';
 import { JsonScan } from '../limits/json-scan.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
-import { graphQLErrorOf, isRefusal } from '../refusal.js';
 import {
   bytesOf,
+  graphQLError,
   KEEP_ALIVE_MS,
   payingFor,
   prepareSubscription,
-  refusal,
   type StreamPorts,
   whenStuck,
 } from './streams.js';
@@ -94,7 +94,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
     // The connection authenticates later. Until then its address is its key.
     const place = gate.connect(addressKeyOf(ports.addressOf(request)));
-    if (isRefusal(place)) return refuseUpgrade(socket, '429 Too Many Requests');
+    if (isErrorResponse(place)) return refuseUpgrade(socket, '429 Too Many Requests');
     socket.once('close', place);
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
       sockets.emit('connection', upgraded, request);
@@ -110,13 +110,13 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const source = requestSourceOf(extra);
       const caller = callerKeyOf(source);
       const query = gate.open(payload, caller);
-      if (isRefusal(query)) return [graphQLErrorOf(query)];
+      if (isErrorResponse(query)) return [graphQLErrorOf(query)];
       const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
       if (isErrors(prepared)) return prepared;
       const operation = resolveOperation(prepared, operationName, variables);
       const size = { bytes: bytesOf({ query: query ?? '', variables }) };
       const place = operation && gate.begin(operation, caller, size);
-      if (isRefusal(place)) return [graphQLErrorOf(place)];
+      if (isErrorResponse(place)) return [graphQLErrorOf(place)];
       if (place) extra.places.set(payload, place);
       const contextValue = contextOf(source, { followAccounts: place?.followAccounts });
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
@@ -228,7 +228,7 @@ function asJson({ errors, ...rest }: ExecutionResult): FormattedExecutionResult 
 
 function tooManyOperations() {
   const message = `This connection has ${OPERATIONS_MAX} operations, the limit: end one, or open another connection.`;
-  return refusal(message, 'TOO_MANY_OPERATIONS');
+  return graphQLError(message, 'TOO_MANY_OPERATIONS');
 }
 
 /**

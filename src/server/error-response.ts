@@ -1,6 +1,6 @@
 /**
- * Refusals of operations that would cost too much or are not allowed. A refusal is a value, so that each transport can
- * answer it in its own form. A refused operation has not run, and is not logged as an internal error.
+ * Responses to operations that cost too much or are not allowed. An error response is a value, so that each transport
+ * can send it in its own form. A refused operation has not run, and is not logged as an internal error.
  */
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply } from 'fastify';
@@ -39,10 +39,10 @@ const STATUSES = {
   OUTCOME_UNKNOWN: 503,
 } as const;
 
-export type RefusalCode = keyof typeof STATUSES;
+export type ErrorResponseCode = keyof typeof STATUSES;
 
-export interface Refusal {
-  readonly code: RefusalCode;
+export interface ErrorResponse {
+  readonly code: ErrorResponseCode;
   /** A sentence for a human reader. */
   readonly message: string;
   /** The limit that was exceeded, and the requested amount in the limit's unit. */
@@ -54,19 +54,19 @@ export interface Refusal {
   readonly retryAfterSeconds?: number;
 }
 
-/** Tells whether a result is a refusal. */
-export function isRefusal<Result>(result: Result | Refusal): result is Refusal {
+/** Tells whether a result is an error response. */
+export function isErrorResponse<Result>(result: Result | ErrorResponse): result is ErrorResponse {
   return typeof result === 'object' && result !== null && 'code' in result && 'message' in result;
 }
 
-function statusOf({ code }: Refusal): number {
+function statusOf({ code }: ErrorResponse): number {
   return STATUSES[code];
 }
 
 /** The delay after which a client may retry a request that failed because of the database, in seconds. */
 const RETRY_AFTER_OUTAGE_S = 5;
 
-const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>>> = {
+const OUTAGES: Readonly<Record<Unavailability, Pick<ErrorResponse, 'code' | 'message'>>> = {
   DATABASE_AWAY: {
     code: 'UNAVAILABLE',
     message: 'The database is unreachable, and nothing was done: try again.',
@@ -103,50 +103,50 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<Refusal, 'code' | 'message'>
 };
 
 /**
- * Returns the refusal of a request during an outage.
+ * Returns the response to a request during an outage.
  * @param isRepeatable whether the same request may be sent again; if not, generic clients are not asked to retry
  */
-export function outageRefusal(
+export function outageResponse(
   reason: Unavailability,
   isRepeatable = reason !== 'OUTCOME_UNKNOWN',
-): Refusal {
+): ErrorResponse {
   return { ...OUTAGES[reason], ...(isRepeatable && { retryAfterSeconds: RETRY_AFTER_OUTAGE_S }) };
 }
 
-/** Returns a refusal in the form that a stream sends. */
-export function graphQLErrorOf({ message, ...extensions }: Refusal): GraphQLError {
+/** Returns an error response in the form that a stream sends. */
+export function graphQLErrorOf({ message, ...extensions }: ErrorResponse): GraphQLError {
   return new GraphQLError(message, { extensions });
 }
 
-/** Returns a refusal in the form that Apollo accepts, with the status and headers of the HTTP answer. */
-export function httpErrorOf(refusal: Refusal): GraphQLError {
-  const error = graphQLErrorOf(refusal);
-  error.extensions.http = httpHeadOf(refusal);
+/** Returns an error response in the form that Apollo accepts, with the status and headers of the HTTP answer. */
+export function httpErrorOf(response: ErrorResponse): GraphQLError {
+  const error = graphQLErrorOf(response);
+  error.extensions.http = httpHeadOf(response);
   return error;
 }
 
 /** Returns the status and the headers of an HTTP answer, in the form that Apollo accepts with an error. */
-export function httpHeadOf(refusal: Refusal): { status: number; headers: HeaderMap } {
-  const headers = new HeaderMap(Object.entries(headersOf(refusal)));
-  return { status: statusOf(refusal), headers };
+export function httpHeadOf(response: ErrorResponse): { status: number; headers: HeaderMap } {
+  const headers = new HeaderMap(Object.entries(headersOf(response)));
+  return { status: statusOf(response), headers };
 }
 
-/** An error for code that cannot return a refusal as a value. The server answers both in the same way. */
-export class RefusalError extends Error {
-  constructor(readonly refusal: Refusal) {
-    super(refusal.message);
+/** An error for code that cannot return an error response as a value. The server answers both in the same way. */
+export class RequestError extends Error {
+  constructor(readonly response: ErrorResponse) {
+    super(response.message);
   }
 }
 
 /** Answers a request that reaches no handler. */
-export function answerRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply {
+export function sendErrorResponse(reply: FastifyReply, response: ErrorResponse): FastifyReply {
   return reply
-    .code(statusOf(refusal))
-    .headers(headersOf(refusal))
-    .send({ errors: [graphQLErrorOf(refusal).toJSON()] });
+    .code(statusOf(response))
+    .headers(headersOf(response))
+    .send({ errors: [graphQLErrorOf(response).toJSON()] });
 }
 
-function headersOf({ code, retryAfterSeconds }: Refusal): Record<string, string> {
+function headersOf({ code, retryAfterSeconds }: ErrorResponse): Record<string, string> {
   return {
     ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
     // RFC 9110, 15.5.16.

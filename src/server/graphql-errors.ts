@@ -140,9 +140,9 @@ export function presentErrors(
     // GraphQL itself raised an error without a path, because of the client's input. For an invalid variable it adds an
     // error of its own as the cause.
     const { path, originalError } = error;
-    const isErrorResponse =
+    const isClientError =
       path === undefined && (originalError === undefined || originalError instanceof GraphQLError);
-    if (isErrorResponse) error.extensions.code ??= 'BAD_USER_INPUT';
+    if (isClientError) error.extensions.code ??= 'BAD_USER_INPUT';
     if (refuseOutage(error, { requestId, logger })) return error;
     classify(error, requestId, logger);
     const masked = maskOf(error.extensions.code, requestId);

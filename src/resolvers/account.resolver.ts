@@ -58,10 +58,12 @@ export class AccountResolver {
   @Query(() => AccountType, {
     nullable: true,
     description:
-      'The account with an IBAN; null where there is none, or where the caller does not see it. VIEWER and INITIATOR see the accounts of their organizations, OPERATOR sees all.',
+      'The account with an IBAN; null if there is none, or if the caller does not see it. VIEWER and INITIATOR see the accounts of their organizations, OPERATOR sees all.',
   })
   async account(
-    @Arg('iban', () => String, { description: 'In any case, with or without spaces.' })
+    @Arg('iban', () => String, {
+      description: 'IBAN of the account, in any case, with or without spaces.',
+    })
     iban: string,
     @Ctx() { reader }: RequestContext,
   ): Promise<AccountType | null> {
@@ -83,7 +85,7 @@ export class AccountResolver {
 
   @Mutation(() => OpenAccountResult, {
     description:
-      'Opens an account for an organization, with an opening balance if one is given. Takes the role OPERATOR, else FORBIDDEN. Refused with every problem of the input, with AccountExists where the IBAN has an account, or with AccountBusy; then nothing was done.',
+      'Opens an account for an organization, with an opening balance if one is given. Requires the role OPERATOR, else FORBIDDEN. The request is refused with all problems of the input, with AccountExists if the IBAN has an account, or with AccountBusy. A refusal changes nothing.',
   })
   openAccount(
     @Arg('input', () => OpenAccountInput, { description: 'The account to open.' })
@@ -98,7 +100,7 @@ export class AccountResolver {
 
   @Mutation(() => CreditAccountResult, {
     description:
-      'Adds money from outside to an account, as one ledger entry. Takes the role OPERATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and counts once. Where it is refused nothing was done.',
+      'Adds money from outside to an account, as one ledger entry. Requires the role OPERATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and is performed once. A refusal changes nothing.',
   })
   creditAccount(
     @Arg('input', () => CreditAccountInput, { description: 'The account, and the money to add.' })
@@ -136,14 +138,14 @@ export class AccountResolver {
 
   @FieldResolver(() => TransferConnection, {
     description:
-      "The transfers of the account's bulks, newest first. A page of a filter may have fewer nodes than asked for: 10,000 transfers are examined for it at most, and endCursor leads on.",
+      "The transfers of the account's bulks, newest first. With a filter, a page may have fewer nodes than requested, because at most 10,000 transfers are examined for it. Continue with endCursor.",
   })
   async transfers(
     @Root() { id, currency }: AccountType,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => TransferFilterInput, {
       nullable: true,
-      description: 'Which transfers; all of them if absent.',
+      description: 'A filter; all transfers if absent.',
     })
     filter: TransferFilterInput | null,
     @Ctx() { reader }: RequestContext,
@@ -156,14 +158,14 @@ export class AccountResolver {
 
   @FieldResolver(() => IncomingTransferConnection, {
     description:
-      'Transfers from other accounts of this server, each by itself, as its payer wrote it. Newest first.',
+      'Transfers from other accounts of this server, one by one, as their payers wrote them. Newest first.',
   })
   async incomingTransfers(
     @Root() { id, currency }: AccountType,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => TransferFilterInput, {
       nullable: true,
-      description: 'Which transfers, with the payer as counterparty; all of them if absent.',
+      description: 'A filter, with the payer as counterparty; all transfers if absent.',
     })
     filter: TransferFilterInput | null,
     @Ctx() { reader }: RequestContext,
@@ -197,7 +199,7 @@ export class AccountResolver {
   }
 
   @FieldResolver(() => StatementType, {
-    description: 'Balances, totals and entries of the account over some days, in UTC.',
+    description: 'Balances, totals and entries of the account for a range of days in UTC.',
   })
   async statement(
     @Root() { id }: AccountType,
@@ -229,7 +231,7 @@ export class StatementResolver {
   }
 
   @FieldResolver(() => MoneyType, {
-    description: 'The sum of what was debited, not negative. Costs 1 unit for each 200 entries.',
+    description: 'The sum of all debits, not negative. Costs 1 unit for each 200 entries.',
   })
   async totalDebits(
     @Root() statement: StatementType,
@@ -240,7 +242,7 @@ export class StatementResolver {
   }
 
   @FieldResolver(() => MoneyType, {
-    description: 'The sum of what was credited. Costs 1 unit for each 200 entries.',
+    description: 'The sum of all credits. Costs 1 unit for each 200 entries.',
   })
   async totalCredits(
     @Root() statement: StatementType,

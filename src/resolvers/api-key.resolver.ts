@@ -25,7 +25,7 @@ export class ApiKeyResolver {
 
   @Query(() => ApiKeyConnection, {
     description:
-      'Every API key, revoked ones too, oldest first; without their secrets. Takes the role OPERATOR, else FORBIDDEN.',
+      'All API keys, including revoked ones, oldest first, without their secrets. Requires the role OPERATOR, else FORBIDDEN.',
   })
   async apiKeys(
     @Args(() => PageArgs) page: PageArgs,
@@ -38,10 +38,12 @@ export class ApiKeyResolver {
 
   @Mutation(() => CreateApiKeyResult, {
     description:
-      'Makes an API key for a machine, and tells its secret this once. Takes the role OPERATOR, else FORBIDDEN. Refused with every problem of the input; then no key was made.',
+      'Makes an API key for a machine. Only this answer contains its secret. Requires the role OPERATOR, else FORBIDDEN. A wrong input is refused with all of its problems, and no key is made.',
   })
   createApiKey(
-    @Arg('input', () => CreateApiKeyInput, { description: 'What the key is for, and what it may.' })
+    @Arg('input', () => CreateApiKeyInput, {
+      description: 'The purpose, organizations and roles of the key.',
+    })
     input: CreateApiKeyInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof CreateApiKeyResult> {
@@ -54,10 +56,11 @@ export class ApiKeyResolver {
   @Mutation(() => ApiKeyType, {
     nullable: true,
     description:
-      'Ends an API key: for requests within five seconds, for streams within ten. Null where no key has the prefix; a key that was revoked before is answered as it is. Takes the role OPERATOR, else FORBIDDEN.',
+      'Revokes an API key: within five seconds for requests, within ten for streams. Null if no key has the prefix. A key that was revoked before is returned unchanged. Requires the role OPERATOR, else FORBIDDEN.',
   })
   revokeApiKey(
-    @Arg('prefix', () => String, { description: 'ApiKey.prefix: 12 characters.' }) prefix: string,
+    @Arg('prefix', () => String, { description: 'The value of ApiKey.prefix: 12 characters.' })
+    prefix: string,
     @Ctx() context: RequestContext,
   ): Promise<ApiKeyType | null> {
     return audited(context, 'revokeApiKey', async () => {

@@ -12,14 +12,14 @@ import { readPageRange } from './read-page-range.js';
 export class AuditResolver {
   @Query(() => AuditEntryConnection, {
     description:
-      'Every mutation that was asked for, refused ones too, newest first. Takes the role OPERATOR, else FORBIDDEN.',
+      'All mutations, including refused ones, newest first. Requires the role OPERATOR, else FORBIDDEN.',
   })
   async auditLog(
     @Args(() => PageArgs) page: PageArgs,
     @Arg('accountIban', () => String, {
       nullable: true,
       description:
-        'Only entries about this account, in any case, with or without spaces; none where there is no such account. All if absent.',
+        'IBAN of an account, in any case, with or without spaces: only its entries, none if there is no such account. All entries if absent.',
     })
     accountIban: string | null,
     @Ctx() context: RequestContext,

@@ -51,7 +51,7 @@ export class BulkTransferResolver {
 
   @Mutation(() => PerformBulkTransferResult, {
     description:
-      'Performs a bulk: records all of its transfers and debits the account in one commit, or does nothing. Counterparties with an account here are credited in the same commit. Takes the role INITIATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and is performed once.',
+      'Performs a bulk: records all of its transfers and debits the account in one commit, or does nothing. Counterparties with an account on this server are credited in the same commit. Requires the role INITIATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and is performed once.',
   })
   @UseMiddleware(yieldForLargeBulk)
   performBulkTransfer(
@@ -80,12 +80,12 @@ export class BulkTransferResolver {
 
   @Query(() => BulkTransferValidationType, {
     description:
-      'The dry run of performBulkTransfer: the same checks by the same code; nothing is kept, and no money moves. Takes the role VIEWER or INITIATOR, else FORBIDDEN.',
+      'A dry run of performBulkTransfer: the same checks, but nothing is stored and no money moves. Requires the role VIEWER or INITIATOR, else FORBIDDEN.',
   })
   @UseMiddleware(yieldForLargeBulk)
   async validateBulkTransfer(
     @Arg('input', () => PerformBulkTransferInput, {
-      description: 'The bulk, as performBulkTransfer would be sent it.',
+      description: 'The input of performBulkTransfer.',
     })
     input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
@@ -112,7 +112,7 @@ export class BulkTransferResolver {
   @Query(() => BulkTransferType, {
     nullable: true,
     description:
-      'The bulk with an id; null where there is none, or where the caller does not see its account.',
+      'The bulk with an id; null if there is none, or if the caller does not see its account.',
   })
   async bulkTransfer(
     @Arg('id', () => ID, { description: 'BulkTransfer.id, a UUID in any case.' }) text: string,
@@ -126,15 +126,16 @@ export class BulkTransferResolver {
   @Query(() => BulkTransferType, {
     nullable: true,
     description:
-      'The bulk that was performed with an idempotency key: tells what became of a request whose answer was lost. Null where nothing was performed with it, or where the caller does not see the account.',
+      'The bulk that was performed with an idempotency key. Use it to learn the outcome of a request whose answer was lost. Null if no bulk was performed with the key, or if the caller does not see the account.',
   })
   async bulkTransferByIdempotencyKey(
     @Arg('accountIban', () => String, {
-      description: 'The account that was to be debited; in any case, with or without spaces.',
+      description:
+        'IBAN of the account that the request named; in any case, with or without spaces.',
     })
     accountIban: string,
     @Arg('idempotencyKey', () => String, {
-      description: 'The key as it was sent: 1 to 255 printable ASCII characters.',
+      description: 'The idempotency key of the request: 1 to 255 printable ASCII characters.',
     })
     idempotencyKey: string,
     @Ctx() { reader }: RequestContext,
@@ -173,7 +174,7 @@ export class BulkTransferResolver {
 export class IdempotencyKeyReusedResolver {
   @FieldResolver(() => BulkTransferType, {
     nullable: true,
-    description: 'The bulk that the key stands for; null for the key of a credit.',
+    description: 'The bulk of the idempotency key; null for the key of a credit.',
   })
   async existingBulkTransfer(
     @Root() { bulkTransferId }: IdempotencyKeyReusedType,
@@ -186,9 +187,9 @@ export class IdempotencyKeyReusedResolver {
 
   @FieldResolver(() => BulkTransferType, {
     nullable: true,
-    description: 'The same as existingBulkTransfer.',
+    description: 'The same bulk as existingBulkTransfer.',
     deprecationReason:
-      'Use existingBulkTransfer: a document can not ask for bulkTransfer both here and in ' +
+      'Use existingBulkTransfer: a document cannot select bulkTransfer both here and in ' +
       'BulkTransferPerformed, where it is not nullable.',
   })
   bulkTransfer(

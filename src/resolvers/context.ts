@@ -43,5 +43,5 @@ export function requireRole(
   ...roles: readonly Role[]
 ): void {
   if (roles.some((role) => caller.roles.includes(role))) return;
-  throw new ForbiddenError(`This takes the role ${roles.join(' or ')}.`);
+  throw new ForbiddenError(`This field requires the role ${roles.join(' or ')}.`);
 }

@@ -25,7 +25,8 @@ export function idempotencyKeyOf(
   const inInput = input.idempotencyKey ?? undefined;
   const [header, ...others] = context.idempotencyKeyHeaders;
   if (header === undefined) return inInput;
-  if (others.length > 0) throw new BadUserInputError('There are several Idempotency-Key headers.');
+  if (others.length > 0)
+    throw new BadUserInputError('There are several Idempotency-Key headers: send one.');
   const inHeader = parseHeader(header);
   if (inInput !== undefined && inInput !== inHeader) {
     throw new BadUserInputError('The Idempotency-Key header and the key in the input differ.');
@@ -68,7 +69,7 @@ export function assertHeaderHasOneMutation(
   const fields = rootFieldsOf(operation.selectionSet, resolved);
   if (new Set(fields.map(({ alias, name }) => (alias ?? name).value)).size <= 1) return;
   throw new BadUserInputError(
-    'An Idempotency-Key header goes with one mutation; give each of several its own key in its input.',
+    'An Idempotency-Key header applies to one mutation only: give each of several mutations a key in its input.',
   );
 }
 

@@ -7,7 +7,7 @@ import { presentAccount } from './present.js';
 
 @Resolver(() => IncomingTransferType)
 export class IncomingTransferResolver {
-  @FieldResolver(() => AccountType, { description: 'The account credited.' })
+  @FieldResolver(() => AccountType, { description: 'The account that was credited.' })
   async account(
     @Root() { accountId }: IncomingTransferType,
     @Ctx() { loaders }: RequestContext,

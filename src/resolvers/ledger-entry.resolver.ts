@@ -19,7 +19,7 @@ export class LedgerEntryResolver {
   @FieldResolver(() => BulkTransferType, {
     nullable: true,
     description:
-      'The bulk that moved the money; null for money from outside, and for what another organization sent.',
+      'The bulk that moved the money; null for money from outside, and for transfers from another organization.',
   })
   async bulkTransfer(
     @Root() { bulkTransferId }: LedgerEntryType,

@@ -41,6 +41,6 @@ export async function loadReferenced<Entity>(
   id: string,
 ): Promise<Entity> {
   const entity = await loader.load(id);
-  if (entity === null) throw new Error(`Row ${id} is referred to and does not exist`);
+  if (entity === null) throw new Error(`Row ${id} is referenced but does not exist`);
   return entity;
 }

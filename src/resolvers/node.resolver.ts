@@ -16,7 +16,7 @@ export class NodeResolver {
   @Query(() => NodeType, {
     nullable: true,
     description:
-      'The account, bulk, transfer or ledger entry with an id; null where there is none, or where the caller does not see it.',
+      'The account, bulk, transfer or ledger entry with an id; null if there is none, or if the caller does not see it.',
   })
   async node(
     @Arg('id', () => ID, { description: 'The id of any Node, a UUID in any case.' }) text: string,

@@ -15,7 +15,7 @@ export class OutboxResolver {
 
   @Query(() => OutboxType, {
     description:
-      'What waits to be published, and what was given up on. Takes the role OPERATOR, else FORBIDDEN.',
+      'The messages that wait to be published, and the parked messages. Requires the role OPERATOR, else FORBIDDEN.',
   })
   async outbox(@Ctx() context: RequestContext): Promise<OutboxType> {
     requireRole(context, 'operator');
@@ -44,7 +44,7 @@ export class OutboxResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Has a message that was given up on tried again, from its first attempt. False where no such message has the id. Takes the role OPERATOR, else FORBIDDEN.',
+      'Retries a parked message, from its first attempt. False if no parked message has the id. Requires the role OPERATOR, else FORBIDDEN.',
   })
   retryOutboxMessage(
     @Arg('id', () => ID, { description: 'OutboxMessage.id, a UUID in any case.' }) text: string,

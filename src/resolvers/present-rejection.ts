@@ -44,7 +44,7 @@ const PRESENTERS: Presenters = {
   ACCOUNT_NOT_FOUND: ({ code, iban }) =>
     make(AccountNotFoundType, {
       code,
-      message: 'No account here has this IBAN.',
+      message: 'No account of this server has this IBAN.',
       retryable: false,
       // The client may have sent a text of any length.
       iban: iban.slice(0, IBAN_CHARACTERS_MAX),
@@ -52,7 +52,8 @@ const PRESENTERS: Presenters = {
   IDEMPOTENCY_KEY_REUSED: ({ code, bulkTransferId }) =>
     make(IdempotencyKeyReusedType, {
       code,
-      message: 'The idempotency key stands for a request with another content.',
+      message:
+        'The idempotency key was used before, for a request with other content. Use a new key.',
       retryable: false,
       bulkTransferId: bulkTransferId ?? null,
     }),
@@ -65,7 +66,7 @@ const PRESENTERS: Presenters = {
   ACCOUNT_EXISTS: ({ code, accountId }) =>
     make(AccountExistsType, {
       code,
-      message: 'An account here has this IBAN already.',
+      message: 'An account of this server has this IBAN already.',
       retryable: false,
       accountId,
     }),

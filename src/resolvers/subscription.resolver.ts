@@ -39,16 +39,16 @@ interface Request {
   readonly context: RequestContext;
 }
 
-const ACCOUNT_IBAN = 'The account to follow; in any case, with or without spaces.';
+const ACCOUNT_IBAN = 'IBAN of the account to follow, in any case, with or without spaces.';
 
 const AFTER =
-  'The cursor of the last event that was seen, or one of the same list of the account. BAD_USER_INPUT where it is of another list.';
+  'The cursor of the last event that was seen, or another cursor of the same list of the account. BAD_USER_INPUT if the cursor is of another list.';
 
 @Resolver()
 export class SubscriptionResolver {
   @Subscription(() => TransferPerformedType, {
     description:
-      'The transfers of an account, one event each, in the order of commit, then of the bulk. Without after: from now on. With it: first everything since that cursor, then live; no gap, no event twice. VIEWER and INITIATOR follow the accounts of their organizations, OPERATOR all; any other is ACCOUNT_NOT_FOUND.',
+      'The transfers of an account, one event for each, in the order of commit, then of the bulk. Without after, the stream begins now. With after, it begins with everything since that cursor, then continues live, without a gap or a repetition. VIEWER and INITIATOR follow the accounts of their organizations, OPERATOR all; any other account is ACCOUNT_NOT_FOUND.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, transfersOf);
       return followList(request.context.feeds, account, 'transfers', after);
@@ -72,7 +72,7 @@ export class SubscriptionResolver {
 
   @Subscription(() => BulkTransferPerformedEventType, {
     description:
-      'The bulks of an account, one event each, for clients that page through the transfers themselves. It resumes, and is seen by the same roles, as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
+      'The bulks of an account, one event for each, for clients that page through the transfers themselves. It resumes like transferPerformed, and requires the same roles: VIEWER, INITIATOR or OPERATOR.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, bulkTransfersOf);
       return followList(request.context.feeds, account, 'bulkTransfers', after);
@@ -95,7 +95,7 @@ export class SubscriptionResolver {
 
   @Subscription(() => TransferReceivedType, {
     description:
-      'Transfers from other accounts of this server, one event each, in the order of commit. Like transferPerformed, for the payee: it resumes after a cursor of its own or of incomingTransfers, and is seen by the same roles: VIEWER, INITIATOR and OPERATOR.',
+      'Transfers from other accounts of this server, one event for each, in the order of commit. It resumes after a cursor of its own or of incomingTransfers, and requires the same roles as transferPerformed: VIEWER, INITIATOR or OPERATOR.',
     subscribe: async (request: Request) => {
       const { account, after } = await readRequest(request, incomingTransfersOf);
       return followList(request.context.feeds, account, 'incomingTransfers', after);
@@ -117,7 +117,7 @@ export class SubscriptionResolver {
 
   @Subscription(() => BalanceUpdatedType, {
     description:
-      'The balance of an account at once, then each change; changes that a slow reader is late for are merged. Without accountIban: of all accounts that the caller sees, 1,000 at most, else TOO_MANY_ACCOUNTS; an account that is opened later joins within 15 seconds. It is seen by the same roles as transferPerformed: VIEWER, INITIATOR and OPERATOR.',
+      'The balance of an account at once, then after each change. Changes are merged for a slow reader. Without accountIban, the stream has all accounts that the caller sees, at most 1,000, else TOO_MANY_ACCOUNTS. An account that is opened later joins within 15 seconds. This subscription requires the same roles as transferPerformed: VIEWER, INITIATOR or OPERATOR.',
     subscribe: async (request: Request) => {
       const { args, context } = request;
       if (args.accountIban == null) return followVisibleBalances(context);
@@ -129,7 +129,7 @@ export class SubscriptionResolver {
     @Arg('accountIban', () => String, {
       nullable: true,
       description:
-        'The account to follow, in any case, with or without spaces; all accounts that the caller sees if absent.',
+        'IBAN of the account to follow, in any case, with or without spaces; all accounts that the caller sees if absent.',
     })
     _accountIban: string | null,
     @Ctx() context: RequestContext,
@@ -154,7 +154,7 @@ async function followVisibleBalances(
 ): Promise<AsyncIterableIterator<Account>> {
   const ids = await context.reader.accountIds(FOLLOWED_ACCOUNTS_MAX + 1);
   if (ids.length > FOLLOWED_ACCOUNTS_MAX) {
-    const message = `You see more than ${FOLLOWED_ACCOUNTS_MAX} accounts: name the one to follow.`;
+    const message = `The caller sees more than ${FOLLOWED_ACCOUNTS_MAX} accounts: name one of them as accountIban.`;
     const extensions = { code: 'TOO_MANY_ACCOUNTS', limit: FOLLOWED_ACCOUNTS_MAX };
     throw new GraphQLError(message, { extensions });
   }
@@ -178,7 +178,7 @@ async function readAccount({ args, context }: Request): Promise<Account> {
   const account = await context.reader.accountByIban(normaliseIban(args.accountIban ?? ''));
   if (!account) {
     const extensions = { code: 'ACCOUNT_NOT_FOUND' };
-    throw new GraphQLError('No account here has this IBAN.', { extensions });
+    throw new GraphQLError('No account of this server has this IBAN.', { extensions });
   }
   return account;
 }

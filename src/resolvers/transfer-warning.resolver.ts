@@ -12,7 +12,7 @@ import type { RequestContext } from './context.js';
 import { make, presentBulkTransfer } from './present.js';
 
 const DESCRIPTION =
-  'What may be a mistake, the first 100; nothing is refused for it. It is looked for only where it is selected.';
+  'Possible mistakes, the first 100. A warning never causes a refusal. The server searches for warnings only if this field is selected.';
 
 /** Finds warnings only when a document selects them, so performing a bulk does not pay for them. */
 @Resolver(() => BulkTransferPerformedType)
@@ -20,7 +20,7 @@ export class PerformedWarningsResolver {
   constructor(private readonly findTransferWarnings: FindTransferWarnings) {}
 
   @FieldResolver(() => [TransferWarningType], {
-    description: `${DESCRIPTION} Empty where the database became unavailable meanwhile, for the bulk is performed.`,
+    description: `${DESCRIPTION} The list is empty if the database became unavailable after the bulk was performed.`,
   })
   async warnings(
     @Root() { request, bulkTransfer }: BulkTransferPerformedType,
@@ -52,7 +52,7 @@ export class ValidationWarningsResolver {
 export class TransferWarningResolver {
   @FieldResolver(() => BulkTransferType, {
     nullable: true,
-    description: 'The earlier one that it resembles.',
+    description: 'The earlier bulk that this bulk resembles.',
   })
   async bulkTransfer(
     @Root() { bulkTransferId }: TransferWarningType,

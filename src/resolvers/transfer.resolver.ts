@@ -12,7 +12,7 @@ export class TransferResolver {
   @Query(() => TransferType, {
     nullable: true,
     description:
-      'The transfer with an id; null where there is none, or where the caller does not see its account.',
+      'The transfer with an id; null if there is none, or if the caller does not see its account.',
   })
   async transfer(
     @Arg('id', () => ID, { description: 'Transfer.id, a UUID in any case.' }) text: string,
@@ -31,7 +31,7 @@ export class TransferResolver {
     return presentBulkTransfer(await loadReferenced(loaders.bulkTransfer, bulkTransferId));
   }
 
-  @FieldResolver(() => AccountType, { description: 'The account debited.' })
+  @FieldResolver(() => AccountType, { description: 'The account that was debited.' })
   async account(
     @Root() { accountId }: TransferType,
     @Ctx() { loaders }: RequestContext,

@@ -6,11 +6,11 @@ import { Bic, Currency, DateTime, Iban, Int64 } from './scalars.js';
 
 @ObjectType('Account', {
   implements: NodeType,
-  description: 'An account of an organization: what bulk transfers debit.',
+  description: 'An account of an organization. Bulk transfers debit it.',
   simpleResolvers: true,
 })
 export class AccountType extends NodeType {
-  @Field(() => ID, { description: 'Who owns it.' })
+  @Field(() => ID, { description: 'Id of the organization that owns the account.' })
   organizationId!: string;
 
   @Field(() => String)
@@ -25,7 +25,7 @@ export class AccountType extends NodeType {
   @Field(() => Currency)
   currency!: string;
 
-  @Field(() => MoneyType, { description: 'Never negative.' })
+  @Field(() => MoneyType, { description: 'The balance is never negative.' })
   balance!: MoneyType;
 
   @Field(() => Int64, {

@@ -14,25 +14,27 @@ export const RoleEnum = {
 
 registerEnumType(RoleEnum, {
   name: 'Role',
-  description: 'What a caller may do.',
+  description: 'A role decides what a caller may do.',
   valuesConfig: {
     VIEWER: { description: 'Reads the accounts of its organizations.' },
-    INITIATOR: { description: 'Reads them, and performs bulks from them.' },
+    INITIATOR: {
+      description: 'Reads the accounts of its organizations, and performs bulks from them.',
+    },
     OPERATOR: {
       description:
-        'The bank: sees every account, opens and credits accounts, looks after API keys, the audit log and the outbox.',
+        'The bank: reads every account, opens and credits accounts, manages API keys and the outbox, and reads the audit log.',
     },
-    MONITOR: { description: 'Reads /metrics, and nothing of the ledger.' },
+    MONITOR: { description: 'Reads /metrics only.' },
   } satisfies Descriptions<keyof typeof RoleEnum>,
 });
 
 @ObjectType('ApiKey', {
-  description: 'The key of a machine, which calls with it in place of a token.',
+  description: 'A key with which a machine calls the API instead of a token.',
   simpleResolvers: true,
 })
 export class ApiKeyType {
   @Field(() => String, {
-    description: 'What it is called by: the part of the key that is no secret.',
+    description: 'The part of the key that is not secret. It identifies the key.',
   })
   prefix!: string;
 
@@ -57,34 +59,36 @@ export class ApiKeyType {
 
 @InputType('CreateApiKeyInput', { description: 'An API key to make.' })
 export class CreateApiKeyInput {
-  @Field(() => String, { description: 'What the key is for, for people: 1 to 140 characters.' })
+  @Field(() => String, {
+    description: 'A description of the purpose of the key: 1 to 140 characters.',
+  })
   name!: string;
 
   @Field(() => [ID], {
     description:
-      'Ids of the organizations whose accounts it is for: 100 at most, each with an account; UUIDs in any case.',
+      'Ids of the organizations whose accounts the key may use: at most 100, each with an account; UUIDs in any case.',
   })
   organizationIds!: string[];
 
-  @Field(() => [RoleEnum], { description: 'What the key may do: one role at least.' })
+  @Field(() => [RoleEnum], { description: 'Roles of the key: at least one.' })
   roles!: Role[];
 }
 
 @ObjectType('ApiKeyCreated', {
-  description: 'The key was made. Its secret is told here alone.',
+  description: 'The key was made. Only this answer contains its secret.',
   simpleResolvers: true,
 })
 export class ApiKeyCreatedType {
   @Field(() => ApiKeyType)
   apiKey!: ApiKeyType;
 
-  @Field(() => String, { description: 'To be sent as Authorization: Bearer …' })
+  @Field(() => String, { description: 'Send it as Authorization: Bearer …' })
   secret!: string;
 }
 
 export const CreateApiKeyResult = createUnionType({
   name: 'CreateApiKeyResult',
-  description: 'The key that was made, or what is wrong with the input.',
+  description: 'The key that was made, or the problems of the input.',
   types: () => [ApiKeyCreatedType, InvalidInputType] as const,
 });
 

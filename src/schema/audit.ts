@@ -3,7 +3,7 @@ import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
 @ObjectType('AuditEntry', {
-  description: 'Who did what, when, from where, with what result.',
+  description: 'The record of one mutation: its caller, time, address and outcome.',
   simpleResolvers: true,
 })
 export class AuditEntryType {
@@ -17,7 +17,7 @@ export class AuditEntryType {
   action!: string;
 
   @Field(() => String, {
-    description: 'DONE, REPLAYED, the code of what it was refused for, or UNKNOWN.',
+    description: 'DONE, REPLAYED, the code of the refusal, or UNKNOWN.',
   })
   outcome!: string;
 
@@ -30,7 +30,9 @@ export class AuditEntryType {
   @Field(() => String)
   remoteAddress!: string;
 
-  @Field(() => String, { description: 'As in the header X-Request-Id and the log.' })
+  @Field(() => String, {
+    description: 'The request id, as in the header X-Request-Id and in the log.',
+  })
   requestId!: string;
 
   @Field(() => ID, { nullable: true })

@@ -32,7 +32,7 @@ export class BulkTransferType extends NodeType {
   @Field(() => MoneyType)
   totalAmount!: MoneyType;
 
-  @Field(() => MoneyType, { description: "The account's balance as the bulk left it." })
+  @Field(() => MoneyType, { description: 'Balance of the account after the bulk.' })
   balanceAfter!: MoneyType;
 
   @Field(() => BulkTransferStatus)

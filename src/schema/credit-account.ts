@@ -9,37 +9,37 @@ import {
 } from './user-errors.js';
 
 @InputType('CreditAccountInput', {
-  description: 'Money from outside, and the account that gets it.',
+  description: 'Money from outside, and the account that receives it.',
 })
 export class CreditAccountInput {
   @Field(() => String, {
     nullable: true,
     description:
-      '1 to 255 printable ASCII characters, unique among the credits of the account; keys of bulks are apart. The same key with the same content gets the first answer again; with other content, IdempotencyKeyReused.',
+      '1 to 255 printable ASCII characters, unique among the credits of the account; keys of bulks are separate. The same key with the same content gets the first answer again; with other content, IdempotencyKeyReused.',
   })
   idempotencyKey?: string | null;
 
-  @Field(() => String, { description: 'The account; in any case, with or without spaces.' })
+  @Field(() => String, { description: 'IBAN of the account; in any case, with or without spaces.' })
   iban!: string;
 
   @Field(() => String, {
     description:
-      'In major units, positive, with at most the fraction digits of the currency: "14.5". Nine digits before the point at most.',
+      'In major units, positive, with at most the fraction digits of the currency: "14.5". At most nine digits before the point.',
   })
   amount!: string;
 
   @Field(() => String, {
     nullable: true,
     defaultValue: 'EUR',
-    description: "The account's own, ISO 4217.",
+    description: 'The currency of the account, ISO 4217.',
   })
   currency?: string | null;
 
-  @Field(() => String, { description: 'What the ledger entry says: 0 to 140 characters.' })
+  @Field(() => String, { description: 'Description of the ledger entry: 0 to 140 characters.' })
   description!: string;
 }
 
-@ObjectType('AccountCredited', { description: 'The balance has grown.', simpleResolvers: true })
+@ObjectType('AccountCredited', { description: 'The account was credited.', simpleResolvers: true })
 export class AccountCreditedType {
   @Field(() => AccountType)
   account!: AccountType;
@@ -55,7 +55,7 @@ export class AccountCreditedType {
 
 export const CreditAccountResult = createUnionType({
   name: 'CreditAccountResult',
-  description: 'The credit, or why there is none.',
+  description: 'The credit, or the reason why there is none.',
   types: () =>
     [
       AccountCreditedType,

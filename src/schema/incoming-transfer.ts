@@ -13,13 +13,13 @@ import { Cursor, DateTime, Iban, Int64 } from './scalars.js';
 export class IncomingTransferType extends NodeType {
   accountId!: string;
 
-  @Field(() => MoneyType, { description: 'The amount credited.' })
+  @Field(() => MoneyType, { description: 'The amount that was credited.' })
   amount!: MoneyType;
 
   @Field(() => String, { description: "Name of the payer's organization." })
   payerName!: string;
 
-  @Field(() => Iban, { description: 'IBAN of the account debited.' })
+  @Field(() => Iban, { description: 'IBAN of the account that was debited.' })
   payerIban!: string;
 
   @Field(() => String, { description: 'Text of the payer, unaltered.' })
@@ -27,7 +27,7 @@ export class IncomingTransferType extends NodeType {
 
   @Field(() => String, {
     nullable: true,
-    description: 'End-to-end id of the payer, unaltered; null where the payer gave none.',
+    description: 'End-to-end id of the payer, unaltered; null if the payer gave none.',
   })
   endToEndId!: string | null;
 
@@ -48,7 +48,7 @@ export const IncomingTransferConnection = connectionOf('IncomingTransfer', Incom
   simpleResolvers: true,
 })
 export class TransferReceivedType {
-  @Field(() => Cursor, { description: 'Where to resume: give it as after.' })
+  @Field(() => Cursor, { description: 'The position of this event: send it as after to resume.' })
   cursor!: string;
 
   @Field(() => IncomingTransferType)

@@ -10,17 +10,19 @@ const LedgerEntryKindEnum = enumOf(LEDGER_ENTRY_KINDS);
 
 registerEnumType(LedgerEntryKindEnum, {
   name: 'LedgerEntryKind',
-  description: 'Why a balance changed.',
+  description: 'The reason for a change of a balance.',
   valuesConfig: {
-    BULK_TRANSFER: { description: 'The debit of one bulk, one entry however many transfers.' },
+    BULK_TRANSFER: { description: 'The debit of one bulk: one entry for all of its transfers.' },
     INCOMING_TRANSFER: { description: 'Money from outside: creditAccount, an opening balance.' },
-    BOOK_TRANSFER: { description: 'Money from another account of this server, one entry a bulk.' },
+    BOOK_TRANSFER: {
+      description: 'Money from another account of this server: one entry for each bulk.',
+    },
   } satisfies Descriptions<LedgerEntryKind>,
 });
 
 @ObjectType('LedgerEntry', {
   implements: NodeType,
-  description: 'One line of an account: append-only.',
+  description: 'One change of the balance of an account. An entry never changes.',
   simpleResolvers: true,
 })
 export class LedgerEntryType extends NodeType {

@@ -38,6 +38,6 @@ test('the types of user errors are those of the rejection codes', () => {
 
 test.each(MUTATION_NAMES)('the description of %s names the role that it takes', (name) => {
   expect(mutations[name]?.description).toContain(
-    `Takes the role ${MUTATIONS[name].role.toUpperCase()}`,
+    `Requires the role ${MUTATIONS[name].role.toUpperCase()}`,
   );
 });

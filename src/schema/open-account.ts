@@ -7,13 +7,13 @@ export class OpenAccountInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'An organization that has an account already, a UUID in any case; absent: a new organization.',
+      'Id of an organization that has an account already, a UUID in any case. Omit it to create an organization.',
   })
   organizationId?: string | null;
 
   @Field(() => String, {
     description:
-      'Whose account it is: 1 to 140 characters; that of the organization where its id is given.',
+      'Name of the organization: 1 to 140 characters. If organizationId is given, it must be the name of that organization.',
   })
   organizationName!: string;
 
@@ -22,13 +22,13 @@ export class OpenAccountInput {
   })
   iban!: string;
 
-  @Field(() => String, { description: 'The BIC of its bank (ISO 9362): 8 or 11 characters.' })
+  @Field(() => String, { description: "BIC of the account's bank (ISO 9362): 8 or 11 characters." })
   bic!: string;
 
   @Field(() => String, {
     nullable: true,
     defaultValue: 'EUR',
-    description: 'ISO 4217; the account is kept in it for good.',
+    description: 'ISO 4217. The currency of an account never changes.',
   })
   currency?: string | null;
 
@@ -40,7 +40,7 @@ export class OpenAccountInput {
   openingBalance?: string | null;
 }
 
-@ObjectType('AccountOpened', { description: 'The account exists now.', simpleResolvers: true })
+@ObjectType('AccountOpened', { description: 'The account was opened.', simpleResolvers: true })
 export class AccountOpenedType {
   @Field(() => AccountType)
   account!: AccountType;
@@ -48,6 +48,6 @@ export class AccountOpenedType {
 
 export const OpenAccountResult = createUnionType({
   name: 'OpenAccountResult',
-  description: 'The account that was opened, or why none was.',
+  description: 'The account that was opened, or the reason why none was.',
   types: () => [AccountOpenedType, InvalidInputType, AccountExistsType, AccountBusyType] as const,
 });

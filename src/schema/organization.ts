@@ -9,20 +9,20 @@ import { NodeType } from './node.js';
   simpleResolvers: true,
 })
 export class OrganizationType extends NodeType {
-  @Field(() => String, { description: 'Its name, which all of its accounts have.' })
+  @Field(() => String, { description: 'Name of the organization and of all of its accounts.' })
   name!: string;
 }
 
 @ObjectType('Me', {
-  description: 'The caller, as its token or API key says.',
+  description: 'The caller that the token or the API key identifies.',
   simpleResolvers: true,
 })
 export class MeType {
   @Field(() => String, {
-    description: 'The subject of the token or the prefix of the API key, as the audit log has it.',
+    description: 'The subject of the token or the prefix of the API key, as in the audit log.',
   })
   actor!: string;
 
-  @Field(() => [RoleEnum], { description: 'What the caller may do.' })
+  @Field(() => [RoleEnum], { description: 'Roles of the caller.' })
   roles!: Role[];
 }

@@ -3,7 +3,7 @@ import { OUTBOX_MESSAGE_TYPES } from '../domain/kinds.js';
 import { DateTime, Int64 } from './scalars.js';
 
 @ObjectType('OutboxMessage', {
-  description: 'Something that happened, and could not be published.',
+  description: 'A bulk or credit whose events could not be published.',
   simpleResolvers: true,
 })
 export class OutboxMessageType {
@@ -21,27 +21,34 @@ export class OutboxMessageType {
   })
   sequence!: bigint;
 
-  @Field(() => Int, { description: 'How often publishing it was tried.' })
+  @Field(() => Int, { description: 'Number of attempts to publish the message.' })
   attempts!: number;
 
   @Field(() => DateTime)
   parkedAt!: Date | null;
 
-  @Field(() => String, { nullable: true, description: 'Why the last attempt failed.' })
+  @Field(() => String, { nullable: true, description: 'The error of the last attempt.' })
   lastError!: string | null;
 }
 
-@ObjectType('Outbox', { description: 'What is to be published.', simpleResolvers: true })
+@ObjectType('Outbox', {
+  description: 'The messages that are not published yet.',
+  simpleResolvers: true,
+})
 export class OutboxType {
-  @Field(() => Int, { description: 'Messages that wait to be published.' })
+  @Field(() => Int, { description: 'Number of messages that wait to be published.' })
   due!: number;
 
-  @Field(() => DateTime, { nullable: true, description: 'When the oldest of them happened.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time of the oldest message that waits.' })
   oldestDueSince!: Date | null;
 
-  @Field(() => Int, { description: 'Messages that were given up on.' })
+  @Field(() => Int, {
+    description: 'Number of parked messages, which the server no longer tries to publish.',
+  })
   parked!: number;
 
-  @Field(() => [OutboxMessageType], { description: 'The first 100 of those, oldest first.' })
+  @Field(() => [OutboxMessageType], {
+    description: 'The oldest 100 parked messages, oldest first.',
+  })
   parkedMessages!: OutboxMessageType[];
 }

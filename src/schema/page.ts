@@ -5,7 +5,7 @@ import { Cursor } from './scalars.js';
 export class ForwardPageArgs {
   @Field(() => Int, {
     nullable: true,
-    description: 'How many nodes from the start: 1 to 100; 20 if both first and last are absent.',
+    description: 'Number of nodes from the start: 1 to 100; 20 if both first and last are absent.',
   })
   first?: number;
 
@@ -17,7 +17,7 @@ export class ForwardPageArgs {
 export class PageArgs extends ForwardPageArgs {
   @Field(() => Int, {
     nullable: true,
-    description: 'How many nodes from the end: 1 to 100. BAD_USER_INPUT together with first.',
+    description: 'Number of nodes from the end: 1 to 100. BAD_USER_INPUT together with first.',
   })
   last?: number;
 
@@ -25,7 +25,10 @@ export class PageArgs extends ForwardPageArgs {
   before?: string;
 }
 
-@ObjectType('PageInfo', { description: 'Where a page stands in its list.', simpleResolvers: true })
+@ObjectType('PageInfo', {
+  description: 'The position of a page in its list.',
+  simpleResolvers: true,
+})
 class PageInfoType {
   @Field(() => Boolean)
   hasNextPage!: boolean;
@@ -59,7 +62,7 @@ export function connectionOf<Node extends object>(
   node: ClassType<Node>,
 ): ClassType<Connection<Node>> {
   @ObjectType(`${name}Edge`, {
-    description: 'A node of a page, and its place in the list.',
+    description: 'A node of a page, and its position in the list.',
     simpleResolvers: true,
   })
   class EdgeType implements Edge<Node> {
@@ -84,7 +87,7 @@ export function connectionOf<Node extends object>(
     @Field(() => Int, {
       nullable: true,
       description:
-        'Nodes of the whole list, of all pages: exact up to 10,000, null beyond. Also null where a filter has several conditions and more than 10,000 rows match each of them.',
+        'Number of nodes in the whole list: exact up to 10,000, null beyond. Also null if a filter has several conditions and more than 10,000 rows match each of them.',
     })
     totalCount!: () => Promise<number | null>;
   }

@@ -17,7 +17,7 @@ import {
 export class CreditTransferInput {
   @Field(() => String, {
     description:
-      'In major units, positive, with at most the fraction digits of the currency: "14.5". In EUR nine digits before the point at most.',
+      'In major units, positive, with at most the fraction digits of the currency: "14.5". In EUR, at most nine digits before the point.',
   })
   amount!: string;
 
@@ -28,28 +28,28 @@ export class CreditTransferInput {
   })
   currency?: string | null;
 
-  @Field(() => String, { description: 'Who is paid: 1 to 140 characters.' })
+  @Field(() => String, { description: 'Name of the payee: 1 to 140 characters.' })
   counterpartyName!: string;
 
   @Field(() => String, {
     description:
-      'The account that is credited. Lower case and what is pasted with it, such as spaces, are accepted and normalised.',
+      'IBAN of the account that is credited. Lower case and pasted characters, such as spaces, are accepted and normalised.',
   })
   counterpartyIban!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The BIC of its bank (ISO 9362): 8 or 11 characters.',
+    description: "BIC of the counterparty's bank (ISO 9362): 8 or 11 characters.",
   })
   counterpartyBic?: string | null;
 
-  @Field(() => String, { description: 'What the counterparty is told: 0 to 140 characters.' })
+  @Field(() => String, { description: 'Text for the counterparty: 0 to 140 characters.' })
   description!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'A reference of your own that goes with the transfer: 1 to 35 characters, unique in the bulk.',
+      'Your own reference, which goes with the transfer: 1 to 35 characters, unique in the bulk.',
   })
   endToEndId?: string | null;
 }
@@ -59,24 +59,30 @@ export class PerformBulkTransferInput {
   @Field(() => String, {
     nullable: true,
     description:
-      '1 to 255 printable ASCII characters. The same key with the same content gets the first answer again; with other content, IdempotencyKeyReused. The HTTP header Idempotency-Key means the same.',
+      '1 to 255 printable ASCII characters. The same key with the same content gets the first answer again; with other content, IdempotencyKeyReused. The HTTP header Idempotency-Key has the same effect.',
   })
   idempotencyKey?: string | null;
 
   @Field(() => String, {
-    description: 'The account that is debited; in any case, with or without spaces.',
+    description: 'IBAN of the account that is debited; in any case, with or without spaces.',
   })
   organizationIban!: string;
 
-  @Field(() => String, { nullable: true, description: 'Checked against the account where given.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'If given, it must be the value of the account.',
+  })
   organizationName?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Checked against the account where given.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'If given, it must be the value of the account.',
+  })
   organizationBic?: string | null;
 
   @Field(() => [CreditTransferInput], {
     description:
-      'The transfers: 1 to BULK_TRANSFERS_MAX of the server, by default 10,000. Every row is checked, and every problem told.',
+      'The transfers: 1 to BULK_TRANSFERS_MAX of the server, by default 10,000. Every row is checked, and every problem is reported.',
   })
   creditTransfers!: CreditTransferInput[];
 }
@@ -103,7 +109,7 @@ export class BulkTransferPerformedType {
 export const PerformBulkTransferResult = createUnionType({
   name: 'PerformBulkTransferResult',
   description:
-    'The bulk that was performed, or why none was. Every member but the first is a UserError.',
+    'The bulk that was performed, or the reason why none was. Every member except the first is a UserError.',
   types: () =>
     [
       BulkTransferPerformedType,
@@ -116,7 +122,7 @@ export const PerformBulkTransferResult = createUnionType({
 });
 
 @ObjectType('BulkTransferValidation', {
-  description: 'What performBulkTransfer would come to, were nothing to change meanwhile.',
+  description: 'The result that performBulkTransfer would have if nothing changed meanwhile.',
   simpleResolvers: true,
 })
 export class BulkTransferValidationType {
@@ -128,17 +134,19 @@ export class BulkTransferValidationType {
 
   @Field(() => MoneyType, {
     nullable: true,
-    description: "Null where an amount can't be read, or no balance could cover it.",
+    description:
+      'Null if an amount is not valid, or if the total is larger than any balance can be.',
   })
   totalAmount!: MoneyType | null;
 
   @Field(() => MoneyType, {
     nullable: true,
-    description: 'Null where the account or the total is unknown; negative where funds are short.',
+    description:
+      'Null if the account or the total is unknown; negative if the balance does not cover the bulk.',
   })
   balanceAfter!: MoneyType | null;
 
-  @Field(() => [TransferProblemType], { description: 'The first 1,000.' })
+  @Field(() => [TransferProblemType], { description: 'The first 1,000 problems.' })
   problems!: TransferProblemType[];
 
   @Field(() => UserErrorType, { nullable: true })

@@ -29,7 +29,7 @@ export const Currency = textScalar('Currency', 'An ISO 4217 currency code: EUR.'
 
 export const Cursor = textScalar(
   'Cursor',
-  'A place in a list. Opaque: take it from an edge or from pageInfo, and give it back as it is.',
+  'A position in a list. Opaque: take it from an edge or from pageInfo, and send it back unchanged.',
 );
 
 export const Int64 = new GraphQLScalarType({

@@ -4,7 +4,7 @@ import { MoneyType } from './money.js';
 import { CalendarDate } from './scalars.js';
 
 @ObjectType('Statement', {
-  description: 'An account over some days, UTC.',
+  description: 'The balances, totals and entries of an account for a range of days in UTC.',
   simpleResolvers: true,
 })
 export class StatementType {

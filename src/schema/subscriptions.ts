@@ -7,7 +7,7 @@ import { TransferType } from './transfer.js';
 
 @ObjectType('TransferPerformed', { description: 'A transfer was recorded.', simpleResolvers: true })
 export class TransferPerformedType {
-  @Field(() => Cursor, { description: 'Where to resume: give it as after.' })
+  @Field(() => Cursor, { description: 'The position of this event: send it as after to resume.' })
   cursor!: string;
 
   @Field(() => TransferType)
@@ -19,14 +19,17 @@ export class TransferPerformedType {
   simpleResolvers: true,
 })
 export class BulkTransferPerformedEventType {
-  @Field(() => Cursor, { description: 'Where to resume: give it as after.' })
+  @Field(() => Cursor, { description: 'The position of this event: send it as after to resume.' })
   cursor!: string;
 
   @Field(() => BulkTransferType)
   bulkTransfer!: BulkTransferType;
 }
 
-@ObjectType('BalanceUpdated', { description: 'A balance as it is.', simpleResolvers: true })
+@ObjectType('BalanceUpdated', {
+  description: 'The current balance of an account.',
+  simpleResolvers: true,
+})
 export class BalanceUpdatedType {
   @Field(() => AccountType)
   account!: AccountType;
@@ -34,9 +37,9 @@ export class BalanceUpdatedType {
   @Field(() => MoneyType)
   balance!: MoneyType;
 
-  @Field(() => Int64, { description: 'Grows with each event.' })
+  @Field(() => Int64, { description: 'The version of the balance. It grows with each event.' })
   sequence!: bigint;
 
-  @Field(() => DateTime, { description: 'When the balance became this.' })
+  @Field(() => DateTime, { description: 'Time of the last change of the balance.' })
   at!: Date;
 }

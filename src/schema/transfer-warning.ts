@@ -6,7 +6,7 @@ const TransferWarningCodes = enumOf(TRANSFER_WARNING_CODES);
 
 registerEnumType(TransferWarningCodes, {
   name: 'TransferWarningCode',
-  description: 'What may be a mistake.',
+  description: 'The kind of a possible mistake.',
   valuesConfig: {
     DUPLICATE_IN_BULK: {
       description: 'An earlier row has the same payee, amount and description.',
@@ -15,29 +15,29 @@ registerEnumType(TransferWarningCodes, {
       description:
         'A bulk of the last seven days has the same payees, amounts and descriptions, in any order.',
     },
-    NAME_DIFFERS: { description: 'The account paid the IBAN before, and under other names alone.' },
-    BIC_COUNTRY_DIFFERS: { description: 'The BIC is of another country than the IBAN.' },
+    NAME_DIFFERS: { description: 'The account paid this IBAN before, but only under other names.' },
+    BIC_COUNTRY_DIFFERS: { description: 'The BIC and the IBAN are of different countries.' },
     NATIONAL_CHECK_DIGITS: {
-      description: 'Check digits that the country has inside the account number are wrong.',
+      description: 'The national check digits inside the account number are wrong.',
     },
   } satisfies Descriptions<TransferWarningCode>,
 });
 
 @ObjectType('TransferWarning', {
-  description: 'Something that may be a mistake. Nothing is refused for it.',
+  description: 'A possible mistake. A warning never causes a refusal.',
   simpleResolvers: true,
 })
 export class TransferWarningType {
   @Field(() => Int, { nullable: true, description: 'The row, 0-based; null for the bulk itself.' })
   index!: number | null;
 
-  @Field(() => String, { description: "The input's field name." })
+  @Field(() => String, { description: 'The name of the field in the input.' })
   field!: string;
 
   @Field(() => TransferWarningCodes)
   code!: TransferWarningCode;
 
-  @Field(() => String, { description: 'A sentence for a person.' })
+  @Field(() => String, { description: 'A sentence for a human reader.' })
   message!: string;
 
   bulkTransferId!: string | null;

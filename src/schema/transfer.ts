@@ -6,7 +6,7 @@ import { Bic, DateTime, Iban } from './scalars.js';
 
 @ObjectType('Transfer', {
   implements: NodeType,
-  description: 'One credit transfer of a bulk. Nothing of it ever changes.',
+  description: 'One credit transfer of a bulk. It never changes.',
   simpleResolvers: true,
 })
 export class TransferType extends NodeType {
@@ -42,7 +42,7 @@ export class TransferType extends NodeType {
 export const TransferConnection = connectionOf('Transfer', TransferType);
 
 @InputType('TransferFilter', {
-  description: 'Which transfers of an account; all that is given must hold.',
+  description: 'A filter for transfers. A transfer must meet every condition that is given.',
 })
 export class TransferFilterInput {
   @Field(() => String, {
@@ -53,19 +53,19 @@ export class TransferFilterInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Counterparties whose name begins with this; case does not matter.',
+    description: 'Counterparties whose name begins with this text; case does not matter.',
   })
   counterpartyName?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of this amount or more, in major units: "14.50".',
+    description: 'Smallest amount, in major units: "14.50".',
   })
   minAmount?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of this amount or less, in major units: "14.50".',
+    description: 'Largest amount, in major units: "14.50".',
   })
   maxAmount?: string | null;
 

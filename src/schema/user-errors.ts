@@ -7,72 +7,75 @@ import { MoneyType } from './money.js';
 const ErrorCode = enumOf(REJECTION_CODES);
 export const ProblemCode = enumOf(PROBLEM_CODES);
 
-registerEnumType(ErrorCode, { name: 'ErrorCode', description: 'Why a mutation did nothing.' });
+registerEnumType(ErrorCode, {
+  name: 'ErrorCode',
+  description: 'The reason why a mutation did nothing.',
+});
 registerEnumType(ProblemCode, {
   name: 'ProblemCode',
-  description: 'What is wrong with a value.',
+  description: 'The kind of a problem of a value.',
   valuesConfig: {
     TOO_FEW: { description: 'A bulk without transfers.' },
     TOO_MANY: { description: 'More transfers than one bulk may have.' },
-    CURRENCY_MISMATCH: { description: "Not the account's currency." },
+    CURRENCY_MISMATCH: { description: 'A currency other than the currency of the account.' },
     INVALID_CHARACTERS: {
       description:
-        'Control characters, lone surrogates, noncharacters, separators of lines, and what changes the direction of writing.',
+        'Control characters, lone surrogates, noncharacters, line separators, and characters that change the direction of writing.',
     },
     DUPLICATE: { description: 'The end-to-end id of an earlier row.' },
     SAME_ACCOUNT: { description: 'The counterparty is the account that is debited.' },
-    MISMATCH: { description: 'Not what the account has.' },
+    MISMATCH: { description: 'A value other than the value of the account.' },
   },
 });
 
 @InterfaceType('UserError', {
-  description: 'An outcome other than the one asked for. Nothing was done.',
+  description: 'An outcome other than the requested one. Nothing was done.',
 })
 export abstract class UserErrorType {
   /** Each type below narrows the code, so the compiler can tell the types apart. */
   @Field(() => ErrorCode)
   code!: RejectionCode;
 
-  @Field(() => String, { description: 'A sentence for a person.' })
+  @Field(() => String, { description: 'A sentence for a human reader.' })
   message!: string;
 
-  @Field(() => Boolean, { description: 'The very same request may succeed later.' })
+  @Field(() => Boolean, { description: 'Whether the same request may succeed later.' })
   retryable!: boolean;
 }
 
 @ObjectType('TransferProblem', {
-  description: 'One thing that is wrong with a request.',
+  description: 'One problem of a request.',
   simpleResolvers: true,
 })
 export class TransferProblemType {
   @Field(() => Int, {
     nullable: true,
-    description: 'The row, 0-based; null where the request itself is wrong.',
+    description: 'The row, 0-based; null if the problem concerns the whole request.',
   })
   index!: number | null;
 
-  @Field(() => String, { description: "The input's field name." })
+  @Field(() => String, { description: 'The name of the field in the input.' })
   field!: string;
 
   @Field(() => ProblemCode)
   code!: keyof typeof ProblemCode;
 
-  @Field(() => String, { description: 'A sentence for a person; the value is quoted.' })
+  @Field(() => String, { description: 'A sentence for a human reader; it quotes the value.' })
   message!: string;
 }
 
 @ObjectType('InvalidBulkTransfer', {
   implements: UserErrorType,
-  description: 'Every problem of every row.',
+  description: 'The bulk has problems. All of its rows were checked.',
   simpleResolvers: true,
 })
 export class InvalidBulkTransferType extends UserErrorType {
   declare code: 'INVALID_BULK_TRANSFER';
 
-  @Field(() => Int, { description: 'How many problems there are.' })
+  @Field(() => Int, { description: 'Number of all problems.' })
   problemCount!: number;
 
-  @Field(() => [TransferProblemType], { description: 'The first 1,000 of them.' })
+  @Field(() => [TransferProblemType], { description: 'The first 1,000 problems.' })
   problems!: TransferProblemType[];
 }
 
@@ -90,13 +93,13 @@ export class InsufficientFundsType extends UserErrorType {
   @Field(() => MoneyType)
   totalAmount!: MoneyType;
 
-  @Field(() => MoneyType, { description: 'totalAmount - balance.' })
+  @Field(() => MoneyType, { description: 'The missing amount: totalAmount - balance.' })
   shortfall!: MoneyType;
 }
 
 @ObjectType('AccountNotFound', {
   implements: UserErrorType,
-  description: 'No account here has this IBAN.',
+  description: 'No account of this server has this IBAN.',
   simpleResolvers: true,
 })
 export class AccountNotFoundType extends UserErrorType {
@@ -108,7 +111,7 @@ export class AccountNotFoundType extends UserErrorType {
 
 @ObjectType('IdempotencyKeyReused', {
   implements: UserErrorType,
-  description: 'The key stands for another content.',
+  description: 'The idempotency key was used before, for a request with other content.',
   simpleResolvers: true,
 })
 export class IdempotencyKeyReusedType extends UserErrorType {
@@ -120,7 +123,7 @@ export class IdempotencyKeyReusedType extends UserErrorType {
 @ObjectType('AccountBusy', {
   implements: UserErrorType,
   description:
-    "The account's lock was not acquired in time, or the server has too much to do. Send the same request again.",
+    'The account lock was not acquired in time, or the server is overloaded. Send the same request again.',
   simpleResolvers: true,
 })
 export class AccountBusyType extends UserErrorType {
@@ -129,7 +132,7 @@ export class AccountBusyType extends UserErrorType {
 
 @ObjectType('AccountExists', {
   implements: UserErrorType,
-  description: 'An account here has this IBAN already.',
+  description: 'An account of this server has this IBAN already.',
   simpleResolvers: true,
 })
 export class AccountExistsType extends UserErrorType {
@@ -140,7 +143,7 @@ export class AccountExistsType extends UserErrorType {
 
 @ObjectType('InvalidInput', {
   implements: UserErrorType,
-  description: 'Every problem of the input.',
+  description: 'The input has problems. All of its fields were checked.',
   simpleResolvers: true,
 })
 export class InvalidInputType extends UserErrorType {

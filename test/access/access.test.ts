@@ -194,7 +194,10 @@ test('each sees and debits the accounts of its own organizations alone', async (
   });
   expect(
     await initiator.perform({ organizationIban: GLOBEX, creditTransfers: [aTransfer()] }),
-  ).toMatchObject({ __typename: 'AccountNotFound', message: 'No account here has this IBAN.' });
+  ).toMatchObject({
+    __typename: 'AccountNotFound',
+    message: 'No account of this server has this IBAN.',
+  });
 });
 
 test('what a role does not include is forbidden, and does nothing', async () => {

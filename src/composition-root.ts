@@ -204,7 +204,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     });
     stops.push(() => http.close());
     if (authentication.mode === 'off') {
-      logger.warn('Without authentication: who uses this machine can move the money (AUTH=off)');
+      logger.warn('Authentication off: every user of this machine can move money (AUTH=off)');
     }
     return { http, metricsHttp, database, close: stop };
   } catch (error) {
@@ -235,7 +235,7 @@ async function stopAll(stops: readonly (() => Promise<void>)[]): Promise<void> {
     await stopOne().catch((error: unknown) => failures.push(error));
   }
   if (failures.length > 0)
-    throw new AggregateError(failures, 'Not everything stopped as it should');
+    throw new AggregateError(failures, 'Some parts of the server failed to stop');
 }
 
 function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {

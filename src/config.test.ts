@@ -238,7 +238,7 @@ describe('the configuration', () => {
     ['SEED_DEMOS', 'SEED_DEMO'],
   ])('refuses %s, which is nearly %s', (name, meant) => {
     expect(faultOf({ [name]: 'x' })).toBe(
-      `The environment is not right:\n  ${name}: is no setting; is it ${meant}?`,
+      `The settings are wrong:\n  ${name}: is not a setting; did you mean ${meant}?`,
     );
   });
 
@@ -250,7 +250,7 @@ describe('the configuration', () => {
 
   test('names the option of AMQP_URL that is wrong', () => {
     expect(faultOf({ AMQP_URL: 'amqp://host?heartbeat=abc' })).toContain(
-      'AMQP_URL: has heartbeat=abc: it takes a whole number from 0 to 65535',
+      'AMQP_URL: has heartbeat=abc: it must be a whole number from 0 to 65535',
     );
     expect(faultOf({ AMQP_URL: 'amqp://host?heartbeat=1&heartbeat=2' })).toContain(
       'AMQP_URL: has heartbeat twice',

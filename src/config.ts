@@ -103,7 +103,7 @@ function isServerUrl(text: string): boolean {
 }
 
 const NO_SERVER_URL =
-  'is not a URL: check the port, 1 to 65535, and percent-encode what is special in the password';
+  'is not a URL: check the port, 1 to 65535, and percent-encode special characters in the password';
 
 const NO_DATABASE_URL =
   'must be sqlite:FILE, sqlite::memory:, mysql://USER:PASSWORD@HOST/DATABASE or mariadb://…';
@@ -121,7 +121,7 @@ const databaseUrl = z
         const { database } = parseMySqlUrl(text);
         if (database === '') context.addIssue({ code: 'custom', message: NO_DATABASE_URL });
       } else if (text.includes('?')) {
-        throw new ExplainedError('has a ?: sqlite:FILE has no options');
+        throw new ExplainedError('has a ?, but sqlite:FILE takes no options');
       }
     } catch (error) {
       context.addIssue({ code: 'custom', message: reasonOf(error) });
@@ -151,14 +151,14 @@ function amqpFault(text: string): string | undefined {
   const options = [...new URL(text).searchParams];
   for (const [index, [name, value]] of options.entries()) {
     if (!Object.hasOwn(AMQP_OPTIONS, name)) {
-      return `has an unknown option: it takes ${Object.keys(AMQP_OPTIONS).join(', ')}`;
+      return `has an unknown option: allowed are ${Object.keys(AMQP_OPTIONS).join(', ')}`;
     }
     if (options.findIndex(([other]) => other === name) < index) return `has ${name} twice`;
     const [min, max] = AMQP_OPTIONS[name] ?? [];
     if (min === undefined || max === undefined || value === '0') continue;
     const isNumber = /^[0-9]{1,10}$/.test(value) && Number(value) >= min && Number(value) <= max;
     if (!isNumber)
-      return `has ${name}=${value}: it takes ${min === 0 ? '' : '0, or '}a whole number from ${min} to ${max}`;
+      return `has ${name}=${value}: it must be ${min === 0 ? '' : '0, or '}a whole number from ${min} to ${max}`;
   }
   return undefined;
 }
@@ -270,11 +270,11 @@ const AUTHENTICATION = {
   }),
   AUTH_ISSUER: z.string().optional().meta({
     description: 'Issuer that tokens must have in their claim iss.',
-    allowed: 'a text',
+    allowed: 'any text',
   }),
   AUTH_AUDIENCE: z.string().optional().meta({
     description: 'Audience that tokens must have in their claim aud.',
-    allowed: 'a text',
+    allowed: 'any text',
   }),
   AUTH_ORG_CLAIM: z.string().default('org').meta({
     description: "Claim that lists the ids of the caller's organizations.",
@@ -301,7 +301,7 @@ const GRAPHQL = {
   }),
   TRUSTED_DOCUMENTS_FILE: z.string().optional().meta({
     description:
-      'Manifest of the trusted documents, persisted-documents.json as npm run codegen writes it. log and only need it.',
+      'Manifest of the trusted documents, persisted-documents.json as npm run codegen writes it. Needed if TRUSTED_DOCUMENTS is log or only.',
     allowed: 'the path of a file',
   }),
   OPERATION_BYTES_MAX: integer(131_072, 1_024, MIB).meta({
@@ -377,7 +377,7 @@ const REQUESTS = {
     description: 'Time that a client may take to read an answer.',
   }),
   STOP_LINGER_MS: integer(1_000, 0, 60_000).meta({
-    description: 'Time that a stopping server goes on to answer on open connections.',
+    description: 'Time during which a stopping server still answers on open connections.',
   }),
 };
 
@@ -387,7 +387,7 @@ const BROWSERS_AND_PROXIES = {
     allowed: 'origins, separated by commas: https://app.example,http://localhost:3000',
   }),
   TRUST_PROXY: trustedProxies.meta({
-    description: 'Proxies whose X-Forwarded-For the server believes.',
+    description: 'Proxies whose X-Forwarded-For the server trusts.',
     allowed: 'the number of proxies, or their addresses and networks, separated by commas',
     unset: 'none',
   }),
@@ -434,15 +434,17 @@ const environment = z
   .extend({ NODE_ENV: z.string().optional() })
   .superRefine((env, context) => {
     if (env.BODIES_BYTES_MAX < 2 * env.BODY_LIMIT_BYTES) {
-      const message = 'must be at least twice BODY_LIMIT_BYTES: one caller has half of it';
+      const message =
+        'must be at least twice BODY_LIMIT_BYTES, because one caller may use half of it';
       context.addIssue({ code: 'custom', path: ['BODIES_BYTES_MAX'], message });
     }
     if (env.RATE_LIMIT_BURST < env.OPERATION_COST_MAX) {
-      const message = 'must be at least OPERATION_COST_MAX, or such an operation never runs';
+      const message =
+        'must be at least OPERATION_COST_MAX, or the most expensive operations can never run';
       context.addIssue({ code: 'custom', path: ['RATE_LIMIT_BURST'], message });
     }
     if (env.TRUSTED_DOCUMENTS !== 'off' && env.TRUSTED_DOCUMENTS_FILE === undefined) {
-      const message = 'must name the manifest where TRUSTED_DOCUMENTS is log or only';
+      const message = 'must name the manifest if TRUSTED_DOCUMENTS is log or only';
       context.addIssue({ code: 'custom', path: ['TRUSTED_DOCUMENTS_FILE'], message });
     }
   })
@@ -525,7 +527,9 @@ export function loadConfig(env?: NodeJS.ProcessEnv): Config {
   const values = Object.entries(given.values).filter(([, value]) => value !== '');
   const { misspelt, others } = findUnknownNames(given, SETTINGS);
   const result = environment.safeParse(Object.fromEntries(values));
-  const faults = [...misspelt].map(([name, meant]) => `${name}: is no setting; is it ${meant}?`);
+  const faults = [...misspelt].map(
+    ([name, meant]) => `${name}: is not a setting; did you mean ${meant}?`,
+  );
   for (const { path, message } of result.error?.issues ?? []) {
     faults.push(`${path.join('.')}: ${message}`);
   }
@@ -533,5 +537,5 @@ export function loadConfig(env?: NodeJS.ProcessEnv): Config {
     return Object.freeze({ ...result.data, unknownNames: others });
   }
   const lines = faults.map((fault) => `  ${fault}`);
-  throw new ConfigError(`The environment is not right:\n${lines.join('\n')}`);
+  throw new ConfigError(`The settings are wrong:\n${lines.join('\n')}`);
 }

@@ -49,7 +49,7 @@ test.each([
 
 test('a file that is named and can not be read is an error', () => {
   expect(() => readEnvironment({ ENV_FILE: '/nowhere/.env' })).toThrow(
-    /^ENV_FILE, \/nowhere\/.env, can't be read: /,
+    /^ENV_FILE, \/nowhere\/.env, cannot be read: /,
   );
 });
 

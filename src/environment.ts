@@ -32,7 +32,7 @@ function readText(given: string | undefined): string {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     if (isAbsent && given === undefined) return '';
     const name = given === undefined ? DEFAULT_FILE : `ENV_FILE, ${given},`;
-    throw new ExplainedError(`${name} can't be read: ${reasonOf(error)}.`, { cause: error });
+    throw new ExplainedError(`${name} cannot be read: ${reasonOf(error)}.`, { cause: error });
   }
 }
 

@@ -96,6 +96,6 @@ async function listen(
   } catch (error) {
     await close();
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ExplainedError(`Can't listen on ${host}, port ${port}: ${reason}`, { cause: error });
+    throw new ExplainedError(`Cannot listen on ${host}, port ${port}: ${reason}`, { cause: error });
   }
 }

@@ -36,7 +36,7 @@ function requireNode(version: string): void {
   const [majorMin, minorMin] = NODE_MIN;
   if (major > majorMin || (major === majorMin && minor >= minorMin)) return;
   throw new ExplainedError(
-    `Virement needs Node ${NODE_MIN.join('.')} or later, and this is ${version}. npm's commands, such as npm start, bring their own Node.`,
+    `Virement needs Node ${NODE_MIN.join('.')} or later, but this is ${version}. npm commands, such as npm start, use the Node of the project.`,
   );
 }
 

@@ -15,7 +15,7 @@ export function welcomeOf(config: Config, address: string): string {
 }
 
 function tryNext({ authentication, seedDemo }: Config, address: string): string {
-  if (authentication.mode === 'on') return 'npm run token, for a token to call it with';
-  if (seedDemo) return `the bulk transfer at ${address}/, ready to paste into another terminal`;
-  return 'npm run seed, for companies to try things with';
+  if (authentication.mode === 'on') return 'npm run token prints a token for calls';
+  if (seedDemo) return `copy the bulk transfer at ${address}/ into another terminal`;
+  return 'npm run seed opens the accounts of demo companies';
 }

@@ -27,7 +27,7 @@ export interface ActionUsage<Action extends string, Own extends Options> extends
   readonly defaultAction: NoInfer<Action>;
 }
 
-const HELP = { type: 'boolean', short: 'h', help: 'prints this' } as const;
+const HELP = { type: 'boolean', short: 'h', help: 'prints this help' } as const;
 
 /**
  * Reads a command's options from its arguments.

@@ -16,7 +16,7 @@ const USAGE = {
     check: {
       type: 'boolean',
       default: false,
-      help: 'writes nothing, and exits with 1 where the file is another (npm run schema:check)',
+      help: 'writes nothing, and exits with 1 if the file differs (npm run schema:check)',
     },
   },
 } as const;
@@ -28,9 +28,9 @@ await runProgram(async () => {
     await explained(() => writeFile(FILE, sdl));
     console.log(`${FILE} is written`);
   } else if ((await explained(() => readFile(FILE, 'utf8'))) === sdl) {
-    console.log(`${FILE} is what the code says`);
+    console.log(`${FILE} is up to date`);
   } else {
-    throw new ExplainedError(`${FILE} is not what the code says. Run: npm run schema:emit`);
+    throw new ExplainedError(`${FILE} is out of date. Run: npm run schema:emit`);
   }
 });
 
@@ -39,6 +39,6 @@ async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
-    throw new ExplainedError(`${FILE} can't be used: ${reasonOf(error)}.`, { cause: error });
+    throw new ExplainedError(`${FILE} cannot be used: ${reasonOf(error)}.`, { cause: error });
   }
 }

@@ -14,14 +14,14 @@ const USAGE = {
   actions: {
     up: 'applies every migration that has not run; the default',
     pending: 'lists the migrations that have not run',
-    down: 'takes the last migration back',
+    down: 'reverts the last migration',
   },
   defaultAction: 'up',
   options: {
     'drop-data-of': {
       type: 'string',
       value: 'NAME',
-      help: 'lets down drop the rows of the database with this name',
+      help: 'allows down to drop the rows of the database with this name',
     },
   },
 } as const;
@@ -41,7 +41,7 @@ await runProgram(async () => {
   const { action, values } = readActionArguments(USAGE);
   const confirmedName = values['drop-data-of'];
   if (confirmedName !== undefined && action !== 'down') {
-    throw new ExplainedError('--drop-data-of is for down alone.');
+    throw new ExplainedError('--drop-data-of is allowed with down only.');
   }
   const database = await openDatabase(loadConfig());
   try {

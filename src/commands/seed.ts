@@ -25,8 +25,8 @@ const COUNTERPARTIES = ['Zoë Müller', 'Ørsted A/S', 'Αθηνά Παππά', 
 
 const USAGE = {
   call: 'npm run seed --',
-  summary: `Opens the accounts of the demo companies, each once, in the database that DATABASE_URL names; and
-as many more accounts and transfers as you ask for, to try things at scale.`,
+  summary: `Opens the accounts of the demo companies, each once, in the database that DATABASE_URL names.
+Options add random accounts and transfers, for trials at scale.`,
   options: {
     accounts: {
       type: 'string',
@@ -130,7 +130,7 @@ await runProgram(async () => {
     await explained(database, async () => {
       const demo = composeApplication(demoConfig(config), database, NO_PUBLISHER);
       const opened = await seedDemo(demo.openAccount);
-      console.log(`demo companies: ${opened} created${opened === 0 ? ', they were there' : ''}`);
+      console.log(`demo companies: ${opened} created${opened === 0 ? ', all exist already' : ''}`);
       // Random data is sent once, so it has no keys.
       const settings = { ...config, requiresIdempotencyKey: false };
       const application = composeApplication(settings, database, NO_PUBLISHER);

@@ -20,14 +20,14 @@ const AUDIENCE = 'virement';
 
 const USAGE = {
   call: 'npm run --silent token --',
-  summary: `Prints a token for development, signed with a key of this checkout's own, which it makes in ${FOLDER}.`,
+  summary: `Prints a token for development, signed with a key of this checkout. The first run makes the key in ${FOLDER}.`,
   options: {
     org: {
       type: 'string',
       multiple: true,
       default: [] as string[],
       value: 'ID',
-      help: 'an organization whose accounts the token opens',
+      help: 'id of an organization whose accounts the token may use',
     },
     role: {
       type: 'string',
@@ -36,12 +36,12 @@ const USAGE = {
       value: 'ROLE',
       help: ROLES.join(', '),
     },
-    subject: { type: 'string', default: 'developer', value: 'NAME', help: 'who the caller is' },
+    subject: { type: 'string', default: 'developer', value: 'NAME', help: 'name of the caller' },
     hours: { type: 'string', default: '12', value: 'N', help: 'how long the token is valid' },
     env: {
       type: 'boolean',
       default: false,
-      help: 'prints no token but the lines of .env with which a server trusts this key',
+      help: 'prints the lines of .env with which a server trusts this key, instead of a token',
     },
   },
 } as const;
@@ -52,7 +52,7 @@ await runProgram(async () => {
   const roles = values.role.map((role) => role.toLowerCase());
   const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
   if (unknown.length > 0) {
-    throw new ExplainedError(`--role is ${unknown.join(', ')}; there are ${ROLES.join(', ')}`);
+    throw new ExplainedError(`--role is ${unknown.join(', ')}; allowed are ${ROLES.join(', ')}`);
   }
   if (!/^[1-9][0-9]{0,3}$/.test(values.hours)) {
     throw new ExplainedError('--hours must be a whole number from 1 to 9999');
@@ -70,7 +70,7 @@ await runProgram(async () => {
     .setIssuedAt()
     .setExpirationTime(`${values.hours}h`)
     .sign(key);
-  console.error('A server trusts it that was started with:');
+  console.error('A server that starts with these settings trusts the token:');
   console.error(
     `  AUTH=on AUTH_PUBLIC_KEY=${PUBLIC_KEY} AUTH_ISSUER=${ISSUER} AUTH_AUDIENCE=${AUDIENCE}`,
   );
@@ -84,7 +84,7 @@ async function explained<Result>(work: () => Promise<Result>): Promise<Result> {
     return await work();
   } catch (error) {
     const files = `${PRIVATE_KEY} and ${PUBLIC_KEY}`;
-    throw new ExplainedError(`The keys ${files} can't be used: ${reasonOf(error)}.`, {
+    throw new ExplainedError(`The keys ${files} cannot be used: ${reasonOf(error)}.`, {
       cause: error,
     });
   }

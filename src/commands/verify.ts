@@ -9,8 +9,8 @@ import { readArguments } from './arguments.js';
 
 const USAGE = {
   call: 'npm run verify --',
-  summary: `Recounts every invariant of the ledger that DATABASE_URL names, beside a running server if need be.
-It changes nothing, and exits with 1 where one is violated.`,
+  summary: `Checks every invariant of the ledger that DATABASE_URL names. A server may run at the same time.
+The command changes nothing, and exits with 1 if an invariant is violated.`,
   options: {},
 } as const;
 

@@ -130,7 +130,7 @@ test('npm run migrate does nothing where an argument is wrong, and names it', as
   ]);
   expect(await migrate('up', '--drop-data-of', 'virement')).toEqual([
     1,
-    '--drop-data-of is for down alone.',
+    '--drop-data-of is allowed with down only.',
   ]);
   expect(await migrate('pending')).toEqual([0, expect.stringMatching(/^pending /)]);
 });
@@ -424,7 +424,7 @@ test('a port that is taken ends the start', async () => {
 
   expect(second).toEqual({
     code: 1,
-    output: expect.stringMatching(/^Can't listen on .*EADDRINUSE/),
+    output: expect.stringMatching(/^Cannot listen on .*EADDRINUSE/),
   });
   await first.stop();
 });

@@ -74,7 +74,7 @@ describe.runIf(DIALECT === 'sqlite')('a setting', () => {
   ])('%s: %s=%s is refused, without its password', async (scripts, name, value) => {
     for (const script of scripts) {
       expect(await complaintOf(script, { [name]: value })).toMatch(
-        new RegExp(`^The environment is not right:\n {2}${name}: .*port`),
+        new RegExp(`^The settings are wrong:\n {2}${name}: .*port`),
       );
     }
   });
@@ -83,13 +83,13 @@ describe.runIf(DIALECT === 'sqlite')('a setting', () => {
     const folder = await aFolder();
     await writeFile(join(folder, 'data'), 'no folder');
     expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
-      /^The keys data\/development-key\.pem .* can't be used: .*$/,
+      /^The keys data\/development-key\.pem .* cannot be used: .*$/,
     );
     await rm(join(folder, 'data'));
     await mkdir(join(folder, 'data'));
     await writeFile(join(folder, 'data', 'development-key.pem'), 'no key');
     expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
-      /^The keys data\/development-key\.pem .* can't be used: .*$/,
+      /^The keys data\/development-key\.pem .* cannot be used: .*$/,
     );
   });
 });

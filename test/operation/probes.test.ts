@@ -206,5 +206,5 @@ test('a server whose port for metrics is taken does not start, and says so', asy
   });
 
   expect(code).toBe(1);
-  expect(output).toContain(`Can't listen on 127.0.0.1, port ${port}`);
+  expect(output).toContain(`Cannot listen on 127.0.0.1, port ${port}`);
 });

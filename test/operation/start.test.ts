@@ -135,7 +135,7 @@ describe('every command', () => {
     expect(await runScript(script, { NODE_OPTIONS })).toEqual({
       code: 1,
       output: expect.stringMatching(
-        /^Virement needs Node 22\.17 or later, and this is 20\.19\.5\. .*\n$/,
+        /^Virement needs Node 22\.17 or later, but this is 20\.19\.5\. .*\n$/,
       ),
     });
   });
@@ -146,7 +146,7 @@ describe('every command', () => {
       const cwd = await aFolder();
       const { code, output } = await runScript(script, {}, ['--help'], { cwd });
       expect([script, code]).toEqual([script, 0]);
-      expect(output).toMatch(/^Usage: npm (run|start) [\s\S]*\n {2}--help +prints this\n$/);
+      expect(output).toMatch(/^Usage: npm (run|start) [\s\S]*\n {2}--help +prints this help\n$/);
 
       const refused = await runScript(script, {}, ['nonsense'], { cwd });
       expect([refused.code, refused.output.trimEnd().split('\n')]).toEqual([
@@ -176,7 +176,7 @@ describe('every command', () => {
     for (const args of [[], ['--check']]) {
       expect(await runScript(EMIT_SCHEMA, {}, args, { cwd })).toEqual({
         code: 1,
-        output: expect.stringMatching(/^src\/schema\/schema\.graphql can't be used: .*\n$/),
+        output: expect.stringMatching(/^src\/schema\/schema\.graphql cannot be used: .*\n$/),
       });
     }
   });
@@ -190,7 +190,7 @@ describe('every command', () => {
       expect([script, code, output]).toEqual([
         script,
         1,
-        expect.stringMatching(/^The environment is not right:\n {2}LOG_LEVEL: .*\n$/),
+        expect.stringMatching(/^The settings are wrong:\n {2}LOG_LEVEL: .*\n$/),
       ]);
     }
   });
@@ -198,7 +198,8 @@ describe('every command', () => {
   test('refuses a setting that is misspelt', async () => {
     expect(await runScript('dist/main.js', { DATABSE_URL: 'mysql://host/ledger' })).toEqual({
       code: 1,
-      output: 'The environment is not right:\n  DATABSE_URL: is no setting; is it DATABASE_URL?\n',
+      output:
+        'The settings are wrong:\n  DATABSE_URL: is not a setting; did you mean DATABASE_URL?\n',
     });
   });
 });

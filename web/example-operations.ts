@@ -20,7 +20,7 @@ const debtor = {
 const accounts: ExampleOperation = {
   operationName: 'Accounts',
   query: /* GraphQL */ `# Your accounts and their balances, page by page.
-# For the next page, give its endCursor below, in
+# For the next page, put its endCursor below, in
 # Variables: { "after": "…" }
 
 query Accounts($first: Int = 20, $after: Cursor) {
@@ -85,7 +85,7 @@ const bulkTransferVariables = {
 
 const bulkTransfer: ExampleOperation = {
   operationName: 'BulkTransfer',
-  query: /* GraphQL */ `# All transfers and the debit, or nothing at all.
+  query: /* GraphQL */ `# Records all transfers and the debit, or nothing.
 # The transfers are below, in Variables. To send
 # them once more, change the idempotencyKey.
 
@@ -159,8 +159,8 @@ mutation BulkTransfer($input: PerformBulkTransferInput!) {
 
 const wrongRows: ExampleOperation = {
   operationName: 'WrongRows',
-  query: /* GraphQL */ `# Every wrong field of every row is named at once
-# and nothing is debited. Rows count from 0.
+  query: /* GraphQL */ `# The answer names every wrong field of every row.
+# Nothing is debited. Rows count from 0.
 
 mutation WrongRows($input: PerformBulkTransferInput!) {
   performBulkTransfer(input: $input) {
@@ -231,9 +231,9 @@ mutation WrongRows($input: PerformBulkTransferInput!) {
 
 const replay: ExampleOperation = {
   operationName: 'Replay',
-  query: /* GraphQL */ `# The key and content of the tab BulkTransfer once
-# more: run that first. Its answer is repeated,
-# replayed: true, and nothing is debited again.
+  query: /* GraphQL */ `# Sends the bulk of the tab BulkTransfer again: run
+# that tab first. The answer is the same, but has
+# replayed: true. Nothing is debited again.
 
 mutation Replay($input: PerformBulkTransferInput!) {
   performBulkTransfer(input: $input) {
@@ -267,9 +267,9 @@ mutation Replay($input: PerformBulkTransferInput!) {
 
 const validate: ExampleOperation = {
   operationName: 'Validate',
-  query: /* GraphQL */ `# What would become of a bulk, without performing
-# it: its total, the balance after it, and every
-# problem of every row.
+  query: /* GraphQL */ `# Checks a bulk without performing it: shows its
+# total, the balance after it, and every problem of
+# every row.
 
 query Validate($input: PerformBulkTransferInput!) {
   validateBulkTransfer(input: $input) {
@@ -304,9 +304,9 @@ query Validate($input: PerformBulkTransferInput!) {
 
 const resume: ExampleOperation = {
   operationName: 'Resume',
-  query: /* GraphQL */ `# The places of the newest transfers. Copy a cursor
+  query: /* GraphQL */ `# The cursors of the newest transfers. Copy a cursor
 # to Variables of the tab TransferPerformed, as
-# "after": everything since comes first, then live.
+# "after": later ones come first, then live ones.
 
 query Resume($iban: String!) {
   account(iban: $iban) {
@@ -329,8 +329,8 @@ query Resume($iban: String!) {
 
 const credit: ExampleOperation = {
   operationName: 'Credit',
-  query: /* GraphQL */ `# For operators: money that comes from outside. Its
-# key makes it one credit, however often it is sent.
+  query: /* GraphQL */ `# For operators: adds money from outside. With its
+# key it is one credit, however often it is sent.
 
 mutation Credit($input: CreditAccountInput!) {
   creditAccount(input: $input) {
@@ -363,8 +363,8 @@ mutation Credit($input: CreditAccountInput!) {
 
 const outbox: ExampleOperation = {
   operationName: 'Outbox',
-  query: /* GraphQL */ `# For operators: events that wait for the broker,
-# and those that were given up on.
+  query: /* GraphQL */ `# For operators: messages that wait for the broker,
+# and parked messages, which failed too often.
 
 query Outbox {
   outbox {
@@ -401,9 +401,9 @@ subscription BalanceUpdated($iban: String!) {
 
 const transferPerformed: ExampleOperation = {
   operationName: 'TransferPerformed',
-  query: /* GraphQL */ `# Live: each transfer as it is performed. Give the
-# last cursor as "after" to resume where you broke
-# off: everything since comes first, nothing twice.
+  query: /* GraphQL */ `# Live: each transfer as it is performed. To resume,
+# send the last cursor as "after": everything since
+# then comes first, and nothing comes twice.
 
 subscription TransferPerformed($iban: String!, $after: Cursor) {
   transferPerformed(accountIban: $iban, after: $after) {
@@ -455,8 +455,8 @@ function statement(today: Date): ExampleOperation {
   // Day 0 of the next month is the last day of this one.
   return {
     operationName: 'Statement',
-    query: /* GraphQL */ `# What came in and went out from one day to the
-# other, both included, in UTC. closingBalance is
+    query: /* GraphQL */ `# Credits and debits from one day to the other, both
+# included, in UTC. closingBalance is
 # openingBalance + totalCredits - totalDebits.
 
 query Statement($iban: String!, $from: Date!, $to: Date!) {

@@ -57,8 +57,10 @@ function Banner({ token }: { readonly token: string }) {
   if (!isShown) return null;
   return (
     <p className="banner" role="alert">
-      {token === '' ? 'This server asks who you are.' : 'This token is not valid, or no longer.'}{' '}
-      Give a token or an API key in the field at the top right, and press Enter. For development:{' '}
+      {token === ''
+        ? 'This server requires authentication.'
+        : 'This token is not valid, or has expired.'}{' '}
+      Enter a token or an API key in the field at the top right, and press Enter. For development:{' '}
       <code>npm run token -- --help</code>
     </p>
   );

@@ -136,7 +136,7 @@ describe('GraphiQL', () => {
     const { page } = await openBrowser();
     await page.goto(`${url}/graphiql`);
     const banner = page.getByRole('alert').filter({ hasText: 'token' });
-    await banner.getByText('This server asks who you are.').waitFor();
+    await banner.getByText('This server requires authentication.').waitFor();
     await page.getByLabel('Token or API key').fill('no token');
     await page.getByLabel('Token or API key').press('Enter');
     await banner.getByText('This token is not valid').waitFor();

@@ -333,7 +333,7 @@ describe('the example', () => {
 
     await expect.poll(shown, POLL).toContain('Transfers are not followed: ');
     await page.reload();
-    await expect.poll(shown, POLL).toContain('The account can not be read: ');
+    await expect.poll(shown, POLL).toContain('The account cannot be read: ');
     expect(complaints).toEqual([]);
   });
 

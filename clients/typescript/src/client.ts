@@ -56,5 +56,7 @@ function transportOf(connection: Connection, options: ClientOptions): Transport 
   const { webSocket = globalThis.WebSocket, transport = webSocket ? 'websocket' : 'sse' } = options;
   if (transport === 'sse') return serverSentEventsTransport(connection);
   if (webSocket) return webSocketTransport(connection, webSocket);
-  throw new Error("There is no WebSocket here: give one as `webSocket`, or `transport: 'sse'`.");
+  throw new Error(
+    "This platform has no WebSocket: pass one as `webSocket`, or set `transport: 'sse'`.",
+  );
 }

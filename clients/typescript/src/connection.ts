@@ -51,6 +51,10 @@ async function freshToken(token: () => string | Promise<string>): Promise<string
   try {
     return await token();
   } catch (cause) {
-    throw new VirementError('TOKEN_UNAVAILABLE', 'There is no token to send now.', { cause });
+    throw new VirementError(
+      'TOKEN_UNAVAILABLE',
+      'The token function failed, so there is no token to send.',
+      { cause },
+    );
   }
 }

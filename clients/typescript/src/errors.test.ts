@@ -19,7 +19,7 @@ describe('an error of a server', () => {
     const error = errorOf({ message: 'Unknown.', extensions: { code: 'UNKNOWN_CURSOR' } });
 
     expect(error).toMatchObject({ code: 'UNKNOWN_CURSOR', isRetryable: false });
-    expect(error.message).toMatch(/^Unknown\. .*start afresh/);
+    expect(error.message).toMatch(/^Unknown\. This cursor cannot be resumed\. Discard it/);
   });
 
   test.each([

@@ -115,17 +115,17 @@ export function errorOf(
     ...(typeof retryAfterSeconds === 'number' && { retryAfterMs: retryAfterSeconds * 1_000 }),
     ...(typeof requestId === 'string' && { requestId }),
   };
-  if (code === 'UNKNOWN_CURSOR') return new VirementError(code, `${message} ${START_AFRESH}`, told);
+  if (code === 'UNKNOWN_CURSOR') return new VirementError(code, `${message} ${START_AGAIN}`, told);
   return new VirementError(typeof code === 'string' ? code : 'PROTOCOL_ERROR', message, told);
 }
 
-const START_AFRESH =
-  'Nothing can be resumed from this cursor: start afresh. Forget the cursor and what was derived ' +
-  'from it, page through the list again, and follow on from its newest cursor.';
+const START_AGAIN =
+  'This cursor cannot be resumed. Discard it and everything that was derived from it. ' +
+  'Then page through the list again, and follow from its newest cursor.';
 
 /** Makes an error from any value that a network or a library threw. */
 export function networkErrorOf(cause: unknown): VirementError {
   if (cause instanceof VirementError) return cause;
   const reason = cause instanceof Error ? cause.message : 'no connection';
-  return new VirementError('NETWORK_ERROR', `The server can not be reached: ${reason}`, { cause });
+  return new VirementError('NETWORK_ERROR', `The server cannot be reached: ${reason}`, { cause });
 }

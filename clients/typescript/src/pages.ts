@@ -64,7 +64,7 @@ export async function* walk<Node>(
     if (!pageInfo.hasNextPage) return;
     const next = pageInfo.endCursor ?? undefined;
     if (next === undefined || next === place) {
-      throw new VirementError('PROTOCOL_ERROR', 'A page says that there is more, but not where.');
+      throw new VirementError('PROTOCOL_ERROR', 'A page has hasNextPage, but no new endCursor.');
     }
     place = next;
   }
@@ -105,12 +105,15 @@ export function listsOf(connection: Connection) {
       const variables = { id, ...range };
       const { bulkTransfer } = await query(connection, TransfersOfBulkDocument, variables, signal);
       if (bulkTransfer) return bulkTransfer.transfers;
-      throw new VirementError('BULK_TRANSFER_NOT_FOUND', `No bulk transfer here has the id ${id}.`);
+      throw new VirementError(
+        'BULK_TRANSFER_NOT_FOUND',
+        `No bulk transfer of this server has the id ${id}.`,
+      );
     },
   };
 }
 
 function found<Account>(account: Account | null | undefined, iban: string): Account {
   if (account) return account;
-  throw new VirementError('ACCOUNT_NOT_FOUND', `No account here has the IBAN ${iban}.`);
+  throw new VirementError('ACCOUNT_NOT_FOUND', `No account of this server has the IBAN ${iban}.`);
 }

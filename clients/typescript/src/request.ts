@@ -97,7 +97,7 @@ function abortedError({ reason }: AbortSignal): VirementError {
 
 function httpErrorOf(response: Response): VirementError {
   const { status } = response;
-  const message = `HTTP status ${status}, without an answer that GraphQL allows.`;
+  const message = `The server answered with HTTP status ${status}, but not with a GraphQL response.`;
   if (status === 401) return new VirementError('UNAUTHENTICATED', message, detailsOf(response));
   return new VirementError('HTTP_ERROR', message, detailsOf(response));
 }

@@ -85,8 +85,8 @@ async function nextBytes(reader: ReadableStreamDefaultReader<Uint8Array>): Promi
   } finally {
     clearTimeout(watch);
   }
-  const reason = isSilent ? 'nothing came for too long' : 'it ended';
-  throw new VirementError('NETWORK_ERROR', `The stream was cut: ${reason}.`);
+  const reason = isSilent ? 'no data arrived for too long' : 'the server ended it';
+  throw new VirementError('NETWORK_ERROR', `The stream was interrupted: ${reason}.`);
 }
 
 function parseResult(data: string): StreamResult {
@@ -98,5 +98,9 @@ function parseResult(data: string): StreamResult {
 }
 
 function protocolError(cause: unknown): VirementError {
-  return new VirementError('PROTOCOL_ERROR', 'An event is not one of GraphQL over SSE.', { cause });
+  return new VirementError(
+    'PROTOCOL_ERROR',
+    'An event does not follow the protocol GraphQL over SSE.',
+    { cause },
+  );
 }

@@ -64,7 +64,12 @@ export function webSocketTransport(connection: Connection, webSocket: unknown): 
           next: (result) => {
             queue.push(result as StreamResult);
             if (queue.length < WAITING_MAX) return;
-            queue.end(new VirementError('STREAM_ENDED', 'More events came than were taken.'));
+            queue.end(
+              new VirementError(
+                'STREAM_ENDED',
+                'The program reads events too slowly: too many are waiting.',
+              ),
+            );
             unsubscribe();
           },
           error: (reason) => queue.end(streamErrorOf(reason)),

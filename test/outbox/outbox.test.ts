@@ -244,7 +244,7 @@ async function startRelay() {
   await relay.start();
   await caughtUp(relay);
   // The demo companies' three opening balances are under way.
-  expect(broker.publications).toBe(3);
+  await expect.poll(() => broker.publications).toBe(3);
   return { server, broker, relay, changes, credit: creditingFor(server, relay) };
 }
 

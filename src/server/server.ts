@@ -59,6 +59,7 @@ import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.
 import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
 import { answerProbes, type ProbePorts } from './probes.js';
 import { serveServerSentEvents } from './streams/server-sent-events.js';
+import { SharedResults } from './streams/shared-results.js';
 import { serveWebSocket } from './streams/websocket.js';
 
 /** Settings with the names of the configuration. */
@@ -154,8 +155,9 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
         unitsPaid: unitsPaidBy(request),
       }),
   });
-  serveWebSocket(app, { ...ports, contextOf, gate });
-  serveServerSentEvents(app, { ...ports, contextOf, gate });
+  const streamPorts = { ...ports, contextOf, gate, results: new SharedResults() };
+  serveWebSocket(app, streamPorts);
+  serveServerSentEvents(app, streamPorts);
   answerProbes(app, ports);
   app.addHook('preClose', () => connections.linger());
 

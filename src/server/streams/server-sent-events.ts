@@ -12,7 +12,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type DocumentNode, type ExecutionResult, type GraphQLError, subscribe } from 'graphql';
+import { type DocumentNode, type ExecutionResult, type GraphQLError } from 'graphql';
 import { z } from 'zod';
 import { authenticatedBy, requestSourceOf } from '../access/access.js';
 import { watchAccess } from '../access/authentication.js';
@@ -165,10 +165,10 @@ async function resultsOf(
   { prepared, operationName, variables, place }: PreparedRequest,
   request: FastifyRequest,
   contextValue: OperationContext,
-  { schema, logger }: StreamPorts,
+  { schema, logger, results: shared }: StreamPorts,
 ): Promise<AsyncIterator<ExecutionResult>> {
   const results = isDocument(prepared)
-    ? await subscribe({
+    ? await shared.subscribe({
         schema,
         document: prepared,
         operationName: operationName ?? null,
@@ -183,7 +183,7 @@ async function resultsOf(
       const { done, value } = await iterator.next();
       return done ? { done, value } : { value: presentResult(value, request.id, logger) };
     },
-    return: () => iterator.return(undefined),
+    return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
   };
 }
 

@@ -25,6 +25,7 @@ import { cut, withoutSuggestion } from '../graphql-errors.js';
 import type { PageSettings } from '../landing-page.js';
 import type { OperationGate } from '../limits/operation-gate.js';
 import type { ContextFactory } from '../operation-context.js';
+import type { SharedResults } from './shared-results.js';
 
 export interface StreamPorts {
   readonly schema: GraphQLSchema;
@@ -34,6 +35,7 @@ export interface StreamPorts {
   readonly addressOf: AddressOf;
   readonly contextOf: ContextFactory;
   readonly gate: OperationGate;
+  readonly results: SharedResults;
   readonly settings: OriginSettings & PageSettings;
 }
 

@@ -18,6 +18,7 @@ import { presentErrors, presentResult } from '../graphql-errors.js';
 import { addressKeyOf, callerKeyOf } from '../limits/caller-key.js';
 import { JsonScan } from '../limits/json-scan.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
+import type { SubscriptionArgs } from './shared-results.js';
 import {
   bytesOf,
   graphQLError,
@@ -80,7 +81,7 @@ interface ConnectionExtra extends Record<string, unknown> {
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, contextOf, gate } = ports;
+  const { schema, logger, contextOf, gate, results } = ports;
   const authenticate = makeAuthenticate(ports);
   const sockets = new WebSocketServer({
     // The WebSocket server is separate from the HTTP server, because it must not handle the HTTP server's errors.
@@ -102,6 +103,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   const server = makeServer<Record<string, unknown>, ConnectionExtra>({
     schema,
+    subscribe: (args) => results.subscribe(args as SubscriptionArgs),
     // The result false closes the connection with CLOSE_NO_ACCESS.
     onConnect: ({ connectionParams, extra }) => authenticate(connectionParams, extra),
     onSubscribe: ({ subscriptions, extra }, _id, payload) => {

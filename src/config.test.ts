@@ -52,7 +52,7 @@ const WRONG = {
 };
 
 describe('the configuration', () => {
-  test('of an empty environment is the defaults', () => {
+  test('has the defaults in an empty environment', () => {
     expect(loadConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
@@ -102,7 +102,7 @@ describe('the configuration', () => {
     });
   });
 
-  test('is what the environment says', () => {
+  test('is read from the environment', () => {
     expect(
       loadConfig({
         HOST: '::1',
@@ -212,13 +212,13 @@ describe('the configuration', () => {
     });
   });
 
-  test('takes an empty variable for an absent one', () => {
+  test('treats an empty variable as absent', () => {
     const empty = Object.fromEntries(Object.keys({ ...WRONG, HOST: '' }).map((key) => [key, '']));
 
     expect(loadConfig(empty)).toEqual(loadConfig({}));
   });
 
-  test('has nothing to do with other variables', () => {
+  test('ignores other variables', () => {
     const others = {
       PATH: '/bin',
       port: '1',
@@ -236,19 +236,19 @@ describe('the configuration', () => {
     ['database_url', 'DATABASE_URL'],
     ['CORS_ORIGIN', 'CORS_ORIGINS'],
     ['SEED_DEMOS', 'SEED_DEMO'],
-  ])('refuses %s, which is nearly %s', (name, meant) => {
+  ])('refuses %s, a misspelling of %s', (name, meant) => {
     expect(faultOf({ [name]: 'x' })).toBe(
       `The settings are wrong:\n  ${name}: is not a setting; did you mean ${meant}?`,
     );
   });
 
-  test('says the same of a URL without a database, with options and without', () => {
+  test('refuses a URL without a database with the same message, with and without options', () => {
     expect(faultOf({ DATABASE_URL: 'mariadb://root@host/?ssl-mode=REQUIRED' })).toBe(
       faultOf({ DATABASE_URL: 'mariadb://root@host/' }),
     );
   });
 
-  test('names the option of AMQP_URL that is wrong', () => {
+  test('names the wrong option of AMQP_URL', () => {
     expect(faultOf({ AMQP_URL: 'amqp://host?heartbeat=abc' })).toContain(
       'AMQP_URL: has heartbeat=abc: it must be a whole number from 0 to 65535',
     );
@@ -257,27 +257,27 @@ describe('the configuration', () => {
     );
   });
 
-  test('leaves a name alone that is nearly a setting where that setting is given, too', () => {
+  test('ignores a name that resembles a setting if that setting is given, too', () => {
     expect(loadConfig({ AMQP_URI: 'x', AMQP_URL: 'amqp://host' })).toMatchObject({
       amqpUrl: 'amqp://host',
     });
   });
 
-  test('can not be changed', () => {
+  test('is immutable', () => {
     expect(Object.isFrozen(loadConfig({}))).toBe(true);
   });
 
-  test('names every variable that is wrong at once', () => {
+  test('names all wrong variables at once', () => {
     const named = faultOf(WRONG).match(/^ {2}[A-Z_]+(?=: \S)/gm) ?? [];
 
     expect(named.map((name) => name.trim()).sort()).toEqual(Object.keys(WRONG).sort());
   });
 
-  test('names no variable that is right', () => {
+  test('does not name correct variables', () => {
     expect(faultOf({ ...WRONG, PORT: '4000' })).not.toMatch(/^ {2}PORT/m);
   });
 
-  test('never repeats a value: it may hold a password', () => {
+  test('never repeats a value in an error, because it may be a password', () => {
     expect(faultOf(WRONG)).not.toContain('hunter2');
   });
 
@@ -317,7 +317,7 @@ describe('the configuration', () => {
     ['127.example', undefined, 10_000],
     ['0.0.0.0', '0', 0],
     ['127.0.0.1', '7', 7],
-  ])('on %s with the rate %s limits it to %s', (host, rate, limit) => {
+  ])('limits the rate on %s with the setting %s to %s', (host, rate, limit) => {
     const env = { HOST: host, RATE_LIMIT_COST_PER_SECOND: rate };
     expect(loadConfig(env).rateLimitCostPerSecond).toBe(limit);
   });
@@ -337,7 +337,7 @@ describe('the configuration', () => {
     },
   );
 
-  test('refuses a burst that the dearest operation never has, and trust without a manifest', () => {
+  test('refuses a burst below the most expensive operation, and trusted documents without a manifest', () => {
     const faults = faultOf({
       OPERATION_COST_MAX: '200',
       RATE_LIMIT_BURST: '199',
@@ -456,11 +456,11 @@ describe('authentication', () => {
     { ...WHOLE, AUTH_AUDIENCE: '' },
     { ...WHOLE, AUTH_JWKS_URL: 'https://id.example/jwks' },
     { AUTH_JWKS_URL: 'https://id.example/jwks' },
-  ])('is missing, and what to set is said: %j', (env) => {
+  ])('is refused if a setting is missing, and the error names what to set: %j', (env) => {
     expect(modeOf(env)).toEqual({ mode: 'missing', reason: expect.stringContaining('AUTH_') });
   });
 
-  test('takes a PEM with its line breaks escaped, as environments have it', () => {
+  test('accepts a PEM with escaped line breaks, as environments have it', () => {
     expect(modeOf({ ...WHOLE, HOST: '0.0.0.0', NODE_ENV: 'production' })).toMatchObject({
       mode: 'on',
       keys: { publicKey: KEY.replaceAll('\\n', '\n') },

@@ -14,7 +14,7 @@ function aFile(text: string): string {
 
 const SETTINGS = ['PORT', 'HOST', 'LOG_LEVEL', 'DATABASE_URL'];
 
-test('what the environment does not have comes from the file', () => {
+test('the file supplies variables that the environment does not have', () => {
   const ENV_FILE = aFile("PORT=1\nLOG_LEVEL='debug'\n# HOST=none\n");
 
   expect(readEnvironment({ ENV_FILE, PORT: '2' })).toEqual({
@@ -23,13 +23,13 @@ test('what the environment does not have comes from the file', () => {
   });
 });
 
-test('a variable that is set to nothing is not taken from the file', () => {
+test('a variable that is set to an empty text is not taken from the file', () => {
   const ENV_FILE = aFile('PORT=1');
 
   expect(readEnvironment({ ENV_FILE, PORT: '' }).values).toMatchObject({ PORT: '' });
 });
 
-test('a byte order mark at the start of the file is no part of a name', () => {
+test('a byte order mark at the start of the file is not part of a name', () => {
   const ENV_FILE = aFile('\ufeffPORT=1\nHOST=h\n');
 
   expect(readEnvironment({ ENV_FILE })).toMatchObject({
@@ -47,13 +47,13 @@ test.each([
   expect([...findUnknownNames(environment, SETTINGS).misspelt]).toEqual([[name, meant]]);
 });
 
-test('a file that is named and can not be read is an error', () => {
+test('a named file that cannot be read is an error', () => {
   expect(() => readEnvironment({ ENV_FILE: '/nowhere/.env' })).toThrow(
     /^ENV_FILE, \/nowhere\/.env, cannot be read: /,
   );
 });
 
-test('in the file every name is looked at, and short ones, too', () => {
+test('every name in the file is checked for misspellings, short ones, too', () => {
   const values = { PORTS: '1', FOO: '1', MYSQL_PORT: '1', DATABSE_URL: 'x', AUTHOR: 'a' };
   const { misspelt, others } = findUnknownNames(
     { values, fileNames: ['PORTS', 'FOO', 'MYSQL_PORT', 'DATABSE_URL'] },

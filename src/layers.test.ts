@@ -111,7 +111,7 @@ const pathsWith = (pattern: RegExp) =>
   FILES.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
 
 describe('the reader of imports', () => {
-  test('sees every form of them, on one line or several', () => {
+  test('sees every form of import, on one line or several', () => {
     const text = `
       import { a } from './one.js';
       import type { B } from "../two.js";
@@ -149,11 +149,11 @@ describe('the reader of imports', () => {
     ['infrastructure/outbox/a.ts', '../../server/server.js'],
     ['infrastructure/outbox/a.ts', '../../application/perform-bulk-transfer.js'],
     ['server/streams/a.ts', '../../schema/b.js'],
-  ])('finds a trespass: %s may not import %s', (path, specifier) => {
+  ])('finds a forbidden import: %s may not import %s', (path, specifier) => {
     expect(trespassesOf({ path, text: `import { b } from '${specifier}';` })).toHaveLength(1);
   });
 
-  test('finds the files there are', () => {
+  test('finds the existing files', () => {
     expect(FILES.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['main.ts', 'domain/money.ts', 'server/server.ts']),
     );
@@ -161,15 +161,15 @@ describe('the reader of imports', () => {
 });
 
 describe('the source', () => {
-  test('imports along the layers alone', () => {
+  test('imports only along the layers', () => {
     expect(FILES.flatMap(trespassesOf)).toEqual([]);
   });
 
-  test('stands in a layer, all of it', () => {
+  test('is completely in layers', () => {
     expect(FILES.filter((file) => layerOf(file) === undefined).map(({ path }) => path)).toEqual([]);
   });
 
-  test('imports packages that a server is installed with', () => {
+  test('imports only packages that a server is installed with', () => {
     const { dependencies } = JSON.parse(readFileSync(join(SRC, '../package.json'), 'utf8'));
     const imported = FILES.flatMap(({ text }) =>
       [...text.matchAll(IMPORT)]
@@ -182,11 +182,11 @@ describe('the source', () => {
     expect(imported.filter((name) => !(name in dependencies))).toEqual([]);
   });
 
-  test('reads the environment in config.ts alone', () => {
+  test('reads the environment only in config.ts', () => {
     expect(pathsWith(/\bprocess\s*(?:\.\s*env|\[\s*['"]env['"]\s*\])\b/)).toEqual(['config.ts']);
   });
 
-  test('locks rows in the account lock and the outbox alone', () => {
+  test('locks rows only in the account lock and the outbox', () => {
     const locking = pathsWith(/\bLockMode\s*\.|\blockMode\b/);
 
     expect(locking.filter((path) => !LOCKING.includes(path))).toEqual([]);

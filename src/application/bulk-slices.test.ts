@@ -13,7 +13,7 @@ const bulkOf = (count: number) => ({
   })),
 });
 
-test('a large bulk that nobody waits for any more is left at its next slice', async () => {
+test('a large bulk whose request was abandoned stops at its next slice', async () => {
   let turnsTaken = 0;
   const turns = {
     take: async () => {

@@ -24,7 +24,7 @@ function aLedger() {
   return { read, reader };
 }
 
-test('a statement sums each of its entries once, some thousand in one read', async () => {
+test('a statement sums each of its entries once and reads a few thousand at a time', async () => {
   const sequence = fc.bigInt({ min: 1n, max: 70_000n });
   await fc.assert(
     fc.asyncProperty(sequence, sequence, async (one, other) => {
@@ -46,7 +46,7 @@ test('a statement sums each of its entries once, some thousand in one read', asy
   );
 });
 
-test('a statement without entries sums nothing', async () => {
+test('a statement without entries has sums of zero', async () => {
   const { read, reader } = aLedger();
 
   expect(await sumEntries('id', { first: 5n, last: 4n }, () => reader)).toEqual({

@@ -153,8 +153,8 @@ const BULK_FAULTS: readonly (readonly [ProblemCode, string, Partial<BulkTransfer
   ['TOO_MANY', 'creditTransfers', { creditTransfers: rowsOf(4) }],
 ];
 
-describe('a bulk without a fault', () => {
-  test('is read into the transfers to record, and their sum', () => {
+describe('a valid bulk', () => {
+  test('is read into the transfers to record and their sum', () => {
     const rows = [
       aRow(),
       aRow({
@@ -200,14 +200,14 @@ describe('a bulk without a fault', () => {
     expect(placesOf(read(aBulk([aRow()], names)).problems)).toEqual([]);
   });
 
-  test('may leave out by null what it may leave out', () => {
+  test('may have null in optional fields', () => {
     const row = aRow({ currency: null, counterpartyBic: null, endToEndId: null });
     const names = { organizationName: null, organizationBic: null };
 
     expect(placesOf(read(aBulk([row], names)).problems)).toEqual([]);
   });
 
-  test('may have as many transfers as the rules allow', () => {
+  test('may have as many transfers as the limit allows', () => {
     expect(read(aBulk(rowsOf(3)), { ...RULES, transfersMax: 3 }).problemCount).toBe(0);
   });
 
@@ -217,7 +217,7 @@ describe('a bulk without a fault', () => {
     expect(read(aBulk(rows)).totalAmountMinor).toBe(999_999_999_990_000n);
   });
 
-  test('has no total, and a fault, where no balance could cover it', () => {
+  test('has no total, and a problem, if its sum exceeds every possible balance', () => {
     const debtor = { ...ACME, currency: 'VND' };
     const rows = ['9007199254740991', '1'].map((amount) => aRow({ amount, currency: 'VND' }));
     const total = (some: typeof rows) => readAs(debtor, aBulk(some));
@@ -252,25 +252,25 @@ describe('a bulk without a fault', () => {
     '🦊 Fox & 👩‍👧 Söhne',
     ' padded ',
     '😀'.repeat(140),
-  ])('keeps a name untouched: %s', (name) => {
+  ])('keeps a name unchanged: %s', (name) => {
     const { problems, transfers } = read(aBulk([aRow({ counterpartyName: name })]));
 
     expect({ problems, name: transfers[0]?.counterpartyName }).toEqual({ problems: [], name });
   });
 
-  test('keeps a description and an end-to-end id untouched', () => {
+  test('keeps a description and an end-to-end id unchanged', () => {
     const texts = { description: ' ¿Qué? // 😀 ', endToEndId: ' é/1 ' };
 
     expect(read(aBulk([aRow(texts)])).transfers[0]).toMatchObject(texts);
   });
 
-  test('may pay an account here whose IBAN is masked', () => {
+  test('may pay an account of this ledger whose IBAN is masked', () => {
     const row = aRow({ counterpartyIban: MASKED.iban });
 
     expect(placesOf(read(aBulk([row])).problems)).toEqual([]);
   });
 
-  test('may not pay the same masked IBAN where no account here has it', () => {
+  test('may not pay a masked IBAN that no account of this ledger has', () => {
     const row = aRow({ counterpartyIban: MASKED.iban });
 
     expect(placesOf(readAs(ACME, aBulk([row]), new Map([[ACME.iban, ACME]])).problems)).toEqual([
@@ -278,7 +278,7 @@ describe('a bulk without a fault', () => {
     ]);
   });
 
-  test('may name IBANs and BICs of the right shape alone in the format check', () => {
+  test('may have IBANs and BICs that are valid only in shape if IBAN_CHECK is format', () => {
     const row = aRow({
       counterpartyIban: 'DE88370400440532013000',
       counterpartyBic: 'DEUTZZFF',
@@ -287,7 +287,7 @@ describe('a bulk without a fault', () => {
     expect(placesOf(read(aBulk([row]), { ...RULES, ibanCheck: 'format' }).problems)).toEqual([]);
   });
 
-  test('may use one end-to-end id in two cases', () => {
+  test('may have two end-to-end ids that differ only in case', () => {
     const rows = [aRow({ endToEndId: 'a' }), aRow({ endToEndId: 'A' })];
 
     expect(placesOf(read(aBulk(rows)).problems)).toEqual([]);
@@ -307,27 +307,33 @@ describe('a bulk without a fault', () => {
   });
 });
 
-describe('a bulk with a fault', () => {
-  test.each(ROW_FAULTS)('in a row is told so: %s in %s, by %j', (code, field, value) => {
-    const rows = rowsOf(3);
-    rows[2] = aRow({ [field]: value });
+describe('a bulk with faults', () => {
+  test.each(ROW_FAULTS)(
+    'in one field of a row gets the problem of that field: %s in %s, by %j',
+    (code, field, value) => {
+      const rows = rowsOf(3);
+      rows[2] = aRow({ [field]: value });
 
-    expect(placesOf(read(aBulk(rows)).problems)).toEqual([`2 ${field} ${code}`]);
-  });
+      expect(placesOf(read(aBulk(rows)).problems)).toEqual([`2 ${field} ${code}`]);
+    },
+  );
 
-  test.each(BULK_FAULTS)('of its own is told so without a row: %s in %s', (code, field, fault) => {
-    const reading = read(aBulk(rowsOf(1), fault), { ...RULES, transfersMax: 3 });
+  test.each(BULK_FAULTS)(
+    'outside its rows gets a problem without a row: %s in %s',
+    (code, field, fault) => {
+      const reading = read(aBulk(rowsOf(1), fault), { ...RULES, transfersMax: 3 });
 
-    expect(placesOf(reading.problems)).toEqual([`bulk ${field} ${code}`]);
-  });
+      expect(placesOf(reading.problems)).toEqual([`bulk ${field} ${code}`]);
+    },
+  );
 
-  test('can have every fault that there is a code for', () => {
+  test('can get every problem code', () => {
     const produced = new Set([...ROW_FAULTS, ...BULK_FAULTS].map(([code]) => code));
 
     expect([...produced].sort()).toEqual([...PROBLEM_CODES].sort());
   });
 
-  test('is told every fault of every row, each once, and no other', () => {
+  test('gets every problem of every row once, and no other', () => {
     const rowCount = 8;
     /** Draws, for each row and field, one of the field's faults or none. */
     const fields = [...new Set(ROW_FAULTS.map(([, field]) => field))];
@@ -370,7 +376,7 @@ describe('a bulk with a fault', () => {
     }
   });
 
-  test('is told its own faults first, then those of the rows in their order', () => {
+  test('gets its own problems first, then those of its rows in order', () => {
     const rows = rowsOf(5).map((row, index) => (index % 2 ? { ...row, amount: 'x' } : row));
     const request = aBulk(rows, { organizationBic: '?', idempotencyKey: '' });
 
@@ -382,7 +388,7 @@ describe('a bulk with a fault', () => {
     ]);
   });
 
-  test('is told both faults of one text', () => {
+  test('gets both problems of one text', () => {
     const row = aRow({ description: '\u0000'.repeat(141) });
 
     expect(placesOf(read(aBulk([row])).problems)).toEqual([
@@ -391,7 +397,7 @@ describe('a bulk with a fault', () => {
     ]);
   });
 
-  test('is told of each repetition of an end-to-end id, not of its first use', () => {
+  test('gets a problem for each repetition of an end-to-end id, not for its first use', () => {
     const rows = ['a', 'b', 'a', 'a'].map((endToEndId) => aRow({ endToEndId }));
 
     expect(placesOf(read(aBulk(rows)).problems)).toEqual([
@@ -400,7 +406,7 @@ describe('a bulk with a fault', () => {
     ]);
   });
 
-  test('is told the faults of its rows even where it has too many of them', () => {
+  test('gets the problems of its rows even if it has too many rows', () => {
     const rows = [aRow({ amount: 'x' }), aRow()];
 
     expect(placesOf(read(aBulk(rows), { ...RULES, transfersMax: 1 }).problems)).toEqual([
@@ -409,7 +415,7 @@ describe('a bulk with a fault', () => {
     ]);
   });
 
-  test('is told the first 1,000 faults, and how many there are', () => {
+  test('gets the first 1,000 problems and the count of all', () => {
     const rows = Array.from({ length: 1_500 }, () => aRow({ amount: '', counterpartyName: '' }));
 
     const { problems, problemCount } = read(aBulk(rows));
@@ -417,7 +423,7 @@ describe('a bulk with a fault', () => {
     expect([problemCount, problems.length, problems.at(-1)?.index]).toEqual([3_000, 1_000, 499]);
   });
 
-  test('is told all of 1,000 faults', () => {
+  test('gets all of 1,000 problems', () => {
     const rows = Array.from({ length: 1_000 }, () => aRow({ amount: '' }));
 
     expect(read(aBulk(rows)).problems).toHaveLength(1_000);
@@ -426,15 +432,15 @@ describe('a bulk with a fault', () => {
   test.each([
     ['can not be read', aRow({ amount: '1e3' })],
     ['is in another currency', aRow({ currency: 'USD' })],
-  ])('has no total where an amount %s', (_, row) => {
+  ])('has no total if an amount %s', (_, row) => {
     expect(read(aBulk([aRow(), row, aRow()])).totalAmountMinor).toBeUndefined();
   });
 
-  test('has a total where all amounts are fine', () => {
+  test('has a total if all amounts are valid', () => {
     expect(read(aBulk([aRow({ counterpartyIban: '' }), aRow()])).totalAmountMinor).toBe(2_900n);
   });
 
-  test('is told in sentences that are well-formed and quote at most 50 characters', () => {
+  test('gets messages that are well-formed and quote at most 50 characters', () => {
     const row = fc.record({
       amount: anyText,
       currency: fc.option(anyText),
@@ -467,8 +473,8 @@ describe('a bulk with a fault', () => {
   });
 });
 
-describe('a bulk of an account that is not here', () => {
-  test('is rejected for its account where nothing else is wrong', () => {
+describe('a bulk of an unknown account', () => {
+  test('is rejected for its account if nothing else is wrong', () => {
     const request = normaliseBulk(aBulk([aRow()], { organizationIban: 'es91 2100 0418' }));
 
     expect(readBulkTransfer(request, undefined, ACCOUNTS, RULES).rejection).toEqual({
@@ -477,7 +483,7 @@ describe('a bulk of an account that is not here', () => {
     });
   });
 
-  test('is judged as far as it can be: name and BIC are not compared', () => {
+  test('is judged without a comparison of name and BIC', () => {
     const request = aBulk([aRow({ amount: 'x' })], {
       organizationName: 'Nobody',
       organizationBic: 'DEUTDEFF',
@@ -486,7 +492,7 @@ describe('a bulk of an account that is not here', () => {
     expect(placesOf(read(fromNowhere(request)).problems)).toEqual(['0 amount INVALID_AMOUNT']);
   });
 
-  test('may be in any currency that there is', () => {
+  test('may be in any known currency', () => {
     const rows = [aRow({ currency: 'JPY', amount: '5' }), aRow({ currency: 'JPY', amount: '6' })];
 
     expect(read(fromNowhere(aBulk(rows)))).toMatchObject({
@@ -495,13 +501,13 @@ describe('a bulk of an account that is not here', () => {
     });
   });
 
-  test('may not be in a currency that there is not', () => {
+  test('may not be in an unknown currency', () => {
     expect(placesOf(read(fromNowhere(aBulk([aRow({ currency: 'ZZZ' })]))).problems)).toEqual([
       '0 currency CURRENCY_MISMATCH',
     ]);
   });
 
-  test('has no total where its rows are in several currencies', () => {
+  test('has no total if its rows have several currencies', () => {
     const rows = [aRow({ currency: 'EUR', amount: '1' }), aRow({ currency: 'JPY', amount: '1' })];
 
     expect(read(fromNowhere(aBulk(rows))).totalAmountMinor).toBeUndefined();
@@ -524,7 +530,7 @@ describe('the IBANs that a bulk names', () => {
   });
 });
 
-describe('an amount in its canonical form', () => {
+describe('the canonical form of an amount', () => {
   const ONE_AFTER_ZEROS = `0.${'0'.repeat(10_000_000)}1`;
 
   test.each([
@@ -543,7 +549,7 @@ describe('an amount in its canonical form', () => {
   });
 
   test.each(['', '-5', '+5', '1e3', '1.', '.50', '1,50', ' 5', '00a', '1.2.30', '٣'])(
-    'stays as it is where it is no plain decimal: %j',
+    'is the text itself if that is not a plain decimal: %j',
     (text) => {
       expect(canonicalAmount(text)).toBe(text);
     },
@@ -577,7 +583,7 @@ describe('an amount in its canonical form', () => {
     );
   });
 
-  test('is another for another value', () => {
+  test('differs for different values', () => {
     fc.assert(
       fc.property(tenThousandths, tenThousandths, spelling, spelling, (a, b, one, other) => {
         fc.pre(a !== b);
@@ -596,7 +602,7 @@ describe('an amount in its canonical form', () => {
     ['zeros between the point and a one', ONE_AFTER_ZEROS, ONE_AFTER_ZEROS],
     ['nines', '9'.repeat(10_000_000), '9'.repeat(10_000_000)],
     // A search that takes more than linear time exceeds the time limit of the test.
-  ])('is found in linear time, of ten million %s', (_, text, canonical) => {
+  ])('is found in linear time for ten million %s', (_, text, canonical) => {
     expect(canonicalAmount(text) === canonical).toBe(true);
   });
 });
@@ -650,7 +656,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
     expect(fingerprintOf(request)).not.toBe(fingerprint);
   });
 
-  test('is equal exactly where the rows are', () => {
+  test('is equal if and only if the rows are equal', () => {
     const row = fc.record({
       amount: fc.constantFrom('1', '1.0', '01', '1.01'),
       currency: fc.constantFrom(undefined, null, 'EUR', 'USD'),
@@ -692,7 +698,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
     );
   });
 
-  test('is that of the rows as they are recorded', () => {
+  test('is the same for the request and for the recorded rows', () => {
     const withSpaces = (text: string) =>
       fc.constantFrom(text, text.toLowerCase(), text.replace(/(.{4})/g, '$1 '));
     const row = fc.record({
@@ -758,7 +764,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
     ],
   };
 
-  test.each(PINNED[version])('is the one that was always made: %i rows', (count, expected) => {
+  test.each(PINNED[version])('never changes: %i rows', (count, expected) => {
     expect(fingerprintOf(aBulk(rowsOfHash(count)))).toBe(expected);
   });
 
@@ -778,7 +784,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
   });
 });
 
-test('a bulk that is read in ranges reads as one that is read at once', () => {
+test('a bulk that is read in ranges has the same reading as one that is read at once', () => {
   const rows = rowsOf(30).map((row, index) => ({
     ...row,
     amount: index % 7 === 3 ? 'none' : `${index}.25`,

@@ -21,7 +21,7 @@ test.each([
 );
 
 describe.each(VERSIONS)('the fingerprint of version %i', (version) => {
-  test('is one for two spellings of one credit', () => {
+  test('is the same for two spellings of one credit', () => {
     const spelt = {
       ...CREDIT,
       iban: 'de75 5121 0800 1245 1261 99',
@@ -37,13 +37,13 @@ describe.each(VERSIONS)('the fingerprint of version %i', (version) => {
     { amount: '14.51' },
     { currency: 'USD' },
     { description: 'salary' },
-  ])('is another one for a credit that differs in %o', (other) => {
+  ])('is another for a credit that differs in %o', (other) => {
     expect(creditFingerprint({ ...CREDIT, ...other }, version)).not.toBe(
       creditFingerprint(CREDIT, version),
     );
   });
 
-  test('of the stored values is that of the request', () => {
+  test('is the same for the request and for the stored values', () => {
     fc.assert(
       fc.property(
         fc.stringMatching(/^0{0,3}[0-9]{1,9}(\.[0-9]{1,3})?$/),

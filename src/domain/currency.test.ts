@@ -15,7 +15,7 @@ describe('a currency', () => {
     ['XAF', 0],
     ['XPF', 0],
     ['XCD', 2],
-  ])('that is paid in has its fraction digits, and accounts: %s', (code, digits) => {
+  ])('in use has its fraction digits and may have accounts: %s', (code, digits) => {
     expect([fractionDigitsOf(code), openingFaultOf(code)]).toEqual([digits, undefined]);
   });
 
@@ -31,13 +31,16 @@ describe('a currency', () => {
     ['MRO', 2],
     ['BYR', 0],
     ['LTL', 2],
-  ])('that was withdrawn keeps its amounts readable, and gets no account: %s', (code, digits) => {
-    expect(fractionDigitsOf(code)).toBe(digits);
-    expect(openingFaultOf(code)).toBe(`${code} was withdrawn from ISO 4217.`);
-  });
+  ])(
+    'that was withdrawn keeps its amounts readable and gets no new account: %s',
+    (code, digits) => {
+      expect(fractionDigitsOf(code)).toBe(digits);
+      expect(openingFaultOf(code)).toBe(`${code} was withdrawn from ISO 4217.`);
+    },
+  );
 
   test.each('XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX'.split(' '))(
-    'that is no money gets no account, and what an earlier release opened is readable: %s',
+    'that is not money gets no new account, and accounts of earlier releases stay readable: %s',
     (code) => {
       expect(fractionDigitsOf(code)).toBe(0);
       expect(openingFaultOf(code)).toBe(
@@ -58,7 +61,7 @@ describe('a currency', () => {
     ['UYW', 4],
     ['XAD', 2],
   ])(
-    'that is a fund or a unit of account keeps its amounts readable, and gets no account: %s',
+    'that is a fund or a unit of account keeps its amounts readable and gets no new account: %s',
     (code, digits) => {
       expect(fractionDigitsOf(code)).toBe(digits);
       expect(openingFaultOf(code)).toBe(
@@ -67,9 +70,12 @@ describe('a currency', () => {
     },
   );
 
-  test.each(['XYZ', 'eur', '', 'EURO', 'constructor'])('that is not listed is none: %s', (code) => {
-    expect(fractionDigitsOf(code)).toBeUndefined();
-    expect(openingFaultOf(code)).toBe('The currency is not an ISO 4217 code.');
-    expect(listedCurrency(code, 'EUR')).toBe('EUR');
-  });
+  test.each(['XYZ', 'eur', '', 'EURO', 'constructor'])(
+    'that is not listed does not exist: %s',
+    (code) => {
+      expect(fractionDigitsOf(code)).toBeUndefined();
+      expect(openingFaultOf(code)).toBe('The currency is not an ISO 4217 code.');
+      expect(listedCurrency(code, 'EUR')).toBe('EUR');
+    },
+  );
 });

@@ -138,22 +138,19 @@ function remainderOf(iban: string): bigint {
   return BigInt([...moved].map((character) => Number.parseInt(character, 36)).join('')) % 97n;
 }
 
-describe('the registry of these tests', () => {
+describe('the IBAN registry of these tests', () => {
   test('has all 89 countries of release 100', () => {
     expect(COUNTRIES).toHaveLength(89);
   });
 
-  test.each(COUNTRIES)(
-    'has an example of $country that is right in itself',
-    ({ country, structure, example }) => {
-      expect(example.slice(0, 2)).toBe(country);
-      expect(example.slice(4)).toMatch(bbanPatternOf(structure));
-      expect(remainderOf(example)).toBe(1n);
-    },
-  );
+  test.each(COUNTRIES)('has a valid example of $country', ({ country, structure, example }) => {
+    expect(example.slice(0, 2)).toBe(country);
+    expect(example.slice(4)).toMatch(bbanPatternOf(structure));
+    expect(remainderOf(example)).toBe(1n);
+  });
 
   test.each(COUNTRIES)(
-    'agrees with ibantools on $country, but where the supplement says otherwise',
+    'agrees with ibantools on $country, except where the supplement differs',
     ({ country, structure, example }) => {
       const errors = validateIBAN(example).errorCodes.filter(
         (code) =>
@@ -185,11 +182,11 @@ describe.each([
     .tuple(...kinds.map((kind) => fc.constantFrom(...(CHARACTERS[kind] ?? []))))
     .map((characters) => characters.join(''));
 
-  test('is fine where it is the example', () => {
+  test('is valid if it is the example', () => {
     expect(ibanProblem(example, 'strict')).toBeUndefined();
   });
 
-  test('is fine with any BBAN of its structure', () => {
+  test('is valid with any BBAN of its structure', () => {
     fc.assert(
       fc.property(bban, (text) => {
         const iban = withCheckDigits(country, text);
@@ -199,7 +196,7 @@ describe.each([
     );
   });
 
-  test('is none with a letter for a digit or a digit for a letter, whatever its check digits', () => {
+  test('is invalid with a letter for a digit or a digit for a letter, whatever its check digits', () => {
     const places = [...kinds.entries()].filter(([, kind]) => kind !== 'c').map(([place]) => place);
     for (const place of places) {
       const other = kinds[place] === 'n' ? 'A' : '0';
@@ -211,7 +208,7 @@ describe.each([
     }
   });
 
-  test('is none with a character more or less', () => {
+  test('is invalid with a character more or less', () => {
     for (const text of [`${example.slice(4)}0`, example.slice(4, -1)]) {
       expect(ibanProblem(withCheckDigits(country, text), 'strict')).toBe('INVALID_IBAN');
     }
@@ -225,6 +222,6 @@ test.each([
   'CI93CI0080111301134291200589',
   'SN08SN0100152000048500003035',
   'TG53TG0090604310346500400070',
-])('an IBAN that ibantools would refuse for its structure, or never did, is fine: %s', (iban) => {
+])('an IBAN that ibantools refuses, or once refused, for its structure is valid: %s', (iban) => {
   expect(ibanProblem(iban, 'strict')).toBeUndefined();
 });

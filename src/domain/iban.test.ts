@@ -35,11 +35,11 @@ function withCheckDigits(country: string, bban: string): string {
 const germanBban = fc.stringMatching(/^[0-9]{18}$/);
 
 describe('an IBAN', () => {
-  test.each(REGISTERED)('of the registry is fine: %s', (iban) => {
+  test.each(REGISTERED)('of the registry is valid: %s', (iban) => {
     expect(ibanProblem(iban, 'strict')).toBeUndefined();
   });
 
-  test('is fine with the check digits that ISO 7064 gives it', () => {
+  test('is valid with the check digits that ISO 7064 gives it', () => {
     fc.assert(
       fc.property(germanBban, (bban) => {
         expect(ibanProblem(withCheckDigits('DE', bban), 'strict')).toBeUndefined();
@@ -83,11 +83,11 @@ describe('an IBAN', () => {
     ['a line break after it', 'DE89370400440532013000\n'],
     ['its check digits alone', 'DE89'],
     ['nothing', ''],
-  ])('with %s is none', (_, iban) => {
+  ])('with %s is invalid', (_, iban) => {
     expect(ibanProblem(iban, 'strict')).toBe('INVALID_IBAN');
   });
 
-  test('is not refused for the check digits of its own country', () => {
+  test('is not refused for its national check digits', () => {
     // The last two digits of a French account number are its key. The right key of this number is 06.
     const iban = withCheckDigits('FR', '20041010050500013M02607');
 
@@ -99,18 +99,18 @@ describe('an IBAN', () => {
     'FR10474608000002006107XXXXX',
     'ZZ00X',
     `DE89${'0'.repeat(30)}`,
-  ])('needs its shape alone in the format check: %s', (iban) => {
+  ])('is valid by its shape alone if IBAN_CHECK is format: %s', (iban) => {
     expect(ibanProblem(iban, 'format')).toBeUndefined();
   });
 
   test.each(['', 'DE89', 'D189X', 'DE8X3', 'DE89-3704', `DE89${'0'.repeat(31)}`])(
-    'without its shape is refused in the format check too: %j',
+    'without the shape of an IBAN is refused even if IBAN_CHECK is format: %j',
     (iban) => {
       expect(ibanProblem(iban, 'format')).toBe('INVALID_IBAN');
     },
   );
 
-  test('is normalised to the same text however it is spaced and cased', () => {
+  test('is normalised to the same text, however it is spaced and cased', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...REGISTERED),
@@ -134,7 +134,7 @@ describe('an IBAN', () => {
     ['a dotless i', 'Fı2112345600000785'],
     ['a long s', 'ſE4550000000058398257466'],
     ['a sharp s', 'DE89ß'],
-  ])('with %s, whose upper case is ASCII, is none', (_, sent) => {
+  ])('with %s, whose upper case is ASCII, is invalid', (_, sent) => {
     expect(ibanProblem(normaliseIban(sent), 'format')).toBe('INVALID_IBAN');
   });
 
@@ -153,7 +153,7 @@ describe('an IBAN', () => {
     ['a tab', '\t'],
     ['a line break', '\r\n'],
     ['a line separator', '\u2028'],
-  ])('is normalised when it is pasted with %s', (_, pasted) => {
+  ])('is normalised if it is pasted with %s', (_, pasted) => {
     const sent = `${pasted}DE89${pasted}3704 0044 0532 0130 00${pasted}`;
 
     expect(normaliseIban(sent)).toBe('DE89370400440532013000');
@@ -161,7 +161,7 @@ describe('an IBAN', () => {
   });
 
   test.each(['DE89-3704', '٣', 'DE89\u202e3704', 'DE89\u202d3704', '\u0000', '１'])(
-    'keeps what is neither pasted with it nor a small letter, to be judged: %j',
+    'keeps characters that are neither small letters nor added by pasting: %j',
     (sent) => {
       expect(normaliseIban(sent)).toBe(sent);
     },
@@ -170,7 +170,7 @@ describe('an IBAN', () => {
 
 describe('a BIC', () => {
   test.each(['DEUTDEFF', 'DEUTDEFF500', 'CRLYFRPPTOU', 'OIVUSCLQXXX', 'CHASUS33', 'NLPRXKPR'])(
-    'of 8 or 11 characters and an existing country is one: %s',
+    'of 8 or 11 characters and an existing country is valid: %s',
     (bic) => {
       expect(isBic(bic, 'strict')).toBe(true);
     },
@@ -181,13 +181,13 @@ describe('a BIC', () => {
   });
 
   test.each(['', 'DEUTDEF', 'DEUTDEFF5', 'DEUTDEFF50', 'DEUTDEFF5000', 'DEUT1EFF', 'DEUT-EFF'])(
-    'of another shape is none in either check: %j',
+    'of another shape is invalid in either check: %j',
     (bic) => {
       expect([isBic(bic, 'strict'), isBic(bic, 'format')]).toEqual([false, false]);
     },
   );
 
-  test('of a country that does not exist is one in the format check alone', () => {
+  test('of a country that does not exist is valid only if IBAN_CHECK is format', () => {
     expect([isBic('DEUTZZFF', 'strict'), isBic('DEUTZZFF', 'format')]).toEqual([false, true]);
   });
 
@@ -196,7 +196,7 @@ describe('a BIC', () => {
     ['cobazzffxxx', 'strict', '"cobazzffxxx" is not a BIC: no country has the code ZZ.'],
     ['COBADE', 'strict', '"COBADE" is not a BIC: 8 or 11 letters and digits are expected.'],
     ['COBADE', 'format', '"COBADE" is not a BIC: 8 or 11 letters and digits are expected.'],
-  ] as const)('that is none says why: %s in the %s check', (sent, check, message) => {
+  ] as const)('that is invalid gets a reason: %s in the %s check', (sent, check, message) => {
     expect(bicProblem(sent, 'counterpartyBic', check, 3)).toEqual({
       index: 3,
       field: 'counterpartyBic',
@@ -205,7 +205,7 @@ describe('a BIC', () => {
     });
   });
 
-  test.each(['', ' ', '\u200b'])('that is empty is to be left out: %j', (sent) => {
+  test.each(['', ' ', '\u200b'])('that is empty is left out: %j', (sent) => {
     expect(bicProblem(sent, 'counterpartyBic', 'format')).toMatchObject({
       code: 'INVALID_BIC',
       message: 'A BIC has 8 or 11 characters; omit the field if there is no BIC.',
@@ -216,7 +216,7 @@ describe('a BIC', () => {
     expect(normaliseBic(' deut de ff 500')).toBe('DEUTDEFF500');
   });
 
-  test('with a ligature, whose upper case is ASCII, is none', () => {
+  test('with a ligature, whose upper case is ASCII, is invalid', () => {
     expect(isBic(normaliseBic('DEUTDEﬀ'), 'format')).toBe(false);
   });
 
@@ -228,7 +228,7 @@ describe('a BIC', () => {
     ['DEUTDEFF', 'DEUTDEFF500', false],
     ['DEUTDEFF500', 'DEUTDEFFXXX', false],
     ['DEUTDEFF', 'DEUTDEBB', false],
-  ])('%s beside %s names the same office: %s', (one, other, isSame) => {
+  ])('%s and %s name the same office: %s', (one, other, isSame) => {
     expect(isSameBic(one, other)).toBe(isSame);
   });
 });
@@ -244,7 +244,7 @@ function judgedByIbantools(iban: string) {
     : 'INVALID_IBAN';
 }
 
-test('every IBAN that needs no supplement, right or one character away, is judged as ibantools does', () => {
+test('an IBAN outside the supplement, valid or one character away, is judged as ibantools does', () => {
   const listed = Object.keys(countrySpecs).filter((country) => !(country in BBAN_STRUCTURES));
   const anyCountry = fc.constantFrom(...listed, 'ZZ');
   const bban = fc.string({ unit: fc.constantFrom(...'0123456789ABCXYZ'), maxLength: 30 });

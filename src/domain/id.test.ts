@@ -6,7 +6,7 @@ const OWNER = '01900000-0000-7000-8000-00000000000a';
 
 const newId = makeNewId(() => new Date());
 
-test('ids are UUIDv7 of now, each greater than the one before, and none twice', () => {
+test('ids are UUIDv7 of the present time, each greater than the one before, without duplicates', () => {
   const before = Date.now();
   const ids = Array.from({ length: 20_000 }, newId);
 
@@ -18,13 +18,13 @@ test('ids are UUIDv7 of now, each greater than the one before, and none twice', 
   expect(madeAtMs).toBeLessThanOrEqual(Date.now());
 });
 
-test('ids of one moment differ in more than their count', () => {
+test('ids of one millisecond differ in more than their counter', () => {
   const tails = Array.from({ length: 1_000 }, () => newId().slice(-12));
 
   expect(new Set(tails).size).toBe(tails.length);
 });
 
-test('ids are dated by the clock of their maker, and never go back with it', () => {
+test('ids are dated by the clock of their generator and never go back with it', () => {
   let now = 2_000;
   const newIdAt = makeNewId(() => new Date(now));
   const msOf = (id: string) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
@@ -42,7 +42,7 @@ describe('an id', () => {
   });
 
   test.each(['', OWNER.toUpperCase(), OWNER.replaceAll('-', ''), `${OWNER}\n`, `${OWNER}0`, '1'])(
-    'is nothing else: %j',
+    'is not any other text: %j',
     (text) => {
       expect(isId(text)).toBe(false);
     },
@@ -50,13 +50,13 @@ describe('an id', () => {
 });
 
 describe('the canonical form of an id', () => {
-  test.each([OWNER, OWNER.toUpperCase()])('is that of %s in small letters', (text) => {
+  test.each([OWNER, OWNER.toUpperCase()])('has small letters: %s', (text) => {
     expect(canonicalId(text)).toBe(OWNER);
   });
 
   // U+212A KELVIN SIGN lower-cases to a k, and U+0130 lower-cases to two characters. Neither is part of an id.
   test.each(['', '1', `${OWNER} `, `\u212a${OWNER.slice(1)}`, `\u0130${OWNER.slice(1)}`])(
-    'is not had of %j',
+    'does not exist for %j',
     (text) => {
       expect(canonicalId(text)).toBeUndefined();
     },

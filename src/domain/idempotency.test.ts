@@ -15,14 +15,14 @@ describe('an idempotency key', () => {
     ['key\u200b', 'U+200B'],
     ['é🦊', 'U+00E9'],
     ['🦊', 'U+1F98A'],
-  ])('%j is refused by the name of its first character that is not ASCII: %s', (key, name) => {
+  ])('%j is refused with the name of its first character that is not ASCII: %s', (key, name) => {
     expect(idempotencyKeyProblems(key)).toMatchObject([
       { message: `"${key}" has ${name}; a key may have printable ASCII characters only.` },
     ]);
   });
 
   test.each([undefined, ' ', 'a', '~', 'payroll-2026-11', '"quoted"', 'k'.repeat(255)])(
-    'of 1 to 255 printable ASCII characters, or none, is fine: %j',
+    'of 1 to 255 printable ASCII characters, or absent, is valid: %j',
     (key) => {
       expect(idempotencyKeyProblems(key)).toEqual([]);
     },
@@ -44,7 +44,7 @@ describe('an idempotency key', () => {
     expect(codesOf(key)).toEqual(codes);
   });
 
-  test('that is wrong is a problem of the request, not of a row', () => {
+  test('that is invalid is a problem of the request, not of a row', () => {
     expect(idempotencyKeyProblems('')).toEqual([
       { field: 'idempotencyKey', code: 'TOO_SHORT', message: 'The idempotency key is empty.' },
     ]);
@@ -64,18 +64,18 @@ describe('a fingerprint', () => {
     expect(fingerprintOf(version, content)).toBe(expected);
   });
 
-  test('leaves out what is not given, so that a new optional field changes no other content', () => {
+  test('leaves out absent fields, so that a new optional field does not change the fingerprint of other content', () => {
     const given = { amount: '14.5', description: '' };
 
     expect(fingerprintOf(2, { ...given, purpose: undefined })).toBe(fingerprintOf(2, given));
     expect(fingerprintOf(2, { ...given, purpose: '' })).not.toBe(fingerprintOf(2, given));
   });
 
-  test.each([1, 2] as const)('says its version: %i', (version) => {
+  test.each([1, 2] as const)('starts with its version: %i', (version) => {
     expect(fingerprintVersionOf(fingerprintOf(version, content))).toBe(version);
   });
 
-  test('is within its column, 64 characters', () => {
+  test('fits its column of 64 characters', () => {
     expect(fingerprintOf(1, content)).toHaveLength(64);
     expect(fingerprintOf(2, content)).toHaveLength(45);
   });
@@ -87,17 +87,20 @@ describe('a fingerprint', () => {
     `2:${'a'.repeat(44)}`,
     `2:${'a'.repeat(43)}\n`,
     `${'a'.repeat(64)}\n`,
-  ])('of no version that is known here can be compared with nothing: %j', (stored) => {
+  ])('of an unknown version matches nothing: %j', (stored) => {
     expect(fingerprintVersionOf(stored)).toBeUndefined();
     expect(() => hasSameContent(stored, () => stored)).toThrow('Unknown fingerprint version');
   });
 
-  test.each([1, 2] as const)('of version %i is compared with one of its version', (version) => {
-    const fingerprintAs = (other: 1 | 2) => fingerprintOf(other, content);
+  test.each([1, 2] as const)(
+    'of version %i is compared with a fingerprint of the same version',
+    (version) => {
+      const fingerprintAs = (other: 1 | 2) => fingerprintOf(other, content);
 
-    expect(hasSameContent(fingerprintOf(version, content), fingerprintAs)).toBe(true);
-    expect(hasSameContent(fingerprintOf(version, ['DE89']), fingerprintAs)).toBe(false);
-  });
+      expect(hasSameContent(fingerprintOf(version, content), fingerprintAs)).toBe(true);
+      expect(hasSameContent(fingerprintOf(version, ['DE89']), fingerprintAs)).toBe(false);
+    },
+  );
 
   test.each([
     [
@@ -113,11 +116,11 @@ describe('a fingerprint', () => {
     ],
     [['a","b'], ['a', 'b']],
     [['\ud83d'], ['\ufffd']],
-  ])('tells %j from %j', (one, other) => {
+  ])('differs between %j and %j', (one, other) => {
     expect(fingerprintOf(2, one)).not.toBe(fingerprintOf(2, other));
   });
 
-  test('is the same for the same content, and for no other', () => {
+  test('is the same for the same content and differs for other content', () => {
     const content = fc.array(
       fc.oneof(
         fc.constant(null),

@@ -32,7 +32,7 @@ describe('the documentation of events', () => {
     }
   });
 
-  test('lists the kinds of ledger entries that an account is credited by', () => {
+  test('lists the kinds of ledger entries that credit an account', () => {
     const kinds: readonly string[] =
       schemaOf('account.credited').properties.data.properties.kind.enum;
 

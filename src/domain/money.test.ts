@@ -35,8 +35,8 @@ function written(minorUnits: bigint, fractionDigits: number): string {
   return fractionDigits === 0 ? String(minorUnits) : `${minorUnits / scale}.${fraction}`;
 }
 
-describe('an amount is read', () => {
-  test.each([0, 1, 2, 3, 4])('exactly, with %i fraction digits, whatever it is', (digits) => {
+describe('a valid amount', () => {
+  test.each([0, 1, 2, 3, 4])('is read exactly with %i fraction digits', (digits) => {
     fc.assert(
       fc.property(fc.bigInt(1n, MINOR_UNITS_MAX), (minorUnits) => {
         expect(parseAmount(written(minorUnits, digits), digits, MINOR_UNITS_MAX)).toEqual({
@@ -48,7 +48,7 @@ describe('an amount is read', () => {
   });
 
   test.each(CURRENCIES)(
-    'as it was written in a currency with $fractionDigits fraction digits',
+    'is read as it is written in a currency with $fractionDigits fraction digits',
     ({ currency }) => {
       fc.assert(
         fc.property(fc.bigInt(1n, minorUnitsMaxOf(currency)), (minorUnits) => {
@@ -69,11 +69,11 @@ describe('an amount is read', () => {
     ['0.01', 1n],
     ['999999999.99', 99_999_999_999n],
     ['000000000000999999999.99', 99_999_999_999n],
-  ])('%s in EUR is %i minor units', (text, minorUnits) => {
+  ])('of %s in EUR is read as %i minor units', (text, minorUnits) => {
     expect(parseAmountIn(text, 'EUR')).toEqual({ minorUnits });
   });
 
-  test('with leading zeros and without a part of its fraction, to the same minor units', () => {
+  test('with leading zeros and fewer fraction digits is read as the same minor units', () => {
     fc.assert(
       fc.property(
         fc.nat(999_999_999),
@@ -90,7 +90,7 @@ describe('an amount is read', () => {
   });
 });
 
-describe('what is no amount', () => {
+describe('an invalid amount', () => {
   test.each([
     ['', 'REQUIRED'],
     ['1e3', 'INVALID_AMOUNT'],
@@ -132,7 +132,7 @@ describe('what is no amount', () => {
     ['CLF', '1.00000', '900719925474.0992', '900719925474.0991'],
     ['USD', '1.000', '90071992547409.92', '90071992547409.91'],
   ])(
-    'is told by the fraction digits and the largest amount of %s',
+    'gets a message with the fraction digits and the largest amount of %s',
     (currency, tooFine, tooLarge, max) => {
       expect([tooFine, tooLarge, max].map((text) => parseAmountIn(text, currency).problem)).toEqual(
         ['TOO_MANY_FRACTION_DIGITS', 'AMOUNT_TOO_LARGE', undefined],
@@ -148,11 +148,11 @@ describe('what is no amount', () => {
     },
   );
 
-  test.each(['IDR', 'VND', 'JPY'])('is not 1,500,000,000 in %s', (currency) => {
+  test.each(['IDR', 'VND', 'JPY'])('of 1,500,000,000 is valid in %s', (currency) => {
     expect(parseAmountIn('1500000000', currency).problem).toBeUndefined();
   });
 
-  test('is never accepted: only digits and one point between them are', () => {
+  test('is never accepted: an amount has only digits and at most one point between them', () => {
     fc.assert(
       fc.property(
         fc.oneof(anyText, nearlyAnAmount),
@@ -183,7 +183,7 @@ describe('what is no amount', () => {
   });
 });
 
-describe('an amount is written', () => {
+describe('the text of an amount', () => {
   test.each([
     [1450n, 'EUR', '14.50'],
     [5n, 'EUR', '0.05'],
@@ -196,12 +196,12 @@ describe('an amount is written', () => {
     [1450n, 'CLF', '0.1450'],
     [9_007_199_254_740_991n, 'EUR', '90071992547409.91'],
     [999_999_999_990_000n, 'EUR', '9999999999900.00'],
-  ])('%i minor units of %s as %s', (minorUnits, currency, text) => {
+  ])('of %i minor units of %s is %s', (minorUnits, currency, text) => {
     expect(formatAmount(minorUnits, currency)).toBe(text);
   });
 
   test.each(CURRENCIES)(
-    'with exactly $fractionDigits fraction digits in $currency, negative or not',
+    'has exactly $fractionDigits fraction digits in $currency, negative or not',
     ({ currency, fractionDigits }) => {
       fc.assert(
         fc.property(fc.bigInt(0n, 10n ** 18n), fc.boolean(), (absolute, isNegative) => {
@@ -213,7 +213,7 @@ describe('an amount is written', () => {
     },
   );
 
-  test('never in a currency that ISO 4217 does not list', () => {
+  test('does not exist in a currency that ISO 4217 does not list', () => {
     expect(() => formatAmount(1n, 'EURO')).toThrow('EURO');
   });
 });

@@ -42,13 +42,13 @@ describe('national check digits', () => {
   );
 
   test.each(['DE89370400440532013000', 'NL91ABNA0417164300', 'GB29NWBK60161331926819'])(
-    'are right where no rule is known: %s',
+    'are right in a country without a known rule: %s',
     (iban) => {
       expect(hasRightNationalCheckDigits(iban)).toBe(true);
     },
   );
 
-  test('are the letter of Italy, too', () => {
+  test('may be a letter, as in Italy', () => {
     expect(hasRightNationalCheckDigits('IT60Y0542811101000000123456')).toBe(false);
   });
 });

@@ -43,7 +43,7 @@ describe('the postings of a bulk', () => {
     outgoing: outgoingAmountOf(bulk),
   });
 
-  test('are balanced: the debit is what is credited here and what leaves', () => {
+  test('are balanced: the debit equals the credits to accounts of this ledger plus the outgoing amount', () => {
     fc.assert(
       fc.property(transfers, (bulk) => {
         const { debit, credits, outgoing } = postingsOf(bulk);
@@ -52,7 +52,7 @@ describe('the postings of a bulk', () => {
     );
   });
 
-  test('are refused where a cent is missing or too many', () => {
+  test('are refused if one cent is missing or surplus', () => {
     fc.assert(
       fc.property(transfers, fc.constantFrom(-1n, 1n), (bulk, error) => {
         const { debit, credits, outgoing } = postingsOf(bulk);
@@ -64,8 +64,8 @@ describe('the postings of a bulk', () => {
   });
 });
 
-describe('the credits of a bulk to accounts here', () => {
-  test('are together what the transfers to accounts here are', () => {
+describe('the credits of a bulk to accounts of this ledger', () => {
+  test('add up to the transfers to these accounts', () => {
     fc.assert(
       fc.property(transfers, (bulk) => {
         let expected = 0n;
@@ -79,7 +79,7 @@ describe('the credits of a bulk to accounts here', () => {
     );
   });
 
-  test('are for each account what the transfers to it are', () => {
+  test('add up, for each account, to the transfers to it', () => {
     fc.assert(
       fc.property(transfers, (bulk) => {
         const received = new Map(
@@ -107,11 +107,11 @@ describe('the credits of a bulk to accounts here', () => {
     );
   });
 
-  test('are none where all money leaves', () => {
+  test('do not exist if all money leaves the ledger', () => {
     expect(bookCreditsOf([aTransfer(), aTransfer()], 'ACME')).toEqual([]);
   });
 
-  test('have the description of the one transfer, or tell their number and who pays', () => {
+  test('have the description of a single transfer, or the number of transfers and the payer', () => {
     const bulk = [
       aTransfer({ counterpartyAccountId: 'a', description: 'Rent' }),
       aTransfer({ counterpartyAccountId: 'b' }),
@@ -127,7 +127,7 @@ describe('the credits of a bulk to accounts here', () => {
   test.each([
     ['letters', 'x'],
     ['emoji', '😀'],
-  ])('have a description of at most 140 characters, even from a name of 140 %s', (_, character) => {
+  ])('have a description of at most 140 characters, even with a name of 140 %s', (_, character) => {
     const bulk = Array.from({ length: 2 }, () => aTransfer({ counterpartyAccountId: 'a' }));
 
     const [credit] = bookCreditsOf(bulk, character.repeat(140));
@@ -147,11 +147,11 @@ describe('the position of a transfer', () => {
     [2n, 3, 2_097_155n],
     [1n, 1_048_575, 2_097_151n],
     [2n ** 33n - 1n, 2 ** 20 - 1, 9_007_199_254_740_991n],
-  ])('in bulk %i at index %i is %i', (ofBulk, at, position) => {
+  ])('of bulk %i at index %i is %i', (ofBulk, at, position) => {
     expect(transferPosition(ofBulk, at)).toBe(position);
   });
 
-  test('tells the bulk and the index that it was made of', () => {
+  test('is decoded to the bulk and the index that it was made from', () => {
     fc.assert(
       fc.property(sequence, index, (ofBulk, at) => {
         const position = transferPosition(ofBulk, at);
@@ -176,11 +176,11 @@ describe('the position of a transfer', () => {
     [0n, 0n],
     [1n, 1_048_576n],
     [2n, 2_097_152n],
-  ])('is for the first of bulk %i: %i', (ofBulk, position) => {
+  ])('that comes first in bulk %i is %i', (ofBulk, position) => {
     expect(firstPositionOf(ofBulk)).toBe(position);
   });
 
-  test('lies from the first of its bulk up to, not including, the first of the next', () => {
+  test('is at least the first of its bulk and less than the first of the next bulk', () => {
     fc.assert(
       fc.property(sequence, index, (ofBulk, at) => {
         const position = transferPosition(ofBulk, at);

@@ -14,7 +14,7 @@ const anyText = fc
   )
   .map((units) => String.fromCharCode(...units));
 
-describe('a value is quoted', () => {
+describe('the quotation of a value', () => {
   test.each([
     ['14.5x', '"14.5x"'],
     ['', '""'],
@@ -24,21 +24,21 @@ describe('a value is quoted', () => {
     ['\ud83d!', '"\ufffd!"'],
     ['a\u202eb\u2069', '"a\\u202eb\\u2069"'],
     ['\ufeff\uffff', '"\\ufeff\\uffff"'],
-  ])('%j as %s', (value, quoted) => {
+  ])('of %j is %s', (value, quoted) => {
     expect(quote(value)).toBe(quoted);
   });
 
   test.each([
     ['letters', 'a'],
     ['emoji', '😀'],
-  ])('whole with 50 %s, cut with 51', (_, character) => {
+  ])('is whole with 50 %s and cut with 51', (_, character) => {
     expect([quote(character.repeat(50)), quote(character.repeat(51))]).toEqual([
       `"${character.repeat(50)}"`,
       `"${character.repeat(50)}…"`,
     ]);
   });
 
-  test('by its first characters, 50 at most, as they were sent', () => {
+  test('has its first characters, 50 at most, as they were sent', () => {
     fc.assert(
       fc.property(anyText, (value) => {
         const characters = [...value].map((character) =>
@@ -52,7 +52,7 @@ describe('a value is quoted', () => {
     );
   });
 
-  test('as well-formed text', () => {
+  test('is well-formed text', () => {
     fc.assert(
       fc.property(anyText, (value) => {
         expect(quote(value).isWellFormed()).toBe(true);
@@ -69,17 +69,17 @@ describe('a value is quoted', () => {
     ['a control sequence introducer', '\u009b'],
     ['a line separator', '\u2028'],
     ['a paragraph separator', '\u2029'],
-  ])('without %s in it: it is escaped', (_, character) => {
+  ])('escapes %s', (_, character) => {
     expect(quote(`a${character}b`)).not.toContain(character);
   });
 
-  test('cut, even of fifty million characters', () => {
+  test('is cut, even for fifty million characters', () => {
     expect(quote('a'.repeat(50_000_000)).length).toBeLessThan(100);
   });
 });
 
 describe('a problem', () => {
-  test('tells the row, the field, the code and a sentence with the value', () => {
+  test('has the row, the field, the code and a message with the value', () => {
     expect(valueProblem('INVALID_AMOUNT', 'amount', '1e3', 4)).toEqual({
       index: 4,
       field: 'amount',
@@ -88,7 +88,7 @@ describe('a problem', () => {
     });
   });
 
-  test('with a name speaks of the organization, with a BIC of the account', () => {
+  test('with a name is about the organization, with a BIC about the account', () => {
     expect(valueProblem('MISMATCH', 'organizationName', 'Other').message).toBe(
       '"Other" is not the name of the organization.',
     );
@@ -101,7 +101,7 @@ describe('a problem', () => {
     expect(valueProblem('MISMATCH', 'organizationBic', 'DEUTDEFF').index).toBeUndefined();
   });
 
-  test('with a value that is not there quotes none', () => {
+  test('of an absent value has no quotation', () => {
     expect(requiredProblem('counterpartyName', 2)).toEqual({
       index: 2,
       field: 'counterpartyName',

@@ -36,7 +36,7 @@ const WELCOME = [
 ];
 
 describe('a text', () => {
-  test.each(WELCOME)('in any letters is welcome: %s', (text) => {
+  test.each(WELCOME)('in any script is valid: %s', (text) => {
     expect(textProblems(text, 'counterpartyName', NAME)).toEqual([]);
   });
 
@@ -70,11 +70,11 @@ describe('a text', () => {
     ['a\nb', '"a\\nb" contains U+000A, which is not allowed here.'],
     ['\u{1fffe}', '"\u{1fffe}" contains U+1FFFE, which is not allowed here.'],
     ['a\ud83d', '"a\ufffd" contains U+D83D, which is not allowed here.'],
-  ])('names the character that is not allowed: %j', (text, message) => {
+  ])('gets a message that names the character that is not allowed: %j', (text, message) => {
     expect(textProblems(text, 'description', DESCRIPTION)).toMatchObject([{ message }]);
   });
 
-  test('is refused for its characters exactly where one is of no text', () => {
+  test('is refused for its characters if and only if one of them does not belong in text', () => {
     const units = fc.array(
       fc.oneof(
         fc.integer({ min: 0, max: 0xff }),
@@ -133,7 +133,7 @@ describe('a text', () => {
     expect(codesOf(text, 'description', DESCRIPTION)).toEqual(['TOO_LONG', 'INVALID_CHARACTERS']);
   });
 
-  test.each(['', ' ', '   ', '\u00a0', '\t'])('that is a name is required: %j is none', (text) => {
+  test.each(['', ' ', '   ', '\u00a0', '\t'])('that is a name is required; %j is blank', (text) => {
     expect(textProblems(text, 'counterpartyName', NAME, 7)).toEqual([
       { index: 7, field: 'counterpartyName', code: 'REQUIRED', message: expect.any(String) },
     ]);
@@ -158,7 +158,7 @@ describe('a text', () => {
     [' \u200b \u2060', 'U+200B'],
     ['\u202e', 'U+202E'],
     ['\u0000', 'U+0000'],
-  ])('that is a name is required, and nothing that can be seen is none: %j', (text, named) => {
+  ])('that is a name needs a visible character; %j has none', (text, named) => {
     expect(textProblems(text, 'counterpartyName', NAME)).toMatchObject([
       {
         code: 'REQUIRED',
@@ -167,25 +167,25 @@ describe('a text', () => {
     ]);
   });
 
-  test('that is a name and blank is required, with nothing to name', () => {
+  test('that is a blank name gets a message without a character', () => {
     expect(textProblems('  ', 'counterpartyName', NAME)).toMatchObject([
       { code: 'REQUIRED', message: 'A value is required.' },
     ]);
   });
 
-  test('of ten million characters that are not seen is none', () => {
+  test('of ten million invisible characters is blank', () => {
     expect(codesOf('\u200b'.repeat(10_000_000), 'counterpartyName', NAME)).toEqual(['REQUIRED']);
   });
 
   test.each(['a\u202eb', '\u200b', 'a\uffffb'])(
-    'that an earlier release let in may be stored: %j',
+    'that an earlier release accepted may be stored: %j',
     (text) => {
       expect(isStoredText(text, NAME)).toBe(true);
     },
   );
 
   test.each(['a\nb', '\ud83d', ' ', 'a'.repeat(141)])(
-    'that no release let in is not stored: %j',
+    'that no release accepted is not stored: %j',
     (text) => {
       expect(isStoredText(text, NAME)).toBe(false);
     },
@@ -195,7 +195,7 @@ describe('a text', () => {
     expect(textProblems(text, 'description', DESCRIPTION)).toEqual([]);
   });
 
-  test('that is wrong is told with its row and field', () => {
+  test('that is invalid gets a problem with its row and field', () => {
     expect(textProblems('\u0000'.repeat(141), 'description', DESCRIPTION, 3)).toMatchObject([
       { index: 3, field: 'description' },
       { index: 3, field: 'description' },
@@ -207,7 +207,7 @@ describe('a text', () => {
   });
 });
 
-describe('characters are counted', () => {
+describe('the number of characters', () => {
   test.each([
     ['', 0],
     ['abc', 3],
@@ -216,11 +216,11 @@ describe('characters are counted', () => {
     ['😀', 1],
     ['👩‍👧', 3],
     ['\ud83d', 1],
-  ])('as the databases count them: %j has %i', (text, count) => {
+  ])('is the one of the databases: %j has %i', (text, count) => {
     expect(characterCount(text)).toBe(count);
   });
 
-  test('one for each code point, whatever the text', () => {
+  test('is the number of code points, for any text', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })), (points) => {
         expect(characterCount(points.join(''))).toBe(points.length);
@@ -229,7 +229,7 @@ describe('characters are counted', () => {
   });
 });
 
-describe('names are compared', () => {
+describe('the comparison of names', () => {
   test.each([
     ['ACME Corp', 'acme CORP'],
     ['Zoë', 'ZOË'],
@@ -238,7 +238,7 @@ describe('names are compared', () => {
     ['ØRSTED', 'ørsted'],
     ['ΑΘΗΝΆ', 'αθηνά'],
     ['ИВАН', 'иван'],
-  ])('whatever their case and composition: %s is %s', (one, other) => {
+  ])('ignores case and composition: %s is %s', (one, other) => {
     expect(foldName(one)).toBe(foldName(other));
   });
 
@@ -246,15 +246,15 @@ describe('names are compared', () => {
     ['Zoë', 'Zoe'],
     ['ACME', 'ACME '],
     ['Müller', 'Mueller'],
-  ])('letter by letter: %j is not %j', (one, other) => {
+  ])('distinguishes other letters: %j is not %j', (one, other) => {
     expect(foldName(one)).not.toBe(foldName(other));
   });
 
-  test('in lower case and composed', () => {
+  test('uses lower case and composed characters', () => {
     expect(foldName('ZOE\u0308')).toBe('zo\u00eb');
   });
 
-  test('by a form that no second folding changes', () => {
+  test('uses a form that a second folding does not change', () => {
     const marked = fc.constantFrom(
       ...'aAhHjJtTwWyYoOsSΣσςiIİı',
       '\u0301',
@@ -276,7 +276,7 @@ describe('names are compared', () => {
     );
   });
 
-  test('by a form of at most three times the characters, which its column holds', () => {
+  test('uses a form of at most three times the characters, which its column can hold', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (name) => {
         expect([...foldName(name)].length).toBeLessThanOrEqual(3 * [...name].length);
@@ -290,7 +290,7 @@ describe('names are compared', () => {
     ['ACME C', 'Acme Corp'],
     ['ΠΑΠ', 'Παπαδόπουλος'],
     ['ΑΣ', 'Αστέρας'],
-  ])('by their beginnings: %s begins %s', (prefix, name) => {
+  ])('compares the beginnings: %s begins %s', (prefix, name) => {
     expect(foldName(name).startsWith(foldName(prefix))).toBe(true);
   });
 });

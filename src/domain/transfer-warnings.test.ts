@@ -28,8 +28,8 @@ function warningsOf(
 const codesOf = (...args: Parameters<typeof warningsOf>) =>
   warningsOf(...args).map(({ index, field, code }) => `${index ?? '-'} ${field} ${code}`);
 
-describe('a bulk is warned of', () => {
-  test('rows that pay the same again, each of them but the first', () => {
+describe('the warnings of a bulk', () => {
+  test('name each repetition of a payment, but not the first one', () => {
     const rows = [
       aRow(),
       aRow({ amount: '14.5', counterpartyIban: 'de89 3704 0044 0532 0130 00' }),
@@ -50,11 +50,11 @@ describe('a bulk is warned of', () => {
     { amount: '14.51' },
     { counterpartyIban: 'NL91ABNA0417164300' },
     { description: 'Wonderland/4411' },
-  ])('no rows that differ in %o', (other) => {
+  ])('do not name rows that differ in %o', (other) => {
     expect(codesOf([aRow(), aRow(other)])).toEqual([]);
   });
 
-  test('an earlier bulk with the same rows, as a whole', () => {
+  test('name an earlier bulk with the same rows, as a whole', () => {
     const sameBulk = { id: 'b1', createdAt: new Date('2026-11-23T09:30:00Z') };
 
     expect(warningsOf([aRow()], { sameBulk, paidNames: [] })).toEqual([
@@ -68,7 +68,7 @@ describe('a bulk is warned of', () => {
     ]);
   });
 
-  test('an IBAN that was paid under other names alone', () => {
+  test('name an IBAN that was paid only under other names', () => {
     const paid = (counterpartyName: string, bulkTransferId: string) => ({
       counterpartyIban: IBAN,
       counterpartyName,
@@ -91,7 +91,7 @@ describe('a bulk is warned of', () => {
     ).toEqual([]);
   });
 
-  test('no name that an IBAN was paid under, of however many', () => {
+  test('do not name an IBAN that was paid under the same name, among many names', () => {
     const paidNames = Array.from({ length: 10_000 }, (_, index) => ({
       counterpartyIban: IBAN,
       counterpartyName: `Payee ${index}`,
@@ -116,26 +116,26 @@ describe('a bulk is warned of', () => {
     ['BNPAFRPP', 'MC5811222000010123456789030', false],
     ['LOYDGGS1', 'GB29NWBK60161331926819', false],
     ['NWBKGB2L', 'IE29AIBK93115212345678', true],
-  ])('a bank of another country than the account: %s and %s', (bic, iban, isWarned) => {
+  ])('name a BIC of another country than the account: %s and %s', (bic, iban, isWarned) => {
     const rows = [aRow({ counterpartyBic: bic, counterpartyIban: iban })];
 
     expect(codesOf(rows)).toEqual(isWarned ? ['0 counterpartyBic BIC_COUNTRY_DIFFERS'] : []);
   });
 
-  test('an account number with wrong national check digits', () => {
+  test('name an account number with wrong national check digits', () => {
     // The check digits are right by ISO 7064, but the last two digits should be 06.
     expect(codesOf([aRow({ counterpartyIban: 'FR8420041010050500013M02607' })])).toEqual([
       '0 counterpartyIban NATIONAL_CHECK_DIGITS',
     ]);
   });
 
-  test('nothing that is a problem of its own', () => {
+  test('do not repeat problems', () => {
     expect(
       codesOf([aRow({ counterpartyIban: 'FR10474608000002006107XXXXX', amount: 'x' })]),
     ).toEqual([]);
   });
 
-  test('a hundred things at most, the first ones', () => {
+  test('are the first hundred', () => {
     const rows = Array.from({ length: 300 }, () => aRow());
 
     expect(codesOf(rows)).toEqual(
@@ -144,7 +144,7 @@ describe('a bulk is warned of', () => {
   });
 });
 
-test('a recorded transfer is the payment of its row', () => {
+test('a recorded transfer equals the payment of its row', () => {
   const recorded = {
     amountMinor: 1_450n,
     currency: 'EUR',

@@ -42,7 +42,7 @@ const moments = fc
   .map((shiftMs) => new Date(OPENED_AT.getTime() + shiftMs));
 
 describe('an account', () => {
-  test('is opened with nothing on it and no ledger entry', () => {
+  test('is opened with a balance of zero and no ledger entry', () => {
     expect(anAccount()).toEqual(
       Object.assign(new Account(), {
         id: '01900000-0000-7000-8000-00000000000a',
@@ -64,7 +64,7 @@ describe('an account', () => {
     [99n, true],
     [100n, true],
     [101n, false],
-  ])('with 100 on it covers a debit of %i: %s', (amountMinor, isCovered) => {
+  ])('with a balance of 100 covers a debit of %i: %s', (amountMinor, isCovered) => {
     expect(anAccount(100n).covers(amountMinor)).toBe(isCovered);
   });
 
@@ -72,13 +72,13 @@ describe('an account', () => {
     [0n, true],
     [1n, true],
     [2n, false],
-  ])('one below the most it can hold can receive %i: %s', (amountMinor, canReceive) => {
+  ])('one minor unit below its limit can receive %i: %s', (amountMinor, canReceive) => {
     expect(anAccount(BALANCE_MAX - 1n).canReceive(amountMinor)).toBe(canReceive);
   });
 });
 
 describe('a copy of an account', () => {
-  test('is posted to without the account, until the account takes the postings over', () => {
+  test('takes postings that the account gets only when it takes them over', () => {
     const account = anAccount(100n);
     const copy = account.copy();
     copy.post(-40n, OPENED_AT);
@@ -103,7 +103,7 @@ describe('postings to an account', () => {
     );
   });
 
-  test('tell the amounts that were posted', () => {
+  test('have the amounts that were posted', () => {
     fc.assert(
       fc.property(amounts, (posted) => {
         const account = anAccount();
@@ -125,7 +125,7 @@ describe('postings to an account', () => {
     );
   });
 
-  test('are never earlier than the one before, or than the opening, whatever the clock does', () => {
+  test('are never earlier than the one before, or than the opening, even if the clock goes back', () => {
     fc.assert(
       fc.property(fc.array(moments, { minLength: 1 }), (clock) => {
         const account = anAccount();
@@ -141,7 +141,7 @@ describe('postings to an account', () => {
     );
   });
 
-  test('leave the time of the opening as it is', () => {
+  test('do not change the time of the opening', () => {
     const account = anAccount();
 
     account.post(1n, new Date('2026-02-01T00:00:00.000Z'));

@@ -31,7 +31,7 @@ test('slices are served round robin by key, and in order for each key', async ()
   expect(ran.map(({ name }) => name)).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2']);
 });
 
-test('each slice has a turn of the event loop of its own', async () => {
+test('each slice has its own turn of the event loop', async () => {
   const { ran, slice, end } = aLoop();
 
   await Promise.all(['a1', 'a2', 'a3', 'b1', 'b2'].map(slice));
@@ -40,7 +40,7 @@ test('each slice has a turn of the event loop of its own', async () => {
   expect(new Set(ran.map(({ turn }) => turn)).size).toBe(5);
 });
 
-test('slices go on when the small requests that they rested for are answered', async () => {
+test('slices continue when the small requests that they waited for are answered', async () => {
   const { turns, ran, slice, end } = aLoop();
   const ends = [turns.beginSmallRequest(), turns.beginSmallRequest()];
 

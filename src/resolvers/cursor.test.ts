@@ -33,7 +33,7 @@ const place = fc.record({
 const base64url = (text: string) => Buffer.from(text).toString('base64url');
 
 describe('a cursor', () => {
-  test('stands for the place that it was made of', () => {
+  test('is decoded to the position that it was made from', () => {
     fc.assert(
       fc.property(numberScope, place, (scope, at) => {
         expect(decodeCursor(scope, encodeCursor(scope, at))).toEqual(at);
@@ -41,7 +41,7 @@ describe('a cursor', () => {
     );
   });
 
-  test('stands for the id that it was made of', () => {
+  test('is decoded to the id that it was made from', () => {
     fc.assert(
       fc.property(fc.uuid(), (id) => {
         expect(decodeCursor(ACCOUNTS, encodeCursor(ACCOUNTS, { position: id }))).toEqual({
@@ -70,13 +70,13 @@ describe('a cursor', () => {
     );
   });
 
-  test('is refused by the list of all accounts where it is of one account', () => {
+  test('of one account is refused by the list of all accounts', () => {
     expect(() => decodeCursor(ACCOUNTS, encodeCursor(TRANSFERS, { position: 1n }))).toThrow(
       BadUserInputError,
     );
   });
 
-  test('is refused where it is any other text', () => {
+  test('is refused if it is any other text', () => {
     const units = fc.array(fc.nat(0xffff)).map((codes) => String.fromCharCode(...codes));
     fc.assert(
       fc.property(fc.oneof(units, units.map(base64url), fc.base64String()), (text) => {
@@ -105,25 +105,25 @@ describe('a cursor', () => {
     expect(() => decodeCursor(TRANSFERS, cursor)).toThrow(BadUserInputError);
   });
 
-  test('of those refusals differs from one that is accepted in that alone', () => {
+  test('that is refused differs from an accepted one in that part alone', () => {
     expect(decodeCursor(TRANSFERS, base64url(`transfer~${OWNER}~1~${OWNER}`))).toEqual({
       position: 1n,
       rowId: OWNER,
     });
   });
 
-  test('of an earlier version, without a row, is read', () => {
+  test('of an earlier version, without a row, is decoded', () => {
     expect(decodeCursor(TRANSFERS, base64url(`transfer~${OWNER}~1`))).toEqual({ position: 1n });
   });
 
-  test('with a row is refused by a list whose cursors have none', () => {
+  test('with a row is refused by a list whose cursors have no row', () => {
     const cursor = encodeCursor(TRANSFERS, { position: 1n, rowId: OWNER });
     const scope = { ...TRANSFERS, isVerified: false };
 
     expect(() => decodeCursor(scope, cursor)).toThrow(BadUserInputError);
   });
 
-  test('is refused with an id in capitals', () => {
+  test('with an id in capitals is refused', () => {
     const cursor = base64url(`account~~${OWNER.toUpperCase()}`);
 
     expect(() => decodeCursor(ACCOUNTS, cursor)).toThrow(BadUserInputError);

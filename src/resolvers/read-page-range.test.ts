@@ -30,7 +30,7 @@ describe('the arguments of a connection', () => {
       { first: 5, last: null },
       { size: 5, fromEnd: false },
     ],
-  ])('%j mean %j', (request, range) => {
+  ])('%j give %j', (request, range) => {
     expect(pageRange(request, TRANSFERS)).toEqual(range);
   });
 
@@ -66,7 +66,7 @@ describe('the arguments of a connection', () => {
     });
   });
 
-  test.each(['after', 'before'])('are refused with a cursor of another account as %s', (name) => {
+  test.each(['after', 'before'])('with a cursor of another account as %s are refused', (name) => {
     const cursor = encodeCursor({ ...TRANSFERS, ownerId: crypto.randomUUID() }, { position: 3n });
 
     expect(() => pageRange({ [name]: cursor }, TRANSFERS)).toThrow(BadUserInputError);

@@ -21,18 +21,18 @@ const parts = types.flatMap((type) => {
   });
 });
 
-test('every query, mutation, subscription, argument and input field says what it is', () => {
+test('every query, mutation, subscription, argument and input field has a description', () => {
   expect(parts.map(({ name }) => name)).toContain('Subscription.transferPerformed(after)');
   expect(parts.filter(({ description }) => !description).map(({ name }) => name)).toEqual([]);
 });
 
-test('every type says what it is', () => {
+test('every type has a description', () => {
   const silent = types.filter(({ name, description }) => !ROOTS.includes(name) && !description);
 
   expect(silent.map(({ name }) => name)).toEqual([]);
 });
 
-test('every mutation and subscription says which role it takes', () => {
+test('every mutation and subscription describes the role that it requires', () => {
   const roots = [schema.getMutationType(), schema.getSubscriptionType()];
 
   for (const field of roots.flatMap((root) => Object.values(root?.getFields() ?? {}))) {

@@ -36,7 +36,7 @@ test('the types of user errors are those of the rejection codes', () => {
   expect(types.map(({ name }) => name).sort()).toEqual(REJECTION_CODES.map(typeOf).sort());
 });
 
-test.each(MUTATION_NAMES)('the description of %s names the role that it takes', (name) => {
+test.each(MUTATION_NAMES)('the description of %s names the role that it requires', (name) => {
   expect(mutations[name]?.description).toContain(
     `Requires the role ${MUTATIONS[name].role.toUpperCase()}`,
   );

@@ -10,11 +10,11 @@ test.each([
   ['Did you mean', 'Did you mean'],
   ['No question. Did you mean this', 'No question. Did you mean this'],
   ['Nothing of it?', 'Nothing of it?'],
-])('a suggestion is taken out: %s', (message, expected) => {
+])('a suggestion is removed: %s', (message, expected) => {
   expect(withoutSuggestion(message)).toBe(expected);
 });
 
-test('it is taken out in linear time', () => {
+test('a suggestion is removed in linear time', () => {
   const hostile = 'Did you mean '.repeat(1_000_000);
 
   // With quadratic time the test would not end.
@@ -22,7 +22,7 @@ test('it is taken out in linear time', () => {
   expect(withoutSuggestion(`${hostile}?`)).toBe('');
 });
 
-test('a message that echoes what a client sent is cut', () => {
+test("a message that echoes a client's text is cut", () => {
   expect(cut('a'.repeat(200))).toBe('a'.repeat(200));
   const long = cut(`start${'\u{1F600}'.repeat(1_000)}end`);
   expect(long.length).toBeLessThanOrEqual(200);
@@ -30,7 +30,7 @@ test('a message that echoes what a client sent is cut', () => {
   expect(long.isWellFormed()).toBe(true);
 });
 
-test('what fails beside an operation is logged with the request id that its client gets', () => {
+test('an error outside an operation is logged with the request id that its client gets', () => {
   const log: Record<string, unknown>[] = [];
   const logger = makeLogger('error', { write: (line) => log.push(JSON.parse(line)) });
   const format = makeFormatError({ hasSuggestions: true, logger });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { errorOf, VirementError } from './errors.js';
 
-describe('an error of a server', () => {
-  test('has its code, and says when to come back', () => {
+describe('a server error', () => {
+  test('has a code and a retry delay', () => {
     const extensions = { code: 'RATE_LIMITED', retryAfterSeconds: 3, requestId: 'r' };
 
     expect(errorOf({ message: 'Too fast.', extensions })).toMatchObject({
@@ -15,7 +15,7 @@ describe('an error of a server', () => {
     });
   });
 
-  test('of a cursor that the ledger does not have says to start afresh', () => {
+  test('about a cursor that the ledger does not have says to start afresh', () => {
     const error = errorOf({ message: 'Unknown.', extensions: { code: 'UNKNOWN_CURSOR' } });
 
     expect(error).toMatchObject({ code: 'UNKNOWN_CURSOR', isRetryable: false });
@@ -31,20 +31,26 @@ describe('an error of a server', () => {
     ['FORBIDDEN', false, false],
     ['GRAPHQL_VALIDATION_FAILED', false, false],
     ['A_CODE_OF_LATER', false, false],
-  ])('%s: may pass later %s, leaves doubt %s', (code, isRetryable, isOutcomeUnknown) => {
-    expect(errorOf({ message: '', extensions: { code } })).toMatchObject({
-      isRetryable,
-      isOutcomeUnknown,
-    });
-  });
+  ])(
+    '%s: is retryable %s, leaves the outcome unknown %s',
+    (code, isRetryable, isOutcomeUnknown) => {
+      expect(errorOf({ message: '', extensions: { code } })).toMatchObject({
+        isRetryable,
+        isOutcomeUnknown,
+      });
+    },
+  );
 });
 
 test.each([
   [502, true, true],
   [429, true, false],
   [404, false, false],
-])('HTTP %i of something in between: may pass later %s, leaves doubt %s', (status, ...expected) => {
-  const { isRetryable, isOutcomeUnknown } = new VirementError('HTTP_ERROR', '', { status });
+])(
+  'HTTP %i from a proxy: is retryable %s, leaves the outcome unknown %s',
+  (status, ...expected) => {
+    const { isRetryable, isOutcomeUnknown } = new VirementError('HTTP_ERROR', '', { status });
 
-  expect([isRetryable, isOutcomeUnknown]).toEqual(expected);
-});
+    expect([isRetryable, isOutcomeUnknown]).toEqual(expected);
+  },
+);

@@ -27,7 +27,7 @@ const specifiers = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     ),
   );
 
-test('its files import each other, and packages that it depends on', () => {
+test('the package imports only its own files and its dependencies', () => {
   const foreign = specifiers.filter(
     (specifier) => !specifier.startsWith('./') && !specifier.startsWith('../'),
   );
@@ -36,7 +36,7 @@ test('its files import each other, and packages that it depends on', () => {
   expect(specifiers.filter((specifier) => specifier.startsWith('../..'))).toEqual([]);
 });
 
-test('its dependencies are those that it is tested with', () => {
+test('the dependencies of the package are those of the tests', () => {
   const tested = { ...root.dependencies, ...root.devDependencies };
 
   expect(own.dependencies).toEqual(

@@ -7,7 +7,7 @@ import { RetryPolicy } from './retry-policy.js';
 const down = new VirementError('NETWORK_ERROR', 'down');
 const rejected = new VirementError('UNAUTHENTICATED', 'rejected');
 
-test('delays double up to half a minute, of which a random half is left out', () => {
+test('delays double up to 30 s, less a random half', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 10_000 }),
@@ -22,13 +22,13 @@ test('delays double up to half a minute, of which a random half is left out', ()
   );
 });
 
-test('a server that says when to come back is not asked earlier', () => {
+test('a retry waits at least as long as the server says', () => {
   const busy = new VirementError('RATE_LIMITED', 'busy', { retryAfterMs: 5_000 });
 
   expect(new RetryPolicy(false).delayAfter(busy)).toBe(5_000);
 });
 
-test('something that came makes the next delay short again', () => {
+test('a received event makes the next delay short again', () => {
   const policy = new RetryPolicy(false);
   for (let failure = 0; failure < 10; failure += 1) policy.delayAfter(down);
 
@@ -37,7 +37,7 @@ test('something that came makes the next delay short again', () => {
   expect(policy.delayAfter(down)).toBeLessThanOrEqual(250);
 });
 
-test('a fresh token is tried once, and again after it was accepted', () => {
+test('a rejected token is replaced once, and again after one was accepted', () => {
   const policy = new RetryPolicy(true);
 
   expect(policy.delayAfter(rejected)).toBe(0);
@@ -47,7 +47,7 @@ test('a fresh token is tried once, and again after it was accepted', () => {
   expect(() => new RetryPolicy(false).delayAfter(rejected)).toThrow(rejected);
 });
 
-test('what is definite is thrown', () => {
+test('an error that is not retryable is thrown', () => {
   const definite = new VirementError('FORBIDDEN', 'no');
 
   expect(() => new RetryPolicy(true).delayAfter(definite)).toThrow(definite);

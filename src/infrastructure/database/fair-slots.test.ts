@@ -25,7 +25,7 @@ function aWorkplace(slotsMax: number) {
   return { run, started, endOne };
 }
 
-test('work starts at once while there are slots, and never more than there are', async () => {
+test('work starts at once while slots are free, and never exceeds the number of slots', async () => {
   const { run, started, endOne } = aWorkplace(2);
 
   const results = ['a1', 'a2', 'a3'].map((name) => run(name));

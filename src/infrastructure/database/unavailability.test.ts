@@ -25,7 +25,7 @@ test.each([
   ['a duplicate key', { errno: 1_062 }, undefined],
   ['SQLITE_CONSTRAINT_UNIQUE', { errcode: 2_067 }, undefined],
   ['a statement that took too long', { errno: 3_024 }, undefined],
-])('%s tells what is wrong with the database', (_, properties, reason) => {
+])('%s gives the reason why the database is unavailable', (_, properties, reason) => {
   expect(unavailabilityOf(errorOf(properties))).toBe(reason);
 });
 
@@ -36,9 +36,12 @@ test.each([
   [1_030, 'Got error 128 from storage engine', undefined],
   [1_030, 'Got error 280 from storage engine', undefined],
   [1_062, "Duplicate entry 'error 28' for key 'iban'", undefined],
-])('error %i, %s, is a full disk by the number in it', (errno, message, reason) => {
-  expect(unavailabilityOf(errorOf({ errno }, message))).toBe(reason);
-});
+])(
+  'error %i, %s, is a full disk according to the number in its message',
+  (errno, message, reason) => {
+    expect(unavailabilityOf(errorOf({ errno }, message))).toBe(reason);
+  },
+);
 
 test.each([
   ['SQLITE_FULL', { errcode: 13 }, true],
@@ -47,6 +50,6 @@ test.each([
   ['a full disk of a server', { errno: 1_021 }, false],
   ['an interrupted query', { errno: 1_317 }, false],
   ['a lost connection', { code: 'ECONNRESET' }, false],
-])('a commit that fails with %s is known to be undone, or not', (_, properties, isUndone) => {
+])('a commit that fails with %s is known to be rolled back, or not', (_, properties, isUndone) => {
   expect(isCertainlyRolledBack(errorOf(properties))).toBe(isUndone);
 });

@@ -15,7 +15,7 @@ function growingList() {
   return { list, read };
 }
 
-test('every follower has every item once and in order, however they come and the list grows', async () => {
+test('every follower gets every item once and in order, whenever it joins and the list grows', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ grow: fc.nat(900), reader: fc.nat(3) }), { maxLength: 60 }),
@@ -46,7 +46,7 @@ test('every follower has every item once and in order, however they come and the
   );
 });
 
-test('followers who are close to each other share each read, and nothing is read where nothing came', async () => {
+test('followers with near positions share each read, and nothing is read unless items were added', async () => {
   const { list, read } = growingList();
   const tail = new SharedTail<bigint>(0n, PAGE_MAX, read, (item) => item);
   for (let item = 1n; item <= 40n; item += 1n) {
@@ -60,7 +60,7 @@ test('followers who are close to each other share each read, and nothing is read
   expect(list.reads).toBe(40);
 });
 
-test('a read that fails is tried again by the next who asks', async () => {
+test('a read that fails is repeated by the next follower', async () => {
   let isAway = true;
   const read = async () => {
     if (isAway) throw new Error('The ledger does not answer');

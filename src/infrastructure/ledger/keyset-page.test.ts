@@ -56,7 +56,7 @@ const listsAndRanges = lists.chain((list) => {
 });
 
 describe('a page', () => {
-  test('is the part of the whole list that the arguments ask for', () => {
+  test('is the part of the whole list that the arguments request', () => {
     fc.assert(
       fc.property(listsAndRanges, ([list, range]) => {
         expect(toPage(readKeyset(list, range), range)).toEqual(pageOf(list, range));
@@ -65,7 +65,7 @@ describe('a page', () => {
     );
   });
 
-  test('after page shows every node once, in order, until there is no next one', () => {
+  test('after page shows every node once, in order, until there is no next page', () => {
     fc.assert(
       fc.property(lists, fc.integer({ min: 1, max: 12 }), (list, size) => {
         const seen: bigint[] = [];
@@ -81,7 +81,7 @@ describe('a page', () => {
     );
   });
 
-  test('before page shows every node once, until there is no previous one', () => {
+  test('before page shows every node once, until there is no previous page', () => {
     fc.assert(
       fc.property(lists, fc.integer({ min: 1, max: 12 }), (list, size) => {
         const seen: bigint[] = [];
@@ -97,7 +97,7 @@ describe('a page', () => {
     );
   });
 
-  test('leaves what was read as it was', () => {
+  test('does not change the rows that were read', () => {
     const read = [3n, 2n, 1n];
 
     toPage(read, { size: 2, fromEnd: true });

@@ -68,7 +68,7 @@ const countOf = (names: readonly string[], organization: string) =>
   names.filter((name) => name.startsWith(organization)).length;
 
 describe('an organization that waits alone', () => {
-  test('fills the group, first come first', () => {
+  test('fills the group in order of arrival', () => {
     const line = aLine(...manyOf('a', 300));
 
     expect(serve(line)).toEqual(Array.from({ length: 256 }, (_, index) => `a${index}`));
@@ -89,7 +89,7 @@ describe('an organization that waits alone', () => {
 });
 
 describe('organizations that wait together', () => {
-  test('share the group, and fill what the others leave', () => {
+  test('share the group, and fill what the others leave free', () => {
     const line = aLine(...manyOf('a', 300), ...manyOf('b', 300), ...manyOf('c', 10));
 
     const group = serve(line);
@@ -107,7 +107,7 @@ describe('organizations that wait together', () => {
     expect([countOf(group, 'a'), countOf(group, 'b')]).toEqual([5, 5]);
   });
 
-  test('a small member waits for one large group of another at most, and is not written with it', () => {
+  test('a small member waits for at most one large group of another organization and is not written with it', () => {
     const line = aLine(...manyOf('a', 10, 9_500));
     expect(serve(line)).toEqual(['a0']);
 
@@ -119,7 +119,7 @@ describe('organizations that wait together', () => {
     expect(serve(line)).toEqual(['a2']);
   });
 
-  test('a large member is not starved by small ones of others', () => {
+  test('a large member is not starved by small members of other organizations', () => {
     const line = aLine(aMember('b0'), aMember('a0'), aMember('a1', { rowCount: 9_500 }));
     expect(serve(line)).toEqual(['b0', 'a0']);
 
@@ -129,7 +129,7 @@ describe('organizations that wait together', () => {
     expect(serve(line)).toEqual(['b1']);
   });
 
-  test('one that a full group left out leads the next', () => {
+  test('an organization that a full group left out leads the next group', () => {
     const line = aLine(...manyOf('a', 3, 1_000), aMember('b0'), aMember('c0'));
 
     expect(serve(line)).toEqual(['a0']);
@@ -137,7 +137,7 @@ describe('organizations that wait together', () => {
     expect(serve(line)).toEqual(['a1', 'a2']);
   });
 
-  test('one that was served before others came back is served after them', () => {
+  test('an organization that was served before others came back is served after them', () => {
     const line = aLine(
       ...manyOf('a', 2, 6_000),
       ...manyOf('b', 2, 6_000),
@@ -149,7 +149,7 @@ describe('organizations that wait together', () => {
     expect(order).toEqual(['a0', 'b0', 'c0', 'a1', 'b1', 'c1']);
   });
 
-  test('one whose members are all blocked takes nothing from the group of another', () => {
+  test('an organization whose members are all blocked takes no place in the group of another', () => {
     const line = aLine(aMember('b0'));
     line.take();
     for (const member of [aMember('b1'), ...manyOf('a', 2, 5_000)]) line.add(member);
@@ -159,7 +159,7 @@ describe('organizations that wait together', () => {
 });
 
 describe('accounts', () => {
-  test('of a group under way are taken by no other until it lets go', () => {
+  test('of a group in progress are taken by no other group until it releases them', () => {
     const line = aLine(aMember('a0'));
     const group = line.take();
     line.add(aMember('a1'));
@@ -170,7 +170,7 @@ describe('accounts', () => {
     expect(serve(line)).toEqual(['a1']);
   });
 
-  test('that a blocked member waits for are taken by nobody who is examined after it', () => {
+  test('that a blocked member waits for are not taken by members that are examined after it', () => {
     const line = aLine(aMember('b0'), aMember('a0', { accountIds: ['one'] }));
     const group = line.take();
     line.add(aMember('a1', { accountIds: ['one', 'two'] }));
@@ -184,7 +184,7 @@ describe('accounts', () => {
     expect(serve(line)).toEqual(['a1', 'a2', 'b1']);
   });
 
-  test('that several hold are free when the last lets go', () => {
+  test('that several groups hold are free when the last one releases them', () => {
     const line = aLine(aMember('a0'));
     const group = line.take();
     line.hold(group);
@@ -198,7 +198,7 @@ describe('accounts', () => {
 });
 
 describe('a full line', () => {
-  test('refuses more of the organization that fills it', () => {
+  test('refuses more members of the organization that fills it', () => {
     const members = manyOf('a', WAITING_MEMBERS_MAX + 1);
     aLine(...members);
 
@@ -206,7 +206,7 @@ describe('a full line', () => {
     expect(members.at(-1)?.outcomes).toEqual(['ACCOUNT_BUSY']);
   });
 
-  test('gives another organization the place of the newest member of the one with most', () => {
+  test('gives another organization the place of the newest member of the largest organization', () => {
     const members = manyOf('a', WAITING_MEMBERS_MAX);
     const other = aMember('b0');
     const line = aLine(...members, other);
@@ -217,7 +217,7 @@ describe('a full line', () => {
     expect(serve(line)).toContain('b0');
   });
 
-  test('is shared in equal parts where two want all of it', () => {
+  test('is shared equally between two organizations that want all of it', () => {
     const others = manyOf('b', WAITING_MEMBERS_MAX);
     const members = manyOf('a', WAITING_MEMBERS_MAX);
     aLine(...members, ...others);
@@ -227,7 +227,7 @@ describe('a full line', () => {
     expect(waiting(others)).toEqual(others.slice(0, WAITING_MEMBERS_MAX / 2));
   });
 
-  test('of rows makes room for one of another organization, as much as it takes', () => {
+  test('of rows evicts as many rows as a member of another organization needs', () => {
     const large = manyOf('a', WAITING_ROWS_MAX / 10_000, 10_000);
     const other = aMember('b0', { rowCount: 10_000 });
     aLine(...large, other);
@@ -238,7 +238,7 @@ describe('a full line', () => {
   });
 });
 
-test('a member that waits longer than its deadline is settled as busy, once, and not taken', () => {
+test('a member that waits beyond its deadline is settled as busy once and is not taken', () => {
   const late = { ...aMember('a0'), deadline: Date.now() + 50 };
   const line = aLine(late, aMember('a1'));
 
@@ -250,7 +250,7 @@ test('a member that waits longer than its deadline is settled as busy, once, and
   expect(late.outcomes).toEqual(['ACCOUNT_BUSY']);
 });
 
-test('an abandoned member is settled when it comes up, and holds up nobody', () => {
+test('an abandoned member is settled when its turn comes and delays nobody', () => {
   const abandoned = manyOf('a', 3).map(({ request, ...member }) => ({
     ...member,
     request: { ...request, rowCount: 5_000, isAbandoned: () => true },
@@ -317,7 +317,7 @@ function run(line: WaitingLine, all: readonly Step[]) {
   return { members, groups };
 }
 
-test('whatever comes, each member is taken once, in its account’s order, and never long after its turn', () => {
+test('each member is taken once, in the order of its account, and never long after its turn', () => {
   fc.assert(
     fc.property(steps, (all) => {
       const { members, groups } = run(aLine(), all);

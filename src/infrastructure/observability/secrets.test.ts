@@ -13,7 +13,7 @@ test.each([
   expect(withoutPasswords(text)).toBe(shown);
 });
 
-test('the reason of an error has no password', () => {
+test('the reason of an error does not contain a password', () => {
   expect(reasonOf(new Error('No answer from amqp://user:hunter2@host'))).toBe(
     'No answer from amqp://user:***@host',
   );

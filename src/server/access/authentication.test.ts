@@ -27,7 +27,7 @@ test.each([
   ['__proto__', undefined],
   ['.', undefined],
   ['', undefined],
-])('the claim %s is found by its name, or by the parts of it', (name, claim) => {
+])('the claim %s is found by its name, or by the path of its parts', (name, claim) => {
   expect(claimOf(CLAIMS, name)).toEqual(claim);
 });
 
@@ -42,6 +42,6 @@ test.each([
   ['operators', []],
   [['viewer '], []],
   [undefined, []],
-])('the claim %j has its roles in any case', (claim, roles) => {
+])('the claim %j gives the roles %j, in any case', (claim, roles) => {
   expect(rolesOf(claim)).toEqual(roles);
 });

@@ -10,7 +10,7 @@ test.each([
   ['fe80::1%eth0', 'fe80::1'],
   [`${LONGEST}%a-very-long-name`, LONGEST],
   [undefined, ''],
-])('the audit log keeps the address %s as %s', (address, kept) => {
+])('the audit log stores the address %s as %s', (address, kept) => {
   expect(remoteAddressOf(address)).toBe(kept);
 });
 
@@ -40,6 +40,9 @@ test.each<[TrustedProxies | undefined, string, string | undefined, string]>([
   [2, '10.0.0.1', `${CLIENT}, <script>`, '10.0.0.1'],
   [1, '10.0.0.1', '', '10.0.0.1'],
   [1, '10.0.0.1', `${'9'.repeat(10_000)}`, '10.0.0.1'],
-])('with %j trusted, a request from %s for %s is from %s', (trusted, from, forwarded, address) => {
-  expect(makeAddressOf(trusted)(requestFrom(from, forwarded))).toBe(address);
-});
+])(
+  'with the trusted proxies %j, a request from %s for %s is from %s',
+  (trusted, from, forwarded, address) => {
+    expect(makeAddressOf(trusted)(requestFrom(from, forwarded))).toBe(address);
+  },
+);

@@ -13,7 +13,7 @@ function trusted(mode: TrustMode) {
   return { log, documents: new TrustedDocuments(mode, { [`sha256:${HASH}`]: TEXT }, logger) };
 }
 
-describe.each(['log', 'only'] as const)('where trust is %s', (mode) => {
+describe.each(['log', 'only'] as const)('with the trust mode %s', (mode) => {
   test.each([
     [{ documentId: HASH }],
     [{ documentId: `sha256:${HASH}` }],
@@ -29,19 +29,19 @@ describe.each(['log', 'only'] as const)('where trust is %s', (mode) => {
     ['PERSISTED_QUERY_NOT_FOUND', { documentId: 'constructor' }],
     ['PERSISTED_QUERY_NOT_FOUND', { extensions: { persistedQuery: { sha256Hash: '' } } }],
     ['DOCUMENT_CONFLICT', { query: UNKNOWN, documentId: HASH }],
-  ])('the refusal is %s of %o', (code, request) => {
+  ])('the refusal is %s for %o', (code, request) => {
     expect(trusted(mode).documents.textOf(request)).toMatchObject({ code });
   });
 
   test.each([[{}], [{ query: 5 }], [{ documentId: 5, extensions: [] }]])(
-    '%o asks for nothing',
+    '%o requests no document',
     (request) => {
       expect(trusted(mode).documents.textOf(request)).toBeUndefined();
     },
   );
 });
 
-test('another document is run and logged by its hash, once, where trust is log', () => {
+test('an unlisted document is run, and its hash is logged once, if the mode is log', () => {
   const { documents, log } = trusted('log');
 
   expect(documents.textOf({ query: UNKNOWN })).toBe(UNKNOWN);
@@ -52,7 +52,7 @@ test('another document is run and logged by its hash, once, where trust is log',
   expect(log[0]).not.toContain('secret');
 });
 
-test('another document is refused where trust is only', () => {
+test('an unlisted document is refused if the mode is only', () => {
   const { documents } = trusted('only');
 
   expect(documents.textOf({ query: UNKNOWN })).toMatchObject({ code: 'PERSISTED_QUERY_ONLY' });
@@ -61,7 +61,7 @@ test('another document is refused where trust is only', () => {
   });
 });
 
-test('ids mean nothing where trust is off', () => {
+test('document ids have no meaning if the mode is off', () => {
   const { documents } = trusted('off');
 
   expect(documents.textOf({ documentId: HASH })).toBeUndefined();

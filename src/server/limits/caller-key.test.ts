@@ -16,7 +16,7 @@ test.each([
 const from = (caller: Caller, remoteAddress: string) =>
   callerKeyOf({ caller, requestId: 'x', remoteAddress });
 
-test('who says who it is counts as that, wherever it calls from', () => {
+test('an authenticated caller is counted by its subject, whatever its address', () => {
   const caller: Caller = { kind: 'token', name: 'someone', organizationIds: [], roles: [] };
 
   expect(from(caller, '192.0.2.7')).toBe(from(caller, '192.0.2.8'));
@@ -24,6 +24,6 @@ test('who says who it is counts as that, wherever it calls from', () => {
   expect(from({ ...caller, kind: 'api-key' }, '192.0.2.7')).not.toBe(from(caller, '192.0.2.7'));
 });
 
-test('where nobody says who it is, addresses count', () => {
+test('an unauthenticated caller is counted by its address', () => {
   expect(from(DEVELOPER, '192.0.2.7')).toBe('192.0.2.7');
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Capacity } from './capacity.js';
 
-test('a caller has its number of places, and others have theirs', () => {
+test('each caller has its own number of places', () => {
   const places = new Capacity(1);
 
   expect(places.take('a')).toBeDefined();
@@ -9,7 +9,7 @@ test('a caller has its number of places, and others have theirs', () => {
   expect(places.take('b')).toBeDefined();
 });
 
-test('there are no more in all, whoever has them', () => {
+test('the number of all places is limited, whoever has them', () => {
   const places = new Capacity(2, 2);
   places.take('a');
   places.take('b');
@@ -17,7 +17,7 @@ test('there are no more in all, whoever has them', () => {
   expect(places.take('c')).toBeUndefined();
 });
 
-test('a place that is given back twice is one place', () => {
+test('a place that is released twice is one place', () => {
   const places = new Capacity(2);
   const release = places.take('a');
   places.take('a');
@@ -28,7 +28,7 @@ test('a place that is given back twice is one place', () => {
   expect(places.take('a')).toBeUndefined();
 });
 
-test('several places are taken and given back together', () => {
+test('several places are taken and released together', () => {
   const places = new Capacity(10, 15);
   const release = places.take('one', 8);
 

@@ -31,7 +31,7 @@ function scan(text: string, limits = NO_LIMITS, chunkBytes = Number.MAX_SAFE_INT
 const json = fc.jsonValue({ maxDepth: 6 });
 const spaces = fc.constantFrom(undefined, 1, '\t');
 
-test('nesting is counted as it is, however the text is written and cut', () => {
+test('nesting is counted exactly, however the text is written and split', () => {
   fc.assert(
     fc.property(json, spaces, fc.integer({ min: 1, max: 9 }), (value, space, chunkBytes) => {
       const depth = depthOf(value);
@@ -43,7 +43,7 @@ test('nesting is counted as it is, however the text is written and cut', () => {
   );
 });
 
-test('values are counted as they are, however the text is written and cut', () => {
+test('values are counted exactly, however the text is written and split', () => {
   fc.assert(
     fc.property(json, spaces, fc.integer({ min: 1, max: 9 }), (value, space, chunkBytes) => {
       const count = valuesOf(value);
@@ -56,7 +56,7 @@ test('values are counted as they are, however the text is written and cut', () =
   );
 });
 
-test('what stands in strings counts for nothing', () => {
+test('the content of strings is not counted', () => {
   const limits = { depthMax: 1, valuesMax: 2 };
   for (const text of [
     '["[[[,,,{{{"]',

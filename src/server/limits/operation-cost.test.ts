@@ -54,7 +54,7 @@ describe('the cost of an operation', () => {
       '{ node(id: "x") { ... on Transfer { account { id } } id } }',
       7,
     ],
-  ])('is reckoned for %s', (_, text, expected) => {
+  ])('is computed for %s', (_, text, expected) => {
     expect(cost(text)).toBe(expected);
   });
 
@@ -80,7 +80,7 @@ describe('the cost of an operation', () => {
     ['edges { cursor }'],
     ['__typename'],
     ['nodes { id } edges { cursor }'],
-  ])('of a page counts its rows, whatever is selected of them: %s', (selected) => {
+  ])('of a page counts its rows, whatever fields are selected: %s', (selected) => {
     expect(cost(page('(first: 5)', selected))).toBe(6);
   });
 
@@ -107,14 +107,14 @@ describe('the cost of an operation', () => {
     );
   });
 
-  test('of edges is that of nodes, and of pages within pages the product', () => {
+  test('of edges is that of nodes, and of nested pages the product', () => {
     expect(cost(page('(first: 5)', 'edges { cursor node { id } } pageInfo { endCursor }'))).toBe(6);
     expect(cost(page('(first: 5)', 'nodes { transfers(first: 10) { nodes { id } } }'))).toBe(
       1 + 5 * (1 + 1 + 10),
     );
   });
 
-  test('does not depend on how it is written with fragments', () => {
+  test('does not depend on the use of fragments', () => {
     const fragments = `{ accounts(first: 5) { ...C } } fragment C on AccountConnection { nodes { ...A } }
       fragment A on Node { ... on Account { transfers(first: 10) { nodes { id } } } }`;
     expect(cost(fragments)).toBe(1 + 5 * (1 + 1 + 10));
@@ -159,7 +159,7 @@ describe('the cost of an operation', () => {
     expect(cost(literal)).toBe(10 + 2);
   });
 
-  test('is known in linear time where fragments double at each level', () => {
+  test('is computed in linear time if fragments double at each level', () => {
     const chain = Array.from(
       { length: 400 },
       (_, index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`,
@@ -171,7 +171,7 @@ describe('the cost of an operation', () => {
     );
   });
 
-  test('is within the default for all examples, introspection and a large page', () => {
+  test('is within the default limit for all examples, introspection and a large page', () => {
     const operations = [
       ...exampleOperations(new Date()),
       { query: getIntrospectionQuery({ inputValueDeprecation: true }), variables: {} },
@@ -187,13 +187,13 @@ describe('the cost of an operation', () => {
   });
 });
 
-describe('the length of an answer', () => {
+describe('the estimated length of an answer', () => {
   const bytes = (text: string) => {
     const operation = resolveOperation(parse(text));
     return operation ? estimateOf(schema, operation).answerBytes : Number.NaN;
   };
 
-  test('grows with pages, pages within pages, and names', () => {
+  test('grows with pages, nested pages and names', () => {
     const one = bytes('{ accounts(first: 1) { nodes { iban } } }');
     expect(bytes('{ accounts(first: 100) { nodes { iban } } }')).toBeGreaterThan(90 * one - 2_000);
     const alias = 'a'.repeat(100);
@@ -220,7 +220,7 @@ describe('the table of costs', () => {
       : [],
   );
 
-  test('names fields and types that there are', () => {
+  test('names only existing fields and types', () => {
     const places = [...fields.map(({ place }) => place), 'Query.__schema', 'Query.__type'];
     expect(places).toEqual(
       expect.arrayContaining([...Object.keys(FIELD_COSTS), ...Object.keys(LIST_SIZES)]),
@@ -236,7 +236,7 @@ describe('the table of costs', () => {
     expect(roots.filter((place) => !(place in FIELD_COSTS))).toEqual([]);
   });
 
-  test('knows the size of every list', () => {
+  test('has the size of every list', () => {
     const unsized = fields.filter(({ place, type }) => {
       const bare = isNonNullType(type) ? type.ofType : type;
       const named = getNamedType(type);

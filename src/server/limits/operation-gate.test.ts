@@ -26,7 +26,7 @@ function begin(gate: OperationGate, bytes = 0): StreamPlace {
   return place;
 }
 
-test('accounts that subscriptions follow keep memory of their caller until these end', () => {
+test('accounts that subscriptions follow take memory of their caller until the subscriptions end', () => {
   const gate = makeGate({ RATE_LIMIT_COST_PER_SECOND: '0' });
   const [first, second] = [begin(gate), begin(gate)];
   expect(first.followAccounts(BYTES_PER_CALLER / BYTES_PER_ACCOUNT - 1)).toBeUndefined();
@@ -43,7 +43,7 @@ test('accounts that subscriptions follow keep memory of their caller until these
   expect(begin(gate, BYTES_PER_CALLER).release).toBeTypeOf('function');
 });
 
-test('accounts that a subscription follows cost a unit each', () => {
+test('each account that a subscription follows costs one unit', () => {
   const gate = makeGate({ RATE_LIMIT_COST_PER_SECOND: '1', RATE_LIMIT_BURST: '10000' });
   const place = begin(gate);
 

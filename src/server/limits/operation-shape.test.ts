@@ -29,7 +29,7 @@ describe('the shape of an operation', () => {
     ['what is no GraphQL, which is said better elsewhere', '{'],
     ['a fragment within itself, which validation refuses', '{...F} fragment F on Query{a{...F}}'],
     ['a fragment that there is not', '{...F}'],
-  ])('is fine for %s', (_, text) => {
+  ])('is accepted for %s', (_, text) => {
     expect(codeOf(text ?? '')).toBeUndefined();
   });
 
@@ -54,11 +54,11 @@ describe('the shape of an operation', () => {
     ],
     ['TOO_MANY_DIRECTIVES', `{a ${'@a '.repeat(101)}}`],
     ['TOO_MANY_SELECTIONS', `{b{${'a '.repeat(1_001)}}}`],
-  ])('is %s', (code, text) => {
+  ])('is refused as %s', (code, text) => {
     expect(codeOf(text)).toBe(code);
   });
 
-  test('is known in linear time where fragments double at each level', () => {
+  test('is computed in linear time if fragments double at each level', () => {
     const chain = times(
       400,
       (index) => `fragment F${index} on A{...F${index + 1} ...F${index + 1}}`,
@@ -68,7 +68,7 @@ describe('the shape of an operation', () => {
     expect(codeOf(`{...F0} ${chain} fragment F400 on A{a}`)).toBe('TOO_MANY_ROOT_FIELDS');
   });
 
-  test('is refused with the limit and what was asked for', () => {
+  test('is refused with the limit and the requested number', () => {
     expect(judgeShape(`{${nested(13)}}`, LIMITS)).toMatchObject({ limit: 12, requested: 13 });
   });
 });
@@ -83,7 +83,7 @@ test.each([
   ],
   ['by spreads', (count: number) => `{ x { ${'...F '.repeat(count)} } } fragment F on Q { a }`],
   ['within another', (count: number) => `{ x { y { ${'a '.repeat(count)} } } }`],
-])('one name is selected 50 times at most: %s', (_, write) => {
+])('one name may be selected 50 times at most: %s', (_, write) => {
   const roomy = { ...LIMITS, operationRootFieldsMax: 1_000, operationAliasesMax: 1_000 };
   expect(judgeShape(write(50), roomy)).toBeUndefined();
   expect(judgeShape(write(51), roomy)?.code).toBe('TOO_MANY_SELECTIONS');

@@ -6,7 +6,7 @@ function bucketsAt(clock: { nowMs: number }, callersMax?: number): TokenBuckets 
   return new TokenBuckets(limit, () => clock.nowMs, callersMax);
 }
 
-test('a caller spends its burst at once, and then what it gets back', () => {
+test('a caller may spend its burst at once, and then its refill', () => {
   const clock = { nowMs: 0 };
   const buckets = bucketsAt(clock);
 
@@ -18,7 +18,7 @@ test('a caller spends its burst at once, and then what it gets back', () => {
   expect(buckets.take('a', 60)).toEqual({ isTaken: true, left: 0 });
 });
 
-test('a quiet caller has no more than its burst', () => {
+test('an idle caller never has more than its burst', () => {
   const clock = { nowMs: 0 };
   const buckets = bucketsAt(clock);
   buckets.take('a', 1);
@@ -35,14 +35,14 @@ test('a refusal costs nothing', () => {
   expect(buckets.take('a', 50)).toEqual({ isTaken: true, left: 0 });
 });
 
-test('callers do not share', () => {
+test('callers have separate buckets', () => {
   const buckets = bucketsAt({ nowMs: 0 });
   buckets.take('a', 100);
 
   expect(buckets.take('b', 100)).toEqual({ isTaken: true, left: 0 });
 });
 
-test('of too many callers the one that has been quiet longest is forgotten', () => {
+test('the bucket that was idle longest is evicted when there are too many callers', () => {
   const buckets = bucketsAt({ nowMs: 0 }, 2);
   buckets.take('a', 100);
   buckets.take('b', 50);

@@ -36,7 +36,7 @@ const codesOf = async (client: Client, query: string, variables = {}) => {
   return [status, ...errors.map(({ extensions }) => extensions.code)];
 };
 
-test('without a credential nothing is told, and how to come in is', async () => {
+test('a request without a credential is told only how to authenticate', async () => {
   const { client, url } = await startGuarded();
 
   const response = await client.post(JSON.stringify({ query: '{ __typename }' }));
@@ -51,7 +51,7 @@ test('without a credential nothing is told, and how to come in is', async () => 
 });
 
 test.each(['RS256', 'ES256', 'EdDSA'])(
-  'a token that is signed by %s is taken',
+  'a token that is signed by %s is accepted',
   async (algorithm) => {
     const { client, provider, acme } = await startGuarded(algorithm);
     const token = await provider.token({ org: acme });
@@ -60,7 +60,7 @@ test.each(['RS256', 'ES256', 'EdDSA'])(
   },
 );
 
-test('organizations and roles are found within other claims, and ids in capitals', async () => {
+test('organizations and roles are found in nested claims, and ids may be in capitals', async () => {
   const provider = await startIdentityProvider();
   const server = await startServer({
     ...provider.env,
@@ -84,7 +84,7 @@ test('organizations and roles are found within other claims, and ids in capitals
   });
 });
 
-test('an id in capitals names what it names in small letters', async () => {
+test('an id in capitals names the same object as in small letters', async () => {
   const { client, operator, acme } = await startGuarded();
   const bank = client.as(operator);
   const { createApiKey } = await bank.data(CREATE_KEY, {
@@ -114,7 +114,7 @@ test('an id in capitals names what it names in small letters', async () => {
   }
 });
 
-test('a token that is wrong in anything is none', async () => {
+test('a token with any fault is refused', async () => {
   const { client, provider, acme } = await startGuarded();
   const stranger = await startIdentityProvider();
   const right = await provider.token({ org: acme });
@@ -180,7 +180,7 @@ testOnce('a provider that is away is no fault of the token', async () => {
   await expect.poll(() => codesOf(client.as(token), ACCOUNTS)).toEqual([200]);
 });
 
-test('each sees and debits the accounts of its own organizations alone', async () => {
+test('a caller sees and debits only the accounts of its own organizations', async () => {
   const { client, provider, acme, globex } = await startGuarded();
   const initiator = client.as(await provider.token({ org: acme, roles: ['initiator'] }));
   const both = client.as(await provider.token({ org: [acme, globex], roles: ['initiator'] }));
@@ -200,7 +200,7 @@ test('each sees and debits the accounts of its own organizations alone', async (
   });
 });
 
-test('what a role does not include is forbidden, and does nothing', async () => {
+test("an operation that the caller's role does not include is forbidden and has no effect", async () => {
   const { client, provider, operator, acme } = await startGuarded();
   const viewer = client.as(await provider.token({ org: acme, roles: ['viewer'] }));
   const initiator = client.as(await provider.token({ org: acme, roles: ['initiator'] }));
@@ -233,7 +233,7 @@ test('what a role does not include is forbidden, and does nothing', async () => 
   expect(await nobody.data(`{ account(iban: "${ACME}") { id } }`)).toEqual({ account: null });
 });
 
-test('an operator without the role of an initiator sends no money, whatever it sees', async () => {
+test('an operator without the role of an initiator cannot send money, whatever it can read', async () => {
   const { client, provider, acme } = await startGuarded();
   const both = client.as(await provider.token({ org: acme, roles: ['operator', 'initiator'] }));
 
@@ -243,7 +243,7 @@ test('an operator without the role of an initiator sends no money, whatever it s
   expect(await both.balance(GLOBEX)).toBe('250000.00');
 });
 
-test('a machine comes in by its key until the key is revoked', async () => {
+test('a machine authenticates with its key until the key is revoked', async () => {
   const { client, operator, acme, database } = await startGuarded();
   const bank = client.as(operator);
   const { createApiKey } = await bank.data(
@@ -273,7 +273,7 @@ test('a machine comes in by its key until the key is revoked', async () => {
     .toEqual([401, 'UNAUTHENTICATED']);
 });
 
-test('a key that would be for nothing, or for nobody, is refused', async () => {
+test('a key without a name, without roles or for an invalid organization is refused', async () => {
   const { client, operator } = await startGuarded();
   const { createApiKey } = await client.as(operator).data(
     `mutation { createApiKey(input: { name: " ", organizationIds: ["x"], roles: [] }) {
@@ -287,7 +287,7 @@ test('a key that would be for nothing, or for nobody, is refused', async () => {
   ]);
 });
 
-test('what a key lists twice is stored once', async () => {
+test('repeated roles and organizations of a key are stored once', async () => {
   const { client, operator, acme } = await startGuarded();
   const input = {
     name: 'x',
@@ -303,7 +303,7 @@ test('what a key lists twice is stored once', async () => {
   });
 });
 
-test('a key that lists too much is refused', async () => {
+test('a key with too many roles or organizations is refused', async () => {
   const { client, operator, acme } = await startGuarded();
   const input = {
     name: 'x',
@@ -350,14 +350,14 @@ test.each([
   ['is empty', ''],
   ['is a number', 7],
   ['is half a character', 'a\ud83d'],
-])('a token whose subject %s is none', async (_, sub) => {
+])('a token whose subject %s is refused', async (_, sub) => {
   const { client, provider } = await startGuarded();
   const token = await provider.token({ sub: sub as string, roles: ['operator'] });
 
   expect(await codesOf(client.as(token), ACCOUNTS)).toEqual([401, 'UNAUTHENTICATED']);
 });
 
-test('no prefix that is none revokes a key', async () => {
+test('a text that is not a prefix of a key revokes no key', async () => {
   const { client, operator, acme } = await startGuarded();
   const bank = client.as(operator);
   const { createApiKey } = await bank.data(
@@ -372,7 +372,7 @@ test('no prefix that is none revokes a key', async () => {
   }
 });
 
-test('every mutation is in the audit log, refused ones too', async () => {
+test('the audit log has every mutation, refused ones too', async () => {
   const { client, provider, operator, acme } = await startGuarded();
   const initiator = client.as(
     await provider.token({ sub: 'ann', org: acme, roles: ['initiator'] }),
@@ -410,7 +410,7 @@ test('every mutation is in the audit log, refused ones too', async () => {
   ]);
 });
 
-test('a WebSocket says who it is in its first message, or is closed with 4403', async () => {
+test('a WebSocket authenticates in its first message or is closed with 4403', async () => {
   const { url, provider, acme } = await startGuarded();
   const known = subscribe(url, BALANCE, {}, await provider.token({ org: acme }));
   const unknown = subscribe(url, BALANCE);

@@ -164,7 +164,7 @@ async function startWorld() {
   return { server, readerOf, owned, globexId: globex.organizationId };
 }
 
-test('no read finds anything of an account of another organization', async () => {
+test('no read finds a row of an account of another organization', async () => {
   const { readerOf, owned, globexId } = await startWorld();
 
   for (const [name, read] of Object.entries(READS)) {
@@ -192,7 +192,7 @@ function stepsOf(plan: readonly Record<string, unknown>[]): string[] {
   return steps.filter((step) => !/^(SEARCH )?account |^<derived|SUBQUERY/.test(step));
 }
 
-test('a read within some organizations goes by the indexes of a read of all', async () => {
+test('a scoped read uses the same indexes as an unscoped read', async () => {
   const { server, readerOf, owned } = await startWorld();
   const { client, database } = server;
   for (let bulk = 0; bulk < 20; bulk += 1) await client.perform(aBulk(transfersOf(100)));

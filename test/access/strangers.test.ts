@@ -258,7 +258,7 @@ const rootFieldsOf = (schema: GraphQLSchema) =>
     Object.values(type?.getFields() ?? {}),
   );
 
-test('what belongs to another company is answered as what nobody has, in every root field', async () => {
+test('an object of another company is answered like a missing one, in every root field', async () => {
   const { stranger, theirs, absent, secrets, schema } = await startWorld();
   const selections = new Selections(schema);
   const mutations = schema.getMutationType()?.getFields() ?? {};
@@ -287,7 +287,7 @@ test('what belongs to another company is answered as what nobody has, in every r
   }
 });
 
-test('all that a company sees of its own has nothing of another', async () => {
+test('the data that a company can read contains nothing of another company', async () => {
   const { stranger, secrets, schema } = await startWorld();
   const selections = new Selections(schema);
   const accounts = schema.getQueryType()?.getFields().accounts;
@@ -304,7 +304,7 @@ test('all that a company sees of its own has nothing of another', async () => {
   for (const secret of secrets) expect(seen).not.toContain(secret);
 });
 
-test('a subscription to an account of another company is refused as one to no account', async () => {
+test('a subscription to an account of another company is refused like one to a missing account', async () => {
   const { url, token, theirs, absent, schema } = await startWorld();
   const fields = Object.values(schema.getSubscriptionType()?.getFields() ?? {});
   const selections = new Selections(schema);
@@ -326,7 +326,7 @@ test('a subscription to an account of another company is refused as one to no ac
   }
 });
 
-test('a subscription to all accounts tells a company of its own alone', async () => {
+test('a subscription to all accounts sends a company only its own', async () => {
   const { url, token, stranger, operator, secrets, schema } = await startWorld();
   const type = schema.getSubscriptionType()?.getFields().balanceUpdated?.type;
   if (!type) throw new Error('There is no subscription balanceUpdated');
@@ -348,7 +348,7 @@ test('a subscription to all accounts tells a company of its own alone', async ()
   expect((await stranger.data('{ accounts { totalCount } }')).accounts.totalCount).toBe(1);
 });
 
-test('what is the bank’s own is forbidden, whatever is asked', async () => {
+test('a root field that only the bank may use is forbidden to companies, whatever its arguments', async () => {
   const { stranger, schema } = await startWorld();
   const mutations = schema.getMutationType()?.getFields() ?? {};
   const input: Readonly<Record<string, string>> = {
@@ -370,7 +370,7 @@ test('what is the bank’s own is forbidden, whatever is asked', async () => {
   }
 });
 
-test('every field of every type is reached', async () => {
+test('the tests reach every field of every type', async () => {
   const { schema } = await startWorld();
   const selections = new Selections(schema);
   const subscriptions = Object.values(schema.getSubscriptionType()?.getFields() ?? {});
@@ -387,7 +387,7 @@ test('every field of every type is reached', async () => {
   expect(all.filter((name) => !selections.reached.has(name))).toEqual([]);
 });
 
-test('an account of another company takes the statements that one takes which does not exist', async () => {
+test('an account of another company takes the same statements as a missing account', async () => {
   const { stranger, theirs, absent, statements } = await startWorld();
   const statementsFor = async ({ iban, bulkId, transferId, entryId }: Names) => {
     statements.length = 0;
@@ -408,7 +408,7 @@ test('an account of another company takes the statements that one takes which do
   expect(await statementsFor(theirs)).toEqual(await statementsFor(absent));
 });
 
-test('a caller finds the accounts of its own organizations alone', async () => {
+test('a caller finds only the accounts of its own organizations', async () => {
   const { client, database } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
   const ibansSeenBy = async (organizations: OrganizationScope) => {

@@ -111,7 +111,7 @@ test('one IBAN opened many times at once becomes one account', async () => {
   expect(await client.balance(AN_ACCOUNT.iban)).toBe('1.00');
 });
 
-test('every problem of an account to open is named', async () => {
+test('every problem of an account to open is reported', async () => {
   const { client } = await startServer();
 
   const { problems } = await open(client, {
@@ -142,7 +142,7 @@ test.each(['BGN', 'ANG', 'CUC', 'XXX', 'XTS', 'XAU'])(
   },
 );
 
-test('an account in a currency that was withdrawn since goes on', async () => {
+test('an account in a currency that was withdrawn later continues to work', async () => {
   const { client, database } = await startServer();
   await open(client, AN_ACCOUNT);
   await database.orm.em
@@ -165,7 +165,7 @@ test('an account in a currency that was withdrawn since goes on', async () => {
   ).toMatchObject({ account: { balance: { amount: '10.00' } } });
 });
 
-test('an amount of 1,500,000,000 is paid in a currency where it is an ordinary one', async () => {
+test('an amount of 1,500,000,000 can be paid in a currency where it is ordinary', async () => {
   const { client } = await startServer();
   const account = { ...AN_ACCOUNT, currency: 'IDR', openingBalance: '2000000000' };
   expect(await open(client, account)).toMatchObject({ __typename: 'AccountOpened' });
@@ -180,7 +180,7 @@ test('an amount of 1,500,000,000 is paid in a currency where it is an ordinary o
 
 const A_CREDIT = { iban: ACME, amount: '14.5', description: 'Invoice 1' };
 
-test('a credit grows the balance and is an entry of its own', async () => {
+test('a credit increases the balance and has its own ledger entry', async () => {
   const { client } = await startServer();
 
   expect(await credit(client, A_CREDIT)).toMatchObject({
@@ -198,7 +198,7 @@ test('a credit grows the balance and is an entry of its own', async () => {
   });
 });
 
-test('a credit with a key is made once', async () => {
+test('a credit with an idempotency key is made once', async () => {
   const { client } = await startServer();
   const keyed = { ...A_CREDIT, idempotencyKey: 'credit-1' };
 
@@ -217,7 +217,7 @@ test('a credit with a key is made once', async () => {
   expect(await client.balance(ACME)).toBe('100014.50');
 });
 
-test('a credit that is wrong says what is', async () => {
+test('every problem of a credit is reported', async () => {
   const { client } = await startServer();
 
   expect(

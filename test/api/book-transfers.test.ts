@@ -17,7 +17,7 @@ const ENTRIES = `query ($iban: String!) {
   }
 }`;
 
-test('a counterparty that is an account here is credited in the same commit, in one entry', async () => {
+test('a counterparty with an account of this ledger is credited in the same commit, in one entry', async () => {
   const { client } = await startServer();
 
   const { bulkTransfer } = await client.perform(
@@ -52,7 +52,7 @@ test('a counterparty that is an account here is credited in the same commit, in 
   });
 });
 
-test('an account here is paid even if its IBAN would not pass the check', async () => {
+test('an account of this ledger is paid even if its IBAN fails the check', async () => {
   const { client } = await startServer();
 
   await client.perform({
@@ -63,7 +63,7 @@ test('an account here is paid even if its IBAN would not pass the check', async 
   expect(await client.balance(ACME)).toBe('100005.00');
 });
 
-test('a credit that a balance could not hold exactly is refused, by the dry run too', async () => {
+test('a credit that exceeds the range of a balance is refused, also in a dry run', async () => {
   const { client, database } = await startServer();
   for (const [number, balance] of [
     [1, '9999999999.999'],
@@ -110,7 +110,7 @@ async function fill(database: TestServer['database'], iban: string): Promise<voi
   );
 }
 
-test('a refused bulk credits nobody', async () => {
+test('a refused bulk credits no account', async () => {
   const { client } = await startServer();
 
   await client.perform(aBulk([aTransfer({ amount: '100001', counterpartyIban: GLOBEX })]));
@@ -118,7 +118,7 @@ test('a refused bulk credits nobody', async () => {
   expect(await client.balance(GLOBEX)).toBe('250000.00');
 });
 
-test('an account here in another currency is a problem of that row', async () => {
+test('a transfer to an account of this ledger in another currency is a problem of its row', async () => {
   const { client } = await startServer();
   const iban = ibanOf(1);
   await client.data(

@@ -127,7 +127,7 @@ test.each(['auditLog', 'apiKeys'])(
   },
 );
 
-test('a cursor of a place that a restored ledger does not have is refused by every list and stream', async () => {
+test('every list and stream refuses a cursor of a position that the restored ledger does not have', async () => {
   const { restored, lost } = await restoredLedger();
 
   await onServer(restored, async ({ client, url }) => {
@@ -151,7 +151,7 @@ test('a cursor of a place that a restored ledger does not have is refused by eve
   });
 });
 
-test('a cursor from before the backup leads on in a restored ledger', async () => {
+test('a cursor from before the backup continues in the restored ledger', async () => {
   const { restored, before } = await restoredLedger();
 
   await onServer(restored, async ({ client, url }) => {
@@ -168,7 +168,7 @@ test('a cursor from before the backup leads on in a restored ledger', async () =
   });
 });
 
-test('a cursor of an earlier version, without the id of a row, is checked for its place alone', async () => {
+test('a cursor of an earlier version, without the id of a row, is checked only by its position', async () => {
   const database = await createDatabase();
   await onServer(database, async ({ client }) => {
     await perform(client, 'one', 'two');

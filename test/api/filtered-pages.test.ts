@@ -47,7 +47,7 @@ async function walk(client: Client, filter: object, size: number, fromEnd: boole
   throw new Error('The walk does not end');
 }
 
-test('a filter that matches rarely and far away is found page by page, none of which reads all', async () => {
+test('the rare matches of a filter are found page by page, and no page reads the whole list', async () => {
   const { client } = await startServer({ BULK_TRANSFERS_MAX: '13000' });
   // Too many to be read one by one, beyond more transfers than one page examines.
   const old = Array.from({ length: 1_100 }, (_, index) =>
@@ -78,7 +78,7 @@ const COUNT = `query ($filter: TransferFilter) {
   account(iban: "${ACME}") { transfers(first: 1, filter: $filter) { totalCount nodes { createdAt } } }
 }`;
 
-test('a list is counted up to 10,000 and not beyond, filtered or not', async () => {
+test('a list is counted up to 10,000 and not beyond, with and without a filter', async () => {
   const { client } = await startServer({ BULK_TRANSFERS_MAX: '10001' });
   const list = async (filter: object = {}) =>
     (await client.data(COUNT, { filter })).account.transfers;
@@ -115,7 +115,7 @@ test('a list is counted up to 10,000 and not beyond, filtered or not', async () 
 
 const NAMES = ['Zoë', 'Zoé', 'zebra', 'Anna', 'anna b'];
 
-test('any filter gives exactly what matches, in order, by pages of any size from either end', async () => {
+test('any filter gives exactly the matches, in order, with pages of any size from either end', async () => {
   const { client } = await startServer();
   const rows = Array.from({ length: 2_500 }, (_, index) =>
     aTransfer({

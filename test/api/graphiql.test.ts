@@ -125,7 +125,7 @@ describe('GraphiQL', () => {
     },
   );
 
-  test.runIf(hasChromium)('asks for a token where the server does, and sends it', async () => {
+  test.runIf(hasChromium)('asks for a token if the server requires one, and sends it', async () => {
     const provider = await startIdentityProvider();
     const { client, url } = await startServer(provider.env);
     const operator = await provider.token({ roles: ['operator'] });
@@ -165,7 +165,7 @@ describe('GraphiQL', () => {
       .toContain('balanceUpdated');
   });
 
-  test('an event is shown with the nineteen before it, newest first', async () => {
+  test('shows an event with the nineteen before it, newest first', async () => {
     async function* events() {
       for (let data = 1; data <= 30; data += 1) yield { data };
     }
@@ -179,7 +179,7 @@ describe('GraphiQL', () => {
     });
   });
 
-  test('a stream that is stopped while it waits for an event ends at once', async () => {
+  test('ends a stopped stream at once, even while it waits for an event', async () => {
     let isEnded = false;
     const silent = {
       next: () => new Promise<never>(() => {}),
@@ -196,7 +196,7 @@ describe('GraphiQL', () => {
     expect(isEnded).toBe(true);
   });
 
-  test('every example runs without an error', async () => {
+  test('runs every example without an error', async () => {
     const { client } = await startServer();
 
     for (const { query, variables } of exampleOperations(new Date())) {

@@ -9,7 +9,7 @@ import { startIdentityProvider } from '../support/identity-provider.js';
 import { openConnection } from '../support/raw-connection.js';
 import { startServer } from '../support/server.js';
 
-test('both media types of GraphQL over HTTP are spoken', async () => {
+test('both media types of GraphQL over HTTP are supported', async () => {
   const { client } = await startServer();
 
   for (const accept of ['application/json', 'application/graphql-response+json']) {
@@ -23,7 +23,7 @@ test('both media types of GraphQL over HTTP are spoken', async () => {
   }
 });
 
-test('a body that is not JSON is 400 and says where it stops being JSON', async () => {
+test('a body that is not JSON is answered with 400 and the position of the error', async () => {
   const { client } = await startServer();
 
   for (const [body, place] of [
@@ -41,7 +41,7 @@ test('a body that is not JSON is 400 and says where it stops being JSON', async 
   }
 });
 
-test('JSON that is no GraphQL request is 400', async () => {
+test('JSON that is not a GraphQL request is answered with 400', async () => {
   const { client } = await startServer();
 
   for (const body of ['[]', 'null', '"x"', '{}', '{"query":5}', '{"query":"{a}","variables":5}']) {
@@ -50,7 +50,7 @@ test('JSON that is no GraphQL request is 400', async () => {
   }
 });
 
-test('wrong types and unknown fields are 400 with a message that names the place', async () => {
+test('wrong types and unknown fields are answered with 400 and a message that names the place', async () => {
   const { client } = await startServer();
   const input = aBulk([aTransfer(), aTransfer({ amount: 14.5 })]);
 
@@ -81,7 +81,7 @@ test('wrong types and unknown fields are 400 with a message that names the place
   expect(syntax.errors?.[0]?.extensions.code).toBe('GRAPHQL_PARSE_FAILED');
 });
 
-test('a body over the limit is 413, and the server goes on', async () => {
+test('a body over the limit is answered with 413, and the server continues', async () => {
   const { client } = await startServer({ BODY_LIMIT_BYTES: '2048' });
 
   const response = await client.post(
@@ -95,7 +95,7 @@ test('a body over the limit is 413, and the server goes on', async () => {
   expect(await client.perform(PAYROLL)).toMatchObject({ __typename: 'BulkTransferPerformed' });
 });
 
-test('bytes that are not UTF-8 are 400, and no letter of a name becomes another', async () => {
+test('a body that is not UTF-8 is answered with 400, and no letter of a name is replaced', async () => {
   const { url, client } = await startServer();
   const body = JSON.stringify({ query: PERFORM, variables: { input: PAYROLL } });
 
@@ -109,7 +109,7 @@ test('bytes that are not UTF-8 are 400, and no letter of a name becomes another'
   expect(await client.balance(ACME)).toBe('100000.00');
 });
 
-test('a subscription over POST is told where it belongs', async () => {
+test('a subscription over POST is refused with the address for subscriptions', async () => {
   const { client } = await startServer();
 
   const answer = await client.send(
@@ -123,7 +123,7 @@ test('a subscription over POST is told where it belongs', async () => {
   });
 });
 
-test('another media type is 415, another path 404, in the form of GraphQL errors', async () => {
+test('another media type is answered with 415 and another path with 404, as GraphQL errors', async () => {
   const { client, url } = await startServer();
 
   const form = await client.post('a=b', { 'content-type': 'application/x-yaml' });
@@ -136,7 +136,7 @@ test('another media type is 415, another path 404, in the form of GraphQL errors
   expect(await nowhere.json()).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND' } }] });
 });
 
-test('a simple request, which a foreign page could send, is refused', async () => {
+test('a simple request, which a page of another origin could send, is refused', async () => {
   const { client } = await startServer();
 
   const response = await client.post(JSON.stringify({ query: '{ __typename }' }), {
@@ -157,7 +157,7 @@ test('a mutation by GET is refused', async () => {
   expect(response.status).toBe(405);
 });
 
-test('a Host header that makes no URL is 400', async () => {
+test('a Host header that is not part of a valid URL is answered with 400', async () => {
   const provider = await startIdentityProvider();
   const token = await provider.token();
   const { url } = await startServer(provider.env);
@@ -175,7 +175,7 @@ test('a Host header that makes no URL is 400', async () => {
   expect(status).toBe('HTTP/1.1 400 Bad Request');
 });
 
-test('what nobody expected is masked, with a request id that the log has too', async () => {
+test('an unexpected error is masked, with a request id that the log has too', async () => {
   const server = await startServer();
   const sql = (statement: string) => server.database.orm.em.fork().execute(statement);
   await sql(
@@ -208,7 +208,7 @@ test('what nobody expected is masked, with a request id that the log has too', a
   });
 });
 
-test('the served schema is the committed one', async () => {
+test('the served schema equals the committed one', async () => {
   const { url } = await startServer();
 
   const served = await (await fetch(`${url}/schema.graphql`)).text();
@@ -216,7 +216,7 @@ test('the served schema is the committed one', async () => {
   expect(served).toBe(await readFile('src/schema/schema.graphql', 'utf8'));
 });
 
-test('the root links to what there is', async () => {
+test('the root links to all pages', async () => {
   const { url } = await startServer();
 
   const page = await (await fetch(url)).text();
@@ -249,7 +249,7 @@ describe('a body with Content-Encoding', () => {
       body: bytes,
     });
 
-  test.each(['gzip', 'GZIP', 'x-gzip'])('%s is read', async (encoding) => {
+  test.each(['gzip', 'GZIP', 'x-gzip'])('in %s is decoded', async (encoding) => {
     const { url } = await startServer();
 
     const response = await post(url, encoding, gzipSync(body));
@@ -260,7 +260,7 @@ describe('a body with Content-Encoding', () => {
   });
 
   test.each(['br', 'deflate', 'zstd', 'gzip, gzip', 'identity, gzip', 'constructor'])(
-    '%s is refused, and says what is taken',
+    'in %s is refused with the supported encodings',
     async (encoding) => {
       const { url } = await startServer();
 
@@ -273,7 +273,7 @@ describe('a body with Content-Encoding', () => {
     },
   );
 
-  test('identity is read as it is', async () => {
+  test('in identity is read unchanged', async () => {
     const { url } = await startServer();
 
     expect((await post(url, 'identity', '{"query":"{__typename}"}')).status).toBe(200);
@@ -284,7 +284,7 @@ describe('a body with Content-Encoding', () => {
     ['ends early', gzipSync(body).subarray(0, 100)],
     ['is broken in the middle', Buffer.concat([gzipSync(body).subarray(0, 60), Buffer.alloc(99)])],
     ['is empty', Buffer.alloc(0)],
-  ])('gzip that %s is no JSON', async (_, bytes) => {
+  ])('of gzip that %s is refused', async (_, bytes) => {
     const { url, log, client } = await startServer();
 
     const response = await post(url, 'gzip', bytes);
@@ -301,7 +301,7 @@ describe('a body with Content-Encoding', () => {
     ['more bytes than a body may have', 413, 'PAYLOAD_TOO_LARGE', ' '.repeat(30_000_000)],
     ['more values than a body may have', 400, 'JSON_TOO_MANY_VALUES', `[${'0,'.repeat(900_000)}0]`],
     ['too many levels', 400, 'JSON_TOO_DEEP', '['.repeat(100_000)],
-  ])('gzip that hides %s is refused', async (_, status, code, text) => {
+  ])('of gzip that contains %s is refused', async (_, status, code, text) => {
     const { url } = await startServer();
     const bomb = gzipSync(text);
     expect(bomb.length).toBeLessThan(50_000);
@@ -312,7 +312,7 @@ describe('a body with Content-Encoding', () => {
     expect(await response.json()).toMatchObject({ errors: [{ extensions: { code } }] });
   });
 
-  test('is paid for by what gzip makes of it', async () => {
+  test('costs its size after decompression', async () => {
     const { url, client } = await startServer({ RATE_LIMIT_COST_PER_SECOND: '1' });
     const left = async () =>
       (
@@ -354,7 +354,7 @@ describe('an answer', () => {
     ['*', 'br', brotliDecompressSync],
     ['identity;q=0', 'gzip', gunzipSync],
     ['br, *;q=0', 'br', brotliDecompressSync],
-  ])('is compressed for a client that takes %s', async (encodings, encoding, decompress) => {
+  ])('is compressed for a client that accepts %s', async (encodings, encoding, decompress) => {
     const { url } = await startServer();
     const plain = await ask(url, 'identity', SCHEMA);
 
@@ -369,7 +369,7 @@ describe('an answer', () => {
     expect(bytes.length).toBeLessThan(plain.bytes.length / 3);
   });
 
-  test('of some bytes is compressed for a client that refuses it as it is', async () => {
+  test('of a few bytes is compressed for a client that refuses identity', async () => {
     const { url } = await startServer();
     for (const encodings of ['gzip, identity;q=0', 'gzip;q=0.1, *;q=0', 'identity;q=0']) {
       const { headers, bytes } = await ask(url, encodings, '{ __typename }');
@@ -386,7 +386,7 @@ describe('an answer', () => {
     ['for a client that refuses every encoding', '*;q=0', SCHEMA],
     ['of some bytes', 'gzip, br', '{ __typename }'],
     ['for a client that takes no encoding of ours', 'deflate, gzip;q=0', SCHEMA],
-  ])('%s is sent as it is', async (_, encodings, query) => {
+  ])('%s is not compressed', async (_, encodings, query) => {
     const { url } = await startServer();
 
     const { headers, bytes } = await ask(url, encodings, query);
@@ -395,7 +395,7 @@ describe('an answer', () => {
     expect(JSON.parse(bytes.toString())).toHaveProperty('data');
   });
 
-  test('that streams events is sent as it is, and no proxy may change it', async () => {
+  test('with a stream of events is not compressed, and no proxy may change it', async () => {
     const { url } = await startServer();
     const query = encodeURIComponent(
       `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`,
@@ -412,7 +412,7 @@ describe('an answer', () => {
 });
 
 test.each(['/%E0%A4%A', '/graphql/%', '/%'])(
-  'the address %s is refused in the form of all errors',
+  'the address %s is refused with an error in the usual form',
   async (path) => {
     const { url, log } = await startServer();
     const connection = await openConnection(url);
@@ -428,7 +428,7 @@ test.each(['/%E0%A4%A', '/graphql/%', '/%'])(
   },
 );
 
-test('files whose names have a hash are cached for good, and pages are not', async () => {
+test('files with a hash in their names are cached forever, and pages are not', async () => {
   const { url } = await startServer();
   const page = await fetch(`${url}/graphiql/`);
   const asset = /src="\.\/(assets\/[^"]+)"/.exec(await page.text())?.[1];
@@ -467,7 +467,7 @@ describe('a file of GraphiQL', () => {
     ['gzip', 'gzip', gunzipSync],
     ['gzip, deflate, br, zstd', 'br', brotliDecompressSync],
     ['br;q=0, gzip;q=0.5', 'gzip', gunzipSync],
-  ])('is compressed for a client that takes %s', async (encodings, encoding, decompress) => {
+  ])('is compressed for a client that accepts %s', async (encodings, encoding, decompress) => {
     const { url } = await startServer();
     for (const address of await assetsOf(url)) {
       const plain = await get(address, 'identity');

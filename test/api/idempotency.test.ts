@@ -18,7 +18,7 @@ test('the same key with the same content gets the first answer again', async () 
   expect(await client.balance(ACME)).toBe('37748.50');
 });
 
-test('the same content may be spelt differently', async () => {
+test('the same content may have another spelling', async () => {
   const { client } = await startServer();
   await client.perform(aBulk([aTransfer({ amount: '14.5' })], { idempotencyKey: 'k' }));
 
@@ -38,7 +38,7 @@ test('the same content may be spelt differently', async () => {
   ).toMatchObject({ replayed: true });
 });
 
-test('the same key with other content is refused, and names the bulk that it stands for', async () => {
+test('the same key with other content is refused with the bulk of the key', async () => {
   const { client } = await startServer();
   const { bulkTransfer } = await client.perform(KEYED);
   const reused = {
@@ -62,7 +62,7 @@ test('the same key with other content is refused, and names the bulk that it sta
   expect(await client.balance(ACME)).toBe('37748.50');
 });
 
-test('keys are told apart to the letter, trailing spaces and case included', async () => {
+test('keys differ if any character does, trailing spaces and case included', async () => {
   const { client } = await startServer();
 
   for (const idempotencyKey of ['key', 'key ', ' key', 'KEY']) {
@@ -73,7 +73,7 @@ test('keys are told apart to the letter, trailing spaces and case included', asy
   expect(await client.balance(ACME)).toBe('99996.00');
 });
 
-test('each account has keys of its own', async () => {
+test('each account has its own keys', async () => {
   const { client } = await startServer();
   await client.perform(KEYED);
 
@@ -88,7 +88,7 @@ test('each account has keys of its own', async () => {
   });
 });
 
-test('a refused bulk keeps nothing: its key can be used again', async () => {
+test('a refused bulk does not use up its key', async () => {
   const { client } = await startServer();
   const idempotencyKey = 'again';
 
@@ -104,7 +104,7 @@ test('a refused bulk keeps nothing: its key can be used again', async () => {
   });
 });
 
-test('the same key fifty times at once performs one bulk, and all get it', async () => {
+test('fifty simultaneous requests with one key perform one bulk, and all get its answer', async () => {
   const { client } = await startServer();
   const bulk = aBulk(transfersOf(20), { idempotencyKey: 'at once' });
 
@@ -142,7 +142,7 @@ test('a bulk is found by its key', async () => {
   expect(await find(GLOBEX, KEYED.idempotencyKey)).toBeNull();
 });
 
-test('the Idempotency-Key header means the same as the key in the input', async () => {
+test('the Idempotency-Key header has the same effect as the key in the input', async () => {
   const { client } = await startServer();
   const first = await client.perform(KEYED);
 
@@ -184,7 +184,7 @@ test('a header over a document with several mutations is BAD_USER_INPUT', async 
   expect(await client.balance(ACME)).toBe('100000.00');
 });
 
-test('a header over different mutations does none of them', async () => {
+test('a header over different mutations performs none of them', async () => {
   const { client } = await startServer();
 
   const answer = await client.send(
@@ -201,7 +201,7 @@ test('a header over different mutations does none of them', async () => {
   expect(account).toBeNull();
 });
 
-test('a header goes with one mutation, however often and in how many pieces it is written', async () => {
+test('a header may be sent with one mutation that is split into fragments or repeated', async () => {
   const { client } = await startServer();
 
   const answer = await client.send(
@@ -226,7 +226,7 @@ async function storeAs(table: string, idempotencyKey: string, fingerprint: strin
   );
 }
 
-test('a key that the first release stored goes on standing for its bulk', async () => {
+test('a key that the first release stored still stands for its bulk', async () => {
   const server = await startServer();
   const { client } = server;
   const first = await client.perform(KEYED);
@@ -242,7 +242,7 @@ test('a key that the first release stored goes on standing for its bulk', async 
   ).toMatchObject({ __typename: 'IdempotencyKeyReused' });
 });
 
-test('a key that the first release stored goes on standing for its credit', async () => {
+test('a key that the first release stored still stands for its credit', async () => {
   const server = await startServer();
   const { client } = server;
   const request = { iban: ACME, amount: '12', description: 'Refund', idempotencyKey: 'refund-1' };
@@ -262,7 +262,7 @@ test('a key that the first release stored goes on standing for its credit', asyn
   expect(await credit({ amount: '13' })).toMatchObject({ __typename: 'IdempotencyKeyReused' });
 });
 
-test('a server that requires keys refuses what has none, and nothing is done', async () => {
+test('a server that requires keys refuses a mutation without one and changes nothing', async () => {
   const { client } = await startServer({ REQUIRE_IDEMPOTENCY_KEY: 'true' });
   const problem = {
     index: null,

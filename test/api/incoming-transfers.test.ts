@@ -34,7 +34,7 @@ async function perform(client: Client, organizationIban: string, ...rows: object
   return client.perform({ organizationIban, creditTransfers: rows.map((row) => aTransfer(row)) });
 }
 
-test('a payee gets each transfer of a bulk by itself, as its payer wrote it', async () => {
+test('a payee gets each transfer of a bulk separately, as its payer wrote it', async () => {
   const { client } = await startServer();
 
   await perform(
@@ -73,7 +73,7 @@ test('a payee gets each transfer of a bulk by itself, as its payer wrote it', as
   expect(await textsOf(client, ACME)).toEqual([]);
 });
 
-test('an incoming transfer is a node, and shows the payee nothing of the payer but name and IBAN', async () => {
+test('an incoming transfer is a node, and shows only the name and the IBAN of the payer', async () => {
   const { client } = await startServer();
   await perform(client, ACME, { counterpartyIban: GLOBEX, description: 'Invoice 7' });
   const { account } = await client.data(INCOMING, { iban: GLOBEX });
@@ -106,7 +106,7 @@ test('an incoming transfer is a node, and shows the payee nothing of the payer b
   ]);
 });
 
-test('incoming transfers have pages, and the filters of outgoing ones with the payer as counterparty', async () => {
+test('incoming transfers have pages and the filters of outgoing ones, with the payer as counterparty', async () => {
   const { client } = await startServer();
   for (const [iban, name] of [
     [ACME, 'acme'],
@@ -147,7 +147,7 @@ test('incoming transfers have pages, and the filters of outgoing ones with the p
   expect(await texts({ filter: { to: '2020-01-01T00:00:00Z' } })).toEqual([]);
 });
 
-test('a payee who subscribes gets each transfer live, and resumes behind the last after a restart', async () => {
+test('a subscribed payee gets each transfer live and resumes after the last one when the server restarts', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const first = await startServerOn(database);
@@ -178,7 +178,7 @@ test('a payee who subscribes gets each transfer live, and resumes behind the las
   expect(texts(resumed)).toEqual(['two', 'three', 'four']);
 });
 
-test('a subscription resumes behind a cursor of the list as well, with more rows than one read has', async () => {
+test('a subscription resumes after a cursor of the list, even with more rows than one read returns', async () => {
   const { client, url } = await startServer();
   const rows = Array.from({ length: 250 }, (_, index) => ({
     amount: '0.01',

@@ -11,7 +11,7 @@ async function pageOf(url: string): Promise<string> {
   return (await fetch(url, { headers: { accept: 'text/html' } })).text();
 }
 
-test('says what serves it, who is let in, and nothing secret', async () => {
+test('the landing page shows the version and who may call, and no secret', async () => {
   const { url, databaseUrl } = await startServer();
   const page = await pageOf(url);
 
@@ -25,7 +25,7 @@ test('says what serves it, who is let in, and nothing secret', async () => {
   expect(page).not.toMatch(/mysql:|mariadb:|sqlite:/);
 });
 
-test('with authentication the call has a token; in production it tells neither version nor database', async () => {
+test('the example call has a token if authentication is on; production shows neither version nor database', async () => {
   const provider = await startIdentityProvider();
   const { url } = await startServer({
     ...provider.env,
@@ -39,7 +39,7 @@ test('with authentication the call has a token; in production it tells neither v
   expect(page).not.toMatch(/Version|SQLite|MariaDB|Demo accounts/);
 });
 
-test('a host that is none does not get into the page', async () => {
+test('an invalid host is not written into the page', async () => {
   const provider = await startIdentityProvider();
   const { http } = await startServer(provider.env);
   const { body } = await http.inject({
@@ -50,7 +50,7 @@ test('a host that is none does not get into the page', async () => {
   expect(body).not.toContain('alert(1)');
 });
 
-test('its icon is the one of GraphiQL', async () => {
+test('the icon of the page is the one of GraphiQL', async () => {
   const { url } = await startServer();
 
   expect(await (await fetch(`${url}/favicon.svg`)).text()).toBe(
@@ -58,8 +58,8 @@ test('its icon is the one of GraphiQL', async () => {
   );
 });
 
-describe.runIf(hasBrowser('the first page in a browser'))('in a browser', () => {
-  test('the call can be copied, and its answer is the one that is shown', async () => {
+describe.runIf(hasBrowser('the first page in a browser'))('the landing page in a browser', () => {
+  test('has a call that can be copied and gives the answer that is shown', async () => {
     const { url } = await startServer();
     const { page, requests, complaints } = await openBrowser();
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
@@ -80,7 +80,7 @@ describe.runIf(hasBrowser('the first page in a browser'))('in a browser', () => 
     [1280, 'light'],
     [390, 'dark'],
     [320, 'light'],
-  ] as const)('nothing is wider than a window of %i px (%s)', async (width, colorScheme) => {
+  ] as const)('is not wider than a window of %i px (%s)', async (width, colorScheme) => {
     const { url } = await startServer();
     const { page } = await openBrowser();
     await page.emulateMedia({ colorScheme });
@@ -94,7 +94,7 @@ describe.runIf(hasBrowser('the first page in a browser'))('in a browser', () => 
     }
   });
 
-  test('without JavaScript all is there but the copy button', async () => {
+  test('is complete without JavaScript, except for the copy button', async () => {
     const { url } = await startServer();
     const { page } = await openBrowser({ javaScriptEnabled: false });
     await page.goto(url);

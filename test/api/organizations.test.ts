@@ -17,7 +17,7 @@ async function organizationOf(client: Client, iban: string): Promise<string> {
   return account.organizationId;
 }
 
-test('me tells a caller its name, its roles, and its organizations with their accounts', async () => {
+test("me has the caller's name, roles and organizations with their accounts", async () => {
   const provider = await startIdentityProvider();
   const { client } = await startServer(provider.env);
   const operator = client.as(await provider.token({ sub: 'teller', roles: ['operator'] }));
@@ -95,7 +95,7 @@ test('an account is opened for a new organization, or for one that exists by its
   });
 });
 
-test('organizations of accounts that were there before them are made by migrating', async () => {
+test('a migration creates the organizations of existing accounts', async () => {
   const { client, database } = await startServer();
   const before = (await client.data(ME)).me.organizations;
   const { migrator } = database.orm;

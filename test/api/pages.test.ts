@@ -43,7 +43,7 @@ async function startWithTransfers(): Promise<TestServer & { readonly texts: stri
   return { ...server, texts };
 }
 
-test('walking forward gives every transfer once, newest first', async () => {
+test('forward pages have every transfer once, newest first', async () => {
   const { client, texts } = await startWithTransfers();
   const seen: string[] = [];
 
@@ -59,7 +59,7 @@ test('walking forward gives every transfer once, newest first', async () => {
   expect(seen).toEqual(texts);
 });
 
-test('walking backward gives the same list, from its end', async () => {
+test('backward pages have the same list, from its end', async () => {
   const { client, texts } = await startWithTransfers();
   const seen: string[] = [];
 
@@ -85,7 +85,7 @@ test('a range between two cursors can be read from either end', async () => {
   expect((await pageOf(client, { first: 100, after, before })).texts).toEqual(texts.slice(4, 20));
 });
 
-test('a page holds exactly what there is at its edges', async () => {
+test('a page at either end of the list has exactly the rows that exist', async () => {
   const { client, texts } = await startWithTransfers();
 
   const all = await pageOf(client, { first: 25 });
@@ -101,7 +101,7 @@ test('a page holds exactly what there is at its edges', async () => {
   expect(await pageOf(client, {}, GLOBEX)).toMatchObject({ texts: [], hasNextPage: false });
 });
 
-test('pages stay where they are while transfers are inserted', async () => {
+test('pages do not shift while transfers are inserted', async () => {
   const { client, texts } = await startWithTransfers();
   const first = await pageOf(client, { first: 10 });
 
@@ -111,7 +111,7 @@ test('pages stay where they are while transfers are inserted', async () => {
   expect([...first.texts, ...second.texts]).toEqual(texts);
 });
 
-test('a page that cannot be is BAD_USER_INPUT, and says why', async () => {
+test('an impossible page is BAD_USER_INPUT with a reason', async () => {
   const { client } = await startWithTransfers();
   const foreign = (await pageOf(client, { first: 1 })).endCursor;
   const messageOf = async (page: PageArguments, iban = ACME) => {
@@ -137,7 +137,7 @@ test('a page that cannot be is BAD_USER_INPUT, and says why', async () => {
   expect(ofBulk.errors?.[0]?.message).toBe(notOurs);
 });
 
-test('every other list pages by the same rules', async () => {
+test('every other list has the same rules for pages', async () => {
   const { client } = await startWithTransfers();
   for (const number of [1, 2, 3]) {
     await client.data(
@@ -203,7 +203,7 @@ const COUNTS = `{
   globex: account(iban: "${GLOBEX}") { incomingTransfers(first: 1) { totalCount } }
 }`;
 
-test('every list tells how many nodes all of its pages have', async () => {
+test('every list has the count of all its nodes', async () => {
   const { client } = await startServer();
   const toGlobex = aTransfer({ counterpartyIban: GLOBEX });
   for (const rows of [transfersOf(10), [toGlobex, toGlobex], transfersOf(4)]) {

@@ -7,7 +7,7 @@ import { subscribe } from '../support/subscriber.js';
 const pasted = (text: string) =>
   `\ufeff\t${text.replace(/(.{4})/g, '$1\u00a0').toLowerCase()}\u200b\u202f\u00ad\r\n`;
 
-test('pasted IBANs and BICs are normalised wherever they come in', async () => {
+test('pasted IBANs and BICs are normalised in every argument', async () => {
   const { client, url } = await startServer();
 
   expect(
@@ -62,7 +62,7 @@ test('pasted IBANs and BICs are normalised wherever they come in', async () => {
   await expect.poll(() => balance.events[0]).toEqual({ account: { iban: ACME } });
 });
 
-test('what is wrong with a text or a BIC is named by the character or the country', async () => {
+test('a problem of a text or a BIC names the character or the country', async () => {
   const { client } = await startServer();
 
   const { problems } = await client.perform(
@@ -93,7 +93,7 @@ test('what is wrong with a text or a BIC is named by the character or the countr
   ]);
 });
 
-test('a ledger with texts that an earlier release let in is still right', async () => {
+test('a ledger with texts that an earlier release accepted passes verification', async () => {
   const { client, database } = await startServer();
   await client.perform(aBulk([aTransfer({ description: 'here' })]));
 

@@ -54,7 +54,7 @@ test('a bulk that would overdraw the account is rejected whole', async () => {
   expect(account.transfers.nodes).toHaveLength(3);
 });
 
-test('the whole balance can be spent, and not a cent more', async () => {
+test('the whole balance can be spent, and no cent more', async () => {
   const { client } = await startServer();
 
   expect(await client.perform(aBulk([aTransfer({ amount: '100000.01' })]))).toMatchObject({
@@ -67,7 +67,7 @@ test('the whole balance can be spent, and not a cent more', async () => {
   });
 });
 
-test('an unknown account is AccountNotFound, with the IBAN as it was looked for', async () => {
+test('an unknown account is AccountNotFound with the normalised IBAN', async () => {
   const { client } = await startServer();
 
   expect(
@@ -80,7 +80,7 @@ test('an unknown account is AccountNotFound, with the IBAN as it was looked for'
   });
 });
 
-test("the debtor's IBAN is found whatever its spaces and case", async () => {
+test("the debtor's IBAN is found with any spaces and case", async () => {
   const { client } = await startServer();
 
   expect(
@@ -88,7 +88,7 @@ test("the debtor's IBAN is found whatever its spaces and case", async () => {
   ).toMatchObject({ __typename: 'BulkTransferPerformed', account: { iban: ACME } });
 });
 
-test('every problem of every row is named, with its row, field and code', async () => {
+test('every problem of every row is reported with its row, field and code', async () => {
   const { client } = await startServer();
   const rows = [
     { amount: '1e3' },
@@ -207,7 +207,7 @@ test('an idempotency key has 1 to 255 printable ASCII characters', async () => {
   ).toMatchObject({ __typename: 'BulkTransferPerformed' });
 });
 
-test('what no database could store is a problem like any other', async () => {
+test('a value that no database can store is a problem like any other', async () => {
   const { client } = await startServer();
   const huge = 'x'.repeat(1_000_000);
 
@@ -241,7 +241,7 @@ test('what no database could store is a problem like any other', async () => {
   }
 });
 
-test('the list of problems is cut at 1,000; their count is not', async () => {
+test('the list of problems ends at 1,000, but their count does not', async () => {
   const { client } = await startServer();
 
   const result = await client.perform(aBulk(transfersOf(1_100, '1,50')));
@@ -250,7 +250,7 @@ test('the list of problems is cut at 1,000; their count is not', async () => {
   expect(result.problems).toHaveLength(1_000);
 });
 
-test('IBAN_CHECK=format accepts what has the shape of an IBAN', async () => {
+test('a text with the shape of an IBAN is accepted with IBAN_CHECK=format', async () => {
   const strict = await startServer();
   const lenient = await startServer({ IBAN_CHECK: 'format' });
   const bulk = aBulk([aTransfer({ counterpartyIban: 'DE9935420810036209081725212' })]);
@@ -259,7 +259,7 @@ test('IBAN_CHECK=format accepts what has the shape of an IBAN', async () => {
   expect(await lenient.client.perform(bulk)).toMatchObject({ __typename: 'BulkTransferPerformed' });
 });
 
-test('names and texts come back as they went in', async () => {
+test('names and texts are returned unchanged', async () => {
   const { client } = await startServer();
   const texts = [
     'Zoë Müller',
@@ -321,7 +321,7 @@ const VALIDATE = `query ($input: PerformBulkTransferInput!) {
   }
 }`;
 
-test('the dry run says what performing would come to, and keeps nothing', async () => {
+test('a dry run answers with the outcome of the bulk and changes nothing', async () => {
   const { client } = await startServer();
   const validate = async (input: object) =>
     (await client.data(VALIDATE, { input })).validateBulkTransfer;
@@ -365,7 +365,7 @@ test('the dry run says what performing would come to, and keeps nothing', async 
   expect(await client.balance(ACME)).toBe('100000.00');
 });
 
-test('the dry run of a key that is taken says so', async () => {
+test('a dry run with a used key says so', async () => {
   const { client } = await startServer();
   await client.perform({ ...PAYROLL, idempotencyKey: 'november' });
   const validate = async (input: object) =>

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import { startServer, type TestServer, untilPublished } from '../support/server.js';
 
-test('any object is found by its id', async () => {
+test('every object is found by its id', async () => {
   const { client } = await startServer();
   const { bulkTransfer } = await client.perform(aBulk([aTransfer()]));
   const { account } = await client.data(
@@ -22,7 +22,7 @@ test('any object is found by its id', async () => {
   expect(await nodeOf(entryId)).toEqual({ __typename: 'LedgerEntry', id: entryId });
 });
 
-test('what does not exist is null', async () => {
+test('a missing object is null', async () => {
   const { client } = await startServer();
   const unknown = '00000000-0000-7000-8000-000000000000';
 
@@ -86,7 +86,7 @@ test('transfers are filtered by counterparty, amount, end-to-end id and all of t
   }
 });
 
-test('transfers are filtered by time, from inclusive, to exclusive', async () => {
+test('transfers are filtered by time, including from and excluding to', async () => {
   const { client } = await startServer();
   const times: string[] = [];
   for (const description of ['a', 'b', 'c']) {
@@ -123,7 +123,7 @@ const STATEMENT = `query ($iban: String!, $from: Date!, $to: Date!) {
   }
 }`;
 
-test('a statement opens and closes with the balances of its days', async () => {
+test('a statement has the opening and closing balances of its days', async () => {
   const { client } = await startServer();
   await client.perform(aBulk([aTransfer({ amount: '40' })]));
   await client.perform(aBulk([aTransfer({ amount: '2.50', counterpartyIban: GLOBEX })]));
@@ -176,7 +176,7 @@ test('a statement until the end of the calendar is a statement until now', async
   });
 });
 
-test('a statement from after to, or of no day, is refused', async () => {
+test('a statement with from after to, or without a day, is refused', async () => {
   const { client } = await startServer();
   const codeOf = async (from: string, to: string) =>
     (await client.send(STATEMENT, { iban: ACME, from, to })).errors?.[0]?.extensions.code;
@@ -204,7 +204,7 @@ async function countStatements({ database }: TestServer, work: () => Promise<unk
   }
 }
 
-test('a page of 100 transfers with account and bulk takes a handful of statements', async () => {
+test('a page of 100 transfers with account and bulk takes a few statements', async () => {
   const server = await startServer();
   for (let bulk = 0; bulk < 10; bulk += 1) await server.client.perform(aBulk(transfersOf(10)));
   await untilPublished(server);
@@ -224,7 +224,7 @@ test('a page of 100 transfers with account and bulk takes a handful of statement
   expect(statements).toBe(4);
 });
 
-test('reading writes nothing', async () => {
+test('a read writes nothing', async () => {
   const server = await startServer();
   await server.client.perform(aBulk(transfersOf(3)));
   await untilPublished(server);

@@ -20,7 +20,7 @@ const perform = async (client: Client, input: object) =>
 const validate = async (client: Client, input: object) =>
   (await client.data(VALIDATE, { input })).validateBulkTransfer;
 
-test('a bulk without anything odd has no warnings', async () => {
+test('an ordinary bulk has no warnings', async () => {
   const { client } = await startServer();
 
   expect(await perform(client, aBulk(transfersOf(3)))).toMatchObject({ warnings: [] });
@@ -44,7 +44,7 @@ test('equal rows are performed with a warning', async () => {
   });
 });
 
-test('the same file once more is a warning that names the bulk before, and never of itself', async () => {
+test('a repeated file has a warning that names the earlier bulk, and never itself', async () => {
   const { client } = await startServer();
   const bulk = aBulk(transfersOf(3), { idempotencyKey: 'one' });
   const first = await perform(client, bulk);
@@ -65,7 +65,7 @@ test('the same file once more is a warning that names the bulk before, and never
   expect(await perform(client, bulk)).toMatchObject({ replayed: true, warnings: [] });
 });
 
-test('the same rows in another order are a duplicate, as often as each is there', async () => {
+test('the same rows in another order are a duplicate if each occurs equally often', async () => {
   const { client } = await startServer();
   const [one, two] = transfersOf(2).map((row) => row ?? {});
   const { bulkTransfer } = await perform(client, aBulk([one, one, two].map((row) => row ?? {})));
@@ -79,7 +79,7 @@ test('the same rows in another order are a duplicate, as often as each is there'
   expect(ofBulk(other.warnings)).toEqual([]);
 });
 
-test('a bulk is no duplicate of one with another row, or of another account', async () => {
+test('a bulk with another row or of another account is not a duplicate', async () => {
   const { client } = await startServer();
   await perform(client, aBulk(transfersOf(3)));
   const [one, two, three] = transfersOf(3);
@@ -94,7 +94,7 @@ test('a bulk is no duplicate of one with another row, or of another account', as
   }
 });
 
-test('a bulk of more rows than are read at once is compared row by row', async () => {
+test('a bulk with more rows than one read returns is compared row by row', async () => {
   const { client } = await startServer();
   const rows = transfersOf(1_200);
   const { bulkTransfer } = await perform(client, aBulk(rows));
@@ -111,7 +111,7 @@ test('a bulk of more rows than are read at once is compared row by row', async (
 test.each([
   [6, ['DUPLICATE_OF_EARLIER']],
   [8, []],
-])('a bulk of %i days ago with the same rows has the warnings %j', async (days, codes) => {
+])('a bulk with the same rows %i days ago gives the warnings %j', async (days, codes) => {
   const { client, database } = await startServer();
   const rows = transfersOf(3) as unknown as CreditTransferRequest[];
   await perform(client, aBulk(rows));
@@ -128,7 +128,7 @@ test.each([
   expect(warnings.map(({ code }) => code)).toEqual(codes);
 });
 
-test('an IBAN that was paid under another name is a warning', async () => {
+test('an IBAN that was paid under another name gives a warning', async () => {
   const { client } = await startServer();
   const { bulkTransfer } = await perform(
     client,
@@ -156,7 +156,7 @@ test('an IBAN that was paid under another name is a warning', async () => {
   expect(await validate(client, fromGlobex)).toMatchObject({ warnings: [] });
 });
 
-test('the name of an IBAN is known however many bulks came after it', async () => {
+test('the name of an IBAN is found, however many bulks came after it', async () => {
   const { client } = await startServer();
   const supplier = aTransfer({ counterpartyName: 'Supplier Ltd' });
   const { bulkTransfer } = await perform(client, aBulk([supplier]));
@@ -169,7 +169,7 @@ test('the name of an IBAN is known however many bulks came after it', async () =
   ).toMatchObject({ warnings: [{ code: 'NAME_DIFFERS', bulkTransfer: { id: bulkTransfer.id } }] });
 });
 
-test('the last ten transfers to an IBAN name it, and a warning has the bulk of the latest', async () => {
+test('the name comes from the last ten transfers to an IBAN, and a warning has the latest bulk', async () => {
   const { client } = await startServer();
   const named = (...names: string[]) =>
     names.map((counterpartyName, index) =>
@@ -187,7 +187,7 @@ test('the last ten transfers to an IBAN name it, and a warning has the bulk of t
   });
 });
 
-test('names are looked up for more IBANs than one statement takes', async () => {
+test('names are found for more IBANs than one statement can have', async () => {
   const { client } = await startServer();
   const rows = transfersOf(250);
   await perform(client, aBulk(rows));
@@ -202,7 +202,7 @@ test('names are looked up for more IBANs than one statement takes', async () => 
   );
 });
 
-test('warnings come beside problems, and where the account is unknown', async () => {
+test('warnings accompany problems and an unknown account', async () => {
   const { client } = await startServer();
   const odd = aTransfer({ counterpartyBic: 'ABNANL2A' });
   const warnings = [{ index: 0, field: 'counterpartyBic', code: 'BIC_COUNTRY_DIFFERS' }];
@@ -216,7 +216,7 @@ test('warnings come beside problems, and where the account is unknown', async ()
   ).toMatchObject({ valid: false, warnings });
 });
 
-test('warnings are bounded, and a large bulk has them all the same', async () => {
+test('warnings are limited, but a large bulk gets all of its own', async () => {
   const { client } = await startServer();
   const rows = Array.from({ length: 10_000 }, () => aTransfer({ amount: '0.01' }));
 

@@ -41,8 +41,8 @@ function selectionsWithoutTypename(text: string): number {
   return count;
 }
 
-describe('documents that codegen writes', () => {
-  test('ask for __typename everywhere, and keep the fields of both outcomes apart', async () => {
+describe('the documents that codegen writes', () => {
+  test('select __typename everywhere, and keep the fields of both outcomes apart', async () => {
     const examples = exampleOperations(new Date()).map(({ query }) => query);
     const both = `mutation Both($input: PerformBulkTransferInput!) {
       performBulkTransfer(input: $input) {
@@ -58,7 +58,7 @@ describe('documents that codegen writes', () => {
     expect(texts.map(selectionsWithoutTypename)).toEqual(texts.map(() => 0));
   });
 
-  test("keep Apollo Client's cache normalised where nothing else is run", async () => {
+  test("keep Apollo Client's cache normalised if the server runs only trusted documents", async () => {
     const { manifestFile, operations, possibleTypes } = await generateClient(FRONT_END);
     const { client, url } = await startServer({
       TRUSTED_DOCUMENTS: 'only',

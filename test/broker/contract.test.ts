@@ -43,7 +43,7 @@ async function start(name: string): Promise<Broker> {
   return broker;
 }
 
-test('RabbitMQ tells other instances of bulks and credits, not of transfers, and not the publisher', async () => {
+test('RabbitMQ reports bulks and credits, not transfers, to other instances, and nothing to the publisher', async () => {
   const [publisher, other] = [await start('RabbitMQ'), await start('RabbitMQ')];
   const heardByPublisher: AccountHead[] = [];
   const heardByOther: AccountHead[] = [];
@@ -69,7 +69,7 @@ test('RabbitMQ tells other instances of bulks and credits, not of transfers, and
   await expect.poll(() => heardByPublisher).toEqual([{ iban: 'D', sequence: 7n }]);
 });
 
-test('RabbitMQ fails as a whole where its messages do', async () => {
+test('RabbitMQ fails a publication whose messages fail', async () => {
   const broker = await start('RabbitMQ');
   async function* broken(): AsyncIterable<EventMessage> {
     yield aMessage('bulk-transfer.performed', 'A');

@@ -101,7 +101,7 @@ test('a bulk is published once as a whole, and once for each transfer, in order'
   expect(ours[6]?.event.data).toMatchObject({ money: { amount: '5.00' }, endToEndId: null });
 });
 
-test('every kind of message is as its JSON Schema says', async () => {
+test('every kind of message matches its JSON Schema', async () => {
   const consumer = await startConsumer();
   const server = await startServer({ AMQP_URL });
 
@@ -134,7 +134,7 @@ test('a bulk of 10,000 is published in the order given', async () => {
   );
 });
 
-test('bulks are taken while the broker is down, readiness says so, and events go out when it is back', async () => {
+test('bulks are performed while the broker is down, readiness reports it, and events are published when it is back', async () => {
   const consumer = await startConsumer();
   const { proxy, amqpUrl } = await startBrokerProxy();
   await proxy.goDown();
@@ -150,7 +150,7 @@ test('bulks are taken while the broker is down, readiness says so, and events go
   await expect.poll(() => idsOf(consumer, BULK)).toEqual([bulkTransfer.id]);
 });
 
-test('while the broker is down, those who follow on the same server hear at once', async () => {
+test('subscribers on the same server get events at once while the broker is down', async () => {
   const server = await startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
   const balance = subscribe(
     server.url,
@@ -191,7 +191,7 @@ once('a handshake that nobody answers is tried again', async () => {
   await untilPublished(server);
 });
 
-test('connections cut under load: every event arrives', async () => {
+test('every event arrives although connections are cut under load', async () => {
   const consumer = await startConsumer();
   const { proxy, amqpUrl } = await startBrokerProxy();
   const server = await startServer({ AMQP_URL: amqpUrl });
@@ -238,7 +238,7 @@ const KILLED = {
   'between publish and mark': { direction: 'from-target', afterBytes: 0 },
 } as const;
 
-test('kill -9 between commit and publish, while publishing, and between publish and mark: every committed bulk is published at least once', async () => {
+test('every committed bulk is published at least once after kill -9 between commit and publish, while publishing, or between publish and mark', async () => {
   const consumer = await startConsumer(`*.performed.${ACME}`);
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
@@ -307,7 +307,7 @@ async function startJammed(databaseUrl: string, dueBefore: number) {
 }
 
 test.runIf(DIALECT === 'mysql')(
-  'the messages of a killed server go out at once, and those of one that stands still are left to it',
+  'the messages of a killed server are published at once, and those of a paused server are left to it',
   async () => {
     const consumer = await startConsumer(`bulk-transfer.performed.${ACME}`);
     const database = await createMigratedDatabase();
@@ -339,7 +339,7 @@ async function untilNothingIsDue(client: Client): Promise<void> {
 }
 
 test.runIf(DIALECT === 'mysql' && canRun('a RabbitMQ that stops', await missingRabbitMq()))(
-  'RabbitMQ stopped and started under load: nothing is lost',
+  'nothing is lost if RabbitMQ is stopped and started under load',
   async () => {
     const rabbitMq = await startRabbitMq();
     onTestFinished(() => rabbitMq.close());

@@ -33,7 +33,7 @@ async function newestCursor({ client }: ServerProcess): Promise<string> {
   return account.transfers.edges[0].cursor;
 }
 
-test('a subscriber of one instance sees what another performs, at once', async () => {
+test('a subscriber of one instance gets at once what another instance performs', async () => {
   const [a, b] = await startInstances(2);
   if (!a || !b) throw new Error('Two instances were started');
   const balance = subscribe(a.url, BALANCE, { iban: ACME });
@@ -50,7 +50,7 @@ test('a subscriber of one instance sees what another performs, at once', async (
 const CLIENTS = 20;
 const BULKS = 300;
 
-test('each of 20 clients that drop and resume at random, on either instance, through 300 bulks ends with exactly the committed sequence', async () => {
+test('each of 20 clients that reconnect at random, to either instance, during 300 bulks gets exactly the committed sequence', async () => {
   const instances = await startInstances(2);
   const [a, b] = instances;
   if (!a || !b) throw new Error('Two instances were started');

@@ -169,7 +169,7 @@ async function startTarget(): Promise<{ fleet: Fleet; databaseUrl: string; targe
 }
 
 test(
-  'an attack in every way ends no server, makes no error of its own, and holds up no probe',
+  'attacks of every kind end no server, cause no internal error and delay no probe',
   async () => {
     const { fleet, databaseUrl, target } = await startTarget();
     const ids = await fill(new Client(target.url, target.token));

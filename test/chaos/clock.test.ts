@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 const SHIFTS_MS = [-26 * HOUR_MS, -HOUR_MS, -2_000, 0, 2_000, HOUR_MS, 26 * HOUR_MS];
 
 test(
-  'a clock that jumps ahead and back, with kills between: nothing is lost, and time in an account never goes back',
+  'a clock that jumps, while servers are killed, loses nothing and never turns back the time in an account',
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());

@@ -172,7 +172,7 @@ async function residentBytes(url: string): Promise<number> {
 }
 
 test(
-  'malformed requests at every entry point get no internal error, log none, and leave memory as it was',
+  'malformed requests at every entry point cause no internal error, log no error and leak no memory',
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());

@@ -94,7 +94,7 @@ const commands = fc.commands(
 );
 
 test(
-  'whatever runs at once, every answer has its place in one serial order',
+  'every answer to concurrent requests has its place in one serial order',
   async () => {
     const server = await startServer({ SEED_DEMO: 'false', LOCK_TIMEOUT_MS: '60000' });
     const client = new Client(server.url);

@@ -8,7 +8,7 @@ import { CHAOS_TIMEOUT_MS } from './support/seeded-random.js';
 const [servers, amqpUrl] = DIALECT === 'mysql' ? [3, AMQP_URL] : [1, ''];
 
 test(
-  'kill -9 at any moment, of one server or of three: what was acknowledged is there once, and what was refused is not',
+  'kill -9 at any moment, of one server or of three, loses no acknowledged request and performs no refused one',
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());

@@ -132,8 +132,8 @@ async function endGroup(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-describe('the example', () => {
-  test('of each client type-checks, and its documents are taken by codegen', async () => {
+describe('the examples', () => {
+  test('for all clients type-check, and codegen accepts their documents', async () => {
     const { folder, names, pathOf } = await writeSnippets(DOCUMENT);
     const { manifest, possibleTypesFile } = await generateClient([pathOf('apollo.ts')]);
     const { manifest: urqlManifest } = await generateClient([pathOf('urql.ts')]);
@@ -158,7 +158,7 @@ describe('the example', () => {
   });
 
   test.each(['client.ts', 'urql.ts', 'fetch.ts'])(
-    '%s pays once and hands on every transfer once, whatever is cut',
+    'include %s, which pays once and delivers every transfer once although connections are cut',
     async (name) => {
       const { payer, token, proxy, after, url } = await startPayer();
       const { pathOf } = await writeSnippets(DOCUMENT, url);
@@ -191,7 +191,7 @@ describe('the example', () => {
   );
 
   test.each(['client.ts', 'urql.ts', 'fetch.ts'])(
-    '%s pays once when a token expires after a lost answer and the payment is sent again',
+    'include %s, which pays once if a token expires after a lost answer and the payment is sent again',
     async (name) => {
       const { payer, token, proxy, url } = await startPayer();
       const { pathOf } = await writeSnippets(DOCUMENT, url);
@@ -209,7 +209,7 @@ describe('the example', () => {
     },
   );
 
-  test('pay.sh pays once, whatever is cut', async () => {
+  test('include pay.sh, which pays once although connections are cut', async () => {
     const { payer, token, proxy, url } = await startPayer();
     const { pathOf } = await writeSnippets(DOCUMENT, url);
     const cut = proxy.cutAt('idempotency-key', 'answered');
@@ -226,7 +226,7 @@ describe('the example', () => {
     expect(await payer.balance(ACME)).toBe('99984.50');
   });
 
-  test('follow.sh prints every transfer once, whatever is cut', async () => {
+  test('include follow.sh, which prints every transfer once although connections are cut', async () => {
     const { payer, token, proxy, after, url } = await startPayer();
     const { lines } = await startFollower('follow.sh', { url, token, after });
 
@@ -240,7 +240,7 @@ describe('the example', () => {
     expect(ids).toEqual(expected);
   });
 
-  test('of each follower stops with the error when the server refuses what it asks for', async () => {
+  test('that follow stop with the error if the server refuses the request', async () => {
     const { payer, token, after, url } = await startPayer();
     const cursors = {
       BAD_USER_INPUT: await foreignCursor(payer),
@@ -258,7 +258,7 @@ describe('the example', () => {
     }
   });
 
-  test('of each follower stops when its token is refused', async () => {
+  test('that follow stop if their token is refused', async () => {
     const { after, url } = await startPayer();
 
     const followers = await Promise.all(
@@ -271,7 +271,7 @@ describe('the example', () => {
     }
   });
 
-  test('of each follower stops when its token expires and is not replaced', async () => {
+  test('that follow stop if their token expires and is not replaced', async () => {
     const server = await startPayer();
     const { payer, after, url } = server;
     const { token } = await shortToken(server);
@@ -287,7 +287,7 @@ describe('the example', () => {
     }
   });
 
-  test('follow.sh goes on when it had asked for too much', async () => {
+  test('include follow.sh, which continues after it has requested too much', async () => {
     const { payer, token, after, url } = await startPayer({ SUBSCRIPTIONS_PER_CALLER_MAX: '1' });
     const other = await startFollower('follow.sh', { url, token, after });
     await payTo(payer, 'First');
@@ -300,7 +300,7 @@ describe('the example', () => {
     await expect.poll(() => lines, POLL).toHaveLength(1);
   });
 
-  test('of each follower asks for another token when the first one expires', async () => {
+  test('that follow request another token when the first one expires', async () => {
     const server = await startPayer();
     const { payer, newToken, after, url } = server;
     const { token, untilRefused } = await shortToken(server);
@@ -320,7 +320,7 @@ describe('the example', () => {
     }
   });
 
-  test.runIf(HAS_CHROMIUM)('of React shows an error when its token stays wrong', async () => {
+  test.runIf(HAS_CHROMIUM)('for React show an error if the token stays wrong', async () => {
     const { server, openPage } = await startReact();
     const { payer } = server;
     const { token, untilRefused } = await shortToken(server);
@@ -338,7 +338,7 @@ describe('the example', () => {
   });
 
   test.runIf(HAS_CHROMIUM)(
-    'of React shows the balance, pays once, and goes on when the ledger was restored, a token expires or the network is cut',
+    'for React show the balance, pay once, and continue after a restore, an expired token or a network outage',
     async () => {
       const { server, openPage } = await startReact();
       const { payer, newToken, proxy, after, url } = server;

@@ -87,8 +87,8 @@ async function performNumbered(client: Client, bulk: number, rows: number): Prom
   return creditTransfers.map(({ description }) => description);
 }
 
-describe.each(TRANSPORTS)('over %s', (transport) => {
-  test('every transfer comes once and in order, whatever restarts and cuts there are', async () => {
+describe.each(TRANSPORTS)('a client over %s', (transport) => {
+  test('gets every transfer once and in order despite restarts and cut connections', async () => {
     const server = await startRestartable();
     const retries: string[] = [];
     const { fetch, untilAnswered } = countingFetch();
@@ -134,7 +134,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     await server.current.stop();
   });
 
-  test('a balance comes at once, then when it is another, and never twice', async () => {
+  test('gets a balance at once, then each other balance, and never the same one twice', async () => {
     const server = await startServer();
     const proxy = await startProxy({ host: '127.0.0.1', port: portOf(server.url) });
     const arrivals = countArrivals('balanceUpdated');
@@ -152,7 +152,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     await expect.poll(amounts, POLL).toEqual(['100000.00', '99999.00']);
   });
 
-  test('a stored cursor goes on where another process stopped', async () => {
+  test('resumes from a stored cursor of another process', async () => {
     const { client: direct, url } = await startServer();
     await performNumbered(direct, 0, 5);
     const client = clientOf(url, { transport });
@@ -167,7 +167,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect(texts).toEqual(['1/0', '1/1', '1/2']);
   });
 
-  test('a reader that is slower than the ledger gets every transfer once', async () => {
+  test('gets every transfer once even if it reads slower than the ledger writes', async () => {
     const { client: direct, url } = await startServer();
     const expected = await performNumbered(direct, 0, 1);
     let closed = 0;
@@ -196,7 +196,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect(seen).toEqual(expected.slice(1));
   });
 
-  test('a token that expires is replaced, and a token that is refused twice ends it', async () => {
+  test('replaces a token that expires, and ends when a token is refused twice', async () => {
     const provider = await startIdentityProvider();
     const { client: anyone, url } = await startServer(provider.env);
     const operator = anyone.as(await provider.token({ roles: ['operator'] }));
@@ -235,7 +235,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
   test.each([
     ['ACCOUNT_NOT_FOUND', { iban: ibanOf(1) }],
     ['BAD_USER_INPUT', { after: 'not a cursor' }],
-  ])('%s is an error at once', async (code, { iban = ACME, after }: Place) => {
+  ])('gets the error %s at once', async (code, { iban = ACME, after }: Place) => {
     const { url } = await startServer();
     const client = clientOf(url, { transport });
 
@@ -245,7 +245,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect(await items.next()).toEqual({ done: true, value: undefined });
   });
 
-  test('what waits ends with return, and by its signal', async () => {
+  test('stops waiting upon return and upon its signal', async () => {
     const { url } = await startServer();
     const client = clientOf(url, { transport });
     const stop = new AbortController();

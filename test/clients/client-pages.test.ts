@@ -11,7 +11,7 @@ async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   return taken;
 }
 
-test('every list is walked to its end, whatever the size of its pages', async () => {
+test('every list is read to its end with any page size', async () => {
   const { client: direct, url } = await startServer();
   const client = createVirementClient({ url: `${url}/graphql` });
   for (const bulk of [1, 2, 3]) {
@@ -43,7 +43,7 @@ test('every list is walked to its end, whatever the size of its pages', async ()
   expect(await all(client.transfers(ACME, { filter, pageSize: 2 }))).toHaveLength(3);
 });
 
-test('a filter that matches rarely is followed through pages without a node', async () => {
+test('the rare matches of a filter are found beyond pages without a node', async () => {
   const { client: direct, url } = await startServer();
   const client = createVirementClient({ url: `${url}/graphql` });
   await direct.perform(aBulk([aTransfer({ counterpartyName: 'Zebra', amount: '0.01' })]));
@@ -56,7 +56,7 @@ test('a filter that matches rarely is followed through pages without a node', as
   expect(found.map(({ node }) => node.amount.amount)).toEqual(['0.02', '0.01']);
 });
 
-test('the list of an account or a bulk that is not there is an error', async () => {
+test('a list of a missing account or bulk is an error', async () => {
   const { url } = await startServer();
   const client = createVirementClient({ url: `${url}/graphql` });
 

@@ -29,7 +29,7 @@ test.each([
   ['sent', expect.any(Boolean)],
   ['answered', true],
 ] as const)(
-  'a bulk is performed once, where its connection is cut when it is %s',
+  'a bulk is performed once even if its connection is cut when it is %s',
   async (moment, replayed) => {
     const { server, proxy, client, retries } = await startBehindProxy();
     const cut = proxy.cutAt('performBulkTransfer', moment);
@@ -47,7 +47,7 @@ test.each([
   },
 );
 
-test('a bulk whose outcome stays unknown says so, with the key to perform it by', async () => {
+test('a bulk whose outcome stays unknown gives an error with its idempotency key', async () => {
   const { server, proxy, client } = await startBehindProxy();
   void proxy.cutAt('performBulkTransfer', 'answered');
 
@@ -60,7 +60,7 @@ test('a bulk whose outcome stays unknown says so, with the key to perform it by'
   expect(await server.client.balance(ACME)).toBe('99999.00');
 });
 
-test('what is definite is answered at once', async () => {
+test('a definite answer is returned at once', async () => {
   const { client, retries } = await startBehindProxy();
   const key = 'payroll-1';
   await client.perform(ONE, { key });
@@ -85,7 +85,7 @@ test('what is definite is answered at once', async () => {
   expect(retries).toEqual([]);
 });
 
-test('a bulk waits for its rate limit, and says RATE_LIMITED where that lasts', async () => {
+test('a bulk waits for its rate limit and fails with RATE_LIMITED if that lasts', async () => {
   const { url } = await startServer({
     RATE_LIMIT_COST_PER_SECOND: '2',
     RATE_LIMIT_BURST: '14',
@@ -110,7 +110,7 @@ test('a bulk waits for its rate limit, and says RATE_LIMITED where that lasts', 
   expect(refused).toMatchObject({ code: 'RATE_LIMITED', isOutcomeUnknown: false });
 });
 
-test('a token is asked for again when it is refused, once', async () => {
+test('a refused token is replaced once', async () => {
   const provider = await startIdentityProvider();
   const { client: anyone, url } = await startServer(provider.env);
   const operator = anyone.as(await provider.token({ roles: ['operator'] }));
@@ -159,7 +159,7 @@ async function startGateway(
   return createVirementClient({ url: `http://127.0.0.1:${port}/graphql` });
 }
 
-test('an answer of a proxy in between is tried again where its status says so', async () => {
+test('a request that a proxy answers is retried if the status allows it', async () => {
   const body = '<html>The gateway has a problem</html>';
   const failing = await startGateway([502, 503].map((status) => ({ status, body })));
   const wrong = await startGateway([{ status: 404, body }]);
@@ -172,7 +172,7 @@ test('an answer of a proxy in between is tried again where its status says so', 
   });
 });
 
-test('a busy account is tried again; where it stays busy that is the result, if nothing is in doubt', async () => {
+test('a bulk on a busy account is retried, and its result is AccountBusy if the account stays busy and nothing is in doubt', async () => {
   const busy = {
     status: 200,
     body: JSON.stringify({
@@ -202,7 +202,7 @@ test('a busy account is tried again; where it stays busy that is the result, if 
   });
 });
 
-test('a bulk that is aborted says its key', async () => {
+test('an aborted bulk gives an error with its key', async () => {
   const { client } = await startBehindProxy();
   const aborted = AbortSignal.abort();
 

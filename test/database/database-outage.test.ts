@@ -126,8 +126,8 @@ const MUTATIONS: readonly [
   ],
 ];
 
-describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => {
-  test('queries and bulks are refused with UNAVAILABLE, which says when to try again', async () => {
+describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
+  test('refuses queries and bulks with UNAVAILABLE and a retry delay', async () => {
     const { server, proxy } = await startBehindProxy();
     const { client } = server;
     await proxy.goDown();
@@ -142,7 +142,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     expect(await databaseReadiness(server)).toMatchObject({ code: 503, status: 'unavailable' });
   });
 
-  test('subscriptions are refused with UNAVAILABLE, over either transport', async () => {
+  test('refuses subscriptions with UNAVAILABLE over either transport', async () => {
     const { server, proxy } = await startBehindProxy();
     const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
     await proxy.goDown();
@@ -162,7 +162,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     expect(subscriber.closeCodes.filter((code) => code !== 1_000)).toEqual([]);
   });
 
-  test('its outage is logged once in a while, not with each request', async () => {
+  test('is logged at intervals, not with each request', async () => {
     const { server, proxy } = await startBehindProxy();
     // A message that the outage met would be in the log as well.
     await untilPublished(server);
@@ -176,7 +176,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     expect(messages.length).toBeLessThan(requests.length);
   });
 
-  test('the server goes on when it is back, without a restart', async () => {
+  test('is used again when it is back, without a restart of the server', async () => {
     const { server, proxy } = await startBehindProxy();
     await proxy.goDown();
     expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
@@ -187,7 +187,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
   });
 
-  test('a bulk whose connection is lost before its commit is performed on another one', async () => {
+  test('does not fail a bulk whose connection is lost before its commit: another connection performs it', async () => {
     const { server, proxy } = await startBehindProxy();
     const cut = proxy.cutAt('insert into `transfer`', 'sent');
 
@@ -199,7 +199,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
   });
 
   test.each(['before', 'answered'] as const)(
-    'a bulk whose connection is lost in its commit (%s) is of unknown outcome, and told by its key',
+    'leaves the outcome of a bulk unknown if the connection is lost in its commit (%s), and its key finds it',
     async (moment) => {
       const { server, proxy } = await startBehindProxy();
       // The relay commits on connections of its own.
@@ -221,7 +221,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
   );
 
   test.each(MUTATIONS)(
-    'the outcome of %s is unknown where its commit fails, whatever its error',
+    'leaves the outcome of %s unknown if the commit fails, whatever its error',
     async (name, document, variables, insert) => {
       const { server, proxy } = await startBehindProxy();
       for (const errno of [QUERY_INTERRUPTED, 1_180]) {
@@ -246,7 +246,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     ['with a key in its input', 'key', {}, ['5', 5]],
     ['with a key in its header', undefined, { 'idempotency-key': '"key"' }, ['5', 5]],
   ] as const)(
-    'the unknown outcome of a bulk %s says when to retry only where this can not pay twice',
+    'gives a retry delay for the unknown outcome of a bulk %s only if a retry cannot pay twice',
     async (_, idempotencyKey, headers, expected) => {
       const { server, proxy } = await startBehindProxy();
       const failed = proxy.failAt(COMMIT, QUERY_INTERRUPTED, 'insert into `transfer`');
@@ -261,7 +261,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
   );
 
   test.each(MUTATIONS)(
-    'nothing of %s was done where its commit fails because of a deadlock, or a statement before it',
+    'leaves %s undone if its commit, or a statement before it, fails because of a deadlock',
     async (name, document, variables, insert) => {
       const { server, proxy } = await startBehindProxy();
       const isRunAgain = name !== 'createApiKey';
@@ -283,7 +283,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     },
   );
 
-  test('where an earlier mutation of the operation was performed, nobody says that nothing was done', async () => {
+  test('does not claim that nothing was done if an earlier mutation of the operation was performed', async () => {
     const { server, proxy, directUrl } = await startBehindProxy({ LOCK_TIMEOUT_MS: '60000' });
     const direct = await createConnection(directUrl.replace(/^mariadb:/, 'mysql:'));
     onTestFinished(() => direct.end());
@@ -311,7 +311,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     await direct.query('rollback');
   });
 
-  test('messages of a claim whose connection is lost in its commit are published at once', async () => {
+  test('delays no messages of a claim whose connection is lost in its commit', async () => {
     const { server, proxy } = await startBehindProxy();
     await untilPublished(server);
     const cut = proxy.cutAt(COMMIT, 'answered', 'update `outbox_message` set `due_at`');
@@ -325,7 +325,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
     expect(server.log).toMatchObject([{ msg: 'Database unavailable', reason: 'DATABASE_AWAY' }]);
   });
 
-  test('a performed bulk is answered although its warnings can not be read', async () => {
+  test('does not fail a performed bulk whose warnings cannot be read', async () => {
     const { server, proxy } = await startBehindProxy();
     const cut = proxy.cutAt('order by `b0`.`sequence` desc', 'sent');
 
@@ -344,7 +344,7 @@ describe.runIf(DIALECT === 'mysql')('a database that can not be reached', () => 
 });
 
 test.runIf(DIALECT === 'sqlite')(
-  'a SQLite file without room refuses bulks with a retryable code, serves reads, and is written to again',
+  'a full SQLite file refuses bulks with a retryable code, serves reads, and is writable again later',
   async () => {
     const server = await startServer();
     const setPagesMax = (pages: number) =>
@@ -365,7 +365,7 @@ test.runIf(DIALECT === 'sqlite')(
 );
 
 test.runIf(DIALECT === 'sqlite')(
-  'a commit that SQLite can not write is of unknown outcome, and the server goes on',
+  'a commit that SQLite cannot write has an unknown outcome, and the server continues',
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
@@ -396,7 +396,7 @@ test.each([
     'alter table audit_entry rename column lost to action',
   ],
 ])(
-  'a server whose database lacks a %s refuses bulks with a retryable code, is not ready, and goes on without a restart',
+  'a server whose database lacks a %s refuses bulks with a retryable code, is not ready, and continues without a restart',
   async (_, lose, restore) => {
     const server = await startServer();
     await untilPublished(server);
@@ -433,7 +433,7 @@ async function connectTo({ databaseUrl }: TestServer) {
   return connection;
 }
 
-describe.runIf(DIALECT === 'mysql')('a table that somebody else locks', () => {
+describe.runIf(DIALECT === 'mysql')('a table that another session locks', () => {
   const OK = { code: 200, status: 'ok' };
 
   const waitersOf = async (connection: Connection) => {
@@ -444,7 +444,7 @@ describe.runIf(DIALECT === 'mysql')('a table that somebody else locks', () => {
     return rows.map(({ info }) => info);
   };
 
-  test('against writes, as a dump does, keeps no server from being ready, and no connection', async () => {
+  test('against writes, as a dump does, leaves every server ready and takes no connection', async () => {
     const server = await startServer();
     await untilPublished(server);
     const other = await connectTo(server);
@@ -457,7 +457,7 @@ describe.runIf(DIALECT === 'mysql')('a table that somebody else locks', () => {
     expect(server.log).toEqual([]);
   });
 
-  test('altogether, as DDL does, keeps no server from being ready, and one connection at most', async () => {
+  test('completely, as DDL does, leaves every server ready and takes at most one connection', async () => {
     const server = await startServer();
     await untilPublished(server);
     const reader = await connectTo(server);
@@ -511,7 +511,7 @@ test.runIf(DIALECT === 'mysql')('a bulk whose statement is interrupted is run ag
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await missingMariaDb()))(
   'a MariaDB server',
   () => {
-    test('that is read-only refuses bulks with a retryable code, serves reads, and is not ready', async () => {
+    test('that is read-only refuses bulks with a retryable code, serves reads, and makes the server unready', async () => {
       const { server, mariaDb } = await startAsUser();
       await mariaDb.run('set global read_only = 1');
 
@@ -530,7 +530,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       });
     });
 
-    test('that was read-only is written to again, without a restart', async () => {
+    test('that was read-only is written to again without a restart', async () => {
       const { server, mariaDb } = await startAsUser();
       await mariaDb.run('set global read_only = 1');
       expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);
@@ -541,7 +541,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       expect(await databaseReadiness(server)).toMatchObject({ code: 200, status: 'ok' });
     });
 
-    test('that is read-only loses every connection: after a fail-over they lead to the wrong node', async () => {
+    test('that is read-only loses every connection, because after a fail-over they lead to the wrong node', async () => {
       const { server, mariaDb } = await startAsUser();
       await Promise.all(Array.from({ length: 10 }, () => server.client.send(BALANCE)));
       const before = await connectionsOf(mariaDb);
@@ -556,7 +556,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
     });
 
     test.each(['insert', 'update', 'delete', 'select'])(
-      'that takes the privilege %s away is noticed before a bulk, and again when it is granted',
+      'that revokes the privilege %s is noticed before a bulk is performed, and so is the new grant',
       async (privilege) => {
         const { server, mariaDb } = await startAsUser();
         const on = `on ${new URL(server.databaseUrl).pathname.slice(1)}.*`;
@@ -582,7 +582,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       },
     );
 
-    test('whose user may update no other columns than the server does takes bulks, and safe updates change nothing', async () => {
+    test('whose user may update only the columns of the server takes bulks, and safe updates change nothing', async () => {
       const { server, mariaDb } = await startAsUser();
       const database = new URL(server.databaseUrl).pathname.slice(1);
       const grants = [
@@ -607,7 +607,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         .toEqual({ code: 503, status: 'unavailable', reasons: ['ACCESS_DENIED'] });
     });
 
-    test('that has no connection to give makes requests retryable, and is used again', async () => {
+    test('without a free connection makes requests retryable, and is used again later', async () => {
       const { server, mariaDb } = await startAsUser();
       const { client, databaseUrl } = server;
       await mariaDb.run(`grant usage on *.* to bank@'%' with max_user_connections 1`);
@@ -628,7 +628,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       expect(await sendBulk(client)).toMatchObject(PERFORMED);
     });
 
-    test('that is stopped and started makes requests retryable, and is used again', async () => {
+    test('that is restarted makes requests retryable, and is used again later', async () => {
       const { server, mariaDb } = await startAsUser();
       await mariaDb.stop();
       expect(await sendBulk(server.client)).toMatchObject(UNAVAILABLE);

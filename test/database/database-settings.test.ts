@@ -42,9 +42,9 @@ const longRows = (count: number) =>
   );
 
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await missingMariaDb()))(
-  'a server on a database whose defaults are strange',
+  'a server on a database with unusual defaults',
   () => {
-    test('stores texts as they came', async () => {
+    test('stores texts unchanged', async () => {
       const { server, mariaDb } = await startOn(STRANGE_SETTINGS);
       const texts = { counterpartyName: 'Zoë', description: 'Smørrebrød \\ "2" \'x\'' };
 
@@ -70,7 +70,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       expect(await server.client.balance(ACME)).toBe('99970.00');
     });
 
-    test('refuses to start where a statement that it needs would not be taken', async () => {
+    test('refuses to start if the database would refuse a statement that it needs', async () => {
       const mariaDb = await startMariaDb(['--max-allowed-packet=1M']);
       const url = await createDatabaseOn(mariaDb.url);
       await migrate(url);
@@ -88,7 +88,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       });
     });
 
-    test('refuses to start where the binary log takes no writes at READ COMMITTED', async () => {
+    test('refuses to start if the binary log refuses writes at READ COMMITTED', async () => {
       const mariaDb = await startMariaDb(['--log-bin', '--binlog-format=STATEMENT']);
       const url = await createDatabaseOn(mariaDb.url);
 

@@ -40,7 +40,7 @@ const missing = (await missingMariaDb()) ?? (await missingOpenssl());
 describe.runIf(DIALECT === 'mysql' && canRun('a database with TLS', missing))(
   'a database that takes no plain text',
   () => {
-    test('refuses a connection without ssl-mode, and takes one that is encrypted', async () => {
+    test('refuses a connection without ssl-mode and accepts an encrypted one', async () => {
       const { mariaDb } = await startTlsServer();
 
       await expect(cipherOf(mariaDb, {})).rejects.toThrow(
@@ -49,7 +49,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database with TLS', missing))(
       expect(await cipherOf(mariaDb, { 'ssl-mode': 'REQUIRED' })).toMatch(/^TLS_/);
     });
 
-    test('is connected to with VERIFY_CA where that CA signed its certificate', async () => {
+    test('is connected to with VERIFY_CA if that CA signed its certificate', async () => {
       const { mariaDb, authority } = await startTlsServer();
       const other = await makeAuthority();
       const verified = (ca: string) => cipherOf(mariaDb, { 'ssl-mode': 'VERIFY_CA', 'ssl-ca': ca });
@@ -58,7 +58,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database with TLS', missing))(
       await expect(verified(other.cert)).rejects.toThrow(/certificate/);
     });
 
-    test('is connected to with VERIFY_IDENTITY where its certificate has its name', async () => {
+    test('is connected to with VERIFY_IDENTITY if its certificate has its name', async () => {
       const { mariaDb, authority, cert } = await startTlsServer();
       const options = { 'ssl-mode': 'VERIFY_IDENTITY', 'ssl-ca': authority.cert };
       expect(await cipherOf(mariaDb, options)).toMatch(/^TLS_/);
@@ -72,7 +72,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database with TLS', missing))(
       expect(await cipherOf(mariaDb, { ...options, 'ssl-mode': 'VERIFY_CA' })).toMatch(/^TLS_/);
     });
 
-    test('that asks for a client certificate is given ssl-cert, with ssl-key', async () => {
+    test('that requires a client certificate gets ssl-cert, with ssl-key', async () => {
       const { mariaDb, authority } = await startTlsServer();
       await mariaDb.run(`alter user bank@'%' require x509`);
       const { cert, key } = await authority.sign('virement');
@@ -88,7 +88,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database with TLS', missing))(
 describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await missingMariaDb()))(
   'a database without TLS',
   () => {
-    test('is not connected to where ssl-mode is REQUIRED', async () => {
+    test('is not connected to if ssl-mode is REQUIRED', async () => {
       const mariaDb = await startMariaDb();
 
       await expect(cipherOf(mariaDb, { 'ssl-mode': 'REQUIRED' })).rejects.toThrow(
@@ -98,7 +98,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
   },
 );
 
-test('an option that is unknown is refused at start, and the known ones are listed', async () => {
+test('an unknown option is refused at the start, and the known ones are listed', async () => {
   const DATABASE_URL = 'mysql://user:secret@db.example/virement?sslmode=require';
 
   const { code, output } = await runScript('dist/main.js', { DATABASE_URL });

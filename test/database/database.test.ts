@@ -25,13 +25,13 @@ async function openMigrated(): Promise<Database> {
   return open(database.url);
 }
 
-test('what the migrations make is what the entities say', async () => {
+test('the tables of the migrations match the entities', async () => {
   const { orm } = await openMigrated();
 
   expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
 });
 
-test('every migration can be taken back', async () => {
+test('every migration can be reverted', async () => {
   const { orm } = await openMigrated();
 
   const migrations = await orm.migrator.getExecuted();
@@ -48,7 +48,7 @@ test('every migration can be taken back', async () => {
   expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
 });
 
-test('transfers that payees received before there were rows for it get them by migrating', async () => {
+test('a migration creates the rows of transfers that payees received before', async () => {
   const { client, database } = await startServer();
   for (const payer of [ACME, INITECH]) {
     const rows = ['one', 'two'].map((description) =>
@@ -103,7 +103,7 @@ async function runMigrate(databaseUrl: string, ...args: string[]): Promise<[unkn
   return [code, output.trim()];
 }
 
-test('npm run migrate applies, lists and takes back', async () => {
+test('npm run migrate applies, lists and reverts migrations', async () => {
   const database = await createDatabase();
   onTestFinished(() => database.drop());
   const migrate = (...args: string[]) => runMigrate(database.url, ...args);
@@ -115,7 +115,7 @@ test('npm run migrate applies, lists and takes back', async () => {
   expect(await migrate('down')).toEqual([0, expect.stringMatching(/^reverted \d{14}_/)]);
 });
 
-test('npm run migrate does nothing where an argument is wrong, and names it', async () => {
+test('npm run migrate does nothing if an argument is wrong, and names it', async () => {
   const database = await createDatabase();
   onTestFinished(() => database.drop());
   const migrate = (...args: string[]) => runMigrate(database.url, ...args);
@@ -135,7 +135,7 @@ test('npm run migrate does nothing where an argument is wrong, and names it', as
   expect(await migrate('pending')).toEqual([0, expect.stringMatching(/^pending /)]);
 });
 
-test('npm run migrate -- down drops rows of the database alone that it is told by name', async () => {
+test('npm run migrate -- down deletes rows only of the database that its option names', async () => {
   const { url, drop } = await createMigratedDatabase();
   onTestFinished(drop);
   const settings = { databaseUrl: url, databasePoolMax: 5, lockTimeoutMs: 1_000 };
@@ -169,7 +169,7 @@ async function planOf({ orm }: Database, statement: string): Promise<string> {
   return JSON.stringify(steps.map(({ possible_keys, ...step }) => step));
 }
 
-test('the main queries go by an index, and none sorts', async () => {
+test('the main queries use an index, and none sorts', async () => {
   const server = await startServer();
   for (let bulk = 0; bulk < 20; bulk += 1) await server.client.perform(aBulk(transfersOf(100)));
   await server.client.perform(aBulk([aTransfer()], { idempotencyKey: 'k' }));
@@ -200,7 +200,7 @@ test('the main queries go by an index, and none sorts', async () => {
   expect(await planOf(database, names)).toContain('transfer_counterparty_iban_index');
 });
 
-test('the database itself refuses a negative balance', async () => {
+test('the database refuses a negative balance', async () => {
   const { orm } = await openMigrated();
   const insert = (balance: number) =>
     orm.em.execute(
@@ -213,7 +213,7 @@ test('the database itself refuses a negative balance', async () => {
   await insert(0);
 });
 
-test('an account whose lock another has is AccountBusy once the time is up, and free afterwards', async () => {
+test('an account whose lock is held is AccountBusy after the timeout, and free afterwards', async () => {
   const server = await startServer({ LOCK_TIMEOUT_MS: '1000' });
   const release = await lockFromOutside(server.databaseUrl);
 
@@ -227,7 +227,7 @@ test('an account whose lock another has is AccountBusy once the time is up, and 
   });
 });
 
-test('an account whose lock is let go of in time is served', async () => {
+test('an account whose lock is released in time is served', async () => {
   const server = await startServer({ LOCK_TIMEOUT_MS: '10000' });
   const isContention = vi.spyOn(server.database, 'isContention');
   const release = await lockFromOutside(server.databaseUrl);
@@ -266,7 +266,7 @@ async function lockFromOutside(databaseUrl: string): Promise<() => Promise<void>
 }
 
 describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
-  test('a server on a database without its tables refuses to start, and says the command', async () => {
+  test("without the ledger's tables makes Virement refuse to start, and the error has the command to run", async () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
 
@@ -276,7 +276,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
     });
   });
 
-  test('of two migrations at once, the second waits for the first', async () => {
+  test('runs two simultaneous migrations one after the other', async () => {
     const { url, drop } = await createDatabase();
     onTestFinished(drop);
     const { orm, whileMigrating } = await open(url);
@@ -300,7 +300,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
     expect(await second).toEqual([0, expect.stringMatching(/^applied /)]);
   });
 
-  test('every session escapes and refuses as we count on, whatever the server is set to', async () => {
+  test('has sessions that escape and refuse as the ledger requires, whatever its settings', async () => {
     const { orm } = await openMigrated();
 
     const [row] = await orm.em.execute('select @@session.sql_mode as mode');
@@ -309,7 +309,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
     expect(String(row?.mode).split(',')).not.toContain('NO_BACKSLASH_ESCAPES');
   });
 
-  test('a database that does not exist is not made', async () => {
+  test('gets no new database if the named one does not exist', async () => {
     const missing = `${MYSQL_URL}/virement_test_missing`;
 
     for (const script of ['dist/main.js', 'dist/commands/verify.js', 'dist/commands/migrate.js']) {
@@ -322,7 +322,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
     }
   });
 
-  test('verify says so on a database without its tables', async () => {
+  test("without the ledger's tables makes verify fail with the reason", async () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
 
@@ -332,7 +332,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
     });
   });
 
-  test('mysql:// takes the MySQL driver', async () => {
+  test('is reached through the MySQL driver if the URL starts with mysql://', async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     const server = await startProcess({
@@ -347,7 +347,7 @@ describe.runIf(DIALECT === 'mysql')('a MySQL or MariaDB server', () => {
 });
 
 describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
-  test('a second process on the same file is refused, and the first goes on', async () => {
+  test('refuses a second process on the same file, and the first one continues', async () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
     const env = { DATABASE_URL: database.url, PORT: '0' };
@@ -367,7 +367,7 @@ describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
     await next.stop();
   });
 
-  test('the file is made, with its folder, and safe against power loss', async () => {
+  test('has a file that is created with its folder and survives a power failure', async () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
     const url = database.url.replace('virement.db', 'new/folder/virement.db');
@@ -381,7 +381,7 @@ describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
     await rm(url.slice('sqlite:'.length));
   });
 
-  test('has all that is committed in its file while it serves, without a stop', async () => {
+  test('has every commit in its file while the server runs', async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     const server = await startProcess({ DATABASE_URL: database.url });
@@ -398,7 +398,7 @@ describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
     expect(await server.stop()).toBe(0);
   });
 
-  test('sqlite::memory: serves, and leaves no file', async () => {
+  test('serves sqlite::memory: and leaves no file', async () => {
     const server = await startProcess({ DATABASE_URL: 'sqlite::memory:' });
 
     expect(await server.client.perform(aBulk(transfersOf(10)))).toMatchObject({
@@ -409,7 +409,7 @@ describe.runIf(DIALECT === 'sqlite')('the embedded database', () => {
   });
 });
 
-test('a port that is taken ends the start', async () => {
+test('a port in use ends the start', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const other = await createMigratedDatabase();
@@ -429,7 +429,7 @@ test('a port that is taken ends the start', async () => {
   await first.stop();
 });
 
-test('wrong settings are named all at once, and the server does not start', async () => {
+test('wrong settings are all reported at once, and the server does not start', async () => {
   const { code, output } = await runScript('dist/main.js', {
     PORT: 'http',
     DATABASE_URL: 'postgres://x',
@@ -443,7 +443,7 @@ test('wrong settings are named all at once, and the server does not start', asyn
 });
 
 test.runIf(DIALECT === 'mysql')(
-  'a read that takes too long is ended by the database, and said to be',
+  'a read that takes too long is ended by the database and reported as such',
   async () => {
     const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '500' });
     const accountOfAcme = `{ account(iban: "${ACME}") { id } }`;

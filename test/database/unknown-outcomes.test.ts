@@ -48,7 +48,7 @@ describe.runIf(DIALECT === 'mysql')('a payment whose commit is not confirmed', (
     expect(await server.client.balance(ACME)).toBe('99999.00');
   });
 
-  test('has one id in every call of client.ts, which debits once', async () => {
+  test('has one bulk id in every answer of client.ts, which debits once', async () => {
     const { server, lost } = await startLosingCommit('9999900');
     const { pathOf } = await writeSnippets(DOCUMENT, server.url);
     await writeFile(pathOf('run.mjs'), payTwice('client.ts'));

@@ -36,7 +36,7 @@ async function readiness({ url }: TestServer) {
   return { code, ...parts.database };
 }
 
-test('a clock that jumps while a server runs dates no entry', async () => {
+test('a clock that jumps while a server runs does not affect the time of entries', async () => {
   const { client } = await startServer();
 
   setClock(YEARS_MS);
@@ -57,7 +57,7 @@ const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
 const CREATE_KEY = `mutation { createApiKey(input: { name: "A", organizationIds: [], roles: [OPERATOR] }) {
   ... on ApiKeyCreated { apiKey { prefix createdAt } } } }`;
 
-test('a clock that jumps dates no id, API key or audit entry, so that later ones come first', async () => {
+test('a clock that jumps does not affect the order of ids, API keys and audit entries', async () => {
   const { client } = await startServer();
 
   setClock(YEARS_MS);
@@ -92,7 +92,7 @@ test('a clock that jumps dates no id, API key or audit entry, so that later ones
 });
 
 describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s', () => {
-  test('refuses bulks with a retryable code, and is told by /readyz', async () => {
+  test('refuses bulks with a retryable code, and /readyz reports it', async () => {
     const server = await startServer();
 
     setClock(YEARS_MS);
@@ -124,7 +124,7 @@ describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s'
     expect(Math.abs(await newestAfterNowMs(server.client))).toBeLessThan(60_000);
   });
 
-  test('at start refuses bulks from the first one on', async () => {
+  test('refuses bulks from the first one on if it is wrong at the start', async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     setClock(YEARS_MS);
@@ -142,7 +142,7 @@ describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s'
     expect(Math.abs(idAfterNowMs(auditLog.nodes[0].id))).toBeLessThan(60_000);
   });
 
-  test('may differ by as much as CLOCK_SKEW_MS_MAX', async () => {
+  test('may differ by up to CLOCK_SKEW_MS_MAX', async () => {
     const server = await startServer({ CLOCK_SKEW_MS_MAX: '3600000' });
 
     setClock(1_800_000);
@@ -153,7 +153,7 @@ describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s'
 });
 
 describe.runIf(DIALECT === 'sqlite')('the clock of an embedded database', () => {
-  test('that jumps is logged, and bulks go on', async () => {
+  test('is logged when it jumps, and bulks continue', async () => {
     const server = await startServer();
 
     setClock(YEARS_MS);
@@ -165,7 +165,7 @@ describe.runIf(DIALECT === 'sqlite')('the clock of an embedded database', () => 
     expect(await newestAfterNowMs(server.client)).toBeLessThan(60_000);
   });
 
-  test('that is behind the last entry at start is logged', async () => {
+  test('is logged if it is behind the last entry at the start', async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());
     const first = await startServerOn(database);

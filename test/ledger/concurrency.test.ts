@@ -15,7 +15,7 @@ const typesOf = (answers: readonly { __typename: string }[]) => {
   return counts;
 };
 
-test('of parallel bulks that do not fit together, exactly those that fit are performed', async () => {
+test('parallel bulks that together exceed the balance are performed exactly as far as it covers them', async () => {
   const { client } = await startServer();
 
   // 100,000.00 covers 14 bulks of 7,000.00.
@@ -27,7 +27,7 @@ test('of parallel bulks that do not fit together, exactly those that fit are per
   expect(await client.balance(ACME)).toBe('2000.00');
 });
 
-test('opposite book transfers at once end without a deadlock, and lose nothing', async () => {
+test('opposite simultaneous book transfers end without a deadlock and lose nothing', async () => {
   const { client, database } = await startServer();
   // Retries would hide a deadlock: none may come up.
   const isContention = vi.spyOn(database, 'isContention');
@@ -58,7 +58,7 @@ test('opposite book transfers at once end without a deadlock, and lose nothing',
   ]);
 });
 
-test('credits and debits at once add up', async () => {
+test('simultaneous credits and debits add up', async () => {
   const { client } = await startServer();
   const credit = () =>
     client.data(
@@ -77,7 +77,7 @@ test('credits and debits at once add up', async () => {
   expect(await client.balance(ACME)).toBe('100025.00');
 });
 
-test('what is rolled back is seen by nobody', async () => {
+test('a change that is rolled back is never visible', async () => {
   const { client, database } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
   const unitOfWork = new MikroOrmUnitOfWork(database, 5_000, NO_PUBLISHER);
@@ -109,7 +109,7 @@ test('what is rolled back is seen by nobody', async () => {
 
 const ENTRY_FACTS = () => ({ id: randomUUID(), kind: 'BULK_TRANSFER', description: '' }) as const;
 
-test.runIf(DIALECT === 'mysql')('an account that is busy holds up no other', async () => {
+test.runIf(DIALECT === 'mysql')('a busy account delays no other account', async () => {
   const server = await startServer({ LOCK_TIMEOUT_MS: '10000' });
   const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
   await connection.query('start transaction');
@@ -128,7 +128,7 @@ test.runIf(DIALECT === 'mysql')('an account that is busy holds up no other', asy
 });
 
 test.runIf(DIALECT === 'mysql')(
-  'where too many wait the next is told at once, and reads go on',
+  'a bulk beyond the waiting limit is refused at once, and reads continue',
   async () => {
     const server = await startServer({
       LOCK_TIMEOUT_MS: '120000',

@@ -100,7 +100,7 @@ async function historyOf({ client }: TestServer): Promise<unknown> {
     globex: account(iban: "${GLOBEX}") { balance { amount } } }`);
 }
 
-test('grouped and one by one, the same requests give the same answers and the same history', async () => {
+test('the same requests give the same answers and history, whether grouped or one by one', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 25 }), async (steps) => {
       const grouped = await startServer();
@@ -120,7 +120,7 @@ test('grouped and one by one, the same requests give the same answers and the sa
   );
 });
 
-test('those who wait for one account are committed together, and each has its own answer', async () => {
+test('requests that wait for one account are committed together, and each has its own answer', async () => {
   const server = await startServer();
   await untilPublished(server);
   const commits = countCommits(server.database);
@@ -154,7 +154,7 @@ function countCommits({ orm }: TestServer['database']): () => number {
   return () => count;
 }
 
-test('a member that the database refuses fails alone', async () => {
+test('a member that the database refuses fails without the others', async () => {
   const server = await startServer();
   await untilPublished(server);
   const { client, database } = server;
@@ -198,7 +198,7 @@ const rowOf = (amount: string) => ({
   description: '',
 });
 
-test('a large bulk and many small ones of one account all find their place', async () => {
+test('a large bulk and many small ones of one account are all performed', async () => {
   const { client } = await startServer({ LOCK_TIMEOUT_MS: '60000' });
 
   const answers = await Promise.all([

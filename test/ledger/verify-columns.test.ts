@@ -119,21 +119,21 @@ function violatedOf(findings: Awaited<ReturnType<typeof checkInvariants>>): stri
     .map(({ statement }) => statement);
 }
 
-test('a ledger with some of everything violates nothing', () => {
+test('a ledger with rows of every kind violates no invariant', () => {
   expect(untouched).toEqual([]);
 });
 
-test('every column of every table is corrupted below, or says why nothing else can tell', () => {
+test('every column of every table is corrupted by a test, or has a reason why no other data reveals it', () => {
   expect(Object.keys(CORRUPTIONS).sort()).toEqual(columns);
   const bare = Object.entries(CORRUPTIONS).filter(([, { found, free }]) => !found && !free);
   expect(bare).toEqual([]);
 });
 
-test.each(FAULTS.map(({ name }) => name))('it is found: %s', (name) => {
+test.each(FAULTS.map(({ name }) => name))('verification finds: %s', (name) => {
   expect(violatedBy.get(name)).not.toEqual([]);
 });
 
-test('every invariant finds one of these faults, or is about what the database refuses', () => {
+test('every invariant finds one of these faults, or concerns what the database refuses', () => {
   const violated = new Set([...violatedBy.values()].flat());
   expect(statements.filter((statement) => !violated.has(statement))).toEqual(GUARDED);
 });

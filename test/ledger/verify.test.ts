@@ -31,7 +31,7 @@ test('npm run verify prints each invariant, and exits with 1 on a violation', as
   expect(output).toMatch(/^[0-9]+ invariants checked, 1 violated$/m);
 });
 
-test('npm run verify holds beside a server that performs bulks', async () => {
+test('npm run verify passes while a server performs bulks', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const env = { DATABASE_URL: database.url };

@@ -38,7 +38,7 @@ test('a company is served while another one floods the server with large bulks',
   expect(ofFlood).toContain('BulkTransferPerformed');
 });
 
-test('a unit of work has its turn while thousands of another organization wait', async () => {
+test('a unit of work is served while thousands of another organization wait', async () => {
   const { client, database } = await startServer();
   const { acme, globex } = await client.data(
     `{ acme: account(iban: "${ACME}") { id } globex: account(iban: "${GLOBEX}") { id } }`,
@@ -62,7 +62,7 @@ test('a unit of work has its turn while thousands of another organization wait',
   expect(settled.filter((name) => name === 'a ACCOUNT_BUSY')).toHaveLength(FLOOD_UNITS - 2_000 + 1);
 });
 
-test('work whose client is gone is not performed', async () => {
+test('work whose client has disconnected is not performed', async () => {
   const { client, database } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
   const unitOfWork = new MikroOrmUnitOfWork(database, 60_000, NO_PUBLISHER);
@@ -77,7 +77,7 @@ test('work whose client is gone is not performed', async () => {
   expect(isPerformed).toBe(false);
 });
 
-test('a caller’s read is served among the reads that another one has queued', async () => {
+test("a caller's read is served among the queued reads of another caller", async () => {
   const { database } = await startServer();
   const answered: string[] = [];
   const read = async (key: string) => {
@@ -93,7 +93,7 @@ test('a caller’s read is served among the reads that another one has queued', 
   expect(answered.lastIndexOf('b')).toBeLessThan(30);
 });
 
-test('of a large bulk nobody sees a part, however many turns it is written in', async () => {
+test('a large bulk is never partly visible, however many turns its rows take', async () => {
   const { client, database } = await startServer();
   let isWritten = false;
   const bulk = client.perform(aBulk(transfersOf(10_000, '0.01'))).finally(() => {

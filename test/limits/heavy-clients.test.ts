@@ -18,8 +18,8 @@ async function codesOf(response: Response): Promise<unknown[]> {
   return [response.status, ...errors.map(({ extensions }) => extensions.code)];
 }
 
-describe('a body', () => {
-  test('of nested or of countless values is refused before it is parsed', async () => {
+describe('a request body', () => {
+  test('with too many nested or listed values is refused before it is parsed', async () => {
     const { client, log } = await startServer();
     const nested = '['.repeat(1_000_000) + ']'.repeat(1_000_000);
     const countless = `[${'{},'.repeat(300_000)}{}]`;
@@ -37,7 +37,7 @@ describe('a body', () => {
     expect(log).toEqual([]);
   });
 
-  test('may have all that a bulk of the largest size needs', async () => {
+  test('may have all the values that the largest bulk needs', async () => {
     const { client } = await startServer({ BULK_TRANSFERS_MAX: '3000' });
 
     expect(await client.perform(aBulk(transfersOf(3_000, '0.01')))).toMatchObject({
@@ -45,7 +45,7 @@ describe('a body', () => {
     });
   });
 
-  test('costs by its bytes, and is not parsed for one who has no units left', async () => {
+  test('costs units by its bytes, and is not parsed if its caller has none left', async () => {
     const { client } = await startServer({
       OPERATION_COST_MAX: '150',
       RATE_LIMIT_COST_PER_SECOND: '1',
@@ -60,7 +60,7 @@ describe('a body', () => {
     expect(await codesOf(second)).toEqual([429, 'RATE_LIMITED']);
   });
 
-  test('is one of a bounded number of bytes in progress, of which one caller has half', async () => {
+  test('counts towards the limit on bytes in progress, of which one caller has half', async () => {
     const provider = await startIdentityProvider();
     const { client, url } = await startServer({
       ...provider.env,
@@ -88,7 +88,7 @@ describe('a body', () => {
     await expect.poll(async () => codesOf(await client.as(token).post(body))).toEqual([200]);
   });
 
-  test('of a stranger is not received', async () => {
+  test('of an unauthenticated caller is not received', async () => {
     const provider = await startIdentityProvider();
     const { url } = await startServer(provider.env);
 
@@ -108,7 +108,7 @@ describe('a body', () => {
 });
 
 describe('a document', () => {
-  test('has a number of bytes, whatever its words are', async () => {
+  test('has a limited number of bytes, whatever its tokens are', async () => {
     const { client } = await startServer();
     const comment = `# ${'x'.repeat(140_000)}\n${TYPENAME}`;
 
@@ -119,7 +119,7 @@ describe('a document', () => {
     });
   });
 
-  test('has names of a bounded length; strings are none', async () => {
+  test('has names of limited length, unlike strings', async () => {
     const { client } = await startServer();
 
     for (const [length, code] of [
@@ -138,7 +138,7 @@ describe('an answer', () => {
   const LARGE = `{ account(iban: "${ACME}") { transfers(first: 100) { nodes {
     description counterpartyName id endToEndId } } } }`;
 
-  test('that could be too long is refused before anything is done', async () => {
+  test('that could be too long is refused before the operation runs', async () => {
     const { client } = await startServer({ ANSWER_BYTES_MAX: '65536' });
 
     const refused = await client.send(PERFORM, { input: aBulk(transfersOf(2)) });
@@ -151,7 +151,7 @@ describe('an answer', () => {
     expect((await client.send(LARGE.replace('100', '30'))).status).toBe(200);
   });
 
-  test('echoes what a client sent cut, over every transport', async () => {
+  test("cuts the echo of a client's text, over every transport", async () => {
     const { client, url } = await startServer({ INTROSPECTION: 'false' });
     const hostile = 'Did you mean '.repeat(300_000);
     const query = 'query ($first: Int) { accounts(first: $first) { nodes { id } } }';
@@ -183,7 +183,7 @@ describe('an answer', () => {
   });
 });
 
-test('events pay for what they read, and wait where their caller has no units left', async () => {
+test('events cost units for their reads and wait if their caller has none left', async () => {
   const { client, url } = await startServer({
     RATE_LIMIT_COST_PER_SECOND: '1',
     RATE_LIMIT_BURST: '5000',
@@ -209,7 +209,7 @@ test('events pay for what they read, and wait where their caller has no units le
   expect(heavy.errors).toEqual([]);
 });
 
-test('a name of millions of combining marks is judged by its length', async () => {
+test('a name of millions of combining marks is refused by its length', async () => {
   const { client } = await startServer();
   // Composing it takes hours.
   const organizationName = '\u0300\u0316'.repeat(1_500_000);
@@ -253,7 +253,7 @@ describe('a client that does not wait for its answer', () => {
     };
   }
 
-  test('has nothing more read for it', async () => {
+  test('causes no further reads', async () => {
     const server = await startServer();
     await server.client.perform(aBulk(transfersOf(5)));
     // The relay reads nothing more of it.
@@ -280,7 +280,7 @@ describe('a client that does not wait for its answer', () => {
     expect(server.log).toEqual([]);
   });
 
-  test('and none whose time is up', async () => {
+  test('causes no further reads after its timeout', async () => {
     const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '1000' });
     await server.client.perform(aBulk(transfersOf(5)));
     // The relay reads nothing more of it.

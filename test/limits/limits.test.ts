@@ -78,7 +78,7 @@ async function talk(url: string, ...chunks: string[]): Promise<string> {
 }
 
 describe('an operation over a limit', () => {
-  test('is 400 with the code of the limit', async () => {
+  test('is answered with 400 and the code of the limit', async () => {
     const { client } = await startServer(SMALL);
 
     for (const [code, query] of OVER) {
@@ -92,7 +92,7 @@ describe('an operation over a limit', () => {
     }
   });
 
-  test('is not run, and the server goes on', async () => {
+  test('is not run, and the server continues', async () => {
     const { client, log } = await startServer({ OPERATION_COST_MAX: '15' });
 
     const refused = await client.send(PERFORM, { input: PAYROLL });
@@ -124,7 +124,7 @@ describe('an operation over a limit', () => {
     }
   });
 
-  test('costs nothing to refuse, however its fragments multiply', async () => {
+  test('is refused without much work, however its fragments multiply', async () => {
     const { client } = await startServer();
     const chain = times(
       200,
@@ -138,7 +138,7 @@ describe('an operation over a limit', () => {
     expect(answer.status).toBe(400);
   });
 
-  test('is none for what introspection and a page of 100 ask', async () => {
+  test('is neither introspection nor a query for a page of 100', async () => {
     const { client } = await startServer();
 
     await client.data(getIntrospectionQuery({ inputValueDeprecation: true }));
@@ -147,7 +147,7 @@ describe('an operation over a limit', () => {
   });
 });
 
-test('a response says what it cost, the rows of its bulk included', async () => {
+test('a response has its cost, including the rows of its bulk', async () => {
   const { client } = await startServer({
     RATE_LIMIT_COST_PER_SECOND: '1',
     RATE_LIMIT_BURST: '10000',
@@ -172,7 +172,7 @@ test('a response says what it cost, the rows of its bulk included', async () => 
   expect(left).toBeLessThan(9_990);
 });
 
-test('a caller who is too fast is told when to come back, over each transport', async () => {
+test('a caller over its rate limit gets a retry delay, over each transport', async () => {
   const { client, url } = await startServer({
     OPERATION_COST_MAX: '100',
     RATE_LIMIT_COST_PER_SECOND: '1',
@@ -202,7 +202,7 @@ test('a caller who is too fast is told when to come back, over each transport', 
     ]);
 });
 
-test('a caller is who it says, whatever its address', async () => {
+test('a caller is counted by its identity, whatever its address', async () => {
   const { env, token } = await startIdentityProvider();
   const { client } = await startServer({
     ...env,
@@ -220,7 +220,7 @@ test('a caller is who it says, whatever its address', async () => {
   expect((await other.send(query)).status).toBe(200);
 });
 
-test('a page of a listed origin may send a token, which its browser asks without one', async () => {
+test("a page of a listed origin may send a token, which its browser's preflight request does not have", async () => {
   const { env, token } = await startIdentityProvider();
   const { client, url } = await startServer({ ...env, CORS_ORIGINS: 'https://app.example' });
   const origin = 'https://app.example';
@@ -240,7 +240,7 @@ test('a page of a listed origin may send a token, which its browser asks without
   expect(refused.headers.get('access-control-allow-origin')).toBe(origin);
 });
 
-test('a path that is written in another way is guarded like it', async () => {
+test('a path in another spelling has the same limits', async () => {
   const { env, token } = await startIdentityProvider();
   const { url } = await startServer(env);
   const ask = (headers: Record<string, string>) =>
@@ -254,7 +254,7 @@ test('a path that is written in another way is guarded like it', async () => {
   expect((await ask({ authorization: `Bearer ${await token()}` })).status).toBe(200);
 });
 
-test('operations come one at a time', async () => {
+test('an operation cannot be one of a batch', async () => {
   const { client } = await startServer();
 
   const response = await client.post(JSON.stringify([{ query: '{ __typename }' }]));
@@ -265,8 +265,8 @@ test('operations come one at a time', async () => {
   });
 });
 
-describe('without introspection', () => {
-  test('the schema is shown nowhere, nor suggested', async () => {
+describe('a server without introspection', () => {
+  test('shows and suggests no part of the schema', async () => {
     const { client, url } = await startServer({ INTROSPECTION: 'false' });
 
     const introspection = await client.send('{ __schema { types { name } } }');
@@ -286,7 +286,7 @@ describe('without introspection', () => {
     expect(JSON.stringify(overSocket.errors)).not.toContain('Did you mean');
   });
 
-  test('production is, and has no GraphiQL, until told otherwise', async () => {
+  test('is the default of production, which has no GraphiQL either', async () => {
     const identityProvider = await startIdentityProvider();
     const { client: stranger, url } = await startServer({
       ...identityProvider.env,
@@ -311,7 +311,7 @@ describe('without introspection', () => {
     expect(inBrowser.status).toBe(400);
   });
 
-  test('suggestions are there where it is', async () => {
+  test('differs from one with introspection, which suggests names', async () => {
     const { client } = await startServer();
 
     const { errors } = await client.send('{ acount(iban: "x") { id } }');
@@ -321,7 +321,7 @@ describe('without introspection', () => {
 });
 
 describe('a caller', () => {
-  test('has a number of connections, and gets them back', async () => {
+  test('has a limited number of connections, and gets them back', async () => {
     const { url } = await startServer({ WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: '2' });
     const first = openSocket(url);
     expect(await first.outcome).toBe('open');
@@ -333,14 +333,14 @@ describe('a caller', () => {
     await expect.poll(() => openSocket(url).outcome).toBe('open');
   });
 
-  test('shares a number of connections with all', async () => {
+  test('shares a limited number of connections with all callers', async () => {
     const { url } = await startServer({ WEBSOCKET_CONNECTIONS_MAX: '1' });
     expect(await openSocket(url).outcome).toBe('open');
 
     expect(await openSocket(url).outcome).toBe(429);
   });
 
-  test('has a number of subscriptions, over whatever, and gets them back', async () => {
+  test('has a limited number of subscriptions over all transports, and gets them back', async () => {
     const { url } = await startServer({ SUBSCRIPTIONS_PER_CALLER_MAX: '2' });
     const overSocket = subscribe(url, BALANCE);
     await expect.poll(() => overSocket.events.length).toBe(1);
@@ -363,7 +363,7 @@ describe('a caller', () => {
       .toBe(200);
   });
 
-  test('gets back what it completes, on a connection that stays', async () => {
+  test('gets back the subscriptions that it completes while the connection stays open', async () => {
     const { url } = await startServer({ SUBSCRIPTIONS_PER_CALLER_MAX: '1' });
     const { socket, outcome } = openSocket(url);
     await outcome;
@@ -415,7 +415,7 @@ describe('a connection', () => {
     await expect.poll(async () => (await client.send('{ __typename }')).status).toBe(200);
   });
 
-  test('whose request takes too long as a whole is told so', async () => {
+  test('whose request takes too long is closed with an error', async () => {
     // Five seconds more than the wait for a lock, at least.
     const settings = { REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '10' };
     // Demo accounts might not be opened within so short a wait.
@@ -430,7 +430,7 @@ describe('a connection', () => {
   test.each([
     ['too large', `X-Large: ${'x'.repeat(20_000)}\r\n`],
     ['too many', times(101, (index) => `X-${index}: x\r\n`).replaceAll('\n ', '\n')],
-  ])('whose headers are %s is told so', async (_, headers) => {
+  ])('whose headers are %s gets an error', async (_, headers) => {
     const { url } = await startServer();
 
     const answer = await talk(
@@ -442,7 +442,7 @@ describe('a connection', () => {
     expect(answer).toContain('HEADERS_TOO_LARGE');
   });
 
-  test('that says nothing holds up no stop', async () => {
+  test('that sends nothing does not delay a stop', async () => {
     const { url, http } = await startServer();
     const closed = talk(url);
     await once(http.server, 'connection');
@@ -454,17 +454,17 @@ describe('a connection', () => {
     expect(Date.now() - start).toBeLessThan(5_000);
   });
 
-  test('that speaks no HTTP is told so', async () => {
+  test('that does not send HTTP gets an error', async () => {
     const { url } = await startServer();
 
     expect(await talk(url, 'hello\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*BAD_REQUEST/s);
   });
 });
 
-describe('behind a proxy', () => {
+describe('a server behind a proxy', () => {
   const from = (address: string) => ({ 'x-forwarded-for': `198.51.100.1, ${address}` });
 
-  test('each client has limits of its own, over HTTP and WebSocket, where the proxy is trusted', async () => {
+  test('limits each client separately, over HTTP and WebSocket, if it trusts the proxy', async () => {
     const { client, url } = await startServer({
       TRUST_PROXY: '127.0.0.0/8',
       RATE_LIMIT_COST_PER_SECOND: '1',
@@ -484,7 +484,7 @@ describe('behind a proxy', () => {
     expect(await openSocket(url, undefined, from('203.0.113.2')).outcome).toBe('open');
   });
 
-  test('the audit log has the address of the client, where the proxy is trusted', async () => {
+  test("has the client's address in the audit log if it trusts the proxy", async () => {
     const { client } = await startServer({ TRUST_PROXY: '1' });
 
     await client.perform(aBulk([aTransfer()]), from('203.0.113.1'));
@@ -493,7 +493,7 @@ describe('behind a proxy', () => {
     expect(auditLog.nodes).toEqual([{ remoteAddress: '203.0.113.1' }]);
   });
 
-  test('all clients are one where no proxy is trusted', async () => {
+  test('counts all clients as one if it trusts no proxy', async () => {
     const { client, url } = await startServer({ WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: '1' });
 
     await client.perform(aBulk([aTransfer()]), from('203.0.113.1'));
@@ -509,7 +509,7 @@ describe('a page of another origin', () => {
   const FOREIGN = 'https://other.example';
 
   test.each(['/graphql', '/graphql/stream'])(
-    'can make no browser send %s what counts',
+    'can make no browser send %s a request that has an effect',
     async (path) => {
       const { url } = await startServer();
       const query = encodeURIComponent(BALANCE);
@@ -533,7 +533,7 @@ describe('a page of another origin', () => {
     },
   );
 
-  test('may call, and connect, where the operator lists its origin', async () => {
+  test('may call and connect if its origin is listed', async () => {
     const { env, token } = await startIdentityProvider();
     const started = await startServer({ ...env, CORS_ORIGINS: `https://app.example,${FOREIGN}` });
     const { url } = started;
@@ -572,7 +572,7 @@ describe('a page of another origin', () => {
     'http://127.0.0.1:3000',
     'http://[::1]:8080',
     'http://localhost',
-  ])('may call, and connect, without authentication, where it is %s', async (origin) => {
+  ])('may call and connect without authentication if its origin is %s', async (origin) => {
     const { url, client } = await startServer();
 
     const preflight = await fetch(`${url}/graphql`, {
@@ -607,7 +607,7 @@ describe('a page of another origin', () => {
     'http://localhost.evil.example',
     'http://127.0.0.1.evil.example:4000',
     'null',
-  ])('may not, without authentication, where it is %s', async (origin) => {
+  ])('may not call without authentication if its origin is %s', async (origin) => {
     const { url, client } = await startServer();
 
     const answer = await client.post('{"query":"{__typename}"}', { origin });
@@ -616,7 +616,7 @@ describe('a page of another origin', () => {
     expect(await openSocket(url, origin).outcome).toBe(403);
   });
 
-  test('may not where callers say who they are, though it is of this machine', async () => {
+  test('may not call if authentication is on, even from this machine', async () => {
     const { env, token } = await startIdentityProvider();
     const { url, client } = await startServer(env);
     const origin = 'http://localhost:5173';
@@ -628,7 +628,7 @@ describe('a page of another origin', () => {
   });
 });
 
-test('every answer tells browsers to take nothing from elsewhere', async () => {
+test('every answer tells browsers to load nothing from other origins', async () => {
   const { url } = await startServer();
 
   for (const path of ['/', '/graphiql/', '/healthz', '/nowhere']) {
@@ -657,7 +657,7 @@ describe('trusted documents', () => {
     return startServer({ TRUSTED_DOCUMENTS: mode, TRUSTED_DOCUMENTS_FILE: file });
   }
 
-  test('are run by their id, over HTTP', async () => {
+  test('are run by their id over HTTP', async () => {
     const { client, url } = await startTrusting('only');
     const variables = { first: 1 };
     const data = { accounts: { nodes: [{ iban: ACME }] } };
@@ -682,7 +682,7 @@ describe('trusted documents', () => {
     }
   });
 
-  test('are run by their id, over WebSocket and server-sent events', async () => {
+  test('are run by their id over WebSocket and server-sent events', async () => {
     const { url } = await startTrusting('only');
 
     const { socket, outcome } = openSocket(url);
@@ -714,7 +714,7 @@ describe('trusted documents', () => {
     ]);
   });
 
-  test('are the only ones, where that is set', async () => {
+  test('are the only accepted documents if the mode is only', async () => {
     const { client, log } = await startTrusting('only');
 
     expect(await client.send('{ __typename }')).toMatchObject({
@@ -729,7 +729,7 @@ describe('trusted documents', () => {
     expect(log).toEqual([]);
   });
 
-  test('are the only ones, however an address is written', async () => {
+  test('are the only accepted documents, whatever the spelling of the address', async () => {
     const { url } = await startTrusting('only');
     const other = encodeURIComponent('{ __typename }');
     const trusted = encodeURIComponent(ACCOUNTS);
@@ -749,7 +749,7 @@ describe('trusted documents', () => {
     }
   });
 
-  test('are missed in the log, by a hash, where that is set', async () => {
+  test('are the only ones that are not logged by their hash if the mode is log', async () => {
     const { client, log } = await startTrusting('log');
     const text = '{ account(iban: "NL91ABNA0417164300") { id } }';
 

@@ -66,7 +66,7 @@ const example = Object.fromEntries(
 );
 
 describe('the reference of the settings', () => {
-  test('is what `npm run settings:emit` writes', () => {
+  test('equals the output of `npm run settings:emit`', () => {
     expect(text('docs/settings.md')).toBe(settingsMarkdown());
     expect(text('.env.example')).toBe(environmentExample());
   });
@@ -88,7 +88,7 @@ describe('the example of an environment', () => {
     expect(loadConfig(example)).toEqual(loadConfig({}));
   });
 
-  test('explains each setting in the line above, and sets nothing when copied', () => {
+  test('explains each setting in the line above, and sets nothing if it is copied', () => {
     for (const [index, line] of exampleLines.entries()) {
       expect(line).toMatch(/^(#|$)/);
       if (/^#[A-Z_]+=/.test(line)) expect(exampleLines[index - 1]).toMatch(/^# .+\.$/);
@@ -103,7 +103,7 @@ describe('docker compose', () => {
     }
   });
 
-  test('sets only what the server reads, to what it accepts', () => {
+  test('sets only variables that the server reads, to values that it accepts', () => {
     for (const name of ['server', 'migrate']) {
       const { MYSQL_ROOT_PASSWORD, ...environment } = environmentOf(name);
       expect(SETTINGS).toEqual(expect.arrayContaining(Object.keys(environment)));
@@ -118,14 +118,14 @@ describe('docker compose', () => {
     });
   });
 
-  test('listens where the published port leads, whatever .env says', () => {
+  test('makes the server listen on the published port, whatever .env has', () => {
     expect(loadConfig(environmentOf('server', { HOST: '127.0.0.1', PORT: '5000' }))).toMatchObject({
       host: '0.0.0.0',
       port: 4000,
     });
   });
 
-  test('gives the root password of MySQL to MySQL alone', () => {
+  test('gives the root password of MySQL only to MySQL', () => {
     const dotEnv = { MYSQL_ROOT_PASSWORD: 'root-secret' };
     const holders = Object.keys(services).filter((name) =>
       Object.values(environmentOf(name, dotEnv)).includes('root-secret'),
@@ -133,7 +133,7 @@ describe('docker compose', () => {
     expect(holders).toEqual(['mysql']);
   });
 
-  test('passes on every setting of .env but those that are its own', () => {
+  test('passes on every setting of .env except its own', () => {
     const dotEnv = Object.fromEntries(SETTINGS.map((name) => [name, `given-${name}`]));
     const passedOn = Object.entries(environmentOf('server', dotEnv))
       .filter(([name, value]) => value === dotEnv[name])
@@ -156,7 +156,7 @@ describe('docker compose', () => {
     },
   );
 
-  test('starts the server when MySQL answers and every migration has run', () => {
+  test('starts the server after MySQL answers and every migration has run', () => {
     const whenMySqlAnswers = { mysql: { condition: 'service_healthy' } };
     expect(services.migrate?.depends_on).toEqual(whenMySqlAnswers);
     expect(services.server?.depends_on).toEqual({
@@ -166,7 +166,7 @@ describe('docker compose', () => {
     });
   });
 
-  test('publishes ports on this machine only', () => {
+  test('publishes ports only on this machine', () => {
     const ports = Object.values(services).flatMap((each) => each.ports);
     expect(ports).not.toHaveLength(0);
     for (const port of ports) expect(interpolate(port)).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
@@ -182,7 +182,7 @@ describe('docker compose', () => {
   /** The images that are built from this checkout. */
   const builtHere = Object.values(services).flatMap(({ build, image }) => (build ? [image] : []));
 
-  test('builds each image once, and whoever else uses it waits for that', () => {
+  test('builds each image once, and its other users wait for the build', () => {
     expect(new Set(builtHere).size).toBe(builtHere.length);
     const builders = Object.keys(services).filter((name) => services[name]?.build);
     for (const each of Object.values(services)) {
@@ -192,15 +192,18 @@ describe('docker compose', () => {
     }
   });
 
-  test.each(Object.entries(services))('%s is watched, or ends by itself', (name, each) => {
-    const isWatched =
-      each.healthcheck === undefined
-        ? builtHere.includes(each.image) && runtimeStage.includes('\nHEALTHCHECK ')
-        : each.healthcheck.disable !== true && (each.healthcheck.test?.length ?? 0) > 1;
-    expect(isWatched).toBe(!isOneShot(name, each));
-  });
+  test.each(Object.entries(services))(
+    'checks the health of %s, unless it exits by itself',
+    (name, each) => {
+      const isWatched =
+        each.healthcheck === undefined
+          ? builtHere.includes(each.image) && runtimeStage.includes('\nHEALTHCHECK ')
+          : each.healthcheck.disable !== true && (each.healthcheck.test?.length ?? 0) > 1;
+      expect(isWatched).toBe(!isOneShot(name, each));
+    },
+  );
 
-  test.each(Object.entries(services))('%s is built here, or has a fixed major', (_, each) => {
+  test.each(Object.entries(services))('builds %s here, or pins its major version', (_, each) => {
     if (!builtHere.includes(each.image)) expect(each.image).toMatch(/:\d+(\.\d+)*(-[a-z]+)?$/);
     else expect(each.build ?? '.').toBe('.');
   });
@@ -213,7 +216,7 @@ describe('the image', () => {
     expect(runtimeStage).toMatch(/\nCMD \["node", "dist\/main\.js"\]\n$/);
   });
 
-  test('has the Node that the tests run on', () => {
+  test('has the Node version of the tests', () => {
     const { devDependencies } = z
       .object({ devDependencies: z.object({ node: z.string() }) })
       .parse(JSON.parse(text('package.json')));

@@ -79,7 +79,7 @@ describe.runIf(DIALECT === 'sqlite')('a setting', () => {
     }
   });
 
-  test('keys that a token can not be signed with are named', async () => {
+  test('keys that cannot sign tokens are named in the error', async () => {
     const folder = await aFolder();
     await writeFile(join(folder, 'data'), 'no folder');
     expect(await complaintOf('dist/commands/token.js', {}, { cwd: folder })).toMatch(
@@ -95,7 +95,7 @@ describe.runIf(DIALECT === 'sqlite')('a setting', () => {
 });
 
 describe.runIf(DIALECT === 'sqlite')('a database file', () => {
-  test('that holds something else is named', async () => {
+  test('that holds other data is named', async () => {
     const file = join(await aFolder(), 'garbage.db');
     await writeFile(file, 'no database at all, and long enough to be read as one '.repeat(100));
     await expectSentence(ALL, file, {}, /file is not a database/);
@@ -125,24 +125,24 @@ describe.runIf(DIALECT === 'sqlite')('a database file', () => {
     await expectSentence(['dist/commands/verify.js'], join(parent, 'virement.db'));
   });
 
-  test.runIf(existsSync('/proc/self'))('whose folder can not be made is named', async () => {
+  test.runIf(existsSync('/proc/self'))('whose folder cannot be created is named', async () => {
     await expectSentence(WRITERS, '/proc/virement/x/virement.db', {}, /no such file or directory/);
   });
 
-  test.runIf(MAY_BE_ANOTHER)('that may not be read is named', async () => {
+  test.runIf(MAY_BE_ANOTHER)('that cannot be read is named', async () => {
     const { folder, file } = await aFileOfAnother();
     await chmod(file, 0o000);
     await expectSentence(ALL, file, { uid: UID, cwd: folder }, /unable to open database file/);
   });
 
-  test.runIf(MAY_BE_ANOTHER)('that may not be written is named at start', async () => {
+  test.runIf(MAY_BE_ANOTHER)('that cannot be written is named at the start', async () => {
     const { folder, file } = await aFileOfAnother();
     await chmod(file, 0o444);
     await chown(file, 0, 0);
     await expectSentence(WRITERS, file, { uid: UID, cwd: folder }, /readonly database/);
   });
 
-  test.runIf(MAY_BE_ANOTHER)('that can not be locked is named', async () => {
+  test.runIf(MAY_BE_ANOTHER)('that cannot be locked is named', async () => {
     const { folder, file } = await aFileOfAnother();
     await chown(folder, 0, 0);
     await chmod(folder, 0o755);
@@ -181,7 +181,7 @@ describe.runIf(DIALECT === 'mysql')('a database server', () => {
   });
 });
 
-test('no password of a broker is in the log', async () => {
+test('the log has no password of a broker', async () => {
   const lines: string[] = [];
   const logger = makeLogger('trace', { write: (line) => lines.push(line) });
   const broker = await RabbitMqBroker.start('amqp://user:hunter2@127.0.0.1:1', logger);

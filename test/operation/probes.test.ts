@@ -25,7 +25,7 @@ async function startBehindProxy() {
   return { server, proxy };
 }
 
-test('a server that can take bulks is ready, and says how each part is', async () => {
+test('a server that can take bulks is ready and reports the state of each part', async () => {
   const { url } = await startServer();
 
   await expect
@@ -42,7 +42,7 @@ test('a server that can take bulks is ready, and says how each part is', async (
     });
 });
 
-test('a server whose broker is away is degraded, and stays ready', async () => {
+test('a server whose broker is unreachable is degraded and stays ready', async () => {
   const { url } = await startServer({ AMQP_URL: 'amqp://guest:hunter2@127.0.0.1:1' });
 
   const readiness = await readinessOf(url);
@@ -59,7 +59,7 @@ test('a server whose broker is away is degraded, and stays ready', async () => {
   expect(JSON.stringify(readiness)).not.toMatch(/hunter2|127\.0\.0\.1/);
 });
 
-test('a server without its database lives, and is not ready', async () => {
+test('a server without its database is alive and not ready', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const { url, http, database: opened } = await startServerOn(database);
@@ -100,7 +100,7 @@ test.runIf(DIALECT === 'mysql')(
   },
 );
 
-test('a server whose database has lost a migration is not ready', async () => {
+test('a server whose database lacks a migration is not ready', async () => {
   const { url, database } = await startServer();
   const [last] = await database.orm.em
     .fork()
@@ -115,7 +115,7 @@ test('a server whose database has lost a migration is not ready', async () => {
   });
 });
 
-test('a server that stops says so on the connections that are open', async () => {
+test('a stopping server reports it on the open connections', async () => {
   const { url, http } = await startServer({ STOP_LINGER_MS: '60000' });
   const connection = await openConnection(url);
   const ask = (path: string) =>
@@ -133,7 +133,7 @@ test('a server that stops says so on the connections that are open', async () =>
   await closed;
 });
 
-test('a monitor reads the metrics, and nothing of the ledger', async () => {
+test('a monitor can read the metrics, and nothing of the ledger', async () => {
   const provider = await startIdentityProvider();
   const { client, url } = await startServer(provider.env);
   const bank = client.as(await provider.token({ roles: ['operator'] }));
@@ -161,7 +161,7 @@ test('a monitor reads the metrics, and nothing of the ledger', async () => {
   expect(await statusOf(`${url}/metrics`, { authorization: `Bearer ${viewer}` })).toBe(403);
 });
 
-test('metrics on a port of their own ask nobody who they are, and are gone from the main port', async () => {
+test('metrics on a separate port need no authentication and are not on the main port', async () => {
   const provider = await startIdentityProvider();
   const { url, metricsUrl, client } = await startServer({ ...provider.env, METRICS_PORT: '0' });
 
@@ -181,7 +181,7 @@ test('metrics on a port of their own ask nobody who they are, and are gone from 
   expect(await (await fetch(url)).text()).not.toContain('/metrics');
 });
 
-test('metrics on loopback are read by no name but those of this machine', async () => {
+test("metrics on loopback are refused under another host name than this machine's", async () => {
   const { metricsUrl = '' } = await startServer({ METRICS_PORT: '0' });
   const statusFor = async (host: string) => {
     const asked = request(`${metricsUrl}/metrics`, { headers: { host } }).end();
@@ -194,7 +194,7 @@ test('metrics on loopback are read by no name but those of this machine', async 
   expect(await statusFor('evil.example')).toBe(403);
 });
 
-test('a server whose port for metrics is taken does not start, and says so', async () => {
+test('a server whose port for metrics is in use fails to start with the reason', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const { port } = new URL((await startServer()).url);

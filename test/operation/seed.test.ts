@@ -4,7 +4,7 @@ import { runScript, startProcess } from '../support/process.js';
 import { startDatabaseProxy } from '../support/proxy.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
-test('npm run seed makes the demo companies once, and as many accounts and transfers as asked for', async () => {
+test('npm run seed creates the demo companies once, and the requested number of accounts and transfers', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const env = { DATABASE_URL: database.url };
@@ -34,7 +34,7 @@ test('npm run seed makes the demo companies once, and as many accounts and trans
 });
 
 test.runIf(DIALECT === 'mysql')(
-  'npm run seed says in one line that the database went away meanwhile',
+  'npm run seed reports in one line that the database disconnected',
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());

@@ -76,7 +76,7 @@ describe('npm', () => {
     ['start', 'SIGINT'],
     ['dev', 'SIGTERM'],
     ['dev', 'SIGINT'],
-  ] as const)('run %s ends with all that it started on %s', async (script, signal) => {
+  ] as const)('run %s ends with all processes that it started on %s', async (script, signal) => {
     const DATABASE_URL = `sqlite:${join(await aFolder(), 'virement.db')}`;
     const { child, output } = startNpm(script, { PORT: '0', DATABASE_URL, STOP_LINGER_MS: '0' });
     await expect.poll(output, { timeout: 60_000 }).toContain('GraphiQL: http');
@@ -92,7 +92,7 @@ describe('npm', () => {
     for (const pid of started) await expect.poll(() => isRunning(pid)).toBe(false);
   });
 
-  test('run dev builds again what is changed, directly in src and in web, too', async () => {
+  test('run dev rebuilds changed files, directly in src and in web, too', async () => {
     const folder = await aFolder();
     for (const name of [
       'src',
@@ -130,18 +130,21 @@ describe('npm', () => {
 describe('every command', () => {
   const OLD_NODE = `Object.defineProperty(process, 'versions', { value: { node: '20.19.5' } })`;
 
-  test.each(['dist/main.js', TOKEN])('%s says in one line which Node it needs', async (script) => {
-    const NODE_OPTIONS = `--no-experimental-sqlite --import=data:text/javascript,${encodeURIComponent(OLD_NODE)}`;
-    expect(await runScript(script, { NODE_OPTIONS })).toEqual({
-      code: 1,
-      output: expect.stringMatching(
-        /^Virement needs Node 22\.17 or later, but this is 20\.19\.5\. .*\n$/,
-      ),
-    });
-  });
+  test.each(['dist/main.js', TOKEN])(
+    '%s names the required Node version in one line',
+    async (script) => {
+      const NODE_OPTIONS = `--no-experimental-sqlite --import=data:text/javascript,${encodeURIComponent(OLD_NODE)}`;
+      expect(await runScript(script, { NODE_OPTIONS })).toEqual({
+        code: 1,
+        output: expect.stringMatching(
+          /^Virement needs Node 22\.17 or later, but this is 20\.19\.5\. .*\n$/,
+        ),
+      });
+    },
+  );
 
   test.each([...DATABASE_COMMANDS, TOKEN, EMIT_SCHEMA])(
-    '%s --help says how it is used, and an unknown argument is refused in one line',
+    '%s --help shows the usage, and an unknown argument is refused in one line',
     async (script) => {
       const cwd = await aFolder();
       const { code, output } = await runScript(script, {}, ['--help'], { cwd });
@@ -181,7 +184,7 @@ describe('every command', () => {
     }
   });
 
-  test('reads .env where it starts, and the environment comes first', async () => {
+  test('reads .env in its working folder, and the environment takes precedence', async () => {
     const cwd = await aFolder();
     await writeFile(join(cwd, '.env'), 'PORT=first\nLOG_LEVEL=loud\n');
 
@@ -195,7 +198,7 @@ describe('every command', () => {
     }
   });
 
-  test('refuses a setting that is misspelt', async () => {
+  test('refuses a misspelt setting', async () => {
     expect(await runScript('dist/main.js', { DATABSE_URL: 'mysql://host/ledger' })).toEqual({
       code: 1,
       output:
@@ -205,7 +208,7 @@ describe('every command', () => {
 });
 
 describe('npm run token -- --role', () => {
-  test('takes roles in any case, as the server does', async () => {
+  test('accepts roles in any case, as the server does', async () => {
     const cwd = await aFolder();
 
     const { code, output } = await runScript(TOKEN, {}, ['--role', 'INITIATOR'], { cwd });
@@ -219,7 +222,7 @@ describe('npm run token -- --role', () => {
 });
 
 describe('npm run token -- --env', () => {
-  test('prints what a shell, Node and the server read alike', async () => {
+  test('prints text that a shell, Node and the server read alike', async () => {
     const cwd = await aFolder();
     const { code, output } = await runScript(TOKEN, {}, ['--env'], { cwd });
     const ENV_FILE = join(cwd, 'printed');
@@ -254,7 +257,7 @@ async function scriptLack(): Promise<string | undefined> {
 const TERMINAL_LACK = await scriptLack();
 
 describe('the log', () => {
-  test('is JSON for programs, and lines for people where LOG_FORMAT says so', async () => {
+  test('is JSON for programs, and lines for people if LOG_FORMAT says so', async () => {
     const listening = async (LOG_FORMAT: string) => {
       const server = await startProcess({ DATABASE_URL: 'sqlite::memory:', LOG_FORMAT });
       await server.stop();
@@ -265,7 +268,7 @@ describe('the log', () => {
     expect(await listening('pretty')).toMatch(/^\[\d\d:\d\d:\d\d\] .*GraphiQL: http/m);
   });
 
-  test('warns of names in .env that no setting has', async () => {
+  test('warns of names in .env that are not settings', async () => {
     const ENV_FILE = join(await aFolder(), 'settings');
     await writeFile(ENV_FILE, 'FAVOURITE_COLOUR=blue\nMYSQL_PORT=3307\n');
     const server = await startProcess({ DATABASE_URL: 'sqlite::memory:', ENV_FILE });
@@ -279,7 +282,7 @@ describe('the log', () => {
   });
 
   test.runIf(canRun('a terminal', TERMINAL_LACK))(
-    'is for people on a terminal, where the start says what to try',
+    'is for people on a terminal, and the start suggests what to try',
     async () => {
       const child = spawn('script', ['-qec', `${process.execPath} dist/main.js`, '/dev/null'], {
         env: {

@@ -25,7 +25,7 @@ async function streamBulks(client: Client, name: string, acknowledged: Set<strin
   }
 }
 
-test('kill -9 in a stream of bulks: each has all rows or none, and none that was acknowledged is lost', async () => {
+test('kill -9 during a series of bulks leaves each with all rows or none, and loses no acknowledged one', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const env = { DATABASE_URL: database.url };
@@ -59,7 +59,7 @@ test('kill -9 in a stream of bulks: each has all rows or none, and none that was
   await server.stop();
 });
 
-test('kill -9 while a client follows: it resumes elsewhere, and has exactly what was committed', async () => {
+test('kill -9 while a client follows lets it resume elsewhere with exactly the committed transfers', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const seen: string[] = [];
@@ -106,7 +106,7 @@ async function firstCursor(client: Client): Promise<string> {
   return account.transfers.edges[0].cursor;
 }
 
-test('SIGTERM lets the requests under way finish, and exits with 0', async () => {
+test('SIGTERM lets the requests in progress finish, and the exit code is 0', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const server = await startProcess({ DATABASE_URL: database.url });

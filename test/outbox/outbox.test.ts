@@ -25,7 +25,7 @@ const OUTBOX = `{ outbox {
   parkedMessages { type attempts lastError parkedAt sequence account { iban } }
 } }`;
 
-test('everything is published soon after its commit', async () => {
+test('every message is published soon after its commit', async () => {
   const server = await startServer();
   await server.client.perform(aBulk(transfersOf(5)));
 
@@ -35,7 +35,7 @@ test('everything is published soon after its commit', async () => {
   expect(outbox).toEqual({ due: 0, oldestDueSince: null, parked: 0, parkedMessages: [] });
 });
 
-test('a message that can never be published is parked after its attempts, and operators see why', async () => {
+test('a message that cannot be published is parked after its attempts, and operators see the reason', async () => {
   const server = await startServer();
   await untilPublished(server);
   const outbox = new Outbox(server.database.orm);
@@ -91,7 +91,7 @@ const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
 /** Its own relay takes nothing: there is no broker at that port. */
 const startWithoutBroker = () => startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
 
-test('two relays that claim at once never take the same message', async () => {
+test('two relays never claim the same message at once', async () => {
   const server = await startWithoutBroker();
   for (let bulk = 0; bulk < 40; bulk += 1) await server.client.perform(aBulk([aTransfer()]));
   const outbox = new Outbox(server.database.orm);
@@ -107,7 +107,7 @@ test('two relays that claim at once never take the same message', async () => {
   expect(ids.length).toBeGreaterThan(0);
 });
 
-test('what a clock that was ahead has written does not wait for the others to catch up', async () => {
+test('a message from a clock that was ahead does not wait for the other clocks', async () => {
   const server = await startWithoutBroker();
   const outbox = new Outbox(server.database.orm);
   const lease = await leaseFor(server, 60);
@@ -123,7 +123,7 @@ test('what a clock that was ahead has written does not wait for the others to ca
   expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(4);
 });
 
-test('published messages are deleted once they are old enough, and no others', async () => {
+test('published messages are deleted after their retention, and no others', async () => {
   const server = await startServer();
   await untilPublished(server);
   const em = server.database.orm.em.fork();
@@ -145,7 +145,7 @@ test('published messages are deleted once they are old enough, and no others', a
   expect(left.map(({ type }) => type)).toEqual(['account.credited', 'bulk-transfer.performed']);
 });
 
-test('an outage of the broker is no failure of a message; a refusal is', async () => {
+test('an outage of the broker does not count as an attempt, but a refusal does', async () => {
   const server = await startWithoutBroker();
   const em = () => server.database.orm.em.fork();
   const attempts = async () => {
@@ -282,7 +282,7 @@ test('a message of a type that a later release has written fails with the name o
   await relay.stop();
 });
 
-test('what a process commits is its own to publish, until a lease ends that it does not renew', async () => {
+test('a process publishes its own commits until a lease that it does not renew ends', async () => {
   const { server, broker, relay, credit } = await startRelay();
   const outbox = new Outbox(server.database.orm);
 
@@ -303,7 +303,7 @@ test('what a process commits is its own to publish, until a lease ends that it d
   await relay.stop();
 });
 
-test('what was left in the outbox is not overtaken by what is committed after it', async () => {
+test('a backlog in the outbox is published before later commits', async () => {
   const { server, broker, relay, credit } = await startRelay();
   broker.open();
   broker.isReady = false;
@@ -317,7 +317,7 @@ test('what was left in the outbox is not overtaken by what is committed after it
   await relay.stop();
 });
 
-test('nor is what a commit left whose outcome nobody knows', async () => {
+test('a message of a commit with an unknown outcome is published before later commits', async () => {
   const { server, broker, relay } = await startRelay();
   broker.open();
   let reservations = 0;
@@ -338,7 +338,7 @@ test('nor is what a commit left whose outcome nobody knows', async () => {
   await relay.stop();
 });
 
-test('what a claim took whose commit failed is published at once, and in order', async () => {
+test('messages of a claim whose commit failed are published at once and in order', async () => {
   const { server, broker, relay, credit } = await startRelay();
   broker.open();
   broker.isReady = false;
@@ -355,7 +355,7 @@ test('what a claim took whose commit failed is published at once, and in order',
   await relay.stop();
 });
 
-test('a message that was given back and claimed again is not given back once more where the answer was lost', async () => {
+test('a message that was released and claimed again is not released twice if the answer was lost', async () => {
   const { server, broker, relay } = await startRelay();
   const released = Promise.withResolvers<void>();
   const repeated = Promise.withResolvers<number>();
@@ -426,7 +426,7 @@ function loseNextCommit({ orm }: TestServer['database']): Promise<void> {
   });
 }
 
-test('what is committed while its account has something under way is published together', async () => {
+test('commits during a publication of their account are published together', async () => {
   const { server, broker, relay, credit } = await startRelay();
 
   for (let number = 0; number < 10; number += 1) await credit();
@@ -438,7 +438,7 @@ test('what is committed while its account has something under way is published t
   await relay.stop();
 });
 
-test('a commit that fails takes no room of those that come after it', async () => {
+test('a failed commit releases its reservation at the relay', async () => {
   const { server, broker, relay, credit } = await startRelay();
   const em = () => server.database.orm.em.fork();
   const isHandedOver = (count: number) => {
@@ -482,7 +482,7 @@ function brokerThat(reason: string, { isReady = true, isReadyWhenPublishing = fa
   };
 }
 
-test('the oldest message that waits is told by its age, whatever leases and retries it has', async () => {
+test('the age of the oldest waiting message is reported, whatever its lease and retries', async () => {
   const server = await startWithoutBroker();
   const outbox = new Outbox(server.database.orm);
   await server.client.perform(aBulk([aTransfer()]));
@@ -494,7 +494,7 @@ test('the oldest message that waits is told by its age, whatever leases and retr
   expect((await outbox.counts()).oldestDueSince).toEqual(oldestDueSince);
 });
 
-test('what a relay that ended had is published at once, and what one that runs has is left to it', async () => {
+test('the messages of a relay that ended are published at once, and those of a running relay are left to it', async () => {
   const server = await startServer();
   await untilPublished(server);
   const { database, client } = server;

@@ -64,7 +64,7 @@ describe('the hook', () => {
   });
 });
 
-test('npm run setup makes git ask the hook', async () => {
+test('npm run setup makes git run the hook', async () => {
   const repository = await temporaryFolder();
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8'));
   const run = async (file: string, ...args: string[]) => {

@@ -54,7 +54,7 @@ describe('the repository on GitHub', () => {
     expect(lint(text(path), path)).toEqual([]);
   });
 
-  test('tests each version of Node by .ci/run, on the Node of the container', () => {
+  test('tests each version of Node with .ci/run, on the Node of the container', () => {
     const { jobs } = parse(text('.github/workflows/ci.yml'));
 
     expect(jobs.checks.strategy.matrix.node).toEqual([24, 26]);
@@ -65,14 +65,14 @@ describe('the repository on GitHub', () => {
     expect(text('.ci/run')).toContain('CI_NODE:-} == machine');
   });
 
-  test.each(['bug', 'feature'])('the form for a %s has fields that GitHub knows', (name) => {
+  test.each(['bug', 'feature'])('has a form for a %s with fields that GitHub knows', (name) => {
     const { body } = issueForm.parse(parse(text(`.github/ISSUE_TEMPLATE/${name}.yml`)));
     const ids = body.flatMap((field) => ('id' in field ? [field.id] : []));
 
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test('updates the version of Node that the image has, and no other major', () => {
+  test('updates the Node version of the image, and no other major', () => {
     const { packageRules } = JSON.parse(text('renovate.json'));
     const [, major] = /^FROM node:(\d+)/m.exec(text('Dockerfile')) ?? [];
 

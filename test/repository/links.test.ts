@@ -68,7 +68,7 @@ describe('the check of links', () => {
     ]);
   });
 
-  test('follows links as GitHub does, and none in code or to other sites', () => {
+  test('follows links as GitHub does, except those in code or to other sites', () => {
     const guide = '# Use of `npm`, again\n\n# Again\n\n# Again\n\n[up](../README.md#café)';
     const readme = `
 # Café

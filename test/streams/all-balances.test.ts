@@ -20,7 +20,7 @@ async function openAccount(client: Client, iban: string, overrides: object = {})
   expect((await client.data(OPEN, { input })).openAccount.__typename).toBe('AccountOpened');
 }
 
-test('without an IBAN all accounts come at once, then each that changes', async () => {
+test('a subscription without an IBAN sends all accounts at once, then each that changes', async () => {
   const { client, url } = await startServer();
   const subscriber = subscribe(url, BALANCES);
   await expect.poll(() => Object.keys(balancesOf(subscriber))).toEqual([ACME, GLOBEX, INITECH]);
@@ -37,7 +37,7 @@ test('without an IBAN all accounts come at once, then each that changes', async 
   });
 });
 
-test('an account that is opened later joins, and no change of any account is missed', async () => {
+test('an account that is opened later joins the stream, and no change of any account is missed', async () => {
   const { client, url } = await startServer();
   const subscriber = subscribe(url, BALANCES);
   await expect.poll(() => subscriber.events.length).toBe(3);
@@ -86,7 +86,7 @@ test('a caller receives only the balances of its own organizations', async () =>
   expect([...ofNobody.events, ...ofNobody.errors]).toEqual([]);
 });
 
-test('more than 1,000 accounts are not followed as one, and none is left out without a word', async () => {
+test('a subscription to more than 1,000 accounts is refused, and omits none silently', async () => {
   const { client, url } = await startServer();
   const ibans = Array.from({ length: 997 }, (_, index) => ibanOf(index));
   // As many at once as a slow machine opens within LOCK_TIMEOUT_MS.

@@ -33,7 +33,7 @@ function connectionCount(server: Server): Promise<number> {
   });
 }
 
-test('a client that resets its connection upon a refused upgrade ends no server', async () => {
+test('a client that resets its connection after a refused upgrade does not end the server', async () => {
   const server = await aProcess();
 
   for (const request of REFUSED) {
@@ -51,7 +51,7 @@ test('a client that resets its connection upon a refused upgrade ends no server'
   expect(await server.stop()).toBe(0);
 });
 
-test('a refused upgrade keeps no socket, though its client stays half open', async () => {
+test('a refused upgrade keeps no socket, even if its client stays half open', async () => {
   const { url, http } = await startServer({ WEBSOCKET_CONNECTIONS_MAX: '0' });
   const foreign = `GET /graphql HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n${WEBSOCKET}\r\n`;
   const own = `GET /graphql HTTP/1.1\r\nHost: localhost\r\n${WEBSOCKET}\r\n`;
@@ -69,7 +69,7 @@ test('a refused upgrade keeps no socket, though its client stays half open', asy
   await expect.poll(() => connectionCount(http.server)).toBe(0);
 });
 
-test('an offer of another protocol counts for nothing', async () => {
+test('an offer of another protocol has no effect', async () => {
   const { url } = await startServer();
   const body = '{"query":"{ __typename }"}';
   const offer =
@@ -87,7 +87,7 @@ test('an offer of another protocol counts for nothing', async () => {
   }
 });
 
-test('there is a number of connections', async () => {
+test('the number of connections is limited', async () => {
   const { url } = await startServer({ CONNECTIONS_MAX: '2' });
   const first = await openConnection(url);
   await openConnection(url);
@@ -110,7 +110,7 @@ test('there is a number of connections', async () => {
 /** More than the operating system takes for a client that reads nothing. */
 const PIPELINED = 'GET /schema.graphql HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3_000);
 
-test('a client that reads no answer is disconnected', async () => {
+test('a client that does not read its answers is disconnected', async () => {
   const { url, http, client, log } = await startServer({
     SEND_TIMEOUT_MS: '1000',
     HEADERS_TIMEOUT_MS: '600000',
@@ -126,7 +126,7 @@ test('a client that reads no answer is disconnected', async () => {
   expect(log).toEqual([]);
 });
 
-test('clients that leave too much unread together are disconnected before their time', async () => {
+test('clients that together leave too many answers unread are disconnected early', async () => {
   const { url, http, client } = await startServer({
     SEND_TIMEOUT_MS: '3600000',
     HEADERS_TIMEOUT_MS: '600000',
@@ -144,7 +144,7 @@ test('clients that leave too much unread together are disconnected before their 
   expect(await client.balance(ACME)).toBe('100000.00');
 });
 
-test('a server that stops answers on every connection that is open, and resets none', async () => {
+test('a stopping server answers on every open connection and resets none', async () => {
   const server = await aProcess({ STOP_LINGER_MS: '5000' });
   const ask = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n';
   const fresh = await Promise.all(Array.from({ length: 10 }, () => openConnection(server.url)));
@@ -165,7 +165,7 @@ test('a server that stops answers on every connection that is open, and resets n
   expect(await stopped).toBe(0);
 });
 
-test('an error that nothing caught ends the server when what is in progress is done', async () => {
+test('an uncaught error ends the server after the requests in progress', async () => {
   const crash = new URL('../support/crash-on-signal.mjs', import.meta.url);
   const server = await aProcess({ NODE_OPTIONS: `--import ${crash.href}` });
   let output = '';
@@ -186,7 +186,7 @@ test('an error that nothing caught ends the server when what is in progress is d
   expect(output).toContain('Thrown for a test');
 });
 
-test('tokens of another kind of key are refused, and no error is logged', async () => {
+test('tokens of another kind of key are refused, without an error in the log', async () => {
   const provider = await startIdentityProvider('EdDSA');
   const { client, log } = await startServer(provider.env);
   const tokens = await Promise.all(
@@ -204,7 +204,7 @@ test('tokens of another kind of key are refused, and no error is logged', async 
   expect(log).toEqual([]);
 });
 
-test('messages that no client sends close a WebSocket, and no error is logged', async () => {
+test('messages that violate the protocol close a WebSocket, without an error in the log', async () => {
   const { url, log } = await startServer();
   const payload = { query: `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }` };
   const subscribe = JSON.stringify({ id: 'i'.repeat(1_000), type: 'subscribe', payload });

@@ -61,7 +61,7 @@ async function subscriptionCount(url: string): Promise<number> {
   return Number(/^virement_subscriptions (\d+)$/m.exec(metrics)?.[1]);
 }
 
-test('the same streams come as over WebSocket, and resume after a cursor', async () => {
+test('server-sent events carry the same streams as a WebSocket and resume after a cursor', async () => {
   const { client, url } = await startServer();
   const after = await newestCursor(client);
   await client.perform(aBulk(transfersOf(150)));
@@ -79,7 +79,7 @@ test('the same streams come as over WebSocket, and resume after a cursor', async
   await expect.poll(() => balance.events.at(-1)?.balance.amount).toBe('99848.00');
 });
 
-test('one who leaves leaves nothing behind', async () => {
+test('a client that leaves releases its resources', async () => {
   const { url } = await startServer();
   const streams = Array.from({ length: 20 }, () => stream(url, TRANSFERS, { iban: ACME }));
   await expect.poll(() => subscriptionCount(url)).toBe(20);
@@ -89,7 +89,7 @@ test('one who leaves leaves nothing behind', async () => {
   await expect.poll(() => subscriptionCount(url)).toBe(0);
 });
 
-test('one who reads nothing is let go of, and nothing is kept for it', async () => {
+test('a client that reads nothing is disconnected, and nothing is buffered for it', async () => {
   const { client, url } = await startServer();
   const after = await newestCursor(client);
   const rows = transfersOf(10_000, '0.01').map((row) => ({
@@ -112,7 +112,7 @@ test('one who reads nothing is let go of, and nothing is kept for it', async () 
   await expect.poll(() => subscriptionCount(url), { timeout: 30_000, interval: 500 }).toBe(0);
 });
 
-test('what a client gets wrong comes with a code', async () => {
+test('a client error has a code', async () => {
   const { client, url, log } = await startServer();
   const post = (body: unknown) =>
     fetch(`${url}/graphql/stream`, {
@@ -148,7 +148,7 @@ test('what a client gets wrong comes with a code', async () => {
   expect(log).toEqual([]);
 });
 
-test('a browser can ask by its EventSource, which sends no body', async () => {
+test('a browser can subscribe with EventSource, which sends no body', async () => {
   const { url } = await startServer();
   const query = new URLSearchParams({
     query: BALANCE,
@@ -166,7 +166,7 @@ test('a browser can ask by its EventSource, which sends no body', async () => {
   await reading;
 });
 
-test('a server that stops cuts its streams, and does not say that they are complete', async () => {
+test('a stopping server cuts its streams without completing them', async () => {
   const { url, http } = await startServer();
   const response = await fetch(`${url}/graphql/stream`, {
     method: 'POST',
@@ -180,7 +180,7 @@ test('a server that stops cuts its streams, and does not say that they are compl
   await expect(reading).rejects.toThrow();
 });
 
-test('many streams one after the other on one connection leave no watch behind', async () => {
+test('many consecutive streams on one connection leave no listener behind', async () => {
   const { http, url } = await startServer();
   const warnings: unknown[] = [];
   const warn = (warning: unknown) => warnings.push(warning);
@@ -208,7 +208,7 @@ test('many streams one after the other on one connection leave no watch behind',
 const canBrowse = hasBrowser('EventSource in a browser');
 
 test.runIf(canBrowse)(
-  'an EventSource that was cut off resumes after the last event that it has seen',
+  'an EventSource that was disconnected resumes after the last event that it received',
   async () => {
     const { client, url, http } = await startServer();
     const after = await newestCursor(client);

@@ -23,7 +23,7 @@ async function codesOf(url: string, { query, variables }: Asked): Promise<unknow
   );
 }
 
-test('a variable that is not of its type is the client’s mistake, over either transport', async () => {
+test('a variable of the wrong type is a client error, over either transport', async () => {
   const { url, log } = await startServer();
   const query = `subscription ($filter: TransferFilter) { transferPerformed(accountIban: "${ACME}") {
     transfer { account { transfers(filter: $filter) { nodes { id } } } }
@@ -37,7 +37,7 @@ test('a variable that is not of its type is the client’s mistake, over either 
   expect(log).toEqual([]);
 });
 
-test('a subscription that may come to nothing is refused, over either transport', async () => {
+test('a subscription that a directive may leave empty is refused, over either transport', async () => {
   const { url, log } = await startServer();
   const field = `balanceUpdated(accountIban: "${ACME}")`;
   const queries = [
@@ -56,7 +56,7 @@ test('a subscription that may come to nothing is refused, over either transport'
   expect(log).toEqual([]);
 });
 
-test('a stream that has nothing to say yet is open at once', async () => {
+test('a stream without events opens at once', async () => {
   const { url } = await startServer();
   const query = `subscription { transferPerformed(accountIban: "${ACME}") { cursor } }`;
 

@@ -36,7 +36,7 @@ async function followLive(url: string, query: string) {
   return subscriber;
 }
 
-test('each transfer comes as it is performed, in order, with its place', async () => {
+test('each transfer is sent when it is performed, in order, with its cursor', async () => {
   const { client, url } = await startServer();
   const subscriber = await followLive(url, TRANSFERS);
   // Over HTTP, so that the subscription, sent before it, is there.
@@ -59,7 +59,7 @@ test('each transfer comes as it is performed, in order, with its place', async (
   });
 });
 
-test('after a cursor everything since comes first, then what is new: no gap, nothing twice', async () => {
+test('a subscription after a cursor sends every later transfer, then new ones, without gaps or repetitions', async () => {
   const { client, url } = await startServer();
   for (let bulk = 0; bulk < 5; bulk += 1) {
     const rows = transfersOf(60).map((row, index) => ({ ...row, description: `${bulk}.${index}` }));
@@ -89,7 +89,7 @@ test('after a cursor everything since comes first, then what is new: no gap, not
   expect(textsOf(subscriber)).toEqual(expected.slice(1));
 });
 
-test('clients that drop and resume at random end with exactly the committed sequence', async () => {
+test('clients that reconnect at random get exactly the committed sequence', async () => {
   const { client, url } = await startServer();
   const BULK_COUNT = 60;
   const texts = Array.from({ length: BULK_COUNT }, (_, bulk) => [`${bulk}.0`, `${bulk}.1`]).flat();
@@ -129,7 +129,7 @@ test('clients that drop and resume at random end with exactly the committed sequ
   for (const seen of await Promise.all(followers)) expect(seen).toEqual(texts);
 });
 
-test('the balance comes at once, then with each change, and never goes back', async () => {
+test('the balance is sent at once, then after each change, and never goes back', async () => {
   const { client, url } = await startServer();
   const balance = subscribe(url, BALANCE, { iban: GLOBEX });
   await expect.poll(() => balance.events.length).toBe(1);
@@ -150,7 +150,7 @@ test('the balance comes at once, then with each change, and never goes back', as
   expect(sequences).toEqual([...new Set(sequences)].sort((one, other) => one - other));
 });
 
-test('one event comes for each bulk', async () => {
+test('one event is sent for each bulk', async () => {
   const { client, url } = await startServer();
   const first = await client.perform(aBulk(transfersOf(2)));
   const { account } = await client.data(
@@ -171,7 +171,7 @@ test('one event comes for each bulk', async () => {
   expect(first.bulkTransfer.id).not.toBe(second.bulkTransfer.id);
 });
 
-test('an unknown account and a foreign cursor are refused with a code', async () => {
+test('an unknown account and a cursor of another account are refused with a code', async () => {
   const { url } = await startServer();
   const unknown = subscribe(url, BALANCE, { iban: 'GB33BUKB20201555555555' });
   const foreign = subscribe(url, TRANSFERS, { iban: ACME, after: 'rubbish' });
@@ -209,7 +209,7 @@ async function connectRaw(url: string): Promise<{ socket: WebSocket; seen: reado
   return { socket, seen };
 }
 
-test('what a client gets wrong is its own mistake, and ends nothing else', async () => {
+test('a client error is reported as such and ends no other operation', async () => {
   const { url, log } = await startServer();
   const { socket, seen } = await connectRaw(url);
 
@@ -235,7 +235,7 @@ test('what a client gets wrong is its own mistake, and ends nothing else', async
   expect(log).toEqual([]);
 });
 
-test('a page of another origin can not connect', async () => {
+test('a page of another origin cannot connect', async () => {
   const { url } = await startServer();
   const connectFrom = async (origin: string) => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
@@ -252,7 +252,7 @@ test('a page of another origin can not connect', async () => {
   expect(await connectFrom(url)).toBe('open');
 });
 
-test('what was read before a commit is not told to those who come after it', async () => {
+test('a read before a commit is not shared with subscribers that come after the commit', async () => {
   const { client, database } = await startServer();
   await client.perform(aBulk([aTransfer({ description: 'first' })]));
   const reader = new LateReader(database);
@@ -295,7 +295,7 @@ class LateReader extends MikroOrmLedgerReader {
   }
 }
 
-test('a database that is away for a while ends no subscription', async () => {
+test('a temporary database outage ends no subscription', async () => {
   const { client, url, database, log } = await startServer();
   const subscriber = subscribe(url, BULKS, { iban: ACME, after: await newestBulk(client) });
   const sql = (statement: string) => database.orm.em.fork().execute(statement);
@@ -323,7 +323,7 @@ async function newestBulk(client: Client): Promise<string> {
   return account.bulkTransfers.edges[0].cursor;
 }
 
-test('a client that reads nothing holds up no stop', async () => {
+test('a client that reads nothing does not delay a stop', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const server = await startProcess({ DATABASE_URL: database.url });
@@ -336,7 +336,7 @@ test('a client that reads nothing holds up no stop', async () => {
   expect(Date.now() - start).toBeLessThan(9_000);
 });
 
-test('a connection has 100 operations at once, and one more is refused', async () => {
+test('a connection may have 100 operations at once, and one more is refused', async () => {
   const { url } = await startServer();
   const { socket, seen } = await connectRaw(url);
 
@@ -352,7 +352,7 @@ test('a connection has 100 operations at once, and one more is refused', async (
   ]);
 });
 
-test('queries and mutations are refused: they go over HTTP, with their idempotency keys', async () => {
+test('queries and mutations over a WebSocket are refused: they need HTTP, for their idempotency keys', async () => {
   const { client, url } = await startServer();
   const { socket, seen } = await connectRaw(url);
   const mutation = `mutation { creditAccount(input: { iban: "${ACME}", amount: "1", description: "" }) {
@@ -366,7 +366,7 @@ test('queries and mutations are refused: they go over HTTP, with their idempoten
   expect(await client.balance(ACME)).toBe('100000.00');
 });
 
-test('who asks for more than can be answered is closed', async () => {
+test('a client that requests more than the server can answer is disconnected', async () => {
   const { client, url } = await startServer();
   const { socket } = await connectRaw(url);
   const query = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
@@ -381,7 +381,7 @@ test('who asks for more than can be answered is closed', async () => {
   expect(await client.balance(ACME)).toBe('100000.00');
 });
 
-test('a server that stops says so: 1001', async () => {
+test('a stopping server closes the connection with 1001', async () => {
   const { url, http } = await startServer();
   const subscriber = subscribe(url, BALANCE, { iban: ACME });
   await expect.poll(() => subscriber.events.length).toBe(1);
@@ -391,7 +391,7 @@ test('a server that stops says so: 1001', async () => {
   await expect.poll(() => subscriber.closeCodes).toEqual([1001]);
 });
 
-test('a bulk of 10,000 reaches many subscribers, and mutations go on meanwhile', async () => {
+test('a bulk of 10,000 reaches many subscribers while mutations continue', async () => {
   const { client, url } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
   expect(account.id).toBeTruthy();
@@ -418,7 +418,7 @@ test('a bulk of 10,000 reaches many subscribers, and mutations go on meanwhile',
   }
 });
 
-test('a client that stops reading is let go of, holds up nobody, and misses nothing when it is back', async () => {
+test('a client that stops reading is disconnected, delays nobody, and misses nothing after it reconnects', async () => {
   const { client, url } = await startServer();
   await client.perform(aBulk([aTransfer({ description: 'first' })]));
   const { account } = await client.data(

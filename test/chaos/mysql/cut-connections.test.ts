@@ -8,7 +8,7 @@ import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 const MOMENTS: readonly (CutMoment | 'at once')[] = ['before', 'sent', 'answered', 'at once'];
 
 test(
-  'connections cut within transactions, and while they commit: what nobody could know is found by its key',
+  'an unknown outcome is found by its key after connections are cut within transactions and commits',
   async () => {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());

@@ -13,7 +13,7 @@ async function untilRefused({ load }: FaultRun, count: number): Promise<void> {
 }
 
 test.runIf(canRun('a database that dies', await missingMariaDb()))(
-  'the database killed, stopped and started under load: servers go on without a restart, and nothing is lost',
+  'servers continue without a restart and lose nothing while the database is killed, stopped and started',
   async () => {
     const mariaDb = await startMariaDb();
     const databaseUrl = await createDatabaseOn(mariaDb.url);

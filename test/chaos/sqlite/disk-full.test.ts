@@ -10,7 +10,7 @@ import { missingSmallDisk, startSmallDisk } from '../support/small-disk.js';
 const hasDisk = canRun('a full disk', await missingSmallDisk(), false);
 
 test.runIf(hasDisk)(
-  'a full disk refuses what it has no room for, reads go on, and with room again so does everything',
+  'a full disk refuses writes and serves reads, and all works again once there is room',
   async () => {
     const disk = await startSmallDisk();
     const databaseUrl = `sqlite:${disk.path}/virement.db`;

@@ -1,7 +1,7 @@
-import { getIntrospectionQuery } from 'graphql';
+import { GraphQLError, getIntrospectionQuery, parse } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { exampleOperations } from '../../../web/example-operations.js';
-import { judgeShape } from './operation-shape.js';
+import { isTokenLimitError, judgeShape } from './operation-shape.js';
 
 const LIMITS = {
   operationTokensMax: 5_000,
@@ -70,6 +70,31 @@ describe('the shape of an operation', () => {
 
   test('is refused with the limit and the requested number', () => {
     expect(judgeShape(`{${nested(13)}}`, LIMITS)).toMatchObject({ limit: 12, requested: 13 });
+  });
+});
+
+describe('the token limit error of graphql-js', () => {
+  const errorOf = (text: string) => {
+    try {
+      parse(text, { maxTokens: LIMITS.operationTokensMax });
+    } catch (error) {
+      if (error instanceof GraphQLError) return error;
+    }
+    throw new Error('graphql-js accepts the text');
+  };
+
+  test('is recognised by its message and answered as TOO_MANY_TOKENS', () => {
+    const text = `{${'a '.repeat(LIMITS.operationTokensMax)}}`;
+
+    expect(isTokenLimitError(errorOf(text))).toBe(true);
+    expect(judgeShape(text, LIMITS)).toMatchObject({
+      code: 'TOO_MANY_TOKENS',
+      limit: LIMITS.operationTokensMax,
+    });
+  });
+
+  test('differs from a syntax error', () => {
+    expect(isTokenLimitError(errorOf('{'))).toBe(false);
   });
 });
 

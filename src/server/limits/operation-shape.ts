@@ -106,10 +106,15 @@ export function judgeShape(text: string, limits: ShapeLimits): ErrorResponse | u
     // The nesting exceeds the stack.
     if (error instanceof RangeError) return tooDeep(limits.operationDepthMax);
     if (!(error instanceof GraphQLError)) throw error;
-    return error.message.includes('tokens. Parsing aborted')
+    return isTokenLimitError(error)
       ? over('TOO_MANY_TOKENS', 'tokens', limits.operationTokensMax)
       : undefined;
   }
+}
+
+/** Tells whether an error is the token limit error of graphql-js, which has no code: only its message identifies it. */
+export function isTokenLimitError({ message }: GraphQLError): boolean {
+  return message.includes('tokens. Parsing aborted');
 }
 
 function hasLongName(document: DocumentNode): boolean {

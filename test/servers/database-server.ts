@@ -80,7 +80,7 @@ async function startDaemon(
 ): Promise<RunningServer> {
   let child: ChildProcess | undefined;
   const stop = async () => {
-    if (child) await endProcess(child);
+    await endProcess(child);
     await rm(folder, { recursive: true, force: true });
   };
   try {

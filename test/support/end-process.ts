@@ -1,14 +1,24 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-const STOP_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 60_000;
 
-/** Asks a process to end, and kills it where it does not; resolved once it has ended. */
-export async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await exited;
-  clearTimeout(insist);
+/**
+ * Ends a process with a signal, and with SIGKILL if it has not exited after STOP_TIMEOUT_MS. Does nothing if the process
+ * was never started or has exited.
+ * @returns the exit code, once the process has exited; null if a signal ended it
+ */
+export async function endProcess(
+  child: ChildProcess | undefined,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<number | null> {
+  if (!child) return null;
+  if (child.exitCode === null && child.signalCode === null) {
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await exited;
+    clearTimeout(killTimer);
+  }
+  return child.exitCode;
 }

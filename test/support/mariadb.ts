@@ -1,5 +1,4 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { onTestFinished } from 'vitest';
+import { endProcess } from './end-process.js';
 import { freePort } from './free-port.js';
 import { INSTALLED_DATA } from './mysql-url.js';
 
@@ -112,14 +112,8 @@ export async function launchMariaDb(
     }
     throw new Error(`mariadbd exited with ${child.exitCode}`);
   };
-  const end = async (signal: NodeJS.Signals) => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    await exited;
-  };
   const close = async () => {
-    await end('SIGKILL');
+    await endProcess(child, 'SIGKILL');
     await rm(folder, { recursive: true, force: true });
   };
   await start().catch(async (error) => {
@@ -130,8 +124,12 @@ export async function launchMariaDb(
     close,
     port,
     url: `mariadb://root@127.0.0.1:${port}`,
-    kill: () => end('SIGKILL'),
-    stop: () => end('SIGTERM'),
+    kill: async () => {
+      await endProcess(child, 'SIGKILL');
+    },
+    stop: async () => {
+      await endProcess(child);
+    },
     start,
     run: async (sql) => {
       const connection = await createConnection(asRoot);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { Client } from './client.js';
+import { endProcess } from './end-process.js';
 
 /** The server as its operator starts it: a process of its own. */
 export interface ServerProcess {
@@ -43,8 +44,8 @@ function start(
     env: { PATH: process.env.PATH, ...FOR_TESTS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  onTestFinished(() => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  onTestFinished(async () => {
+    await endProcess(child, 'SIGKILL');
   });
   return child;
 }
@@ -68,21 +69,15 @@ export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProces
     child.stderr?.on('data', read);
     child.once('exit', (code) => reject(new Error(`It exited with ${code}: ${output}`)));
   });
-  const end = async (signal: NodeJS.Signals) => {
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    const [code] = await exited;
-    return code as number | null;
-  };
   return {
     url,
     client: new Client(url),
     process: child,
     output: () => output,
     kill: async () => {
-      await end('SIGKILL');
+      await endProcess(child, 'SIGKILL');
     },
-    stop: () => end('SIGTERM'),
+    stop: () => endProcess(child),
   };
 }
 

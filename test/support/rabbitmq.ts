@@ -46,7 +46,7 @@ export async function startRabbitMq(vhosts: readonly string[] = []): Promise<Rab
   const epmd = spawn('epmd', [], { env, stdio: 'ignore' });
   let node: ChildProcess | undefined;
   const stop = async () => {
-    if (node) await endProcess(node);
+    await endProcess(node);
   };
   const close = async () => {
     await stop();

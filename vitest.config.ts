@@ -119,9 +119,13 @@ const chaos = (database: 'sqlite' | 'mysql') => ({
 });
 
 /** Whether a service answers; where it does not but has to, fails, else says loudly what is skipped. */
-async function answers(project: string, missing: string, knock: () => Promise<unknown>) {
+async function isAvailable(
+  project: string,
+  missing: string,
+  connectToService: () => Promise<unknown>,
+) {
   try {
-    await knock();
+    await connectToService();
     return true;
   } catch (error) {
     const reason = `${missing} (${error instanceof Error ? error.message : error})`;
@@ -132,7 +136,7 @@ async function answers(project: string, missing: string, knock: () => Promise<un
 }
 
 const hasMysql = () =>
-  answers(
+  isAvailable(
     'mysql',
     `No MySQL or MariaDB at ${MYSQL_URL}. Set TEST_MYSQL_URL, or: apt-get install mariadb-server`,
     async () => {
@@ -143,7 +147,7 @@ const hasMysql = () =>
   );
 
 const hasRabbitMq = () =>
-  answers('rabbitmq', 'No RabbitMQ. Set TEST_AMQP_URL, or install one', async () => {
+  isAvailable('rabbitmq', 'No RabbitMQ. Set TEST_AMQP_URL, or install one', async () => {
     if (SHARED_BROKER) return (await connect(SHARED_BROKER)).close();
     const missing = await missingRabbitMq();
     if (missing !== undefined) throw new Error(missing);

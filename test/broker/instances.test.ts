@@ -3,6 +3,7 @@ import { AMQP_URL } from '../support/amqp-url.js';
 import { ACME, aBulk, aTransfer } from '../support/builders.js';
 import { type ServerProcess, startProcess } from '../support/process.js';
 import { brokerStatusOf } from '../support/readiness.js';
+import { CHAOS_SEED, Random } from '../support/seeded-random.js';
 import { type Subscriber, subscribe } from '../support/subscriber.js';
 import { createMigratedDatabase } from '../support/test-database.js';
 
@@ -59,6 +60,7 @@ test('each of 20 clients that reconnect at random, to either instance, during 30
   let isDone = false;
 
   const follow = async (number: number) => {
+    const random = new Random(`follower ${number}`);
     const seen: string[] = [];
     let after = start;
     for (let turn = number; seen.length < BULKS; turn += 1) {
@@ -67,7 +69,7 @@ test('each of 20 clients that reconnect at random, to either instance, during 30
         after,
       });
       const left = BULKS - seen.length;
-      const enough = Math.min(left, 20 + Math.floor(Math.random() * 150));
+      const enough = Math.min(left, random.between(20, 169));
       await expect.poll(() => subscriber.events.length >= (isDone ? left : enough)).toBe(true);
       subscriber.drop();
       const events = [...subscriber.events];
@@ -104,6 +106,7 @@ test('each of 20 clients that reconnect at random, to either instance, during 30
     ({ hasNextPage, endCursor: after } = pageInfo);
   }
   expect(committed).toHaveLength(BULKS + 1);
-  for (const seen of await Promise.all(followers)) expect(seen).toEqual(committed.slice(1));
+  for (const seen of await Promise.all(followers))
+    expect(seen, `seed ${CHAOS_SEED}`).toEqual(committed.slice(1));
   await Promise.all([a.stop(), b.stop()]);
 }, 180_000);

@@ -1,9 +1,9 @@
 import { onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../support/amqp-url.js';
+import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 import { startClock } from './support/clock.js';
 import { runWithFaults } from './support/fault-run.js';
-import { CHAOS_TIMEOUT_MS } from './support/seeded-random.js';
 
 const HOUR_MS = 3_600_000;
 

@@ -1,8 +1,8 @@
 import { onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../support/amqp-url.js';
+import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 import { runWithFaults } from './support/fault-run.js';
-import { CHAOS_TIMEOUT_MS } from './support/seeded-random.js';
 
 /** An embedded database serves one process; another one, any number. */
 const [servers, amqpUrl] = DIALECT === 'mysql' ? [3, AMQP_URL] : [1, ''];

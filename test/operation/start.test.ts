@@ -247,14 +247,14 @@ describe('npm run token -- --env', () => {
 });
 
 /** Reason why there is no terminal to be had; script, of util-linux, makes one. */
-async function scriptLack(): Promise<string | undefined> {
+async function missingTerminal(): Promise<string | undefined> {
   return promisify(execFile)('script', ['--version']).then(
     () => undefined,
     () => 'No script of util-linux',
   );
 }
 
-const TERMINAL_LACK = await scriptLack();
+const MISSING_TERMINAL = await missingTerminal();
 
 describe('the log', () => {
   test('is JSON for programs, and lines for people if LOG_FORMAT says so', async () => {
@@ -281,7 +281,7 @@ describe('the log', () => {
     expect(warnings.map((line) => JSON.parse(line).names)).toEqual([['FAVOURITE_COLOUR']]);
   });
 
-  test.runIf(canRun('a terminal', TERMINAL_LACK))(
+  test.runIf(canRun('a terminal', MISSING_TERMINAL))(
     'is for people on a terminal, and the start suggests what to try',
     async () => {
       const child = spawn('script', ['-qec', `${process.execPath} dist/main.js`, '/dev/null'], {

@@ -24,7 +24,7 @@ Options:
   --help
 `;
 
-interface Order {
+interface CommandLine {
   readonly servers: readonly Server[];
   readonly isRefresh: boolean;
   readonly isRequired: boolean;
@@ -46,7 +46,7 @@ interface Outcome {
 const OPTION = /^--(refresh|require|help|(fetch|test)-seconds=\d+)$/;
 
 /** Reads the command line: options and names of servers come first, and all that follows is vitest's. */
-function readOrder(args: readonly string[]): Order {
+function readCommandLine(args: readonly string[]): CommandLine {
   const options = new Set<string>();
   const named = new Set<Server>();
   let rest = args;
@@ -75,7 +75,11 @@ function readOrder(args: readonly string[]): Order {
   };
 }
 
-async function testServer(server: Server, order: Order, signal: AbortSignal): Promise<Outcome> {
+async function testServer(
+  server: Server,
+  commandLine: CommandLine,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const { name } = server;
   const startedAt = performance.now();
   const outcome = (state: Outcome['state'], found: Partial<Outcome>): Outcome => ({
@@ -88,8 +92,8 @@ async function testServer(server: Server, order: Order, signal: AbortSignal): Pr
     seconds: Math.round((performance.now() - startedAt) / 1_000),
   });
   try {
-    const root = await unpacked(server, order, signal);
-    const { version, hasPassed, counts } = await runSuite(server, root, order, signal);
+    const root = await unpacked(server, commandLine, signal);
+    const { version, hasPassed, counts } = await runSuite(server, root, commandLine, signal);
     return outcome(hasPassed ? 'passed' : 'FAILED', { version, counts });
   } catch (error) {
     const cause = signal.aborted ? signal.reason : error;
@@ -99,46 +103,55 @@ async function testServer(server: Server, order: Order, signal: AbortSignal): Pr
 }
 
 /** @returns the folder with the server's programs */
-async function unpacked(server: Server, order: Order, signal: AbortSignal): Promise<string> {
+async function unpacked(
+  server: Server,
+  commandLine: CommandLine,
+  signal: AbortSignal,
+): Promise<string> {
   const folder = join(CACHE, server.name);
-  if (order.isRefresh) await rm(folder, { recursive: true, force: true });
+  if (commandLine.isRefresh) await rm(folder, { recursive: true, force: true });
   const isThere = await access(folder).then(
     () => true,
     () => false,
   );
   if (isThere) return folder;
-  say(`fetching ${server.packages.join(', ')} of Debian ${server.suite}`);
-  const time = AbortSignal.timeout(order.fetchMs);
+  printHeading(`fetching ${server.packages.join(', ')} of Debian ${server.suite}`);
+  const timeout = AbortSignal.timeout(commandLine.fetchMs);
   try {
-    await fetchPackages(server, folder, AbortSignal.any([signal, time]));
+    await fetchPackages(server, folder, AbortSignal.any([signal, timeout]));
   } catch (error) {
-    if (!time.aborted) throw error;
-    throw new Unavailable(`not fetched within ${order.fetchMs / 1_000} s`, { cause: error });
+    if (!timeout.aborted) throw error;
+    throw new Unavailable(`not fetched within ${commandLine.fetchMs / 1_000} s`, { cause: error });
   }
   return folder;
 }
 
-async function runSuite(server: Server, root: string, order: Order, signal: AbortSignal) {
+async function runSuite(
+  server: Server,
+  root: string,
+  commandLine: CommandLine,
+  signal: AbortSignal,
+) {
   const running = await server.start(root, signal).catch((error: Error) => {
     throw new Unavailable(`it does not start: ${error.message}`, { cause: error });
   });
-  const time = AbortSignal.timeout(order.testMs);
+  const timeout = AbortSignal.timeout(commandLine.testMs);
   try {
-    say(`${server.name}: version ${running.version}`);
-    const isOther = order.vitestArgs.some((word) => word.startsWith('--project'));
-    const projects = isOther ? [] : server.projects.map((project) => `--project=${project}`);
-    const args = [...projects, ...running.args, ...order.vitestArgs];
-    const result = await runVitest(args, running.env, AbortSignal.any([signal, time]));
+    printHeading(`${server.name}: version ${running.version}`);
+    const hasProjects = commandLine.vitestArgs.some((word) => word.startsWith('--project'));
+    const projects = hasProjects ? [] : server.projects.map((project) => `--project=${project}`);
+    const args = [...projects, ...running.args, ...commandLine.vitestArgs];
+    const result = await runVitest(args, running.env, AbortSignal.any([signal, timeout]));
     return { version: running.version, ...result };
   } catch (error) {
-    if (!time.aborted) throw error;
-    throw new Error(`the tests took longer than ${order.testMs / 1_000} s`, { cause: error });
+    if (!timeout.aborted) throw error;
+    throw new Error(`the tests took longer than ${commandLine.testMs / 1_000} s`, { cause: error });
   } finally {
     await running.stop();
   }
 }
 
-function say(text: string): void {
+function printHeading(text: string): void {
   process.stdout.write(`\n=== ${text}\n`);
 }
 
@@ -155,7 +168,7 @@ function printTable(outcomes: readonly Outcome[]): void {
   const widths = COLUMNS.map((title, index) =>
     Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
-  say('servers');
+  printHeading('servers');
   for (const row of [[...COLUMNS], ...rows]) {
     const cells = row.map((cell, index) => cell.padEnd(widths[index] ?? 0));
     process.stdout.write(`${cells.join('  ').trimEnd()}\n`);
@@ -165,16 +178,17 @@ function printTable(outcomes: readonly Outcome[]): void {
   }
 }
 
-const order = readOrder(process.argv.slice(2));
-const ending = new AbortController();
+const commandLine = readCommandLine(process.argv.slice(2));
+const abortController = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => ending.abort(new Error(`ended by ${signal}`)));
+  process.on(signal, () => abortController.abort(new Error(`ended by ${signal}`)));
 
 const outcomes: Outcome[] = [];
-for (const server of order.servers) {
-  if (!ending.signal.aborted) outcomes.push(await testServer(server, order, ending.signal));
+for (const server of commandLine.servers) {
+  if (!abortController.signal.aborted)
+    outcomes.push(await testServer(server, commandLine, abortController.signal));
 }
 printTable(outcomes);
 const isFailed = ({ state }: Outcome) =>
-  state === 'FAILED' || (state === 'NOT TESTED' && order.isRequired);
-process.exitCode = ending.signal.aborted || outcomes.some(isFailed) ? 1 : 0;
+  state === 'FAILED' || (state === 'NOT TESTED' && commandLine.isRequired);
+process.exitCode = abortController.signal.aborted || outcomes.some(isFailed) ? 1 : 0;

@@ -10,6 +10,7 @@ import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { startProcess } from '../support/process.js';
+import { CHAOS_SEED, Random } from '../support/seeded-random.js';
 import { startServer } from '../support/server.js';
 import { type Subscriber, subscribe } from '../support/subscriber.js';
 import { createMigratedDatabase } from '../support/test-database.js';
@@ -100,12 +101,13 @@ test('clients that reconnect at random get exactly the committed sequence', asyn
     `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
   );
 
-  const follow = async () => {
+  const follow = async (_: unknown, number: number) => {
+    const random = new Random(`follower ${number}`);
     const seen: string[] = [];
     let after = account.transfers.edges[0].cursor;
     while (seen.length < texts.length) {
       const subscriber = subscribe(url, TRANSFERS, { iban: ACME, after });
-      const enough = isDone ? texts.length - seen.length : 1 + Math.floor(Math.random() * 8);
+      const enough = isDone ? texts.length - seen.length : random.between(1, 8);
       await expect.poll(() => isDone || subscriber.events.length >= enough).toBe(true);
       if (isDone) {
         const left = texts.length - seen.length;
@@ -126,7 +128,8 @@ test('clients that reconnect at random get exactly the committed sequence', asyn
   }
   isDone = true;
 
-  for (const seen of await Promise.all(followers)) expect(seen).toEqual(texts);
+  for (const seen of await Promise.all(followers))
+    expect(seen, `seed ${CHAOS_SEED}`).toEqual(texts);
 });
 
 test('the balance is sent at once, then after each change, and never goes back', async () => {

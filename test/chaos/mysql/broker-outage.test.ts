@@ -1,8 +1,8 @@
 import { onTestFinished, test } from 'vitest';
 import { startBrokerProxy } from '../../support/proxy.js';
+import { CHAOS_TIMEOUT_MS } from '../../support/seeded-random.js';
 import { createMigratedDatabase } from '../../support/test-database.js';
 import { runWithFaults } from '../support/fault-run.js';
-import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 
 test(
   'every event arrives although the broker and its connections are cut and servers are killed',

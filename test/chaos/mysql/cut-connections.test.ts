@@ -1,9 +1,9 @@
 import { onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../../support/amqp-url.js';
 import { COMMIT, type CutMoment, startDatabaseProxy } from '../../support/proxy.js';
+import { CHAOS_TIMEOUT_MS } from '../../support/seeded-random.js';
 import { createMigratedDatabase } from '../../support/test-database.js';
 import { runWithFaults } from '../support/fault-run.js';
-import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 
 const MOMENTS: readonly (CutMoment | 'at once')[] = ['before', 'sent', 'answered', 'at once'];
 

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { AMQP_URL } from '../../support/amqp-url.js';
 import { canRun } from '../../support/can-run.js';
 import { missingMariaDb, startMariaDb } from '../../support/mariadb.js';
+import { CHAOS_TIMEOUT_MS } from '../../support/seeded-random.js';
 import { createDatabaseOn, migrate } from '../../support/test-database.js';
 import { type FaultRun, runWithFaults } from '../support/fault-run.js';
-import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 
 /** Until clients have met the plan. */
 async function untilRefused({ load }: FaultRun, count: number): Promise<void> {

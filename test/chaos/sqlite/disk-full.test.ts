@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { canRun } from '../../support/can-run.js';
 import { Client } from '../../support/client.js';
+import { CHAOS_TIMEOUT_MS } from '../../support/seeded-random.js';
 import { migrate } from '../../support/test-database.js';
 import { runWithFaults } from '../support/fault-run.js';
-import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 import { missingSmallDisk, startSmallDisk } from '../support/small-disk.js';
 
 // A container may forbid its root to mount anything.

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { ACME, aBulk, ibanOf, transfersOf } from '../../support/builders.js';
 import { PERFORM } from '../../support/client.js';
-import type { Random } from './seeded-random.js';
+import type { Random } from '../../support/seeded-random.js';
 
 export interface Target {
   readonly url: string;
@@ -131,7 +131,7 @@ function requestOf(random: Random, target: Target): Buffer {
 }
 
 /** Changes some bytes, most of the time none. */
-function broken(random: Random, bytes: Buffer): Buffer {
+function corruptBytes(random: Random, bytes: Buffer): Buffer {
   if (random.below(3) > 0) return bytes;
   const copy = Buffer.from(bytes);
   for (let count = random.between(1, 5); count > 0; count -= 1) {
@@ -140,10 +140,10 @@ function broken(random: Random, bytes: Buffer): Buffer {
   return copy;
 }
 
-/** HTTP with its grammar broken, pipelined, in pieces, with an end at a random moment. */
+/** HTTP with its grammar corruptBytes, pipelined, in pieces, with an end at a random moment. */
 const rawHttp: Attack = async (target, random) => {
   const requests = Array.from({ length: random.pick([1, 1, 2, 10]) }, () =>
-    broken(random, requestOf(random, target)),
+    corruptBytes(random, requestOf(random, target)),
   );
   const bytes = Buffer.concat(requests);
   const cut = random.below(2) === 0 ? bytes.length : random.below(bytes.length + 1);
@@ -158,7 +158,7 @@ const refusedUpgrade: Attack = ({ url }, random) => {
   return sendRaw(url, [Buffer.from(request)], random.pick(ENDINGS));
 };
 
-const halfABody: Attack = ({ url, token }, random) => {
+const incompleteBody: Attack = ({ url, token }, random) => {
   const head = `POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 9000000\r\n\r\n`;
   const body = `{"query":"${'x'.repeat(random.between(10_000, 8_000_000))}`;
   return sendRaw(url, [Buffer.from(head), Buffer.from(body)], 'wait');
@@ -273,7 +273,7 @@ const hostileWebSocket: Attack = async ({ url, token }, random) => {
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   rawHttp,
   refusedUpgrade,
-  halfABody,
+  incompleteBody,
   unreadAnswers,
   hostileJson,
   hostileDocument,

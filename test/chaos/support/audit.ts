@@ -12,7 +12,7 @@ export interface Committed {
 }
 
 /** What the transfer of an account says that no client of the load sent. */
-export const FIRST = 'The first';
+export const FIRST_DESCRIPTION = 'The first';
 
 /**
  * Holds a ledger to what its clients were told: what was acknowledged exists exactly once, with its
@@ -30,15 +30,16 @@ export async function audit(
   };
   /** By key: each bulk or credit that has its rows. */
   const found = new Map<string, Found[]>();
-  const note = (key: string, one: Found) => found.set(key, [...(found.get(key) ?? []), one]);
+  const addFound = (key: string, one: Found) => found.set(key, [...(found.get(key) ?? []), one]);
   for (const iban of ibans) {
     const { bulks, transfers } = await bulksOf(client, iban);
     committed.transfers.set(iban, transfers);
     committed.bulks.push(...bulks.map(({ id }) => id));
-    for (const { rows, ...bulk } of bulks) note(keyOf(rows), { ...bulk, rows });
+    for (const { rows, ...bulk } of bulks) addFound(keyOf(rows), { ...bulk, rows });
     for (const { id, description } of await creditsOf(client, iban)) {
       committed.credits.push(id);
-      if (description !== '') note(description.split('/')[0] ?? '', { id, idempotencyKey: null });
+      if (description !== '')
+        addFound(description.split('/')[0] ?? '', { id, idempotencyKey: null });
     }
   }
   expectAcknowledgedOnce(answered, found);
@@ -57,27 +58,29 @@ function keyOf(rows: readonly Row[]): string {
 }
 
 function expectAcknowledgedOnce(answered: readonly Answered[], found: Map<string, Found[]>): void {
-  const made = answered.filter(
-    ({ id, order }) => id !== undefined && order.expected !== 'IdempotencyKeyReused',
+  const performed = answered.filter(
+    ({ id, request }) => id !== undefined && request.expected !== 'IdempotencyKeyReused',
   );
-  const expected = new Map(made.map(({ order, id }) => [order.key, { order, id }]));
+  const expected = new Map(performed.map(({ request, id }) => [request.key, { request, id }]));
   const wrong: unknown[] = [];
-  for (const { order, id } of made) {
-    const [one, ...more] = found.get(order.key) ?? [];
-    if (!one || one.id !== id || more.length > 0) wrong.push({ order, id, one, more });
-    else if (order.rows) {
-      const rows = order.rows.map(({ amount, ...row }) => ({
+  for (const { request, id } of performed) {
+    const [one, ...more] = found.get(request.key) ?? [];
+    if (!one || one.id !== id || more.length > 0) wrong.push({ request, id, one, more });
+    else if (request.rows) {
+      const rows = request.rows.map(({ amount, ...row }) => ({
         ...row,
         amount: Number(amount).toFixed(2),
       }));
       const isSame =
         JSON.stringify(rows.map(fingerprint)) === JSON.stringify(one.rows?.map(fingerprint));
-      if (!isSame || one.idempotencyKey !== order.key) wrong.push({ order, one });
+      if (!isSame || one.idempotencyKey !== request.key) wrong.push({ request, one });
     }
   }
-  const unasked = [...found.keys()].filter((key) => key !== FIRST && !expected.has(key));
-  expect({ wrong, unasked }).toEqual({ wrong: [], unasked: [] });
-  expect(made.length).toBeGreaterThan(0);
+  const unrequested = [...found.keys()].filter(
+    (key) => key !== FIRST_DESCRIPTION && !expected.has(key),
+  );
+  expect({ wrong, unrequested }).toEqual({ wrong: [], unrequested: [] });
+  expect(performed.length).toBeGreaterThan(0);
 }
 
 const fingerprint = ({ amount, counterpartyName, counterpartyIban, description }: Row) => [

@@ -27,7 +27,7 @@ const DEPTH_MAX = 6;
 const FIELDS_MAX = 40;
 
 /** What no type expects, and what breaks those who do. */
-const oddities = fc.oneof(
+const unexpectedValues = fc.oneof(
   fc.constantFrom<unknown>(null, true, '', ' ', '\u0000', '\ud800', '-0', '1e309', '__proto__', -1),
   fc.constantFrom<unknown>(0, 2 ** 31, -(2 ** 31), 2 ** 53, 1e300, 0.1, [], {}, [[]], [null]),
   fc.string({ unit: 'binary', maxLength: 40 }),
@@ -50,14 +50,14 @@ export function documents(
   return fc
     .gen()
     .map((gen) =>
-      new Writer(schema, plausible, pageSizes, gen).write(gen(fc.constantFrom, ...kinds)),
+      new DocumentWriter(schema, plausible, pageSizes, gen).write(gen(fc.constantFrom, ...kinds)),
     );
 }
 
 /** fast-check likes small numbers, which here would mean that everything rare is frequent. */
 const evenly = (max: number) => fc.noBias(fc.nat({ max }));
 
-class Writer {
+class DocumentWriter {
   readonly #variables: Record<string, unknown> = {};
   readonly #declarations: string[] = [];
   readonly #fragments: string[] = [];
@@ -83,10 +83,10 @@ class Writer {
         ? `{ ${this.#fieldsOf(root, 0, 1)} }`
         : this.#selection(root, 0);
     const declared = this.#declarations.length > 0 ? `(${this.#declarations.join(', ')})` : '';
-    const text = `${kind} Noise${declared} ${body}\n${this.#fragments.join('\n')}`;
-    const operationName = this.#oneIn(8) ? this.#pick(['Noise', 'Other', '', '\u0000']) : undefined;
+    const text = `${kind} Fuzz${declared} ${body}\n${this.#fragments.join('\n')}`;
+    const operationName = this.#oneIn(8) ? this.#pick(['Fuzz', 'Other', '', '\u0000']) : undefined;
     return {
-      query: this.#oneIn(10) ? this.#spoil(text) : text,
+      query: this.#oneIn(10) ? this.#corrupt(text) : text,
       variables: this.#variables,
       ...(operationName !== undefined && { operationName }),
     };
@@ -107,7 +107,7 @@ class Writer {
   }
 
   /** A character more, or some less. */
-  #spoil(text: string): string {
+  #corrupt(text: string): string {
     const at = this.#below(text.length);
     return this.#oneIn(2)
       ? text.slice(0, at) +
@@ -137,7 +137,7 @@ class Writer {
       const named = getNamedType(field.type);
       if (isCompositeType(named) && depth >= DEPTH_MAX) continue;
       this.#fieldsLeft -= 1;
-      const given = field.args.flatMap((argument) => {
+      const fieldArguments = field.args.flatMap((argument) => {
         const isLeftOut = !isNonNullType(argument.type) && this.#oneIn(3);
         // There is always a page that is too large.
         const value =
@@ -149,10 +149,10 @@ class Writer {
         return value === undefined ? [] : [`${argument.name}: ${value}`];
       });
       const alias = `f${this.#fieldsLeft}: `;
-      const given_ = given.length > 0 ? `(${given.join(', ')})` : '';
+      const argumentList = fieldArguments.length > 0 ? `(${fieldArguments.join(', ')})` : '';
       const inner = isCompositeType(named) ? ` ${this.#selection(named, depth + 1)}` : '';
       const directive = this.#directive();
-      parts.push(`${this.#oneIn(20) ? '' : alias}${field.name}${given_}${directive}${inner}`);
+      parts.push(`${this.#oneIn(20) ? '' : alias}${field.name}${argumentList}${directive}${inner}`);
     }
     return parts;
   }
@@ -175,7 +175,7 @@ class Writer {
 
   /** A value of a type, in the document or as a variable. */
   #value(type: GraphQLInputType): string {
-    const value = this.#oneIn(60) ? this.gen(() => oddities) : this.#rightValue(type, 0);
+    const value = this.#oneIn(60) ? this.gen(() => unexpectedValues) : this.#validValue(type, 0);
     if (this.#oneIn(2)) return literalOf(value, type);
     const name = `v${this.#declarations.length}`;
     this.#declarations.push(`$${name}: ${type}`);
@@ -183,13 +183,13 @@ class Writer {
     return `$${name}`;
   }
 
-  #rightValue(type: GraphQLInputType, depth: number): unknown {
+  #validValue(type: GraphQLInputType, depth: number): unknown {
     if (!isNonNullType(type) && this.#oneIn(6)) return null;
-    if (this.#oneIn(80)) return this.gen(() => oddities);
+    if (this.#oneIn(80)) return this.gen(() => unexpectedValues);
     const inner = getNullableType(type);
     if (isListType(inner)) {
       return Array.from({ length: this.#below(4) }, () =>
-        this.#rightValue(inner.ofType, depth + 1),
+        this.#validValue(inner.ofType, depth + 1),
       );
     }
     if (isEnumType(inner)) return this.#pick(inner.getValues()).name;
@@ -197,7 +197,7 @@ class Writer {
       return Object.fromEntries(
         Object.values(inner.getFields())
           .filter(({ type: field }) => isNonNullType(field) || this.#oneIn(2))
-          .map(({ name, type: field }) => [name, this.#rightValue(field, depth + 1)]),
+          .map(({ name, type: field }) => [name, this.#validValue(field, depth + 1)]),
       );
     }
     return isScalarType(inner) ? this.#scalar(inner.name) : null;

@@ -10,7 +10,7 @@ export interface Fleet {
   /** Servers that ended though nobody killed them, with what they said. */
   readonly crashes: readonly string[];
   /** What they wrote to standard error. */
-  readonly complaints: readonly string[];
+  readonly stderrOutput: readonly string[];
   /** Lines of their logs at level error, parsed. */
   readonly errors: readonly Readonly<Record<string, unknown>>[];
   /** kill -9, of one that runs; resolved once it is dead. */
@@ -32,12 +32,12 @@ const LINES_KEPT_MAX = 2_000;
 export async function startFleet(count: number, env: NodeJS.ProcessEnv): Promise<Fleet> {
   const running: (ServerProcess | undefined)[] = Array.from({ length: count });
   const crashes: string[] = [];
-  const complaints: string[] = [];
+  const stderrOutput: string[] = [];
   const errors: Record<string, unknown>[] = [];
   const killed = new Set<ServerProcess>();
   let isStopping = false;
 
-  const listen = ({ process: child }: ServerProcess) => {
+  const collectOutput = ({ process: child }: ServerProcess) => {
     let rest = '';
     child.stdout?.on('data', (chunk: Buffer) => {
       const lines = `${rest}${chunk}`.split('\n');
@@ -49,30 +49,30 @@ export async function startFleet(count: number, env: NodeJS.ProcessEnv): Promise
       }
     });
     child.stderr?.on('data', (chunk: Buffer) => {
-      if (complaints.length < LINES_KEPT_MAX) complaints.push(String(chunk));
+      if (stderrOutput.length < LINES_KEPT_MAX) stderrOutput.push(String(chunk));
     });
   };
-  const keep = async (index: number) => {
+  const keepRunning = async (index: number) => {
     while (!isStopping) {
       const server = await startProcess(env).catch(() => undefined);
       if (!server) {
         await sleep(RESTART_MS);
         continue;
       }
-      listen(server);
+      collectOutput(server);
       const ended = new Promise<string>((resolve) => {
         server.process.once('exit', (code, signal) => resolve(`${code ?? signal}`));
       });
       running[index] = server;
-      const how = await ended;
+      const ending = await ended;
       running[index] = undefined;
-      if (!isStopping && !killed.has(server)) crashes.push(`It ended with ${how}`);
+      if (!isStopping && !killed.has(server)) crashes.push(`It ended with ${ending}`);
     }
   };
   const untilUp = async () => {
     while (running.some((server) => !server)) await sleep(20);
   };
-  for (let index = 0; index < count; index += 1) void keep(index);
+  for (let index = 0; index < count; index += 1) void keepRunning(index);
   await untilUp();
   return {
     get urls() {
@@ -82,7 +82,7 @@ export async function startFleet(count: number, env: NodeJS.ProcessEnv): Promise
       return running.flatMap((server) => server?.process.pid ?? []);
     },
     crashes,
-    complaints,
+    stderrOutput,
     errors,
     untilUp,
     kill: async (index) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
+import type { Random } from '../../support/seeded-random.js';
 import { subscribe } from '../../support/subscriber.js';
-import type { Random } from './seeded-random.js';
 
 /** A front end that follows an account's transfers, and resumes elsewhere whenever it is cut off. */
 export interface Follower {
@@ -16,7 +16,7 @@ const FOLLOW = `subscription ($iban: String!, $after: Cursor) {
 }`;
 
 /** Between looks at its connection. */
-const LOOK_MS = 20;
+const POLL_MS = 20;
 
 /** @param after the cursor of the last transfer that is not to come */
 export function startFollower(
@@ -34,22 +34,22 @@ export function startFollower(
   const follow = async () => {
     let cursor = after;
     while (!isFinished) {
-      await sleep(LOOK_MS);
+      await sleep(POLL_MS);
       if (urls().length === 0) continue;
       resumptions += 1;
       const subscriber = subscribe(random.pick(urls()), FOLLOW, { iban, after: cursor });
-      let taken = 0;
-      const take = () => {
-        for (; taken < subscriber.events.length; taken += 1) {
-          seen.push(subscriber.events[taken].transfer.id);
-          cursor = subscriber.events[taken].cursor;
+      let collected = 0;
+      const collectEvents = () => {
+        for (; collected < subscriber.events.length; collected += 1) {
+          seen.push(subscriber.events[collected].transfer.id);
+          cursor = subscriber.events[collected].cursor;
         }
       };
       while (!isFinished && subscriber.closeCodes.length === 0 && subscriber.errors.length === 0) {
-        await sleep(LOOK_MS);
-        take();
+        await sleep(POLL_MS);
+        collectEvents();
       }
-      take();
+      collectEvents();
     }
   };
   void follow();

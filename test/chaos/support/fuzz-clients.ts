@@ -32,30 +32,30 @@ export async function get(url: string, path: string, document: RandomDocument): 
   });
   const headers = { 'apollo-require-preflight': 'true' };
   const signal = AbortSignal.timeout(ANSWER_MAX_MS);
-  const asked = `${path}?${query}`;
-  return faultOf(await fetch(url + asked, { headers, signal }), `GET ${asked}`);
+  const request = `${path}?${query}`;
+  return faultOf(await fetch(url + request, { headers, signal }), `GET ${request}`);
 }
 
-async function faultOf(response: Response, asked: string): Promise<Fault> {
+async function faultOf(response: Response, request: string): Promise<Fault> {
   const text = response.headers.get('content-type')?.includes('event-stream')
     ? await firstOf(response)
     : await response.text();
   const isFault = response.status >= 500 || text.includes('INTERNAL_SERVER_ERROR');
-  return isFault ? `${asked}\ngave ${response.status}: ${text.slice(0, 500)}` : undefined;
+  return isFault ? `${request}\ngave ${response.status}: ${text.slice(0, 500)}` : undefined;
 }
 
 /** The start of a stream, which may never end. */
 async function firstOf({ body }: Response): Promise<string> {
   const reader = body?.getReader();
   const started = reader?.read().then(({ value }) => Buffer.from(value ?? []).toString());
-  const patience = new Promise<string>((resolve) => setTimeout(() => resolve(''), LISTEN_MS));
-  const text = await Promise.race([started, patience]);
+  const timeout = new Promise<string>((resolve) => setTimeout(() => resolve(''), LISTEN_MS));
+  const text = await Promise.race([started, timeout]);
   await reader?.cancel();
   return text ?? '';
 }
 
 /** Whatever errors there are before it. */
-function happens(emitter: EventEmitter, event: string): Promise<void> {
+function untilEvent(emitter: EventEmitter, event: string): Promise<void> {
   return new Promise((resolve) => emitter.once(event, () => resolve()));
 }
 
@@ -68,16 +68,16 @@ export async function sendBytes(url: string, bytes: Uint8Array): Promise<Fault> 
     text += chunk.toString('latin1');
   });
   socket.on('error', () => {});
-  const closed = happens(socket, 'close');
+  const closed = untilEvent(socket, 'close');
   socket.end(bytes);
-  const late = setTimeout(() => socket.destroy(), ANSWER_MAX_MS);
+  const timer = setTimeout(() => socket.destroy(), ANSWER_MAX_MS);
   await closed;
-  clearTimeout(late);
+  clearTimeout(timer);
   return /^HTTP\/1\.1 5/.test(text) ? text.slice(0, 500) : undefined;
 }
 
 /** Messages over a WebSocket, which the server may close at any of them. */
-export async function speak(
+export async function sendMessages(
   url: string,
   protocol: string,
   messages: readonly (string | Uint8Array)[],
@@ -93,12 +93,12 @@ export async function speak(
     if (code === 1011 || code === 4500) fault = `Closed with ${code}`;
   });
   socket.on('error', () => {});
-  const closed = happens(socket, 'close');
-  await Promise.race([happens(socket, 'open'), closed]);
+  const closed = untilEvent(socket, 'close');
+  await Promise.race([untilEvent(socket, 'open'), closed]);
   for (const message of messages) if (socket.readyState === WebSocket.OPEN) socket.send(message);
   setTimeout(() => socket.close(), LISTEN_MS);
-  const late = setTimeout(() => socket.terminate(), ANSWER_MAX_MS);
+  const timer = setTimeout(() => socket.terminate(), ANSWER_MAX_MS);
   await closed;
-  clearTimeout(late);
+  clearTimeout(timer);
   return fault;
 }

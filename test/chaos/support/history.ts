@@ -24,7 +24,7 @@ interface Row {
   readonly amountMinor: number;
 }
 
-/** What a request came to, as its client was told. */
+/** What a request came to, as its client was result. */
 export type Outcome =
   | { readonly is: 'done'; readonly id: string; readonly isReplayed: boolean }
   | { readonly is: 'refused'; readonly balanceMinor: number }
@@ -175,31 +175,31 @@ const DOCUMENTS = {
 } as const;
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes back is what is read here
-function outcomeOf(told: any): Outcome {
-  const { __typename, replayed: isReplayed, error } = told;
+function outcomeOf(result: any): Outcome {
+  const { __typename, replayed: isReplayed, error } = result;
   switch (error?.__typename ?? __typename) {
     case 'BulkTransferPerformed':
-      return { is: 'done', id: told.bulkTransfer.id, isReplayed };
+      return { is: 'done', id: result.bulkTransfer.id, isReplayed };
     case 'AccountCredited':
-      return { is: 'done', id: told.entry.id, isReplayed };
+      return { is: 'done', id: result.entry.id, isReplayed };
     case 'IdempotencyKeyReused':
-      return { is: 'key reused', id: (error ?? told).owner?.id };
+      return { is: 'key reused', id: (error ?? result).owner?.id };
     case 'Account':
       return {
         is: 'read',
-        balanceMinor: Number(told.balance.minorUnits),
-        sequence: Number(told.sequence),
+        balanceMinor: Number(result.balance.minorUnits),
+        sequence: Number(result.sequence),
       };
   }
   if (__typename === 'InsufficientFunds') {
-    return { is: 'refused', balanceMinor: Number(told.balance.minorUnits) };
+    return { is: 'refused', balanceMinor: Number(result.balance.minorUnits) };
   }
   const isJudged = error === null || error?.__typename === 'InsufficientFunds';
   if (__typename === 'BulkTransferValidation' && isJudged) {
-    const balanceAfterMinor = Number(told.balanceAfter.minorUnits);
-    return { is: 'validated', balanceAfterMinor, isValid: told.valid };
+    const balanceAfterMinor = Number(result.balanceAfter.minorUnits);
+    return { is: 'validated', balanceAfterMinor, isValid: result.valid };
   }
-  return { is: 'something else', what: told };
+  return { is: 'something else', what: result };
 }
 
 function decimal(amountMinor: number): string {
@@ -232,15 +232,15 @@ interface Performed {
  * Holds answers to the order of the ledger.
  * @returns what no serial order explains, in words; nothing where all is explained
  */
-export function explain(
+export function contradictionsOf(
   answers: readonly Answer[],
   ledger: readonly (readonly Entry[])[],
 ): string[] {
   const performed = performedOf(answers, ledger);
   return [
-    ...movesUnexplained(performed, ledger),
-    ...orderUnexplained(performed),
-    ...answers.flatMap((answer) => answerUnexplained(answer, performed, ledger)),
+    ...unexplainedMoves(performed, ledger),
+    ...orderContradictions(performed),
+    ...answers.flatMap((answer) => unexplainedAnswer(answer, performed, ledger)),
   ];
 }
 
@@ -280,7 +280,7 @@ function totalOf({ rows }: { readonly rows: readonly Row[] }): number {
 }
 
 /** The model, account by account: every entry is somebody's, with the amount asked for, and is covered. */
-function movesUnexplained(
+function unexplainedMoves(
   performed: readonly Performed[],
   ledger: readonly (readonly Entry[])[],
 ): string[] {
@@ -309,7 +309,7 @@ function movesUnexplained(
 }
 
 /** One order of all that was performed: that of each account, and that of time, without a contradiction. */
-function orderUnexplained(performed: readonly Performed[]): string[] {
+function orderContradictions(performed: readonly Performed[]): string[] {
   const isBefore = (one: Performed, other: Performed) =>
     one.answer.answeredAt < other.answer.sentAt ||
     [...one.moves].some(
@@ -324,20 +324,20 @@ function orderUnexplained(performed: readonly Performed[]): string[] {
   return [];
 }
 
-function answerUnexplained(
+function unexplainedAnswer(
   answer: Answer,
   performed: readonly Performed[],
   ledger: readonly (readonly Entry[])[],
 ): string[] {
   const { request, outcome } = answer;
-  const isExplained = placesOf(answer, performed, ledger).some((place) =>
-    wouldAnswer(place, request, outcome),
+  const isPossible = statesOf(answer, performed, ledger).some((state) =>
+    isAnswerIn(state, request, outcome),
   );
-  return isExplained ? [] : [`No place for ${JSON.stringify(answer)}`];
+  return isPossible ? [] : [`No state for ${JSON.stringify(answer)}`];
 }
 
 /** A state of the account that a request is about. */
-interface Place {
+interface AccountState {
   readonly sequence: number;
   readonly balanceMinor: number;
   /** What the request's key stands for there. */
@@ -345,11 +345,11 @@ interface Place {
 }
 
 /** The states between a request and its answer. */
-function placesOf(
+function statesOf(
   { request, sentAt, answeredAt }: Answer,
   performed: readonly Performed[],
   ledger: readonly (readonly Entry[])[],
-): Place[] {
+): AccountState[] {
   const number = accountOf(request);
   const entries = ledger[number] ?? [];
   const sequencesOf = (which: readonly Performed[]) =>
@@ -388,9 +388,9 @@ function contentOf(request: Request): string {
   return JSON.stringify({ ...request, kind: undefined });
 }
 
-/** The model's judgement: whether this would be told in this state. */
-function wouldAnswer(place: Place, request: Request, outcome: Outcome): boolean {
-  const { balanceMinor, sequence, earlier } = place;
+/** The model's judgement: whether this would be result in this state. */
+function isAnswerIn(state: AccountState, request: Request, outcome: Outcome): boolean {
+  const { balanceMinor, sequence, earlier } = state;
   const isReplay = earlier && contentOf(earlier.answer.request) === contentOf(request);
   const totalMinor = 'rows' in request ? totalOf(request) : 0;
   switch (outcome.is) {
@@ -410,8 +410,8 @@ function wouldAnswer(place: Place, request: Request, outcome: Outcome): boolean 
     case 'validated': {
       const { balanceAfterMinor, isValid } = outcome;
       if (isReplay) return isValid;
-      const isTold = !earlier && balanceAfterMinor === balanceMinor - totalMinor;
-      return isTold && isValid === balanceAfterMinor >= 0;
+      const isPredicted = !earlier && balanceAfterMinor === balanceMinor - totalMinor;
+      return isPredicted && isValid === balanceAfterMinor >= 0;
     }
     case 'read':
       return outcome.balanceMinor === balanceMinor && outcome.sequence === sequence;

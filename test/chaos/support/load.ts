@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ibanOf } from '../../support/builders.js';
 import { Client, type GraphQLAnswer } from '../../support/client.js';
-import type { Random } from './seeded-random.js';
+import type { Random } from '../../support/seeded-random.js';
 
 /**
  * Clients that send bulks and credits, each with an idempotency key, and send the very same again until
@@ -27,7 +27,7 @@ export interface Row {
 }
 
 /** What a client asks for: all of its rows say its key. */
-export interface Order {
+export interface LoadRequest {
   readonly key: string;
   readonly iban: string;
   /** Of a bulk; a credit has none. */
@@ -38,23 +38,23 @@ export interface Order {
 }
 
 export interface Answered {
-  readonly order: Order;
+  readonly request: LoadRequest;
   /** Of the bulk, or of the credit's ledger entry, where there is one. */
   readonly id: string | undefined;
 }
 
 type Indefinite = 'unreachable' | 'masked' | 'unavailable' | 'busy';
 
-/** After which a request that has no definite answer, or hangs, is a failure of the server. */
+/** After which a request that has no definite answer, or timedOut, is a failure of the server. */
 const ANSWER_MAX_MS = 60_000;
 const ATTEMPT_MAX_MS = 30_000;
 
 /** More than there is in any account. */
-const TOO_MUCH = '999999999.99';
+const AMOUNT_TOO_LARGE = '999999999.99';
 
 const OPENING_BALANCE = '900000000.00';
 
-/** IBANs of a run's own: a broker may be everyone's. */
+/** IBANs of a run's earlierAnswers: a broker may be everyone's. */
 export function newIbans(count: number): string[] {
   const first = randomInt(1_000_000_000);
   return Array.from({ length: count }, (_, index) => ibanOf(first + index));
@@ -85,20 +85,20 @@ export function startLoad({
   const indefinite = { unreachable: 0, masked: 0, unavailable: 0, busy: 0 };
   const watchers = new Set<() => void>();
   let isStopping = false;
-  const work = async (client: number) => {
+  const runClient = async (client: number) => {
     const random = randomOf(`client ${client}`);
-    const own: Answered[] = [];
+    const earlierAnswers: Answered[] = [];
     for (let number = 0; !isStopping; number += 1) {
-      const order = orderOf(random, `${client}-${number}`, ibans, own);
-      const id = await untilDefinite(order, random, urls, indefinite);
-      own.push({ order, id });
-      answered.push({ order, id });
+      const request = nextRequest(random, `${client}-${number}`, ibans, earlierAnswers);
+      const id = await sendUntilDefinite(request, random, urls, indefinite);
+      earlierAnswers.push({ request, id });
+      answered.push({ request, id });
       for (const watcher of watchers) watcher();
     }
   };
-  const working = Promise.all(Array.from({ length: clients }, (_, client) => work(client)));
+  const allClients = Promise.all(Array.from({ length: clients }, (_, client) => runClient(client)));
   // Whoever waits for more, or stops, hears of it.
-  working.catch(() => {});
+  allClients.catch(() => {});
   const untilMore = async (count: number) => {
     const wanted = answered.length + count;
     let watcher = () => {};
@@ -108,23 +108,23 @@ export function startLoad({
       };
       watchers.add(watcher);
     });
-    await Promise.race([reached, working]);
+    await Promise.race([reached, allClients]);
     watchers.delete(watcher);
   };
   const stop = async () => {
     isStopping = true;
-    await working;
+    await allClients;
   };
   return { answered, indefinite, untilMore, stop };
 }
 
-/** Bulks of some rows and of many, to outside and to each other; credits; what must be refused; replays. */
-function orderOf(
+/** Bulks of some rows and of many, to outside and to each other; credits; what must be invalid; replays. */
+function nextRequest(
   random: Random,
   key: string,
   ibans: readonly string[],
-  own: readonly Answered[],
-): Order {
+  earlierAnswers: readonly Answered[],
+): LoadRequest {
   const iban = random.pick(ibans);
   const rowsOf = (count: number, receivers: readonly string[]) =>
     Array.from({ length: count }, (_, index) => ({
@@ -135,21 +135,23 @@ function orderOf(
     }));
   const outside = [ibanOf(1), ibanOf(2), ibanOf(3)];
   const everyone = [...outside, ...ibans.filter((other) => other !== iban)];
-  const earlier = own.filter(({ order }) => order.rows && order.expected === PERFORMED).at(-1);
+  const earlier = earlierAnswers
+    .filter(({ request }) => request.rows && request.expected === PERFORMED)
+    .at(-1);
   const kind = random.below(100);
-  if (kind < 8 && earlier) return earlier.order;
+  if (kind < 8 && earlier) return earlier.request;
   if (kind < 12 && earlier) {
-    const { iban, key } = earlier.order;
+    const { iban, key } = earlier.request;
     return { key, iban, rows: rowsOf(1, outside), expected: 'IdempotencyKeyReused' };
   }
-  const refused = (row: object, expected: string) => ({
+  const invalid = (row: object, expected: string) => ({
     key,
     iban,
-    rows: rowsOf(2, everyone).map((right) => ({ ...right, ...row })),
+    rows: rowsOf(2, everyone).map((valid) => ({ ...valid, ...row })),
     expected,
   });
-  if (kind < 17) return refused({ amount: TOO_MUCH }, 'InsufficientFunds');
-  if (kind < 20) return refused({ counterpartyIban: 'NL00BANK' }, 'InvalidBulkTransfer');
+  if (kind < 17) return invalid({ amount: AMOUNT_TOO_LARGE }, 'InsufficientFunds');
+  if (kind < 20) return invalid({ counterpartyIban: 'NL00BANK' }, 'InvalidBulkTransfer');
   if (kind < 30) {
     return { key, iban, amount: `${random.between(1, 9)}.50`, expected: 'AccountCredited' };
   }
@@ -163,18 +165,18 @@ function orderOf(
 const PERFORMED = 'BulkTransferPerformed';
 
 /** Asks again with the same key for as long as it is unknown what became of it. */
-async function untilDefinite(
-  order: Order,
+async function sendUntilDefinite(
+  request: LoadRequest,
   random: Random,
   urls: () => readonly string[],
   indefinite: Record<Indefinite, number>,
 ): Promise<string | undefined> {
   const end = Date.now() + ANSWER_MAX_MS;
   for (;;) {
-    const outcome = await attempt(order, random, urls());
+    const outcome = await attempt(request, random, urls());
     if (typeof outcome === 'object') return outcome.id;
     indefinite[outcome] += 1;
-    if (Date.now() > end) throw new Error(`No definite answer to ${order.key}: ${outcome}`);
+    if (Date.now() > end) throw new Error(`No definite answer to ${request.key}: ${outcome}`);
     await sleep(random.between(10, 60));
   }
 }
@@ -182,46 +184,46 @@ async function untilDefinite(
 const OUTAGE_CODES = ['UNAVAILABLE', 'OUTCOME_UNKNOWN'];
 
 async function attempt(
-  order: Order,
+  request: LoadRequest,
   random: Random,
   urls: readonly string[],
 ): Promise<Indefinite | Pick<Answered, 'id'>> {
   if (urls.length === 0) return 'unreachable';
-  const answer = await ask(new Client(random.pick(urls)), order);
+  const answer = await ask(new Client(random.pick(urls)), request);
   if (!answer) return 'unreachable';
   if (answer.errors) {
     const codes = answer.errors.map(({ extensions }) => extensions.code);
     if (codes.every((code) => code === 'INTERNAL_SERVER_ERROR')) return 'masked';
     if (codes.every((code) => OUTAGE_CODES.includes(code))) return 'unavailable';
-    throw new Error(`${order.key} was answered ${JSON.stringify(answer.errors)}`);
+    throw new Error(`${request.key} was answered ${JSON.stringify(answer.errors)}`);
   }
   const { __typename, bulkTransfer, entry } = answer.data.outcome;
   if (__typename === 'AccountBusy') return 'busy';
-  if (__typename !== order.expected) throw new Error(`${order.key} came to ${__typename}`);
+  if (__typename !== request.expected) throw new Error(`${request.key} came to ${__typename}`);
   return { id: (bulkTransfer ?? entry)?.id };
 }
 
-async function ask(client: Client, order: Order): Promise<GraphQLAnswer | undefined> {
-  const { key: idempotencyKey, iban, rows: creditTransfers, amount } = order;
+async function ask(client: Client, request: LoadRequest): Promise<GraphQLAnswer | undefined> {
+  const { key: idempotencyKey, iban, rows: creditTransfers, amount } = request;
   const [query, input] = creditTransfers
     ? [PERFORM, { organizationIban: iban, idempotencyKey, creditTransfers }]
     : [CREDIT, { iban, idempotencyKey, amount, description: `${idempotencyKey}/` }];
   let timeout: NodeJS.Timeout | undefined;
-  const hangs = new Promise<never>((_, reject) => {
-    const late = () => reject(new HangError(`${order.key} was not answered at all`));
-    timeout = setTimeout(late, ATTEMPT_MAX_MS);
+  const timedOut = new Promise<never>((_, reject) => {
+    const fail = () => reject(new NoAnswerError(`${request.key} was not answered at all`));
+    timeout = setTimeout(fail, ATTEMPT_MAX_MS);
   });
   try {
-    return await Promise.race([client.send(query, { input }), hangs]);
+    return await Promise.race([client.send(query, { input }), timedOut]);
   } catch (error) {
-    if (error instanceof HangError) throw error;
+    if (error instanceof NoAnswerError) throw error;
     return undefined;
   } finally {
     clearTimeout(timeout);
   }
 }
 
-class HangError extends Error {}
+class NoAnswerError extends Error {}
 
 const PERFORM = `mutation ($input: PerformBulkTransferInput!) {
   outcome: performBulkTransfer(input: $input) {

@@ -5,13 +5,13 @@
 import { readFileSync } from 'node:fs';
 
 /** Between looks at the file. */
-const LOOK_MS = 10;
+const POLL_MS = 10;
 
 const RealDate = globalThis.Date;
 const file = process.env.SHIFTED_CLOCK_FILE ?? '';
 let shiftMs = 0;
 
-function look(): void {
+function readShift(): void {
   shiftMs = Number(readFileSync(file, 'utf8')) || 0;
 }
 
@@ -31,6 +31,6 @@ RealDate.prototype.constructor = ShiftedDate;
 globalThis.Date = ShiftedDate;
 
 if (file) {
-  look();
-  setInterval(look, LOOK_MS).unref();
+  readShift();
+  setInterval(readShift, POLL_MS).unref();
 }

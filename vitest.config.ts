@@ -9,17 +9,17 @@ import { missingRabbitMq } from './test/support/rabbitmq.js';
 import { SlowestTests } from './test/support/slowest-tests.js';
 import { temporaryFolder } from './test/support/temporary-folder.js';
 
-/** Of all files of a run: what it prints gives the same requests and the same faults again. */
+/** The seed of all files in a run. The same seed gives the same requests and the same faults again. */
 process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
 
 process.env.TMPDIR = temporaryFolder();
 
 const WORKERS = 4;
 
-// One copy of graphql, whichever way a package asks for it.
+// Every package must use the same copy of graphql.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
 
-// As it is built: what its users get.
+// The built package, as its users get it.
 const client = fileURLToPath(new URL('clients/typescript/dist/index.js', import.meta.url));
 
 const unit = {
@@ -78,11 +78,11 @@ const endToEnd = (name: 'sqlite' | 'mysql') => ({
   },
 });
 
-/** A broker that the tests do not start themselves, and that they share. */
+/** A running broker that the tests share and do not start. */
 const SHARED_BROKER = process.env.TEST_AMQP_URL;
 
 /**
- * With the tests' own broker each worker has a virtual host. A shared one has one exchange, so its tests take
+ * Each worker has a virtual host on the tests' own broker. A shared broker has one exchange, so its tests take
  * turns: file by file, and database by database.
  */
 const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, turn: number) => ({
@@ -101,8 +101,8 @@ const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, t
 });
 
 /**
- * Faults, histories and noise: at length by npm run test:chaos. After the others, for they load the
- * machine.
+ * Faults, histories and attacks; npm run test:chaos runs them for longer. They run after the other tests because they
+ * load the machine.
  */
 const chaos = (database: 'sqlite' | 'mysql') => ({
   extends: true as const,
@@ -118,7 +118,7 @@ const chaos = (database: 'sqlite' | 'mysql') => ({
   },
 });
 
-/** Whether a service answers; where it does not but has to, fails, else says loudly what is skipped. */
+/** Tells whether a service answers. If it does not, it fails in CI, and otherwise prints which project is skipped. */
 async function isAvailable(
   project: string,
   missing: string,
@@ -153,7 +153,7 @@ const hasRabbitMq = () =>
     if (missing !== undefined) throw new Error(missing);
   });
 
-/** What there is a service for. */
+/** Returns the projects whose services are available. */
 async function projects() {
   const mysql = await hasMysql();
   const rabbitmq = mysql && (await hasRabbitMq());
@@ -180,10 +180,10 @@ export default defineConfig(async () => ({
     ],
   },
   test: {
-    // For most of their time tests wait for a process, a database or a browser.
+    // Tests spend most of their time waiting for a process, a database or a browser.
     maxWorkers: WORKERS,
     reporters: ['default', new SlowestTests()],
-    // Machines are slow at times; what is awaited is never a matter of time.
+    // Some machines are slow, and no test depends on a duration.
     testTimeout: 300_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 120_000 } },

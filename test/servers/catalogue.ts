@@ -5,10 +5,10 @@ import type { RunningServer } from './running-server.ts';
 
 /** A server that Debian packages, and the projects of vitest that depend on it. */
 export interface Server extends PackageRequest {
-  /** Product and release of Debian: its version is the one that is there today. */
+  /** The product and the Debian release, which has one current version of it. */
   readonly name: string;
   readonly projects: readonly string[];
-  /** @param root folder that the packages are unpacked in */
+  /** @param root folder with the unpacked packages */
   start(root: string, signal: AbortSignal): Promise<RunningServer>;
 }
 

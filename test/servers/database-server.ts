@@ -12,7 +12,7 @@ import type { RunningServer } from './running-server.ts';
 
 const START_TIMEOUT_MS = 120_000;
 
-/** The command line of an unpacked server, on a data folder of its own. */
+/** The command line of an unpacked server, and its data folder. */
 interface Daemon {
   readonly command: readonly [string, ...string[]];
   readonly folder: string;
@@ -26,7 +26,7 @@ export async function startMySql(root: string, signal: AbortSignal): Promise<Run
   );
 }
 
-/** Files that make MariaDB's own tables, in this order. */
+/** Files that create the system tables of MariaDB, in this order. */
 const MARIADB_TABLES = [
   'mariadb_system_tables.sql',
   'mariadb_performance_tables.sql',
@@ -119,7 +119,7 @@ async function spawnDaemon(command: readonly string[], log: string): Promise<Chi
   }
 }
 
-/** @returns the server's version */
+/** @returns the server's version, once it answers */
 async function untilAnswers(
   child: ChildProcess,
   url: string,

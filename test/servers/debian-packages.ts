@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { run } from './run.ts';
 
-/** Packages of a Debian release, which need not be the release of this machine. */
+/** Packages of a Debian release, which may differ from the release of this machine. */
 export interface PackageRequest {
   readonly suite: 'trixie' | 'sid';
   readonly packages: readonly string[];
 }
 
-/** The reason why packages can't be had here; not a failure of a test. */
+/** An error for packages that this machine cannot get. It is not a failure of a test. */
 export class Unavailable extends Error {}
 
-/** Debian's signing keys as this machine has them. Old ones may lack the keys of the newest releases. */
+/** Debian's signing keys on this machine. An old version may lack the keys of the newest releases. */
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Packages that only maintainer scripts and tools need. With their dependencies they are a third of the download. */
@@ -30,8 +30,8 @@ const NOT_NEEDED = [
 
 /**
  * Fetches packages with all their libraries, checks Debian's signature, and unpacks them into a folder. Nothing is
- * installed, and apt's own state is left alone.
- * @param folder is complete once it exists; its packages.txt names what it was made from
+ * installed, and apt's own state does not change.
+ * @param folder is complete if it exists; its packages.txt lists the packages
  * @throws Unavailable
  */
 export async function fetchPackages(
@@ -41,7 +41,7 @@ export async function fetchPackages(
 ): Promise<void> {
   const apt = await mkdtemp(join(tmpdir(), 'virement-apt-'));
   try {
-    // apt downloads as a user of its own, who must be able to enter the folder.
+    // apt downloads as its own user, who must be able to enter the folder.
     await chmod(apt, 0o755);
     const packages = await download(request, apt, signal);
     await unpack(packages, folder, signal);
@@ -73,7 +73,7 @@ async function download(
     .map((name) => join(archives, name));
 }
 
-/** Settings that give apt a state of its own. Proxies and the like stay those of the machine. */
+/** Returns settings that give apt a separate state. Proxies and similar settings stay those of the machine. */
 function aptSettings(apt: string): string[] {
   return [
     `Dir::State=${join(apt, 'state')}`,
@@ -112,7 +112,7 @@ async function runApt(args: readonly string[], signal: AbortSignal): Promise<voi
   });
 }
 
-/** @returns the address of the Debian archive that this machine's own packages come from */
+/** @returns the address of the Debian archive that this machine uses */
 async function findMirror(signal: AbortSignal): Promise<string> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
   if (!/^ID=debian$/m.test(release)) throw new Unavailable('this machine is not a Debian');

@@ -36,7 +36,7 @@ interface CommandLine {
 interface Outcome {
   readonly name: string;
   readonly state: 'passed' | 'FAILED' | 'NOT TESTED';
-  /** The version that the server reports; empty where it did not start. */
+  /** The version that the server reports; empty if it did not start. */
   readonly version: string;
   readonly counts: Counts | undefined;
   readonly seconds: number;
@@ -45,7 +45,7 @@ interface Outcome {
 
 const OPTION = /^--(refresh|require|help|(fetch|test)-seconds=\d+)$/;
 
-/** Reads the command line: options and names of servers come first, and all that follows is vitest's. */
+/** Reads the command line: options and names of servers come first, then the arguments of vitest. */
 function readCommandLine(args: readonly string[]): CommandLine {
   const options = new Set<string>();
   const named = new Set<Server>();

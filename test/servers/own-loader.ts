@@ -2,11 +2,11 @@ import { chmod, glob, open, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
- * Programs of a newer Debian need a newer libc than this machine has. The dynamic loader of their own libc runs them with
- * the libraries beside it. Programs of this machine that they start keep this machine's libraries.
+ * Programs of a newer Debian need a newer libc than this machine has. The dynamic loader of their own libc runs them
+ * with the libraries beside it. Programs of this machine that they start keep this machine's libraries.
  */
 
-/** @returns the words that come before a program's path in a command line */
+/** @returns the words that precede a program's path in a command line */
 export async function ownLoader(root: string): Promise<readonly [string, ...string[]]> {
   for await (const loader of glob(join(root, 'usr/lib/*/ld-linux*.so.*')))
     return [loader, '--library-path', dirname(loader)];
@@ -15,7 +15,7 @@ export async function ownLoader(root: string): Promise<readonly [string, ...stri
 
 /**
  * Replaces programs by scripts that run them with their own loader, so that they may start each other.
- * @param pattern of programs, below the root
+ * @param pattern matches programs below the root
  */
 export async function wrapPrograms(root: string, pattern: string): Promise<void> {
   const loader = await ownLoader(root);

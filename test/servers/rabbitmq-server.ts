@@ -6,12 +6,12 @@ import { type RabbitMq, startRabbitMq } from '../support/rabbitmq.ts';
 import { quoted, wrapPrograms, writeScript } from './own-loader.ts';
 import type { RunningServer } from './running-server.ts';
 
-/** Workers of vitest, each with a virtual host of its own. */
+/** The number of vitest workers. Each has its own virtual host. */
 const WORKERS = 4;
 
 /**
- * Starts an unpacked RabbitMQ as the tests start the machine's. Its programs come first on the PATH, so that tests which
- * start a broker of their own run this release as well.
+ * Starts an unpacked RabbitMQ as the tests start the machine's. Its programs come first on the PATH, so tests that
+ * start their own broker use this release as well.
  */
 export async function startUnpackedRabbitMq(root: string): Promise<RunningServer> {
   const path = [await makePrograms(root), process.env.PATH].join(delimiter);
@@ -33,7 +33,7 @@ async function makePrograms(root: string): Promise<string> {
   await rm(programs, { recursive: true, force: true });
   await mkdir(programs);
   const run = await runtimeOf(erlang);
-  // Erlang's own script has the path that it would be installed at.
+  // Erlang's own script contains the path of an installation.
   await writeScript(
     join(programs, 'erl'),
     `export ROOTDIR=${quoted([erlang])} BINDIR=${quoted([run])} EMU=beam PROGNAME=erl`,

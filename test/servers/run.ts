@@ -7,7 +7,7 @@ const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 const LINES_SHOWN = 3;
 
 export interface RunSettings {
-  /** Aborting it ends the program. */
+  /** Ends the program when it is aborted. */
   readonly signal: AbortSignal;
   /** Standard input. */
   readonly input?: string;
@@ -16,17 +16,17 @@ export interface RunSettings {
 /**
  * Runs a program to its end.
  * @returns its standard output
- * @throws an Error with the end of what it printed, where the program fails
+ * @throws an Error with the end of its output if the program fails
  */
 export async function run(
   program: string,
   args: readonly string[],
   { signal, input }: RunSettings,
 ): Promise<string> {
-  // apt's messages are in English, and read by this code.
+  // This code reads apt's messages, which must be in English.
   const env = { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' };
   const running = execute(program, args, { signal, env, maxBuffer: OUTPUT_BYTES_MAX });
-  // A program that ends early reads no more; its exit code tells why.
+  // A program that ends early reads no more input; its exit code tells why.
   running.child.stdin?.on('error', () => {});
   running.child.stdin?.end(input);
   try {

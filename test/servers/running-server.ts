@@ -4,8 +4,8 @@ export interface RunningServer {
   readonly version: string;
   /** Environment variables that point the tests at the server. */
   readonly env: NodeJS.ProcessEnv;
-  /** Arguments that vitest needs for it. */
+  /** Arguments of vitest for this server. */
   readonly args: readonly string[];
-  /** Ends it, and deletes its data. */
+  /** Ends the server and deletes its data. */
   stop(): Promise<void>;
 }

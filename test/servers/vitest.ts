@@ -13,7 +13,7 @@ export interface Counts {
 
 export interface VitestResult {
   readonly hasPassed: boolean;
-  /** Undefined where vitest ended before it could count. */
+  /** The counts; undefined if vitest ended before it could count. */
   readonly counts: Counts | undefined;
 }
 

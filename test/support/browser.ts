@@ -30,7 +30,7 @@ export function hasBrowser(what: string): boolean {
   return canRun(what, missing);
 }
 
-/** Opens a page with a profile of its own, and records all that it asked for and complained of. */
+/** Opens a page with its own profile, and records its requests and errors. */
 export async function openBrowser(
   options: BrowserContextOptions = {},
 ): Promise<{ page: Page; requests: string[]; complaints: string[] }> {
@@ -45,7 +45,7 @@ export async function openBrowser(
   const complaints: string[] = [];
   page.on('request', (request) => requests.push(request.url()));
   page.on('console', (message) => {
-    // A 400 is a tab that was run too early: see runTab.
+    // A 400 comes from a tab that was run too early: see runTab.
     const isTooEarly = message.text().includes('status of 400');
     if (['error', 'warning'].includes(message.type()) && !isTooEarly) {
       complaints.push(message.text());

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** Builds what tests run as a process of its own, once for all projects. */
+/** Builds the programs that tests run as separate processes, once for all projects. */
 export function setup(): void {
   if (process.env.VIREMENT_TEST_BUILT) return;
   process.env.VIREMENT_TEST_BUILT = 'true';

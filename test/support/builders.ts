@@ -6,13 +6,13 @@ export const ACME_BIC = 'OIVUSCLQXXX';
 export const GLOBEX = 'DE75512108001245126199';
 export const INITECH = 'NL02ABNA0123456789';
 
-/** An IBAN of nobody here, another one for each number. */
+/** Returns an IBAN without an account here. Each number gives another IBAN. */
 export function ibanOf(number: number): string {
   const bban = `TEST${String(number).padStart(10, '0')}`;
   return composeIBAN({ countryCode: 'NL', bban }) ?? '';
 }
 
-/** A row that is right in everything; what a test is about it overrides. */
+/** Returns a valid row. A test overrides the values that it is about. */
 export function aTransfer(overrides: object = {}): Record<string, unknown> {
   return {
     amount: '1.00',
@@ -27,14 +27,14 @@ export function aBulk(creditTransfers: readonly object[], overrides: object = {}
   return { organizationIban: ACME, creditTransfers, ...overrides };
 }
 
-/** Rows of one amount, as many as asked for. */
+/** Returns the requested number of rows with the same amount. */
 export function transfersOf(count: number, amount = '1.00'): Record<string, unknown>[] {
   return Array.from({ length: count }, (_, index) =>
     aTransfer({ amount, counterpartyIban: ibanOf(index), description: `Row ${index}` }),
   );
 }
 
-/** What a company's payroll tool sends first: covered by the demo balance. */
+/** The first bulk of a company's payroll tool. The demo balance covers it. */
 export const PAYROLL = {
   organizationName: 'ACME Corp',
   organizationBic: ACME_BIC,
@@ -67,7 +67,7 @@ export const PAYROLL = {
   ],
 } as const;
 
-/** What it sends next: more than what is left. */
+/** The second bulk, which exceeds the remaining balance. */
 export const PAYROLL_TOO_LARGE = {
   ...PAYROLL,
   creditTransfers: ['23.17', '98234', '8024.99', '200'].map((amount) => aTransfer({ amount })),

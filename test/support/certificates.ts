@@ -13,13 +13,13 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A certificate authority of a test's own. */
+/** A certificate authority for one test. */
 export interface Authority extends Certificate {
-  /** Signs a certificate for a host, or for a client of that name. */
+  /** Signs a certificate for a host, or for a client with this name. */
   sign(name: string): Promise<Certificate>;
 }
 
-/** Why there can't be one; undefined where there can. */
+/** Returns the reason why no certificate can be made; undefined if one can. */
 export function missingOpenssl(): Promise<string | undefined> {
   return run('openssl', ['version']).then(
     () => undefined,
@@ -30,7 +30,7 @@ export function missingOpenssl(): Promise<string | undefined> {
 export async function makeAuthority(): Promise<Authority> {
   const folder = await mkdtemp(join(tmpdir(), 'virement-certificates-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  // A database server that runs as another user reads it.
+  // A database server reads the file as another user.
   await chmod(folder, 0o755);
   const make = async (name: string, args: readonly string[]): Promise<Certificate> => {
     const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];

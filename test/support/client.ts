@@ -1,17 +1,17 @@
-/** Speaks to a server as a front end does: JSON over HTTP. */
+/** A front end that sends JSON over HTTP. */
 export class Client {
-  /** @param token who it is, where the server asks */
+  /** @param token the caller's token, if the server requires one */
   constructor(
     readonly url: string,
     private readonly token?: string,
   ) {}
 
-  /** The same front end in the hands of someone else. */
+  /** Returns the same client with the token of another caller. */
   as(token: string): Client {
     return new Client(this.url, token);
   }
 
-  /** Sends a GraphQL document and gives back whatever comes, errors included. */
+  /** Sends a GraphQL document. @returns the answer, including errors */
   async send(
     query: string,
     variables: Readonly<Record<string, unknown>> = {},
@@ -22,7 +22,7 @@ export class Client {
     return { status: response.status, headers: response.headers, ...body };
   }
 
-  /** Sends a document that must succeed, and gives its data. */
+  /** Sends a document that must succeed. @returns its data */
   // biome-ignore lint/suspicious/noExplicitAny: what comes back is what the test asserts
   async data(query: string, variables?: Readonly<Record<string, unknown>>): Promise<any> {
     const answer = await this.send(query, variables);
@@ -76,7 +76,7 @@ export interface GraphQLAnswer extends GraphQLBody {
   readonly headers: Headers;
 }
 
-/** performBulkTransfer with every member of its union. */
+/** The mutation performBulkTransfer with every member of its union. */
 export const PERFORM = `
   mutation ($input: PerformBulkTransferInput!) {
     performBulkTransfer(input: $input) {

@@ -5,21 +5,21 @@ import { executeCodegen } from '@graphql-codegen/cli';
 import { onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 
-/** What `npm run codegen` writes for documents of a front end. */
+/** The output of `npm run codegen` for a front end's documents. */
 export interface GeneratedClient {
-  /** Trusted documents: what TRUSTED_DOCUMENTS_FILE names. */
+  /** The file of trusted documents, for TRUSTED_DOCUMENTS_FILE. */
   readonly manifestFile: string;
-  /** Their texts by id. */
+  /** The trusted documents by id. */
   readonly manifest: Readonly<Record<string, string>>;
   /** Operations with their types, by the name of their constant: `AccountsDocument`. */
   // biome-ignore lint/suspicious/noExplicitAny: which there are depends on the documents
   readonly operations: Readonly<Record<string, any>>;
   readonly possibleTypes: Readonly<Record<string, string[]>>;
-  /** The module that front ends import them from. */
+  /** The module from which front ends import the possible types. */
   readonly possibleTypesFile: string;
 }
 
-/** Runs the codegen of codegen.yml on other documents, as a front end does that copies the file. */
+/** Runs the codegen of codegen.yml on other documents, like a front end that has copied the file. */
 export async function generateClient(documents: readonly string[]): Promise<GeneratedClient> {
   const folder = await mkdtemp(join(tmpdir(), 'virement-codegen-'));
   onTestFinished(() => rm(folder, { recursive: true }));

@@ -12,13 +12,13 @@ export interface Received {
   readonly event: any;
 }
 
-/** A consumer of events, with a durable queue of its own; it comes back after the broker does. */
+/** A consumer of events with its own durable queue. It reconnects when the broker is back. */
 export interface Consumer {
-  /** In the order of arrival, repetitions included. */
+  /** Received messages in order of arrival, including repetitions. */
   readonly received: Received[];
-  /** Makes the exchange, where it is not, and binds the queue to it. */
+  /** Declares the exchange and binds the queue to it. */
   bind(): Promise<void>;
-  /** Takes the exchange away, and all bindings with it. */
+  /** Deletes the exchange with all its bindings. */
   deleteExchange(): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 import { ACME, ibanOf } from './builders.js';
 import { DIALECT } from './test-database.js';
 
-/** What is changed in one row, and a condition that finds such a row. */
+/** A change in one row, and a condition that selects the row. */
 export type Corruption = readonly [set: string, where?: string];
 
-/** A column: the faults that verification has to find, and those that nothing else can tell. */
+/** The corruptions of a column that verification must find, and those that no other data reveals. */
 export interface ColumnCorruptions {
   readonly found?: readonly Corruption[];
   readonly free?: string;
@@ -15,12 +15,12 @@ const later = (column: string) => `${column} = ${column} + ${SHIFT}`;
 const earlier = (column: string) => `${column} = ${column} - ${SHIFT}`;
 const copied = (to: string, from: string) => `${to} = ${from}`;
 
-/** Version 7, as every id here, and of nothing. */
+/** A UUID of version 7, like every id here, that names nothing. */
 const OTHER_ID = "x'019000000000700080000000000000ff'";
-/** Version 4. */
+/** A UUID of version 4. */
 const FOREIGN_ID = "x'4c2e0d5b2a174a3c9b1f0d6e5a7c8b90'";
 const OTHER_IBAN = `'${ibanOf(4_711)}'`;
-/** Two forms of a fingerprint, of other content. */
+/** Two forms of a fingerprint of other content. */
 const HASH = `'${'0123456789abcdef'.repeat(4)}'`;
 const HASH_2 = `'2:${'0123456789abcdef'.repeat(3).slice(0, 43)}'`;
 
@@ -39,7 +39,7 @@ const notFound = (action: string) => `action = '${action}' and outcome = 'NOT_FO
 
 const ID_OF_NOTHING = 'nothing in the database refers to it, and any other UUIDv7 would do';
 
-/** Every column of every table. */
+/** The corruptions of every column of every table. */
 export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   'organization.id': { found: [[`id = ${OTHER_ID}`], [`id = ${FOREIGN_ID}`]] },
   'organization.name': { found: [["name = 'Another'"], ["name = ' '"]] },
@@ -497,7 +497,7 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
 };
 
-/** Rows that are gone. */
+/** Rows whose deletion verification must find. */
 export const DELETIONS: readonly (readonly [table: string, where: string])[] = [
   ['account', 'sequence > 0'],
   ['account', 'sequence = 0'],

@@ -1,4 +1,4 @@
-/** Loaded into a server by --import: upon SIGUSR2 an error is thrown that nothing catches. */
+/** Throws an error that nothing catches when SIGUSR2 arrives. A server loads this module by --import. */
 process.on('SIGUSR2', () => {
   setImmediate(() => {
     throw new Error('Thrown for a test');

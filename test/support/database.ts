@@ -2,12 +2,12 @@ import { rm } from 'node:fs/promises';
 import { installMariaDb, launchMariaDb, missingMariaDb } from './mariadb.js';
 import { INSTALLED_DATA, OWN_MARIADB } from './mysql-url.js';
 
-/** More than the pools of all tests and their servers take together. */
+/** Exceeds the connection pools of all tests and their servers. */
 const SETTINGS = ['--max-connections=1000', '--innodb-buffer-pool-size=256M'];
 
 /**
- * Installs MariaDB once, for all that tests start, and starts the one that tests share, once for all projects.
- * Where TEST_MYSQL_URL names a server, the tests share that one.
+ * Installs MariaDB once for all tests, and starts the server that tests share. If TEST_MYSQL_URL names a server, the
+ * tests share that one.
  */
 export async function setup(): Promise<(() => Promise<void>) | undefined> {
   if (process.env[INSTALLED_DATA] || (await missingMariaDb()) !== undefined) return undefined;

@@ -2,7 +2,10 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below the ports that an operating system gives to connections, which would take ours meanwhile. */
+/**
+ * Lies below the ports that an operating system gives to connections, which could take a free port before its server
+ * does.
+ */
 const PORT_MIN = 20_000;
 const PORT_MAX = 32_000;
 const ATTEMPTS_MAX = 100;

@@ -12,11 +12,11 @@ import type { TestDatabase } from './test-database.js';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-/** A row that has every value that a row may have. */
+/** Returns a row with every optional value. */
 const fullTransfer = (endToEndId: string) =>
   aTransfer({ amount: '14.5', counterpartyBic: 'DEUTDEFF500', endToEndId });
 
-/** Makes rows of every kind through the front door, but for messages that are not published. */
+/** Creates rows of every kind through the front door, except unpublished messages. */
 export async function fillLedger(database: TestDatabase): Promise<void> {
   const server = await startServerOn(database);
   await performBulks(server.client);
@@ -33,7 +33,7 @@ export async function fillLedger(database: TestDatabase): Promise<void> {
   await guarded.close();
 }
 
-/** Outside of a test, where nothing can be polled with expect. */
+/** Waits outside a test, where expect cannot poll. */
 function untilAllPublished({ database }: TestServer): Promise<boolean> {
   const outbox = new Outbox(database.orm);
   return vi.waitUntil(async () => (await outbox.counts()).due === 0, { timeout: 120_000 });
@@ -78,7 +78,7 @@ async function organizationOf(client: Client, iban: string): Promise<string> {
   return account.organizationId;
 }
 
-/** @returns the secret of a key of ACME's */
+/** Creates and revokes API keys. @returns the secret of a key of ACME's */
 async function administer(client: Client): Promise<string> {
   const organizationId = await organizationOf(client, ACME);
   const open = 'mutation ($input: OpenAccountInput!) { openAccount(input: $input) { __typename } }';
@@ -105,7 +105,7 @@ const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
 
 const LEASE_MS = 60_000;
 
-/** Makes messages that wait, failed once, were parked, and were put back. */
+/** Creates messages that wait, failed once, were parked, and were put back. */
 export async function fillOutbox(opened: Database): Promise<void> {
   const config = loadConfig({ DATABASE_URL: 'sqlite::memory:', IBAN_CHECK: 'format' });
   const { performBulkTransfer } = composeApplication(config, opened, NO_PUBLISHER);

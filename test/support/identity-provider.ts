@@ -9,9 +9,9 @@ const AUDIENCE = 'virement';
 
 /** Signs tokens, as a bank's identity provider does. */
 export interface IdentityProvider {
-  /** What a server is told to trust it. */
+  /** Environment of a server that trusts this provider. */
   readonly env: NodeJS.ProcessEnv;
-  /** @param claims over those of a token that is right in everything */
+  /** Signs a token. @param claims override those of a valid token */
   token(claims?: JWTPayload, expiresIn?: string): Promise<string>;
 }
 
@@ -27,7 +27,7 @@ async function makeSigner(algorithm: string, kid?: string) {
   return { publicKey, token };
 }
 
-/** One whose public key stands in the server's environment. */
+/** Starts a provider whose public key is in the server's environment. */
 export async function startIdentityProvider(algorithm = 'EdDSA'): Promise<IdentityProvider> {
   const { publicKey, token } = await makeSigner(algorithm);
   const env = {
@@ -41,11 +41,11 @@ export async function startIdentityProvider(algorithm = 'EdDSA'): Promise<Identi
 
 export interface JwksProvider extends IdentityProvider {
   rotate(): Promise<void>;
-  /** Answers with 503, or again as it should. */
+  /** Makes the provider answer with 503, or normally again. */
   setDown(isDown: boolean): void;
 }
 
-/** One that publishes its keys, and changes them. */
+/** Starts a provider that publishes its keys and rotates them. */
 export async function startJwksProvider(): Promise<JwksProvider> {
   let number = 1;
   let isAway = false;

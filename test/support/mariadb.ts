@@ -12,24 +12,24 @@ import { INSTALLED_DATA } from './mysql-url.js';
 
 const run = promisify(execFile);
 
-/** A MariaDB of a test's own, on a port and a folder of its own, which it may kill. */
+/** A MariaDB for one test, with its own port and folder. The test may kill it. */
 export interface MariaDb {
   readonly port: number;
-  /** With no database's name. */
+  /** The URL without the name of a database. */
   readonly url: string;
-  /** kill -9; resolved once it is dead. */
+  /** Kills the server with SIGKILL. Resolves after its exit. */
   kill(): Promise<void>;
-  /** Asks it to stop, as an operator does. */
+  /** Stops the server with SIGTERM, as an operator does. */
   stop(): Promise<void>;
-  /** Starts it on what it left; resolved once it answers. */
+  /** Starts the server on its existing data. Resolves once it answers. */
   start(): Promise<void>;
-  /** Runs a statement as root, past the network. */
+  /** Runs a statement as root over the local socket, not over TCP. */
   run(sql: string): Promise<RowDataPacket[]>;
 }
 
 const MARIADBD = '/usr/sbin/mariadbd';
 
-/** Why there can't be one; undefined where there can. */
+/** Returns the reason why MariaDB cannot run; undefined if it can. */
 export async function missingMariaDb(): Promise<string | undefined> {
   return run(MARIADBD, ['--no-defaults', '--version']).then(
     () => undefined,
@@ -37,7 +37,7 @@ export async function missingMariaDb(): Promise<string | undefined> {
   );
 }
 
-/** Small, and as durable as by default. */
+/** Settings of a small server with the default durability. */
 const SETTINGS = [
   '--bind-address=127.0.0.1',
   '--skip-name-resolve',
@@ -57,14 +57,14 @@ async function makeFolder(): Promise<string> {
   return folder;
 }
 
-/** Makes a folder with the data of a MariaDB that has never run; the caller deletes it. */
+/** Creates a folder with the data of a new MariaDB; the caller deletes it. */
 export async function installMariaDb(): Promise<string> {
   const folder = await makeFolder();
   await install(join(folder, 'data'));
   return folder;
 }
 
-/** Installs a MariaDB in a folder, or copies one that is installed, which takes a tenth of the time. */
+/** Installs a MariaDB in a folder, or copies an installed one, which takes a tenth of the time. */
 async function install(data: string): Promise<void> {
   const installed = process.env[INSTALLED_DATA];
   if (installed) {
@@ -82,7 +82,7 @@ async function install(data: string): Promise<void> {
 
 /**
  * Starts a MariaDB that ends with the test.
- * @param settings options of the server, beside or in place of the usual ones
+ * @param settings further options of the server, or replacements of the usual ones
  */
 export async function startMariaDb(settings: readonly string[] = []): Promise<MariaDb> {
   const { close, ...mariaDb } = await launchMariaDb(settings);
@@ -143,7 +143,7 @@ export async function launchMariaDb(
   };
 }
 
-/** A user of one database who has no privilege beside, so that `read_only` holds for it. @returns its URL */
+/** Creates a user with privileges on one database only, so that `read_only` applies to the user. @returns the URL */
 export async function createUserOf(mariaDb: MariaDb, databaseUrl: string): Promise<string> {
   const database = new URL(databaseUrl).pathname.slice(1);
   await mariaDb.run(`create user bank@'%' identified by 'secret'`);

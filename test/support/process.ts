@@ -5,29 +5,29 @@ import { onTestFinished } from 'vitest';
 import { Client } from './client.js';
 import { endProcess } from './end-process.js';
 
-/** The server as its operator starts it: a process of its own. */
+/** A server in a separate process, as an operator starts it. */
 export interface ServerProcess {
   readonly url: string;
   readonly client: Client;
   readonly process: ChildProcess;
-  /** What it has printed. */
+  /** Returns the text that the server has printed. */
   output(): string;
-  /** Ends it at once, with no chance to finish anything. */
+  /** Kills the server with SIGKILL: it cannot finish anything. */
   kill(): Promise<void>;
-  /** Asks it to stop. @returns its exit code */
+  /** Stops the server with SIGTERM. @returns its exit code */
   stop(): Promise<number | null>;
 }
 
-/** What a program printed, and how it ended. */
+/** The output and the exit code of a program. */
 export interface ProgramResult {
   readonly code: number | null;
   readonly output: string;
 }
 
-/** Where and as whom a program runs, if not as the tests do. */
+/** The working folder and the user of a program, if they differ from those of the tests. */
 export type RunOptions = Pick<SpawnOptions, 'cwd' | 'uid'>;
 
-/** What a developer's .env says is not for tests; and code that was compiled once is not compiled again. */
+/** Keeps a developer's .env out of the tests, and reuses compiled code. */
 const FOR_TESTS = {
   ENV_FILE: '/dev/null',
   NODE_COMPILE_CACHE: resolve('node_modules/.cache/virement-tests'),

@@ -4,41 +4,42 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { AMQP_URL } from './amqp-url.js';
 
-/** A network between two programs, which a test can cut. */
+/** A network between two programs that a test can interrupt. */
 export interface Proxy {
   readonly port: number;
-  /** Cuts every connection there is; new ones are made as before. */
+  /** Cuts every open connection; new connections are accepted. */
   cut(): void;
-  /** Cuts every connection, and refuses new ones. */
+  /** Cuts every open connection and refuses new ones. */
   goDown(): Promise<void>;
   goUp(): Promise<void>;
-  /** Lets so many bytes more go to the target, or come from it, and then nothing: the rest is stuck. */
+  /** Passes this number of further bytes to or from the target, then nothing: the rest is stuck. */
   jam(direction: Direction, afterBytes: number): void;
   /**
-   * Cuts the connection on which the next message goes out that has a text in it; resolved by then.
-   * @param text or several, of which the message has one
-   * @param after a text that has gone out on the same connection before; without one, any connection
+   * Cuts the connection on which the next message with a certain text is sent. Resolves after the cut.
+   * @param text the text, or several of which the message has one
+   * @param after a text that was sent earlier on the same connection; without it, any connection matches
    */
   cutAt(text: string | readonly string[], moment: CutMoment, after?: string): Promise<void>;
   /**
-   * Has the next statement that has a text in it answered with an error of MySQL, although it was run; resolved by then.
+   * Answers the next statement with a certain text with a MySQL error, although the database runs it. Resolves after
+   * the answer.
    * @param after as for cutAt
    */
   failAt(text: string | readonly string[], errno: number, after?: string): Promise<void>;
-  /** Has the next message that has a text in it answered with an error of MySQL, and does not pass it on. */
+  /** Answers the next message with a certain text with a MySQL error, and does not pass it on. */
   refuseAt(text: string, errno: number): Promise<void>;
 }
 
 /**
- * A statement that is this word alone, on the wire of MariaDB and of MySQL. MySQL's has the numbers of its attributes, none,
- * and of their sets, one, before the word.
+ * The statement `commit` on the wire of MariaDB and of MySQL. MySQL's has the number of its attributes, zero, and of
+ * their sets, one, before the word.
  */
 export const COMMIT = ['\u0003commit', '\u0003\u0000\u0001commit'] as const;
 
-/** A part of the server's regular check of its tables, which names every statement that a trap may be for. */
+/** A part of the server's regular check of its tables. The check names every statement that a trap may be for. */
 const TABLE_CHECK = 'prepare virement_check';
 
-/** Before the message reaches the target, as soon as it is sent, or when the target has answered it. */
+/** The moment of a cut: before the message reaches the target, as soon as it is sent, or after the target's answer. */
 export type CutMoment = 'before' | 'sent' | 'answered';
 
 interface Trap {
@@ -52,13 +53,13 @@ interface Trap {
 
 type Direction = 'to-target' | 'from-target';
 
-/** A broker behind a network that a test can cut or jam. */
+/** Starts a proxy in front of the broker. */
 export async function startBrokerProxy(): Promise<{ proxy: Proxy; amqpUrl: string }> {
   const { proxy, url } = await startProxyOf(AMQP_URL, 5672);
   return { proxy, amqpUrl: url };
 }
 
-/** A database behind a network that a test can cut or jam. */
+/** Starts a proxy in front of a database. */
 export async function startDatabaseProxy(
   directUrl: string,
 ): Promise<{ proxy: Proxy; databaseUrl: string }> {
@@ -66,7 +67,7 @@ export async function startDatabaseProxy(
   return { proxy, databaseUrl: url };
 }
 
-/** @returns the URL of a service with the proxy in its place */
+/** @returns the URL of a service with the proxy's address */
 async function startProxyOf(
   directUrl: string,
   defaultPort: number,
@@ -87,11 +88,11 @@ export async function startProxy(target: { host: string; port: number }): Promis
   let server: Server | undefined;
 
   let trap: Trap | undefined;
-  /** The connection that the trap is for; any, where it is for what comes after nothing. */
+  /** The connection that the trap is for; undefined means any connection. */
   let trapped: Socket | undefined;
-  /** Traps of connections whose next answer is not to come through. */
+  /** Traps of connections whose next answer must not pass. */
   const unanswered = new Map<Socket, Trap>();
-  /** @returns whether a message is to go no further, for its connection is cut */
+  /** @returns whether the message must not pass, because its connection was cut */
   const springTrap = (from: Socket, to: Socket, direction: Direction, chunk: Buffer): boolean => {
     const caught = unanswered.get(from);
     if (caught) {
@@ -114,7 +115,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
       sprung();
       return true;
     }
-    // What is written is sent before the end of the connection is.
+    // The data that was written is sent before the connection ends.
     if (moment === 'sent') to.end(chunk);
     from.destroy();
     sprung();
@@ -188,7 +189,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
   };
 }
 
-/** ERR_Packet of the protocol of MySQL, the first packet of an answer, with a SQL state that says nothing. */
+/** Returns an ERR_Packet of the MySQL protocol, the first packet of an answer, with a general SQL state. */
 function errorPacketOf(errno: number): Buffer {
   const text = Buffer.from(`#HY000Error ${errno} of the proxy`);
   const head = Buffer.alloc(7);

@@ -4,26 +4,26 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
-// Also loaded by Node alone, which needs a file's own name.
+// Node itself also loads this file, and needs the real file name.
 import { endProcess } from './end-process.ts';
 import { freePort } from './free-port.ts';
 
-/** A RabbitMQ of the tests' own: its node, ports, cookie and folder are nobody else's. */
+/** A RabbitMQ for the tests, with its own node, ports, cookie and folder. */
 export interface RabbitMq {
-  /** Without a virtual host: it is the default one. */
+  /** The URL without a virtual host, which means the default one. */
   readonly url: string;
-  /** Starts it on what it left; resolved once it answers. */
+  /** Starts the broker on its existing data. Resolves once it answers. */
   start(): Promise<void>;
-  /** Asks it to stop, as an operator does; resolved once its process has ended. */
+  /** Stops the broker with SIGTERM, as an operator does. Resolves after its exit. */
   stop(): Promise<void>;
-  /** Ends it, and deletes its folder. */
+  /** Ends the broker and deletes its folder. */
   close(): Promise<void>;
 }
 
-/** A start takes 7 s on two cores with nothing else to do. */
+/** A start takes 7 s on two idle cores. */
 const START_TIMEOUT_MS = 120_000;
 
-/** Reason why there can't be one; undefined where there can. */
+/** Returns the reason why RabbitMQ cannot run; undefined if it can. */
 export async function missingRabbitMq(): Promise<string | undefined> {
   for (const program of ['rabbitmq-server', 'epmd']) {
     if (!(await findProgram(program)))
@@ -33,8 +33,8 @@ export async function missingRabbitMq(): Promise<string | undefined> {
 }
 
 /**
- * Starts one; the caller closes it.
- * @param vhosts its virtual hosts beside the default one; user guest may do everything in all of them
+ * Starts a broker; the caller closes it.
+ * @param vhosts virtual hosts besides the default one; the user guest has all privileges in each
  */
 export async function startRabbitMq(vhosts: readonly string[] = []): Promise<RabbitMq> {
   const missing = await missingRabbitMq();
@@ -66,7 +66,7 @@ export async function startRabbitMq(vhosts: readonly string[] = []): Promise<Rab
   return { url, start, stop, close };
 }
 
-/** Writes its settings. @returns the environment that it runs in */
+/** Writes the settings of a broker. @returns its environment */
 async function prepare(
   folder: string,
   port: number,
@@ -87,7 +87,7 @@ async function prepare(
   await writeFile(join(folder, 'enabled_plugins'), '[].');
   return {
     PATH: process.env.PATH,
-    // Erlang's cookie is written there.
+    // Erlang writes its cookie there.
     HOME: folder,
     ERL_EPMD_PORT: String(await freePort()),
     ERL_EPMD_ADDRESS: '127.0.0.1',
@@ -100,11 +100,11 @@ async function prepare(
     RABBITMQ_LOG_BASE: join(folder, 'log'),
     RABBITMQ_PID_FILE: join(folder, 'pid'),
     RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
-    // What /etc/rabbitmq says is of the machine's own broker.
+    // The settings in /etc/rabbitmq are for the machine's own broker.
     RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
-    // The script becomes Erlang, rather than its parent; and Erlang ends with its standard input, so that
-    // a broker never outlives the tests, however they end.
+    // The script becomes Erlang and is not its parent. Erlang ends with its standard input, so a broker never outlives
+    // the tests, however they end.
     RABBITMQ_ALLOW_INPUT: 'true',
   };
 }
@@ -112,8 +112,8 @@ async function prepare(
 async function startNode(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
   const found = await findProgram('rabbitmq-server');
   if (!found) throw new Error('There is no rabbitmq-server on PATH');
-  // Debian's is a link to a wrapper that runs the broker as the user rabbitmq, in its home; the script
-  // itself is beside the wrapper.
+  // Debian's command is a link to a wrapper that runs the broker as the user rabbitmq in its home. The script itself is
+  // beside the wrapper.
   const script = join(dirname(await realpath(found)), 'rabbitmq-server');
   return spawn(script, [], { env, stdio: ['pipe', 'ignore', 'ignore'] });
 }

@@ -2,16 +2,16 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A TCP connection to a server, for what no HTTP client sends. */
+/** A TCP connection to a server, for requests that no HTTP client sends. */
 export interface RawConnection {
   readonly socket: Socket;
-  /** All that came so far. */
+  /** The text received so far. */
   readonly text: string;
-  /** Resolves when the server has closed it, or it was reset. */
+  /** Resolves when the server has closed or reset the connection. */
   readonly closed: Promise<unknown>;
 }
 
-/** @param isHalfOpen whether it stays open on this side when the server ends its own */
+/** @param isHalfOpen keeps this side open when the server ends its own */
 export async function openConnection(url: string, isHalfOpen = false): Promise<RawConnection> {
   const socket = connect({
     port: Number(new URL(url).port),

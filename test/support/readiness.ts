@@ -1,4 +1,4 @@
-/** What /readyz says. */
+/** The answer of /readyz. */
 export interface Readiness {
   readonly code: number;
   readonly status: string;
@@ -7,13 +7,13 @@ export interface Readiness {
   >;
 }
 
-/** Asks a server whether it can take bulks. */
+/** Requests the readiness of a server. */
 export async function readinessOf(url: string): Promise<Readiness> {
   const response = await fetch(`${url}/readyz`);
   return { code: response.status, ...((await response.json()) as Omit<Readiness, 'code'>) };
 }
 
-/** Asks a server how it stands with its broker. */
+/** Requests the state of a server's broker. */
 export async function brokerStatusOf(url: string): Promise<string | undefined> {
   return (await readinessOf(url)).parts.broker?.status;
 }

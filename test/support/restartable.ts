@@ -3,14 +3,14 @@ import { type ServerProcess, startProcess } from './process.js';
 import { portOf, startProxy } from './proxy.js';
 import { createMigratedDatabase } from './test-database.js';
 
-/** A server that keeps its address and its ledger while its process is replaced. */
+/** A server that keeps its address and its ledger when its process is replaced. */
 export interface RestartableServer {
-  /** The address that stays: a proxy's. */
+  /** The constant address, which is a proxy's. */
   readonly url: string;
   readonly proxy: Awaited<ReturnType<typeof startProxy>>;
-  /** The process that runs now. */
+  /** The current process. */
   readonly current: ServerProcess;
-  /** Ends the process, in order or by kill -9, and starts another. */
+  /** Ends the process by SIGTERM or SIGKILL, and starts another. */
   restart(how: 'stop' | 'kill'): Promise<void>;
 }
 

@@ -1,19 +1,19 @@
 import { randomInt } from 'node:crypto';
 
-/** How long each fault test goes on at least; 0: its short form. */
+/** Minimum duration of each fault test in seconds; 0 for the short form. */
 export const CHAOS_SECONDS = Number(process.env.CHAOS_SECONDS || 0);
 
-/** The same seed gives the same requests and the same faults, in the same order. */
+/** The seed of a run. The same seed gives the same requests and the same faults, in the same order. */
 export const CHAOS_SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
 
-/** For a test that goes on for CHAOS_SECONDS, and then looks at everything that it left. */
+/** Timeout of a test that runs for CHAOS_SECONDS and then checks its results. */
 export const CHAOS_TIMEOUT_MS = 300_000 + 3_000 * CHAOS_SECONDS;
 
-/** Numbers that look random, and come again with their seed: mulberry32. */
+/** A seeded generator of pseudo-random numbers: mulberry32. */
 export class Random {
   #state: number;
 
-  /** @param name another one gives other numbers */
+  /** @param name makes a sequence of its own for each name */
   constructor(name: string, seed = CHAOS_SEED) {
     this.#state = seed;
     for (const letter of name) {
@@ -21,7 +21,7 @@ export class Random {
     }
   }
 
-  /** A whole number from 0 to below the bound. */
+  /** Returns an integer from 0 up to, not including, the bound. */
   below(bound: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -29,7 +29,7 @@ export class Random {
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
   }
 
-  /** A whole number, both bounds included. */
+  /** Returns an integer between both bounds, inclusive. */
   between(min: number, max: number): number {
     return min + this.below(max - min + 1);
   }
@@ -41,7 +41,7 @@ export class Random {
   }
 }
 
-/** Counts rounds: so many, and then on until CHAOS_SECONDS are over. */
+/** Counts rounds up to the minimum, and then on until CHAOS_SECONDS have passed. */
 export function* rounds(min: number): Generator<number> {
   const end = Date.now() + CHAOS_SECONDS * 1_000;
   for (let round = 0; round < min || Date.now() < end; round += 1) yield round;

@@ -8,19 +8,19 @@ import { checkInvariants } from '../../src/infrastructure/verify/invariants.js';
 import { Client } from './client.js';
 import { createMigratedDatabase, type TestDatabase } from './test-database.js';
 
-/** A server in this process, on a port and a database of its own. */
+/** A server in this process, with its own port and database. */
 export interface TestServer extends Server {
   readonly url: string;
-  /** Where it serves its metrics by themselves, if METRICS_PORT is set. */
+  /** The address of the metrics on a separate port, if METRICS_PORT is set. */
   readonly metricsUrl: string | undefined;
   readonly databaseUrl: string;
   readonly client: Client;
-  /** Lines that it logged, parsed: while it started, and since. */
+  /** Log entries, parsed: of the start, and since then. */
   readonly startLog: readonly Record<string, unknown>[];
   readonly log: readonly Record<string, unknown>[];
 }
 
-/** Starts a server; when the test ends its ledger is verified and it goes, with its database. */
+/** Starts a server. When the test ends, its ledger is verified, and the server and its database are removed. */
 export async function startServer(env: NodeJS.ProcessEnv = {}): Promise<TestServer> {
   const database = await createMigratedDatabase();
   const server = await startServerOn(database, env);
@@ -34,7 +34,7 @@ export async function startServer(env: NodeJS.ProcessEnv = {}): Promise<TestServ
   return server;
 }
 
-/** Starts a server on a database that exists; the caller closes it. */
+/** Starts a server on an existing database; the caller closes it. */
 export async function startServerOn(
   database: TestDatabase,
   env: NodeJS.ProcessEnv = {},
@@ -60,7 +60,7 @@ export async function startServerOn(
   return { ...server, url, metricsUrl, databaseUrl: database.url, client, startLog, log };
 }
 
-/** Waits until all that a server has to tell is with its broker. */
+/** Waits until the server has published all outbox messages. */
 export async function untilPublished({ database }: Pick<TestServer, 'database'>): Promise<void> {
   const outbox = new Outbox(database.orm);
   await expect.poll(async () => (await outbox.counts()).due).toBe(0);

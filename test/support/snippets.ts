@@ -2,20 +2,20 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** The examples of a document, as files of a folder that finds this project's packages. */
+/** The examples of a document, as files of a folder that can import this project's packages. */
 export interface Snippets {
   readonly folder: string;
   readonly names: readonly string[];
   pathOf(name: string): string;
 }
 
-/** Where an example says that the server is. */
+/** The address of the server in the examples. */
 const DOCUMENTED_URL = 'http://127.0.0.1:4000';
 
-/** Code fences that name a file: ```ts client.ts */
+/** Matches code fences that name a file: ```ts client.ts */
 const SNIPPET = /^```\w+ (\S+)\n([\s\S]*?)^```$/gm;
 
-/** Writes every example that names a file, with another server in place of the one that it names. */
+/** Writes every example that names a file, with the given server's address. */
 export async function writeSnippets(document: string, url = DOCUMENTED_URL): Promise<Snippets> {
   await mkdir('generated', { recursive: true });
   const folder = resolve(await mkdtemp('generated/snippets-'));

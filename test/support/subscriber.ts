@@ -6,18 +6,18 @@ import { WebSocket } from 'ws';
 export interface Subscriber {
   // biome-ignore lint/suspicious/noExplicitAny: what comes is what the test asserts
   readonly events: any[];
-  /** Codes of the connections that were closed. */
+  /** Close codes of the connections. */
   readonly closeCodes: number[];
   readonly errors: unknown[];
-  /** Drops the connection, as a network does. */
+  /** Drops the connection as a network failure does. */
   drop(): void;
-  /** Reads nothing more of what is sent. */
+  /** Stops reading from the connection. */
   pause(): void;
-  /** Reads on, and tells whether the connection turns out to be closed. */
+  /** Reads on, and tells whether the connection was closed. */
   isCut(): boolean;
 }
 
-/** How long a client that reads nothing stays so: longer than a server waits for it. */
+/** Time without reading, which is longer than a server waits for a client. */
 const STILL_MS = 22_000;
 
 export function subscribe(

@@ -12,15 +12,15 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Which database this run of the suite is on. */
+/** The database of this run of the suite. */
 export const DIALECT = process.env.TEST_DATABASE === 'mysql' ? 'mysql' : 'sqlite';
 
-/** An empty database, without a table. */
+/** Creates an empty database without tables. */
 export function createDatabase(): Promise<TestDatabase> {
   return DIALECT === 'mysql' ? createMysqlDatabase() : createSqliteFile();
 }
 
-/** A database with every migration applied. */
+/** Creates a database with all migrations applied. */
 export async function createMigratedDatabase(): Promise<TestDatabase> {
   template ??= DIALECT === 'mysql' ? mysqlTemplate() : sqliteTemplate();
   const makeTables = await template;
@@ -29,7 +29,7 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
   return database;
 }
 
-/** Makes what the migrations make in an empty database. They run once for each file of tests. */
+/** Creates the tables of the migrations in an empty database. The migrations run once for each test file. */
 type Template = (databaseUrl: string) => Promise<void>;
 
 let template: Promise<Template> | undefined;
@@ -60,7 +60,7 @@ async function mysqlTemplate(): Promise<Template> {
     return { tables, migrations: migrations.map(({ name }) => [name]) };
   });
   await migrated.drop();
-  // One that refers to another may come before it.
+  // A table that another one references may come after it.
   const statements = ['set foreign_key_checks = 0', ...tables].join(';');
   return (databaseUrl) =>
     onServer(databaseUrl, async (connection) => {
@@ -69,7 +69,10 @@ async function mysqlTemplate(): Promise<Template> {
     });
 }
 
-/** A database with the rows that another one has now, as a backup that is restored. Nothing may have the other one open. */
+/**
+ * Creates a database with the current rows of another one, like a restored backup. No process may have the other one
+ * open.
+ */
 export async function copyOf(database: TestDatabase): Promise<TestDatabase> {
   const copy = await createMigratedDatabase();
   if (DIALECT === 'sqlite') {
@@ -122,7 +125,7 @@ async function createMysqlDatabase(): Promise<TestDatabase> {
   return { url, drop };
 }
 
-/** An empty database of its own on a server. @returns its URL */
+/** Creates an empty database on a server. @returns its URL */
 export async function createDatabaseOn(serverUrl: string): Promise<string> {
   const name = `virement_test_${randomUUID().replaceAll('-', '')}`;
   await onServer(serverUrl, (connection) => connection.query(`create database ${name}`));

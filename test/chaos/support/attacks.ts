@@ -1,6 +1,6 @@
 /**
- * Clients that mean harm: over raw TCP, where nothing need be HTTP, and within what a caller's credential
- * and rate limit allow. Each attack ends by itself.
+ * Hostile clients: over raw TCP, where the bytes need not be HTTP, and within the credential and the rate limit of a
+ * caller. Each attack ends by itself.
  */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import type { Random } from '../../support/seeded-random.js';
 
 export interface Target {
   readonly url: string;
-  /** A token that is valid, of a company that owns ACME's accounts. */
+  /** A valid token for a company that owns ACME's accounts. */
   readonly token: string;
 }
 
@@ -27,7 +27,7 @@ type Ending = 'end' | 'reset' | 'wait' | 'stop reading';
 
 const ENDINGS: readonly Ending[] = ['end', 'reset', 'reset', 'wait', 'stop reading'];
 
-/** Sends bytes in pieces, and leaves in one way or another. */
+/** Sends bytes in pieces, then ends the connection in the given way. */
 async function sendRaw(url: string, pieces: readonly Buffer[], ending: Ending): Promise<void> {
   const socket: Socket = connect({
     port: Number(new URL(url).port),
@@ -130,7 +130,7 @@ function requestOf(random: Random, target: Target): Buffer {
   return Buffer.from(`${head}\r\n\r\n${body}`, 'latin1');
 }
 
-/** Changes some bytes, most of the time none. */
+/** Changes some bytes in a third of all calls. */
 function corruptBytes(random: Random, bytes: Buffer): Buffer {
   if (random.below(3) > 0) return bytes;
   const copy = Buffer.from(bytes);
@@ -140,7 +140,7 @@ function corruptBytes(random: Random, bytes: Buffer): Buffer {
   return copy;
 }
 
-/** HTTP with its grammar corruptBytes, pipelined, in pieces, with an end at a random moment. */
+/** Sends HTTP with broken grammar, pipelined, in pieces, and cut at a random byte. */
 const rawHttp: Attack = async (target, random) => {
   const requests = Array.from({ length: random.pick([1, 1, 2, 10]) }, () =>
     corruptBytes(random, requestOf(random, target)),
@@ -172,7 +172,10 @@ const unreadAnswers: Attack = ({ url, token }) => {
   return sendRaw(url, [Buffer.from(request.repeat(20))], 'stop reading');
 };
 
-/** Posts, and may leave before the answer. The server may hang up first: on a body that takes too long, say. */
+/**
+ * Posts a body, and may disconnect before the answer. The server may disconnect first, for instance if a body takes too
+ * long.
+ */
 async function post(
   { url, token }: Target,
   body: string,
@@ -220,7 +223,7 @@ const hostileName: Attack = (target, random) => {
   return post(target, JSON.stringify({ query: PERFORM, variables: { input } }));
 };
 
-/** A large bulk, whose client may not wait. */
+/** Sends a large bulk, and may disconnect before the answer. */
 const largeBulk: Attack = (target, random) => {
   const rows = transfersOf(random.between(1_000, 5_000), '0.01').map((row, index) => ({
     ...row,
@@ -269,7 +272,7 @@ const hostileWebSocket: Attack = async ({ url, token }, random) => {
   await closed;
 };
 
-/** Every kind, by name. */
+/** All kinds of attack, by name. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   rawHttp,
   refusedUpgrade,

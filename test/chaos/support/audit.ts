@@ -2,21 +2,21 @@ import { expect } from 'vitest';
 import type { Client } from '../../support/client.js';
 import type { Answered, Load, Row } from './load.js';
 
-/** What the ledger has of accounts, in the order of commit. */
+/** The content of the ledger for some accounts, in commit order. */
 export interface Committed {
-  /** Ids of an account's transfers. */
+  /** Transfer ids by account. */
   readonly transfers: ReadonlyMap<string, readonly string[]>;
   readonly bulks: readonly string[];
-  /** Of ledger entries: money from outside. */
+  /** Ids of the ledger entries of credits from outside. */
   readonly credits: readonly string[];
 }
 
-/** What the transfer of an account says that no client of the load sent. */
+/** The description of an account's first transfer, which no client of the load sends. */
 export const FIRST_DESCRIPTION = 'The first';
 
 /**
- * Holds a ledger to what its clients were told: what was acknowledged exists exactly once, with its
- * content, and what was refused does not exist.
+ * Compares the ledger with the answers that its clients got. Every acknowledged request exists exactly once, with its
+ * content; no refused request exists.
  */
 export async function audit(
   client: Client,
@@ -28,7 +28,7 @@ export async function audit(
     bulks: [] as string[],
     credits: [] as string[],
   };
-  /** By key: each bulk or credit that has its rows. */
+  /** The bulks and credits of each idempotency key. */
   const found = new Map<string, Found[]>();
   const addFound = (key: string, one: Found) => found.set(key, [...(found.get(key) ?? []), one]);
   for (const iban of ibans) {
@@ -90,7 +90,7 @@ const fingerprint = ({ amount, counterpartyName, counterpartyIban, description }
   description,
 ];
 
-/** The bulks of an account with their rows, oldest first. */
+/** Returns the bulks of an account with their rows, oldest first. */
 async function bulksOf(client: Client, iban: string) {
   const bulks = new Map<string, Found & { readonly rows: Row[] }>();
   const transfers: string[] = [];
@@ -110,7 +110,7 @@ async function bulksOf(client: Client, iban: string) {
   return { bulks: [...bulks.values()], transfers };
 }
 
-/** Money from outside, oldest first; the opening balance says nothing. */
+/** Returns the credits from outside, oldest first. The opening balance has an empty description. */
 async function creditsOf(
   client: Client,
   iban: string,
@@ -124,7 +124,7 @@ async function creditsOf(
     }));
 }
 
-/** Every node of one of an account's lists, page by page, oldest first. */
+/** Returns every node of one of an account's lists, page by page, oldest first. */
 export async function everyNode(
   client: Client,
   list: string,
@@ -144,7 +144,7 @@ export async function everyNode(
       } }`,
       { iban, before },
     );
-    // The list is newest first, and so is a page of its last: both are turned around.
+    // The list and its pages are newest first, so each page is reversed.
     pages.push(account.list.nodes.toReversed());
     before = account.list.pageInfo.startCursor;
     if (!account.list.pageInfo.hasPreviousPage) return pages.flat();

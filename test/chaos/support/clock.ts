@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
-/** The wall clock of servers that are started with its environment. */
+/** A wall clock for the servers that are started with its environment. */
 export interface Clock {
   readonly env: NodeJS.ProcessEnv;
-  /** Sets it so far from the machine's: ahead, or behind. */
+  /** Sets the clock ahead of the machine's by this time; a negative time sets it back. */
   jumpTo(shiftMs: number): Promise<void>;
 }
 
@@ -17,7 +17,7 @@ export async function startClock(): Promise<Clock> {
   const file = join(folder, 'shift-ms');
   const preload = fileURLToPath(new URL('shifted-clock.ts', import.meta.url));
   const jumpTo = async (shiftMs: number) => {
-    // In one step: nobody reads half of it.
+    // A rename is atomic: no reader sees half of the file.
     await writeFile(`${file}.new`, String(shiftMs));
     await rename(`${file}.new`, file);
   };

@@ -1,4 +1,4 @@
-/** GraphQL documents and variables at random: most are what the schema allows, some only look like it. */
+/** Random GraphQL documents and variables. The schema allows most of them; some only resemble valid ones. */
 import fc from 'fast-check';
 import {
   type GraphQLInputType,
@@ -26,7 +26,7 @@ export interface RandomDocument {
 const DEPTH_MAX = 6;
 const FIELDS_MAX = 40;
 
-/** What no type expects, and what breaks those who do. */
+/** Values that no type expects and that break naive code. */
 const unexpectedValues = fc.oneof(
   fc.constantFrom<unknown>(null, true, '', ' ', '\u0000', '\ud800', '-0', '1e309', '__proto__', -1),
   fc.constantFrom<unknown>(0, 2 ** 31, -(2 ** 31), 2 ** 53, 1e300, 0.1, [], {}, [[]], [null]),
@@ -36,10 +36,11 @@ const unexpectedValues = fc.oneof(
 );
 
 /**
- * @param schema to ask of
- * @param plausible texts that mean something to the server: IBANs, ids, cursors
- * @param kinds operations to ask for
- * @param pageSizes what most pages are asked for by; small ones, or they multiply
+ * Returns random documents.
+ * @param schema the schema that the documents are for
+ * @param plausible texts with a meaning for the server: IBANs, ids, cursors
+ * @param kinds kinds of operations
+ * @param pageSizes sizes of most pages; they are small, because nested pages multiply
  */
 export function documents(
   schema: GraphQLSchema,
@@ -54,7 +55,7 @@ export function documents(
     );
 }
 
-/** fast-check likes small numbers, which here would mean that everything rare is frequent. */
+/** fast-check prefers small numbers, which here would make every rare case frequent. */
 const evenly = (max: number) => fc.noBias(fc.nat({ max }));
 
 class DocumentWriter {
@@ -77,7 +78,7 @@ class DocumentWriter {
       subscription: this.schema.getSubscriptionType(),
     }[kind];
     if (!root) throw new Error(`There is no ${kind}`);
-    // A subscription has one field, and no other.
+    // A valid subscription has exactly one field.
     const body =
       kind === 'subscription' && !this.#oneIn(10)
         ? `{ ${this.#fieldsOf(root, 0, 1)} }`
@@ -106,7 +107,7 @@ class DocumentWriter {
     return item;
   }
 
-  /** A character more, or some less. */
+  /** Inserts a token, or removes some characters. */
   #corrupt(text: string): string {
     const at = this.#below(text.length);
     return this.#oneIn(2)
@@ -139,7 +140,7 @@ class DocumentWriter {
       this.#fieldsLeft -= 1;
       const fieldArguments = field.args.flatMap((argument) => {
         const isLeftOut = !isNonNullType(argument.type) && this.#oneIn(3);
-        // There is always a page that is too large.
+        // Some pages are larger than the limit.
         const value =
           /^(first|last)$/.test(argument.name) && !this.#oneIn(10)
             ? this.#pick(this.pageSizes)
@@ -162,7 +163,7 @@ class DocumentWriter {
     return this.#oneIn(15) ? this.#pick([' @skip(if: true)', ' @include(if: true)']) : '';
   }
 
-  /** Sometimes one that has itself in it. */
+  /** Adds a fragment, which sometimes contains itself. */
   #fragment(type: GraphQLObjectType, depth: number): string {
     const name = `F${this.#fragments.length}`;
     this.#fragments.push('');
@@ -173,7 +174,7 @@ class DocumentWriter {
     return `...${name}`;
   }
 
-  /** A value of a type, in the document or as a variable. */
+  /** Returns a value of a type, as a literal or as a variable. */
   #value(type: GraphQLInputType): string {
     const value = this.#oneIn(60) ? this.gen(() => unexpectedValues) : this.#validValue(type, 0);
     if (this.#oneIn(2)) return literalOf(value, type);
@@ -229,7 +230,7 @@ class DocumentWriter {
   }
 }
 
-/** As GraphQL writes it; names of fields and of enums are not quoted. */
+/** Returns a literal in GraphQL's notation, which does not quote names of fields and enum values. */
 function literalOf(value: unknown, type: GraphQLInputType): string {
   const named = getNullableType(type);
   if (isEnumType(named) && typeof value === 'string') return value;

@@ -1,7 +1,7 @@
 /**
- * Runs servers under load, injects a fault again and again, and then checks the outcome: the ledger's invariants hold;
- * every acknowledged request was done once, and no refused one; the outbox is empty; consumers have every event; each
- * follower has the committed sequence, whole and in order.
+ * Runs servers under load, injects a fault repeatedly, and then checks the outcome. The ledger's invariants hold; every
+ * acknowledged request was done once, and no refused one was done; the outbox is empty; consumers have every event;
+ * each follower has the committed sequence, complete and in order.
  */
 import { expect } from 'vitest';
 import { ibanOf } from '../../support/builders.js';
@@ -16,12 +16,12 @@ import { type Load, newIbans, openAccounts, startLoad } from './load.js';
 
 export interface FaultPlan {
   readonly databaseUrl: string;
-  /** Empty: the in-process broker. */
+  /** The in-process broker is used if this is empty. */
   readonly amqpUrl?: string;
   readonly servers?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly roundsMin: number;
-  /** Causes one fault and ends it: one round. */
+  /** Causes one fault and ends it. */
   readonly injectFault: (run: FaultRun) => Promise<void>;
 }
 
@@ -35,10 +35,10 @@ export interface FaultRun {
 const CLIENTS = 6;
 const ACCOUNTS = 3;
 
-/** A relay that was killed holds its messages for a lease; the next one finds them at its poll. */
+/** A killed relay holds its messages until its lease ends; the next relay finds them at its poll. */
 const DRAINED_MAX_MS = 120_000;
 
-/** @returns the run, once everything was checked */
+/** @returns the run, after all checks */
 export async function runWithFaults(name: string, plan: FaultPlan): Promise<FaultRun> {
   const { databaseUrl, amqpUrl = '', servers = 1, roundsMin, injectFault } = plan;
   const env = { DATABASE_URL: databaseUrl, AMQP_URL: amqpUrl, SEED_DEMO: 'false', ...plan.env };
@@ -83,11 +83,11 @@ export async function runWithFaults(name: string, plan: FaultPlan): Promise<Faul
   return run;
 }
 
-/** Its bulks, transfers and credits. */
+/** Starts consumers of the accounts' bulks, transfers and credits. */
 const startConsumers = (ibans: readonly string[]) =>
   Promise.all(ibans.map((iban) => startConsumer(`*.*.${iban}`)));
 
-/** Performs a first transfer: the place before everything that comes. */
+/** Performs a first transfer. @returns its cursor, which precedes everything that comes later */
 async function firstCursor(client: Client, iban: string): Promise<string> {
   const row = { amount: '0.01', counterpartyName: 'Bip Bip', counterpartyIban: ibanOf(1) };
   const { performBulkTransfer } = await client.data(
@@ -109,7 +109,7 @@ async function untilDrained(client: Client): Promise<void> {
   await expect.poll(counts, { timeout: DRAINED_MAX_MS }).toEqual({ due: 0, parked: 0 });
 }
 
-/** Consumers count by message id: what was published twice is one. */
+/** Waits until the consumers have every event. Consumers count by message id, so a repeated publication counts once. */
 async function expectAllEvents(
   consumers: readonly Consumer[],
   { bulks, transfers, credits }: Awaited<ReturnType<typeof audit>>,
@@ -124,7 +124,7 @@ async function expectAllEvents(
   await expect.poll(missingIds).toEqual([]);
 }
 
-/** One line for whoever runs it at length. */
+/** Prints one line with the numbers of the run. */
 function report(
   name: string,
   { load, fleet }: FaultRun,

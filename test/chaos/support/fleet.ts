@@ -1,32 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServerProcess, startProcess } from '../../support/process.js';
 
-/** Servers as an operator runs them: one that ends is started again. */
+/** Servers under the supervision of an operator: a server that ends is started again. */
 export interface Fleet {
-  /** Of those that run. */
+  /** URLs of the running servers. */
   readonly urls: readonly string[];
-  /** Their process ids. */
+  /** Process ids of the running servers. */
   readonly pids: readonly number[];
-  /** Servers that ended though nobody killed them, with what they said. */
+  /** Exits of servers that the test did not kill. */
   readonly crashes: readonly string[];
-  /** What they wrote to standard error. */
+  /** Text that the servers wrote to standard error. */
   readonly stderrOutput: readonly string[];
-  /** Lines of their logs at level error, parsed. */
+  /** Log entries of level error, parsed. */
   readonly errors: readonly Readonly<Record<string, unknown>>[];
-  /** kill -9, of one that runs; resolved once it is dead. */
+  /** Kills a running server with SIGKILL. Resolves after its exit. */
   kill(index: number): Promise<void>;
-  /** Until each runs. */
+  /** Waits until all servers run. */
   untilUp(): Promise<void>;
-  /** Stops them in order. @returns their exit codes */
+  /** Stops the servers one after the other. @returns their exit codes */
   stop(): Promise<(number | null)[]>;
 }
 
-/** Before a server that did not start is started again. */
+/** Delay before a server that failed to start is started again. */
 const RESTART_MS = 200;
 
 const LEVEL_ERROR = 50;
 
-/** Lines that are kept; there is no need of more to see what goes wrong. */
+/** Number of lines that are kept, which is enough to find a cause. */
 const LINES_KEPT_MAX = 2_000;
 
 export async function startFleet(count: number, env: NodeJS.ProcessEnv): Promise<Fleet> {

@@ -3,11 +3,11 @@ import { onTestFinished } from 'vitest';
 import type { Random } from '../../support/seeded-random.js';
 import { subscribe } from '../../support/subscriber.js';
 
-/** A front end that follows an account's transfers, and resumes elsewhere whenever it is cut off. */
+/** A front end that follows an account's transfers and resumes, on any server, after each disconnection. */
 export interface Follower {
-  /** Ids of the transfers that came, in the order in which they came. */
+  /** Ids of the received transfers, in order of arrival. */
   readonly seen: string[];
-  /** How often it resumed. */
+  /** Number of times that the follower has resumed. */
   readonly resumptions: number;
 }
 
@@ -15,10 +15,10 @@ const FOLLOW = `subscription ($iban: String!, $after: Cursor) {
   transferPerformed(accountIban: $iban, after: $after) { cursor transfer { id } }
 }`;
 
-/** Between looks at its connection. */
+/** Interval between two checks of the connection. */
 const POLL_MS = 20;
 
-/** @param after the cursor of the last transfer that is not to come */
+/** @param after the cursor of the last transfer before the ones to follow */
 export function startFollower(
   urls: () => readonly string[],
   iban: string,

@@ -4,13 +4,13 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import type { RandomDocument } from './documents.js';
 
-/** The longest time until the server answers a malformed request. */
+/** Maximum time until the server answers a malformed request. */
 const ANSWER_MAX_MS = 20_000;
 
 /** Time for which a stream is read. */
 const LISTEN_MS = 30;
 
-/** The fault of an answer; undefined if it has none. */
+/** The fault in an answer; undefined if there is none. */
 export type Fault = string | undefined;
 
 export async function post(
@@ -44,7 +44,7 @@ async function faultOf(response: Response, request: string): Promise<Fault> {
   return isFault ? `${request}\ngave ${response.status}: ${text.slice(0, 500)}` : undefined;
 }
 
-/** The start of a stream, which may never end. */
+/** Returns the start of a stream, which may never end. */
 async function firstOf({ body }: Response): Promise<string> {
   const reader = body?.getReader();
   const started = reader?.read().then(({ value }) => Buffer.from(value ?? []).toString());
@@ -54,12 +54,12 @@ async function firstOf({ body }: Response): Promise<string> {
   return text ?? '';
 }
 
-/** Whatever errors there are before it. */
+/** Waits for an event and ignores errors before it. */
 function untilEvent(emitter: EventEmitter, event: string): Promise<void> {
   return new Promise((resolve) => emitter.once(event, () => resolve()));
 }
 
-/** Bytes that need not be HTTP. */
+/** Sends bytes that need not be HTTP. */
 export async function sendBytes(url: string, bytes: Uint8Array): Promise<Fault> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -76,7 +76,7 @@ export async function sendBytes(url: string, bytes: Uint8Array): Promise<Fault> 
   return /^HTTP\/1\.1 5/.test(text) ? text.slice(0, 500) : undefined;
 }
 
-/** Messages over a WebSocket, which the server may close at any of them. */
+/** Sends messages over a WebSocket, which the server may close after any of them. */
 export async function sendMessages(
   url: string,
   protocol: string,
@@ -89,7 +89,7 @@ export async function sendMessages(
     if (text.includes('INTERNAL_SERVER_ERROR')) fault = text.slice(0, 500);
   });
   socket.on('close', (code) => {
-    // 4500 is the protocol's own 500, 1011 is RFC 6455's.
+    // 4500 is the internal error of the protocol, 1011 that of RFC 6455.
     if (code === 1011 || code === 4500) fault = `Closed with ${code}`;
   });
   socket.on('error', () => {});

@@ -1,7 +1,7 @@
 import type { Client } from '../../support/client.js';
 import { everyNode } from './audit.js';
 
-/** What is asked for; accounts are numbers, amounts minor units. */
+/** A request of the model. Accounts are numbers; amounts are in minor units. */
 export type Request =
   | {
       readonly kind: 'perform' | 'validate';
@@ -24,7 +24,7 @@ interface Row {
   readonly amountMinor: number;
 }
 
-/** What a request came to, as its client was result. */
+/** The outcome of a request, according to its client. */
 export type Outcome =
   | { readonly is: 'done'; readonly id: string; readonly isReplayed: boolean }
   | { readonly is: 'refused'; readonly balanceMinor: number }
@@ -33,7 +33,7 @@ export type Outcome =
   | { readonly is: 'read'; readonly balanceMinor: number; readonly sequence: number }
   | { readonly is: 'something else'; readonly what: unknown };
 
-/** One moment after the other: what was answered before another was sent came before it. */
+/** A request and its answer. Moments are numbered: a request that was answered before another was sent precedes it. */
 export interface Answer {
   readonly request: Request;
   readonly sentAt: number;
@@ -41,7 +41,7 @@ export interface Answer {
   outcome: Outcome;
 }
 
-/** An account's ledger entry; the first of a list has sequence 1. */
+/** A ledger entry of an account. The first entry of a list has sequence 1. */
 export interface Entry {
   readonly id: string;
   readonly bulkId: string | undefined;
@@ -49,14 +49,14 @@ export interface Entry {
   readonly balanceAfterMinor: number;
 }
 
-/** Requests that are under way or answered. */
+/** All requests, in progress or answered. */
 export class History {
   readonly answers: Answer[] = [];
   readonly #sent: { readonly request: Request; readonly answered: Promise<void> }[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #moment = 0;
 
-  /** @param ibans by number */
+  /** @param ibans IBANs by account number */
   constructor(
     private readonly client: Client,
     private readonly ibans: readonly string[],
@@ -99,11 +99,11 @@ export class History {
   }
 
   async anyAnswer(): Promise<void> {
-    // A race of nobody has no winner.
+    // Promise.race of an empty list never settles.
     if (this.#underWay.size > 0) await Promise.race(this.#underWay);
   }
 
-  /** The entries of accounts, by number, oldest first. */
+  /** Returns the entries of the first accounts, by account number, oldest first. */
   async ledger(count: number): Promise<Entry[][]> {
     const ledger: Entry[][] = [];
     for (const iban of this.ibans.slice(0, count)) {
@@ -206,12 +206,12 @@ function decimal(amountMinor: number): string {
   return (amountMinor / 100).toFixed(2);
 }
 
-/** A row to the account that is debited goes to nobody here instead. */
+/** Returns the rows of a bulk. A row to the debited account goes to an IBAN without an account instead. */
 function rowsOf({ from, rows }: { readonly from: number; readonly rows: readonly Row[] }) {
   return rows.map((row) => (row.to === from ? { ...row, to: NOBODY } : row));
 }
 
-/** By number, an IBAN that no account here has. */
+/** The account number of an IBAN that has no account here. */
 const NOBODY = 3;
 
 function otherContentOf(request: Request): Request {
@@ -220,17 +220,17 @@ function otherContentOf(request: Request): Request {
   return { ...request, rows: [...request.rows, { to: NOBODY, amountMinor: 1 }] };
 }
 
-/** A request that the ledger has: it moved accounts, each at a sequence. */
+/** A performed request: it has an entry in each account that it moved. */
 interface Performed {
   readonly answer: Answer;
   readonly id: string;
-  /** By account: the sequence of its entry, and what it should have moved. */
+  /** The sequence of the entry and its expected amount, by account number. */
   readonly moves: ReadonlyMap<number, { readonly sequence: number; readonly amountMinor: number }>;
 }
 
 /**
- * Holds answers to the order of the ledger.
- * @returns what no serial order explains, in words; nothing where all is explained
+ * Compares answers with the order of the ledger.
+ * @returns a sentence for each contradiction with a serial order; an empty list if there is none
  */
 export function contradictionsOf(
   answers: readonly Answer[],
@@ -263,7 +263,7 @@ function performedOf(
   });
 }
 
-/** What a request would move, by account of this server. */
+/** Returns the amounts that a request would move, by account number. */
 function amountsOf(request: Request): Map<number, number> {
   const amounts = new Map<number, number>();
   if (request.kind === 'credit') amounts.set(request.to, request.amountMinor);
@@ -279,7 +279,7 @@ function totalOf({ rows }: { readonly rows: readonly Row[] }): number {
   return rows.reduce((sum, { amountMinor }) => sum + amountMinor, 0);
 }
 
-/** The model, account by account: every entry is somebody's, with the amount asked for, and is covered. */
+/** Checks each account: every entry belongs to one request, has its amount, and is covered by the balance. */
 function unexplainedMoves(
   performed: readonly Performed[],
   ledger: readonly (readonly Entry[])[],
@@ -308,7 +308,7 @@ function unexplainedMoves(
   return faults;
 }
 
-/** One order of all that was performed: that of each account, and that of time, without a contradiction. */
+/** Checks that one serial order agrees with the order within each account and with the order in time. */
 function orderContradictions(performed: readonly Performed[]): string[] {
   const isBefore = (one: Performed, other: Performed) =>
     one.answer.answeredAt < other.answer.sentAt ||
@@ -340,11 +340,11 @@ function unexplainedAnswer(
 interface AccountState {
   readonly sequence: number;
   readonly balanceMinor: number;
-  /** What the request's key stands for there. */
+  /** The earlier request with the same idempotency key, if there is one in this state. */
   readonly earlier: Performed | undefined;
 }
 
-/** The states between a request and its answer. */
+/** Returns the account states between a request and its answer. */
 function statesOf(
   { request, sentAt, answeredAt }: Answer,
   performed: readonly Performed[],
@@ -377,7 +377,7 @@ function accountOf(request: Request): number {
   return request.kind === 'credit' ? request.to : request.from;
 }
 
-/** The keys of bulks, of an account, are apart from those of its credits. */
+/** Tells whether two requests share a key. An account's bulks and its credits have separate keys. */
 function hasSameKey(one: Request, other: Request): boolean {
   if (one.kind === 'read' || other.kind === 'read' || one.key === undefined) return false;
   const isSameKind = (one.kind === 'credit') === (other.kind === 'credit');
@@ -388,7 +388,7 @@ function contentOf(request: Request): string {
   return JSON.stringify({ ...request, kind: undefined });
 }
 
-/** The model's judgement: whether this would be result in this state. */
+/** Tells whether the model gives this outcome in this state. */
 function isAnswerIn(state: AccountState, request: Request, outcome: Outcome): boolean {
   const { balanceMinor, sequence, earlier } = state;
   const isReplay = earlier && contentOf(earlier.answer.request) === contentOf(request);
@@ -396,7 +396,7 @@ function isAnswerIn(state: AccountState, request: Request, outcome: Outcome): bo
   switch (outcome.is) {
     case 'done': {
       if (outcome.isReplayed) return isReplay === true && earlier?.id === outcome.id;
-      // Where it stands in the ledger is held to the model elsewhere; its key is free until there.
+      // Another check covers the position in the ledger; the key is free before that position.
       return earlier === undefined || earlier.id === outcome.id;
     }
     case 'refused':

@@ -5,17 +5,17 @@ import { Client, type GraphQLAnswer } from '../../support/client.js';
 import type { Random } from '../../support/seeded-random.js';
 
 /**
- * Clients that send bulks and credits, each with an idempotency key, and send the very same again until
- * they have a definite answer. What is definite here is what the rest of a test holds the server to.
+ * Clients that send bulks and credits with idempotency keys, and repeat each request until they have a definite answer.
+ * The rest of a test compares the server with these answers.
  */
 export interface Load {
-  /** Every request, once it has its definite answer. */
+  /** Requests with a definite answer. */
   readonly answered: readonly Answered[];
-  /** Answers that were not definite: network errors, masked errors, outages of the database, busy accounts. */
+  /** Numbers of indefinite answers: network errors, masked errors, database outages, busy accounts. */
   readonly indefinite: Readonly<Record<Indefinite, number>>;
-  /** Until so many more have their answers. */
+  /** Waits until this number of further requests have definite answers. */
   untilMore(count: number): Promise<void>;
-  /** Sends nothing new, and waits until all have their answers. @throws what a client did not expect */
+  /** Sends no new requests, and waits for the answers to all. @throws the unexpected answer that a client got */
   stop(): Promise<void>;
 }
 
@@ -26,35 +26,35 @@ export interface Row {
   readonly description: string;
 }
 
-/** What a client asks for: all of its rows say its key. */
+/** A request of a client. All of its rows contain its key. */
 export interface LoadRequest {
   readonly key: string;
   readonly iban: string;
-  /** Of a bulk; a credit has none. */
+  /** The rows of a bulk; absent for a credit. */
   readonly rows?: readonly Row[];
-  /** Of a credit. */
+  /** The amount of a credit; absent for a bulk. */
   readonly amount?: string;
   readonly expected: string;
 }
 
 export interface Answered {
   readonly request: LoadRequest;
-  /** Of the bulk, or of the credit's ledger entry, where there is one. */
+  /** The id of the bulk, or of the credit's ledger entry, if there is one. */
   readonly id: string | undefined;
 }
 
 type Indefinite = 'unreachable' | 'masked' | 'unavailable' | 'busy';
 
-/** After which a request that has no definite answer, or timedOut, is a failure of the server. */
+/** Maximum time until a definite answer. A longer wait is a failure of the server. */
 const ANSWER_MAX_MS = 60_000;
 const ATTEMPT_MAX_MS = 30_000;
 
-/** More than there is in any account. */
+/** An amount that exceeds every balance. */
 const AMOUNT_TOO_LARGE = '999999999.99';
 
 const OPENING_BALANCE = '900000000.00';
 
-/** IBANs of a run's earlierAnswers: a broker may be everyone's. */
+/** Returns IBANs that only this run uses, because the broker may be shared. */
 export function newIbans(count: number): string[] {
   const first = randomInt(1_000_000_000);
   return Array.from({ length: count }, (_, index) => ibanOf(first + index));
@@ -97,7 +97,7 @@ export function startLoad({
     }
   };
   const allClients = Promise.all(Array.from({ length: clients }, (_, client) => runClient(client)));
-  // Whoever waits for more, or stops, hears of it.
+  // The callers of untilMore and stop get the error.
   allClients.catch(() => {});
   const untilMore = async (count: number) => {
     const wanted = answered.length + count;
@@ -118,7 +118,10 @@ export function startLoad({
   return { answered, indefinite, untilMore, stop };
 }
 
-/** Bulks of some rows and of many, to outside and to each other; credits; what must be invalid; replays. */
+/**
+ * Returns small and large bulks, to outside and between accounts; credits; requests that the server must refuse;
+ * replays.
+ */
 function nextRequest(
   random: Random,
   key: string,
@@ -164,7 +167,7 @@ function nextRequest(
 
 const PERFORMED = 'BulkTransferPerformed';
 
-/** Asks again with the same key for as long as it is unknown what became of it. */
+/** Repeats a request with its key until the outcome is known. */
 async function sendUntilDefinite(
   request: LoadRequest,
   random: Random,

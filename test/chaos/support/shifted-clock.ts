@@ -1,10 +1,10 @@
 /**
- * Loaded into a server before anything else: its wall clock is the machine's, moved by what a file
- * says, as an operator or a time server would move it. Timers run on, as they do on any machine.
+ * Shifts the wall clock of a server that loads this module first: a file has the difference to the machine's clock. An
+ * operator or a time server could move the clock in the same way. Timers are not affected.
  */
 import { readFileSync } from 'node:fs';
 
-/** Between looks at the file. */
+/** Interval between two reads of the file. */
 const POLL_MS = 10;
 
 const RealDate = globalThis.Date;

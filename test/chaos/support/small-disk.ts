@@ -10,15 +10,15 @@ const run = promisify(execFile);
 /** A disk that a test can fill. */
 export interface SmallDisk {
   readonly path: string;
-  /** Until not a byte more fits. */
+  /** Writes until no further byte fits. */
   fill(): Promise<void>;
-  /** Takes away what it was filled with. */
+  /** Deletes what fill has written. */
   free(): Promise<void>;
 }
 
 const SIZE_MB = 96;
 
-/** Why there can't be one; undefined where there can. */
+/** Returns the reason why no small disk can be mounted; undefined if one can. */
 export async function missingSmallDisk(): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'virement-disk-'));
   try {
@@ -36,7 +36,7 @@ export async function startSmallDisk(): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'virement-disk-'));
   await mount(path);
   onTestFinished(async () => {
-    // Whoever has a file open there is about to go.
+    // A process that has a file open there ends soon.
     await run('umount', ['--lazy', path]);
     await rmdir(path);
   });

@@ -18,7 +18,7 @@ const CREATE_KEY = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: 
   ... on ApiKeyCreated { apiKey { roles organizationIds createdBy } }
   ... on InvalidInput { problems { field code message } } } }`;
 
-/** A server with authentication, and tokens for the demo companies. */
+/** Starts a server with authentication, and makes tokens for the demo companies. */
 async function startGuarded(algorithm?: string) {
   const provider = await startIdentityProvider(algorithm);
   const server = await startServer(provider.env);
@@ -148,7 +148,7 @@ test('a token with any fault is refused', async () => {
   ]);
 });
 
-// What follows is the same on every database, and takes its time.
+// The following tests are slow and do not depend on the database.
 const testOnce = test.runIf(DIALECT === 'sqlite');
 
 testOnce('keys rotate without a restart', async () => {
@@ -159,7 +159,7 @@ testOnce('keys rotate without a restart', async () => {
 
   await provider.rotate();
 
-  // A provider is not asked more than once in ten seconds, whatever tokens come.
+  // The server requests a provider's keys at most once in ten seconds, whatever tokens arrive.
   const second = await provider.token({ roles: ['operator'] });
   await expect
     .poll(() => codesOf(client.as(second), ACCOUNTS), { timeout: 25_000, interval: 500 })
@@ -425,7 +425,7 @@ test('a WebSocket authenticates in its first message or is closed with 4403', as
 
 testOnce('a WebSocket is closed with 4403 when its token expires, and a stream ends', async () => {
   const { url, provider, acme } = await startGuarded();
-  // Half a minute is given for clocks that differ.
+  // The server tolerates clocks that differ by half a minute.
   const token = await provider.token({ org: acme }, '-24s');
   const subscriber = subscribe(url, BALANCE, {}, token);
   const response = await fetch(`${url}/graphql/stream?query=${encodeURIComponent(BALANCE)}`, {

@@ -46,7 +46,7 @@ type Reads = Readonly<
 
 const PAGE = { size: 10, fromEnd: false } as const;
 
-/** A page of a list as the ids of its nodes, and its count where it is not zero. */
+/** Returns the ids of a page's nodes, and the list's count if it is not zero. */
 async function found(page: Promise<ListPage<{ readonly id: string }>>): Promise<unknown[]> {
   const { nodes, hasNextPage, hasPreviousPage, count } = await page;
   expect([hasNextPage, hasPreviousPage]).toEqual([false, false]);
@@ -182,7 +182,7 @@ test('no read finds a row of an account of another organization', async () => {
   }
 });
 
-/** The steps of a plan that read a table other than account, or that sort. */
+/** Returns the steps of a plan that read a table other than account, or that sort. */
 function stepsOf(plan: readonly Record<string, unknown>[]): string[] {
   const steps = plan.map(({ detail, table, type, key, Extra }) =>
     DIALECT === 'mysql'

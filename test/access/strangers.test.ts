@@ -1,8 +1,8 @@
 /**
- * What is not yours does not exist. The schema is walked field by field: every root field is asked for
- * what belongs to another company and for what nobody has, and both must be answered alike; and all
- * that a company sees of its own is searched for what belongs to another. A new field that this does
- * not reach makes it fail.
+ * Proves that an object of another company is indistinguishable from a missing one. The tests walk the schema field by
+ * field. Every root field is requested for an object of another company and for a missing one, and both answers must be
+ * equal. All data that a company can read is searched for data of another company. A new field that the tests do not
+ * reach makes them fail.
  */
 import {
   buildSchema,
@@ -27,7 +27,7 @@ const SECRET = 'a salary';
 const KEY = 'november-payroll';
 const DEPTH_MAX = 6;
 
-/** Root fields that are the bank's own: what they answer to others is FORBIDDEN, whatever is asked. */
+/** Root fields for the bank only: their answer to others is FORBIDDEN, whatever the arguments are. */
 const OPERATORS_ONLY = [
   'outbox',
   'auditLog',
@@ -39,7 +39,7 @@ const OPERATORS_ONLY = [
   'retryOutboxMessage',
 ];
 
-/** Types that those alone lead to. */
+/** Types that only these root fields lead to. */
 const OPERATORS_TYPES = [
   'Outbox',
   'OutboxMessage',
@@ -56,7 +56,7 @@ const OPERATORS_TYPES = [
   'InvalidInput',
 ];
 
-/** What names something: of ACME, or of nobody. */
+/** Names of ACME's objects, or of missing ones. */
 interface Names {
   readonly iban: string;
   readonly accountId: string;
@@ -71,7 +71,7 @@ interface Names {
 
 const text = (value: string) => JSON.stringify(value);
 
-/** How each root field is asked for something by its name. */
+/** The arguments with which each root field names an object. */
 const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   account: ({ iban }) => [`iban: ${text(iban)}`],
   accounts: () => ['first: 100'],
@@ -109,12 +109,12 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
 const ROW =
   '{ amount: "1", counterpartyName: "X", counterpartyIban: "DE89370400440532013000", description: "" }';
 
-/** Arguments that fields below the root insist on. */
+/** Required arguments of fields below the root. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
   'Account.statement': 'from: "2020-01-01", to: "2099-12-31"',
 };
 
-/** All fields of a type, as deep as the schema goes without going round; notes what it reached. */
+/** Selects all fields of a type, as deep as the schema goes without a cycle, and records the reached fields. */
 class Selections {
   readonly reached = new Set<string>();
 
@@ -149,7 +149,7 @@ class Selections {
   }
 }
 
-/** It asks for all that there is at once, which no client may. */
+/** The limits that a query for all fields needs, and that no client has. */
 const WIDE = {
   OPERATION_TOKENS_MAX: '1000000',
   OPERATION_DEPTH_MAX: '100',
@@ -159,7 +159,7 @@ const WIDE = {
   RATE_LIMIT_BURST: '1000000000',
 };
 
-/** Of a type that is on the way already. */
+/** Returns the selection for a type that is already on the path. */
 function leavesOf(type: GraphQLNamedType): string {
   if (isLeafType(type)) return '';
   if (!isObjectType(type)) return '{ __typename }';
@@ -245,7 +245,7 @@ async function startWorld() {
   };
 }
 
-/** An answer, with what was asked for made the same in all. */
+/** Returns an answer in which the requested names are replaced by a constant. */
 function answerTo(answer: unknown, names: Names): string {
   return Object.values(names).reduce(
     (told, name) => told.replaceAll(name, 'NAMED'),
@@ -295,7 +295,7 @@ test('the data that a company can read contains nothing of another company', asy
 
   const answer = await stranger.data(`{ accounts ${selections.of(getNamedType(accounts.type))} }`);
 
-  // It received money, and learns of its payer the name, the IBAN and what the payer wrote.
+  // The company received money. It sees the payer's name, the IBAN and the texts of the transfer.
   const payerIban = `"IncomingTransfer_payerIban":"${ACME}"`;
   const told = JSON.stringify(answer);
   expect(told).toContain('"LedgerEntry_description":"Invoice"');
@@ -342,7 +342,7 @@ test('a subscription to all accounts sends a company only its own', async () => 
 
   await expect.poll(() => events.length).toBe(2);
   expect(errors).toEqual([]);
-  // It learns of its payer the name, the IBAN and what the payer wrote.
+  // The company sees the payer's name, the IBAN and the texts of the transfer.
   const seen = JSON.stringify(events).replaceAll(`"IncomingTransfer_payerIban":"${ACME}"`, '');
   for (const secret of secrets) expect(seen).not.toContain(secret);
   expect((await stranger.data('{ accounts { totalCount } }')).accounts.totalCount).toBe(1);
@@ -400,7 +400,7 @@ test('an account of another company takes the same statements as a missing accou
     ]) {
       await stranger.data(query);
     }
-    // The relay looks at the outbox now and then.
+    // The relay polls the outbox at intervals.
     const ours = statements.filter((statement) => !statement.includes('outbox_message'));
     return ours.map((statement) => statement.replace(/'[^']*'|x'[^']*'/g, '?'));
   };

@@ -47,7 +47,7 @@ async function perform(client: Client, ...names: string[]): Promise<void> {
   }
 }
 
-/** Runs a server on a database, for as long as the work takes. */
+/** Runs a server on a database until the work is done. */
 async function onServer<Result>(
   database: TestDatabase,
   work: (server: TestServer) => Promise<Result>,
@@ -66,7 +66,7 @@ async function createDatabase(): Promise<TestDatabase> {
   return database;
 }
 
-/** A ledger that was restored from a backup, and the cursors that clients had before and after the backup. */
+/** Returns a ledger that was restored from a backup, and the cursors that clients had before and after the backup. */
 async function restoredLedger() {
   const database = await createDatabase();
   const before = await onServer(database, async ({ client }) => {
@@ -82,7 +82,7 @@ async function restoredLedger() {
   return { restored, before, lost };
 }
 
-/** The code with which a subscription is refused. */
+/** Returns the code with which a subscription is refused. */
 async function refusalOf(
   url: string,
   field: keyof typeof STREAMS,
@@ -96,7 +96,7 @@ async function refusalOf(
   return (errors[0] as { extensions: { code: string } }).extensions.code;
 }
 
-/** The operators' lists are in the order of ids, which a clock may have put ahead of what comes later. */
+/** The operators' lists are sorted by id, which a clock may have put ahead of later rows. */
 test.each(['auditLog', 'apiKeys'])(
   'a cursor of a row that a restored ledger does not have is refused by %s',
   async (list) => {
@@ -145,7 +145,7 @@ test('every list and stream refuses a cursor of a position that the restored led
       }
     };
     await assertRefused();
-    // The places exist again, and other rows have them.
+    // The positions exist again, but other rows have them.
     await perform(client, 'new 1', 'new 2', 'new 3', 'new 4');
     await assertRefused();
   });

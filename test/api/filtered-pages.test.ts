@@ -21,10 +21,10 @@ interface Walk {
   readonly totalCounts: ReadonlySet<number | null>;
 }
 
-/** More pages than any walk here has: one that goes on for ever ends with a failure. */
+/** More pages than any test here reads. A walk that never ends fails. */
 const PAGES_MAX = 100;
 
-/** All matches of a filter, newest first, page by page. */
+/** Returns all matches of a filter, newest first, page by page. */
 async function walk(client: Client, filter: object, size: number, fromEnd: boolean): Promise<Walk> {
   const texts: string[] = [];
   const totalCounts = new Set<number | null>();
@@ -49,7 +49,7 @@ async function walk(client: Client, filter: object, size: number, fromEnd: boole
 
 test('the rare matches of a filter are found page by page, and no page reads the whole list', async () => {
   const { client } = await startServer({ BULK_TRANSFERS_MAX: '13000' });
-  // Too many to be read one by one, beyond more transfers than one page examines.
+  // The transfers are too many to be read one by one, and more than one page examines.
   const old = Array.from({ length: 1_100 }, (_, index) =>
     aTransfer({ amount: '0.02', counterpartyName: `Old ${index}`, description: `old ${index}` }),
   );
@@ -61,7 +61,7 @@ test('the rare matches of a filter are found page by page, and no page reads the
 
   for (const filter of [{ counterpartyName: 'old' }, { minAmount: '0.02' }]) {
     const { account } = await client.data(PAGE, { filter, first: 50 });
-    // The page ends where examining did: with nothing, and a cursor that leads on.
+    // The page ends where the examination stopped, without a node and with a cursor that leads on.
     expect(account.transfers.nodes).toEqual([]);
     expect(account.transfers.pageInfo).toMatchObject({
       hasNextPage: true,
@@ -106,7 +106,7 @@ test('a list is counted up to 10,000 and not beyond, with and without a filter',
   for (const filter of [...all, both]) expect(await count(filter)).toBeNull();
 
   const from = (await list()).nodes[0].createdAt;
-  // The condition with few rows is counted by, wherever it stands.
+  // The condition with the fewest rows is used for the count, wherever it stands.
   expect(await count({ ...both, endToEndId: 'E1' })).toBe(1);
   expect(await count({ ...both, counterpartyIban: ibanOf(1) })).toBe(0);
   expect(await count({ ...both, from })).toBe(1);

@@ -10,9 +10,9 @@ import { startServer } from '../support/server.js';
 const hasChromium = hasBrowser('GraphiQL in a browser');
 
 /**
- * Switches to a tab and runs it, as a person does. GraphiQL notices a little late which operation the
- * tab has: until it does, the button runs the one before, and is pressed again.
- * @returns what the server answered
+ * Switches to a tab and runs it, as a person does. GraphiQL notices the operation of the tab a little late: until then
+ * the button runs the previous one, and is pressed again.
+ * @returns the answer of the server
  */
 async function runTab(page: Page, operationName: string) {
   await page.locator('.graphiql-tab-button', { hasText: new RegExp(`^${operationName}$`) }).click();
@@ -24,7 +24,9 @@ async function runTab(page: Page, operationName: string) {
   }
 }
 
-/** Whoever polls presses again, where the button became another between a look and the click. */
+/**
+ * Presses the button. The caller polls, and so presses it again if it was replaced between the look-up and the click.
+ */
 async function execute(page: Page): Promise<void> {
   const button = page.getByRole('button', { name: /^Execute query/ });
   await button.click({ timeout: 1_000 }).catch(() => {});
@@ -103,7 +105,7 @@ describe('GraphiQL', () => {
       await tab.click();
       const shown = () => page.getByRole('region', { name: 'Result Window' }).innerText();
 
-      // GraphiQL notices a little late which operation the tab has: pressed too early it runs another.
+      // GraphiQL notices the operation of the tab a little late: a button that is pressed too early runs another one.
       await expect
         .poll(
           async () => {

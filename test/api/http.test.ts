@@ -195,7 +195,7 @@ test('an unexpected error is masked, with a request id that the log has too', as
   expect(JSON.stringify(answer.errors)).not.toMatch(
     /broken|outbox|insert|select|node_modules|\.js/i,
   );
-  // Not even the log has what the client sent.
+  // The client's text is not in the log either.
   for (const secret of ['Bugs Bunny', 'NL91ABNA0417164300', '37748']) {
     expect(JSON.stringify(server.log)).not.toContain(secret);
   }
@@ -237,7 +237,7 @@ test('the root links to all pages', async () => {
   }
 });
 
-/** A bulk whose body and answer are large, and compress well. */
+/** A bulk with a large body and a large answer, which compress well. */
 const LARGE = { input: aBulk(transfersOf(100)) };
 
 describe('a body with Content-Encoding', () => {
@@ -453,7 +453,7 @@ describe('a file of GraphiQL', () => {
       });
       asked.on('error', reject).end();
     });
-  /** Addresses of the page's script and styles, from the page that a browser gets. */
+  /** Returns the addresses of the scripts and styles in the page that a browser gets. */
   const assetsOf = async (url: string) => {
     const page = await get(`${url}/graphiql/`, 'gzip, deflate, br, zstd');
     const names = [
@@ -481,7 +481,7 @@ describe('a file of GraphiQL', () => {
         'content-type': plain.headers['content-type'],
         'cache-control': 'public, max-age=31536000, immutable',
       });
-      // A cache between must know it of either.
+      // A cache on the path must know that either answer depends on the header.
       for (const { vary } of [headers, plain.headers]) {
         expect(vary?.toLowerCase()).toContain('accept-encoding');
       }

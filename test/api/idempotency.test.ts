@@ -115,7 +115,7 @@ test('fifty simultaneous requests with one key perform one bulk, and all get its
   );
   expect(new Set(answers.map((answer) => answer.bulkTransfer.id)).size).toBe(1);
   expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
-  // Nobody is shown the account from before its own bulk.
+  // No answer shows the account before its own bulk.
   for (const { account } of answers) {
     expect(account).toMatchObject({ sequence: '2', balance: { amount: '99980.00' } });
   }
@@ -218,7 +218,7 @@ test('a header may be sent with one mutation that is split into fragments or rep
   expect(answer.data).toEqual({ performBulkTransfer: { __typename: 'BulkTransferPerformed' } });
 });
 
-/** Gives what has a key the fingerprint that the first release would have stored with it. */
+/** Stores the fingerprint that the first release would have stored for a key. */
 async function storeAs(table: string, idempotencyKey: string, fingerprint: string, on: TestServer) {
   await on.database.orm.em.fork().execute(
     `update ${table} set fingerprint = '${fingerprint}'

@@ -22,7 +22,7 @@ const RECEIVED = `subscription ($iban: String!, $after: Cursor) {
   transferReceived(accountIban: $iban, after: $after) { cursor transfer { ${TRANSFER} } }
 }`;
 
-/** Incoming transfers of an account as their descriptions, newest first. */
+/** Returns the descriptions of an account's incoming transfers, newest first. */
 async function textsOf(client: Client, iban: string, page: object = {}): Promise<string[]> {
   const { account } = await client.data(INCOMING, { iban, ...page });
   return account.incomingTransfers.edges.map(

@@ -29,7 +29,7 @@ async function pageOf(client: Client, page: PageArguments, iban = ACME) {
   };
 }
 
-/** 25 transfers in 3 bulks; newest first they read "2.0" … as bulk.index. */
+/** Starts a server with 25 transfers in 3 bulks. Newest first they read "2.0" … as bulk.index. */
 async function startWithTransfers(): Promise<TestServer & { readonly texts: string[] }> {
   const server = await startServer();
   const texts: string[] = [];

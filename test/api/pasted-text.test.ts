@@ -3,7 +3,7 @@ import { ACME, ACME_BIC, aBulk, aTransfer, GLOBEX, ibanOf } from '../support/bui
 import { startServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
-/** An IBAN or a BIC as it comes from a page, a table or a letter. */
+/** Returns an IBAN or a BIC as it is pasted from a page, a table or a letter. */
 const pasted = (text: string) =>
   `\ufeff\t${text.replace(/(.{4})/g, '$1\u00a0').toLowerCase()}\u200b\u202f\u00ad\r\n`;
 

@@ -199,7 +199,7 @@ test('an idempotency key has 1 to 255 printable ASCII characters', async () => {
   expect(await codesOf('')).toEqual([['idempotencyKey', 'TOO_SHORT']]);
   expect(await codesOf('k'.repeat(256))).toEqual([['idempotencyKey', 'TOO_LONG']]);
   expect(await codesOf('clé')).toEqual([['idempotencyKey', 'INVALID_CHARACTERS']]);
-  // Its code points end in the bytes of "a".
+  // The code points of this character end in the bytes of "a".
   await client.perform(aBulk([aTransfer()], { idempotencyKey: 'a' }));
   expect(await codesOf('š')).toEqual([['idempotencyKey', 'INVALID_CHARACTERS']]);
   expect(

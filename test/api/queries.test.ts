@@ -130,7 +130,7 @@ test('a statement has the opening and closing balances of its days', async () =>
   const statement = async (from: string, to: string) =>
     (await client.data(STATEMENT, { iban: ACME, from, to })).account.statement;
   const today = new Date().toISOString().slice(0, 10);
-  // Near midnight the entries fall on two days.
+  // The entries fall on two days if the test runs near midnight.
   const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
 
   const current = await statement(yesterday, today);
@@ -186,13 +186,13 @@ test('a statement with from after to, or without a day, is refused', async () =>
   expect(await codeOf('yesterday', '2026-03-01')).toBe('BAD_USER_INPUT');
 });
 
-/** The relay looks at its outbox meanwhile, in a transaction of its own. */
+/** Matches the transaction in which the relay polls its outbox meanwhile. */
 const BESIDES = /^(begin|commit)|outbox_message/;
 
 const statementsIn = (calls: readonly (readonly [{ readonly query?: string }])[]) =>
   calls.map(([{ query = '' }]) => query).filter((query) => !BESIDES.test(query));
 
-/** Counts the statements that a piece of work, which only reads, sends to the database. */
+/** Counts the statements that a piece of read-only work sends to the database. */
 async function countStatements({ database }: TestServer, work: () => Promise<unknown>) {
   const logger = database.orm.config.getLogger();
   const logQuery = vi.spyOn(logger, 'logQuery');
@@ -220,7 +220,7 @@ test('a page of 100 transfers with account and bulk takes a few statements', asy
     expect(account.transfers.nodes).toHaveLength(100);
   });
 
-  // The account, the page, its bulks, their accounts.
+  // The statements read the account, the page, its bulks and their accounts.
   expect(statements).toBe(4);
 });
 

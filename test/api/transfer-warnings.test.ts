@@ -61,7 +61,7 @@ test('a repeated file has a warning that names the earlier bulk, and never itsel
   const another = { ...bulk, idempotencyKey: 'two' };
   expect(await validate(client, another)).toMatchObject({ valid: true, warnings: [duplicate] });
   expect(await perform(client, another)).toMatchObject({ replayed: false, warnings: [duplicate] });
-  // What came later is no history of the first.
+  // The later bulk is not part of the first one's history.
   expect(await perform(client, bulk)).toMatchObject({ replayed: true, warnings: [] });
 });
 

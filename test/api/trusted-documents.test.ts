@@ -7,7 +7,7 @@ import { ACME, aBulk, aTransfer } from '../support/builders.js';
 import { generateClient } from '../support/codegen.js';
 import { startServer } from '../support/server.js';
 
-/** What a front end asks for that shows an account, and sends bulks from it. */
+/** The documents of a front end that shows an account and sends bulks from it. */
 const FRONT_END = [
   `query Balance($iban: String!) {
     account(iban: $iban) { id balance { amount } transfers(first: 1) { nodes { id } } }
@@ -22,10 +22,13 @@ const FRONT_END = [
   fragment Refusal on UserError { code message }`,
 ];
 
-/** A document as codegen writes it. */
+/** A document in the form that codegen writes. */
 type Generated = DocumentNode & { readonly __meta__: { readonly hash: string } };
 
-/** Selections of a document that lack `__typename`, but for the root of a subscription, which has one field. */
+/**
+ * Counts selections of a document without `__typename`. The root of a subscription, which has one field, is not
+ * counted.
+ */
 function selectionsWithoutTypename(text: string): number {
   let count = 0;
   visit(parse(text), {
@@ -68,7 +71,7 @@ describe('the documents that codegen writes', () => {
       cache: new InMemoryCache({ possibleTypes }),
       link: ApolloLink.from([
         new PersistedQueryLink({
-          // The hash as codegen wrote it: Apollo prints the document in another way.
+          // The hash is the one of codegen, because Apollo prints the document in another way.
           generateHash: (document) => (document as Generated).__meta__.hash,
         }),
         new HttpLink({ uri: `${url}/graphql` }),
@@ -81,7 +84,7 @@ describe('the documents that codegen writes', () => {
       variables: { input: aBulk([aTransfer({ amount: '1' })]) },
     });
 
-    // Not asked again: the mutation's account is the one that the query read.
+    // There is no second request: the mutation's account is the one that the query read.
     const after = apollo.readQuery(balance);
     expect([before.data, data, after]).toMatchObject([
       { account: { balance: { amount: '100000.00' } } },
@@ -92,7 +95,7 @@ describe('the documents that codegen writes', () => {
       mutation: operations.PerformDocument,
       variables: { input: aBulk([]) },
     });
-    // A fragment on an interface is matched by possibleTypes.
+    // The cache matches a fragment on an interface by possibleTypes.
     expect(refused.data).toMatchObject({
       performBulkTransfer: { code: 'INVALID_BULK_TRANSFER' },
     });

@@ -22,7 +22,7 @@ const TRANSFER = 'virement.transfer.performed.v1';
 const CREDIT = 'virement.account.credited.v1';
 const RECEIVED = 'virement.transfer.received.v1';
 
-/** A test of the connection to RabbitMQ: no database makes a difference to it. */
+/** Runs a test of the connection to RabbitMQ once, because it does not depend on the database. */
 const once = test.runIf(DIALECT === 'mysql');
 
 test('a bulk is published once as a whole, and once for each transfer, in order', async () => {
@@ -160,7 +160,7 @@ test('subscribers on the same server get events at once while the broker is down
 
   await server.client.perform(aBulk([aTransfer({ amount: '1' })]));
 
-  // Well before the poll that makes up for a lost wake-up.
+  // The time is much shorter than the poll that makes up for a lost wake-up.
   await expect.poll(() => balance.events.length, { timeout: 4_500 }).toBe(2);
 });
 
@@ -229,8 +229,8 @@ once('a channel that the server closes is opened again, with all that it needs',
 });
 
 /**
- * Where a server is killed: what lies between it and the broker, in bytes that still get through. The
- * heartbeats of a connection are eight bytes each, and so are those of a confirm or two.
+ * The point at which a server is killed, as the number of bytes that still pass between it and the broker. A
+ * connection's heartbeats are eight bytes each, and so are one or two confirms.
  */
 const KILLED = {
   'between commit and publish': { direction: 'to-target', afterBytes: 0 },
@@ -276,14 +276,14 @@ test('every committed bulk is published at least once after kill -9 between comm
   }
 
   const last = await startProcess({ DATABASE_URL: database.url, AMQP_URL });
-  // Their relays are gone, so nothing waits for their leases, which take a minute.
+  // The relays of the killed servers have ended, so their leases of one minute delay nothing.
   await untilNothingIsDue(last.client);
   const { account } = await last.client.data(`{ account(iban: "${ACME}") { sequence } }`);
   const committed = Number(account.sequence) - 1;
   await expect.poll(() => new Set(idsOf(consumer, BULK)).size).toBe(committed);
   await expect.poll(() => new Set(idsOf(consumer, TRANSFER)).size).toBe(committed * 100);
   expect([...acknowledged].filter((id) => !idsOf(consumer, BULK).includes(id))).toEqual([]);
-  // What was published and not marked came twice: who counts by message id counts it once.
+  // Published messages without a mark came twice: a consumer that counts by message id counts them once.
   expect(idsOf(consumer, BULK).length).toBeGreaterThan(committed);
   await last.stop();
   expect(await runScript('dist/commands/verify.js', { DATABASE_URL: database.url })).toMatchObject({
@@ -292,13 +292,13 @@ test('every committed bulk is published at least once after kill -9 between comm
 }, 180_000);
 
 /**
- * A server of which one bulk is on its way to the broker, and does not arrive.
- * @param dueBefore messages that others have
+ * Starts a server with one bulk on its way to the broker that does not arrive.
+ * @param dueBefore number of messages that other servers hold
  */
 async function startJammed(databaseUrl: string, dueBefore: number) {
   const { proxy, amqpUrl } = await startBrokerProxy();
   const server = await startProcess({ DATABASE_URL: databaseUrl, AMQP_URL: amqpUrl });
-  // From then on its relay has what it commits.
+  // The relay holds the following commits from here on.
   await expect.poll(async () => (await readinessOf(server.url)).status).toBe('ok');
   await expect.poll(() => dueIn(server.client)).toBe(dueBefore);
   proxy.jam('to-target', 0);
@@ -360,7 +360,7 @@ test.runIf(DIALECT === 'mysql' && canRun('a RabbitMQ that stops', await missingR
     let isBack = false;
     let performed = 0;
     const load = (async () => {
-      // A slow machine takes long to start a broker, and has all events to deliver afterwards.
+      // A slow machine takes long to start a broker, and then has to deliver all events.
       while (performed < (isBack ? 100 : 300)) {
         await client.perform(aBulk(transfersOf(5, '0.01')));
         performed += 1;

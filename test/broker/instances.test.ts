@@ -14,7 +14,7 @@ const BALANCE = `subscription ($iban: String!) {
   balanceUpdated(accountIban: $iban) { sequence balance { amount } }
 }`;
 
-/** Servers that share a database and a broker. */
+/** Starts servers that share a database and a broker. */
 async function startInstances(count: number): Promise<ServerProcess[]> {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
@@ -42,7 +42,7 @@ test('a subscriber of one instance gets at once what another instance performs',
 
   await b.client.perform(aBulk([aTransfer({ amount: '1' })]));
 
-  // Well before the poll that makes up for a lost wake-up.
+  // The time is much shorter than the poll that makes up for a lost wake-up.
   await expect.poll(() => balance.events.length, { timeout: 4_500 }).toBe(2);
   expect(balance.events[1]).toMatchObject({ balance: { amount: '99999.00' } });
   await Promise.all([a.stop(), b.stop()]);

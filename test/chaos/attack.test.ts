@@ -14,30 +14,33 @@ import { documents } from './support/documents.js';
 import { type Fleet, startFleet } from './support/fleet.js';
 import { post } from './support/fuzz-clients.js';
 
-/** The short form's. */
+/** The duration of the short form. */
 const SECONDS = DIALECT === 'mysql' ? 6 : 10;
 
-/** Attackers at once, and those of them who ask what the schema allows. */
+/** The number of attackers, and the number of clients that send valid documents. */
 const ATTACKERS = 6;
 const ASKING = 2;
 
-/** Connections that the server has to its database, and that HTTP clients of this process keep for their next request. */
+/**
+ * The number of connections to the database, and of those that HTTP clients of this process keep for their next
+ * request.
+ */
 const POOL_MAX = 10;
 const CLIENTS_KEPT_MAX = 2 * (ATTACKERS + ASKING + 1);
 
-/** On the account that is attacked: at length, and in the short form. */
+/** The number of transfers on the attacked account, in the long and in the short form. */
 const TRANSFERS = CHAOS_SECONDS > 0 ? 100_000 : 20_000;
 const BULK_TRANSFERS = 10_000;
 
 /**
- * How long a probe may take while the attack goes on, and how many of a hundred may take longer. The short form
- * runs beside other tests, which decide how long a probe takes: it holds the server only to answering each.
+ * The maximum latency of a probe during the attack, and the percentage of probes that may exceed it. The short form
+ * runs beside other tests, which affect the latency: it requires only that each probe is answered.
  */
 const PROBE_MAX_MS = 250;
 const PROBES_LATE_PERCENT_MAX = CHAOS_SECONDS > 0 ? 5 : 100;
 const PROBE_INTERVAL_MS = 50;
 
-/** More than a server with its bounds on bodies, answers and waiting rows comes to. */
+/** Exceeds the memory of a server with its limits on bodies, answers and waiting rows. */
 const RESIDENT_MAX_BYTES = 1_024 * 1_024 * 1_024;
 
 const schema = buildSchema(await readFile('src/schema/schema.graphql', 'utf8'));
@@ -47,7 +50,7 @@ interface Probes {
   stop(): Promise<void>;
 }
 
-/** Asks for /readyz again and again, as a load balancer does. */
+/** Requests /readyz repeatedly, as a load balancer does. */
 function startProbes(url: string): Probes {
   const latenciesMs: number[] = [];
   let isStopped = false;
@@ -60,7 +63,7 @@ function startProbes(url: string): Probes {
       await sleep(PROBE_INTERVAL_MS);
     }
   })();
-  // Its failure is that of the test, when it stops.
+  // A failure of the probes fails the test when they are stopped.
   probing.catch(() => {});
   return {
     latenciesMs,
@@ -94,7 +97,7 @@ async function fill(client: Client): Promise<string[]> {
 }
 
 /**
- * Makes this attacker's share of all kinds of attack once, and then attacks of random kinds until a moment.
+ * Makes this attacker's share of all kinds of attack once, and then attacks of random kinds until the end.
  * @returns the number of attacks of each kind
  */
 async function attackUntil(
@@ -116,7 +119,7 @@ async function attackUntil(
   return counts;
 }
 
-/** Asks what the schema allows, as dearly as it comes. @returns how often */
+/** Sends valid, expensive documents until the end. @returns their number */
 async function askUntil(end: number, target: Target, plausible: readonly string[]) {
   const randomDocuments = documents(
     schema,
@@ -204,7 +207,7 @@ test(
     expect(fleet.errors).toEqual([]);
     expect((100 * late) / sorted.length).toBeLessThanOrEqual(PROBES_LATE_PERCENT_MAX);
     expect(resident).toBeLessThan(RESIDENT_MAX_BYTES);
-    // Of the hundreds of connections that were left in some odd way, none is there any more.
+    // All of the hundreds of abandoned connections are closed.
     await expect
       .poll(() => fileDescriptors(fleet.pids), { timeout: 60_000 })
       .toBeLessThanOrEqual(descriptors + POOL_MAX + CLIENTS_KEPT_MAX);

@@ -7,7 +7,7 @@ import { runWithFaults } from './support/fault-run.js';
 
 const HOUR_MS = 3_600_000;
 
-/** Within the time that published messages are kept: who sets a clock a week ahead has them deleted. */
+/** Shifts within the retention of published messages. A clock that is a week ahead has them deleted. */
 const SHIFTS_MS = [-26 * HOUR_MS, -HOUR_MS, -2_000, 0, 2_000, HOUR_MS, 26 * HOUR_MS];
 
 test(
@@ -19,7 +19,7 @@ test(
     await runWithFaults('clock', {
       databaseUrl: database.url,
       amqpUrl: DIALECT === 'mysql' ? AMQP_URL : '',
-      // That a wrong clock refuses to write is told elsewhere: here it goes on.
+      // Another test covers that a wrong clock refuses writes; here writes are allowed.
       env: { ...clock.env, CLOCK_SKEW_MS_MAX: '31622400000' },
       roundsMin: 4,
       injectFault: async ({ fleet, load, random }) => {

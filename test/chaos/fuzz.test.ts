@@ -10,23 +10,23 @@ import { documents } from './support/documents.js';
 import { startFleet } from './support/fleet.js';
 import { type Fault, get, post, sendBytes, sendMessages } from './support/fuzz-clients.js';
 
-/** The short form: most code that fuzz messages reach is the same on every database. */
+/** The duration of the short form. Most of the code that it reaches is the same on every database. */
 const SECONDS = DIALECT === 'mysql' ? 5 : 10;
 
-/** Fuzzing before memory is measured for the first time. */
+/** Time of fuzzing before the first measurement of memory. */
 const WARM_UP_SECONDS_MIN = 3;
 
-/** Collected garbage and caches are far less; a request that leaves a few kilobytes is found at length. */
+/** Garbage and caches are far smaller. The long form finds a request that leaks a few kilobytes. */
 const GROWTH_MAX_BYTES = 200 * 1024 * 1024;
 
-/** So little that garbage is collected early: what is left grew. */
+/** A small heap collects garbage early, so the remaining growth is a leak. */
 const HEAP_MAX_MB = 160;
 
 const schema = buildSchema(await readFile('src/schema/schema.graphql', 'utf8'));
 
 type FuzzMessage = (url: string) => Promise<Fault>;
 
-/** @param plausible ids and the like that the server knows */
+/** @param plausible ids and other texts that the server knows */
 function fuzzMessage(plausible: readonly string[]): fc.Arbitrary<FuzzMessage> {
   const randomDocuments = documents(schema, plausible, ['query', 'query', 'mutation']);
   const followed = documents(schema, plausible, ['subscription', 'subscription', 'query']);

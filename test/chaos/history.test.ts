@@ -1,8 +1,7 @@
 /**
- * Histories: requests that run at once, through the front door, and a model in memory that is given the
- * order in which the ledger has them. Every answer must have its place in that order: what was performed
- * where it stands, everything else at some place between its request and its answer where the model
- * answers the same.
+ * Compares concurrent requests through the front door with a model in memory that follows the order of the ledger.
+ * Every answer must have its place in that order. A performed request has the place of its entries. Any other answer
+ * needs a place between its request and its answer where the model answers the same.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -13,15 +12,15 @@ import { startServer } from '../support/server.js';
 import { contradictionsOf, History, type Request } from './support/history.js';
 import { newIbans } from './support/load.js';
 
-/** Runs of the short form. */
+/** The number of runs in the short form. */
 const RUNS = 10;
 
-/** So little that bulks are refused, and so much that most are not. */
+/** A balance that is small enough to refuse some bulks, and large enough to perform most. */
 const OPENING_MINOR = 10_000;
 
 const OUTSIDE = 2;
 
-/** Accounts by number: those of the run, then those of nobody here. */
+/** Accounts by number: first the accounts of the run, then IBANs without an account. */
 const account = fc.nat(OUTSIDE);
 const key = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined, freq: 2 });
 const amountMinor = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 8_000 }));
@@ -60,7 +59,7 @@ class Send implements fc.AsyncCommand<Model, History> {
   toString = () => JSON.stringify(this.request);
 }
 
-/** Sends an earlier request again, whether it is answered or not, with the same content or another. */
+/** Repeats an earlier request, answered or not, with the same content or another. */
 class Resend implements fc.AsyncCommand<Model, History> {
   constructor(
     readonly which: number,
@@ -74,7 +73,7 @@ class Resend implements fc.AsyncCommand<Model, History> {
   toString = () => `resend(${this.which}, ${this.isSame ? 'the same' : 'another content'})`;
 }
 
-/** Waits for some answers, so that what comes next comes after them. */
+/** Waits for some answers, so that the next request comes after them. */
 class Await implements fc.AsyncCommand<Model, History> {
   constructor(readonly isAll: boolean) {}
   check = ({ sent }: Readonly<Model>) => sent > 0;
@@ -112,7 +111,7 @@ test(
       }),
       {
         seed: CHAOS_SEED,
-        // Who comes first is another one each time: a smaller history would rarely fail again.
+        // The order of arrival differs each time, so a smaller history would rarely fail again.
         endOnFailure: true,
         ...(CHAOS_SECONDS > 0
           ? { numRuns: 1e9, interruptAfterTimeLimit: CHAOS_SECONDS * 1_000 }

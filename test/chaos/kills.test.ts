@@ -4,7 +4,7 @@ import { CHAOS_TIMEOUT_MS } from '../support/seeded-random.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 import { runWithFaults } from './support/fault-run.js';
 
-/** An embedded database serves one process; another one, any number. */
+/** An embedded database serves one process; a database server serves several. */
 const [servers, amqpUrl] = DIALECT === 'mysql' ? [3, AMQP_URL] : [1, ''];
 
 test(

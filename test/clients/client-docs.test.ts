@@ -1,4 +1,4 @@
-/** Every example of docs/clients.md does what it says, through a network that is cut. */
+/** Tests that every example of docs/clients.md works through a network that is cut. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -28,10 +28,10 @@ const HAS_CHROMIUM = canRun(
   existsSync(CHROMIUM) ? undefined : `No browser at ${CHROMIUM}.`,
 );
 
-/** On a loaded machine a program takes its time to start. */
+/** A program starts slowly on a loaded machine. */
 const POLL = { timeout: 60_000 };
 
-/** A server that asks who its callers are, behind a network that can be cut; the payer has one transfer. */
+/** Starts a server with authentication behind a network that can be cut. The payer has one transfer. */
 async function startPayer(env: NodeJS.ProcessEnv = {}) {
   const provider = await startIdentityProvider();
   const { client: anyone, url: direct } = await startServer({ ...provider.env, ...env });
@@ -64,13 +64,13 @@ async function shortToken({ payer, newToken }: Awaited<ReturnType<typeof startPa
   return { token, untilRefused };
 }
 
-/** Returns the cursor of a place that the ledger does not have, as after it was restored from a backup. */
+/** Returns the cursor of a position that the ledger does not have, as after a restore from a backup. */
 function lostCursor(cursor: string): string {
   const [kind, accountId, position = ''] = Buffer.from(cursor, 'base64url').toString().split('~');
   return Buffer.from(`${kind}~${accountId}~${BigInt(position) + 1_000n}`).toString('base64url');
 }
 
-/** Returns a cursor of the payer's bulks, which means nothing to its transfers. */
+/** Returns a cursor of the payer's bulks, which is invalid for its transfers. */
 async function foreignCursor(payer: Client): Promise<string> {
   const { account } = await payer.data(
     'query ($iban: String!) { account(iban: $iban) { bulkTransfers(first: 1) { edges { cursor } } } }',
@@ -85,7 +85,7 @@ async function payTo(payer: Client, description: string): Promise<string> {
   return bulkTransfer.transfers.nodes[0].id;
 }
 
-/** Ids of the payer's transfers, oldest first. */
+/** Returns the ids of the payer's transfers, oldest first. */
 async function idsOf(payer: Client): Promise<string[]> {
   const { account } = await payer.data(
     'query ($iban: String!) { account(iban: $iban) { transfers(last: 50) { nodes { id } } } }',
@@ -94,7 +94,7 @@ async function idsOf(payer: Client): Promise<string[]> {
   return account.transfers.nodes.map(({ id }: { id: string }) => id).reverse();
 }
 
-/** Starts a program, and gives what it prints, line by line; it ends with the test, with all that it started. */
+/** Starts a program that ends, with all its child processes, with the test. @returns its output, line by line */
 function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
   const child = spawn(command, args, { detached: true, env: { ...process.env, ...env } });
   onTestFinished(() => endGroup(child));
@@ -202,7 +202,7 @@ describe('the examples', () => {
       await cut;
 
       await expect.poll(() => [lines.length, complaints], POLL).toEqual([2, []]);
-      // The package asks for another token by itself.
+      // The package requests another token by itself.
       const first = name === 'client.ts' ? 'paid' : 'failed';
       expect(lines).toEqual([first, 'paid']);
       expect(await payer.balance(ACME)).toBe('99998.00');
@@ -342,7 +342,7 @@ describe('the examples', () => {
     async () => {
       const { server, openPage } = await startReact();
       const { payer, newToken, proxy, after, url } = server;
-      // The page's first answer is from before the ledger was restored.
+      // The first answer of the page is from before the restore of the ledger.
       const answerWithLostCursor = async (route: Route) => {
         const response = await route.fetch();
         const body = (await response.text()).replace(after, lostCursor(after));
@@ -373,7 +373,7 @@ describe('the examples', () => {
       await payTo(payer, 'And another');
 
       await expect.poll(listed, POLL).toEqual(['From the page', 'While it was cut', 'And another']);
-      // By the events' account: the page asked for nothing more.
+      // The balance comes from the events' account: the page sent no further request.
       await expect.poll(shown, POLL).toContain('Balance: 99996.00');
       expect(complaints).toEqual([]);
       expect(await payer.balance(ACME)).toBe('99996.00');
@@ -383,14 +383,14 @@ describe('the examples', () => {
 
 const TSCONFIG = {
   extends: '../../web/tsconfig.json',
-  // As most front ends have it.
+  // Most front ends have this setting.
   compilerOptions: { types: ['node'], exactOptionalPropertyTypes: false },
   include: ['*.ts', '*.tsx'],
 };
 
 const PAYMENT = aBulk([aTransfer({ amount: '1', description: 'From the example' })]);
 
-/** A program around an example: pays, follows, and prints what comes of it. */
+/** Returns a program that uses an example to pay and to follow, and prints the outcome. */
 function driverOf(name: string): string {
   return `
     import { follow, pay } from './${name}';
@@ -398,7 +398,10 @@ function driverOf(name: string): string {
     console.log('paid', await pay(${JSON.stringify(PAYMENT)}, 'example-1'));`;
 }
 
-/** A program around an example: pays the same payment twice. The token is right, then wrong for one attempt, then right. */
+/**
+ * Returns a program that uses an example to pay the same payment twice. The token is right, wrong for one attempt, then
+ * right.
+ */
 function payTwice(name: string): string {
   return `
     const { TOKEN } = process.env;
@@ -417,7 +420,7 @@ const FOLLOWERS = ['client.ts', 'urql.ts', 'fetch.ts', 'follow.sh'];
 /** Messages of an example whose token stays wrong: the server's code, or the example's own text. */
 const TOKEN_REFUSED = /UNAUTHENTICATED|The server refuses the token/;
 
-/** A program around an example: follows, and takes each token that comes on its standard input. */
+/** Returns a program that uses an example to follow, and takes each new token from its standard input. */
 function followerOf(name: string): string {
   return `
     import { follow } from './${name}';
@@ -452,7 +455,7 @@ async function bundlePage(url: string): Promise<string> {
   return pathOf('dist');
 }
 
-/** Starts the payer's server, and the example for React on an origin of its own. */
+/** Starts the payer's server, and the example for React on its own origin. */
 async function startReact() {
   const pages = await startPages();
   const server = await startPayer({ CORS_ORIGINS: pages.url });
@@ -462,7 +465,7 @@ async function startReact() {
     args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
   });
   onTestFinished(() => browser.close());
-  /** @param prepare what is done before the page loads */
+  /** @param prepare runs before the page loads */
   const openPage = async (token: string, prepare?: (page: Page) => Promise<unknown>) => {
     const page = await browser.newPage();
     const complaints: string[] = [];
@@ -475,7 +478,7 @@ async function startReact() {
   return { server, openPage };
 }
 
-/** Serves files from another origin than the server's, which has to know it before it starts. */
+/** Serves files from another origin than the server's. The server must know that origin before it starts. */
 async function startPages() {
   let folder = '';
   const pages = createServer(async ({ url = '/' }, response) => {

@@ -16,7 +16,7 @@ function clientOf(url: string, options: Partial<Options> = {}) {
   return createVirementClient({ url: `${url}/graphql`, webSocket: WebSocket, ...options });
 }
 
-/** Counts answers: followers without a cursor begin where the list ends that they have read. */
+/** Counts answers. A follower without a cursor starts at the end of the list that it has read. */
 function countingFetch() {
   let answers = 0;
   const counting: typeof fetch = async (...request) => {
@@ -31,7 +31,7 @@ function countingFetch() {
   };
 }
 
-/** Counts what comes with a text in it, over a WebSocket or as a stream. */
+/** Counts the messages with a certain text that arrive over a WebSocket or as a stream. */
 function countArrivals(text: string) {
   let arrivals = 0;
   const look = (bytes: unknown) => {
@@ -56,7 +56,7 @@ function countArrivals(text: string) {
   return { webSocket: CountingWebSocket, fetch: counting, count: () => arrivals };
 }
 
-/** Takes items as they come, until the test ends. */
+/** Collects items as they arrive, until the test ends. */
 function collect<Item>(items: AsyncIterableIterator<Item>) {
   const taken: Item[] = [];
   const errors: unknown[] = [];
@@ -74,7 +74,7 @@ function collect<Item>(items: AsyncIterableIterator<Item>) {
   return { taken, errors, finished };
 }
 
-/** Performs a bulk of rows with descriptions of their own. @returns the descriptions */
+/** Performs a bulk of rows with different descriptions. @returns the descriptions */
 async function performNumbered(client: Client, bulk: number, rows: number): Promise<string[]> {
   const creditTransfers = transfersOf(rows, '0.01').map((row, index) => ({
     ...row,
@@ -145,7 +145,7 @@ describe.each(TRANSPORTS)('a client over %s', (transport) => {
     await expect.poll(amounts, POLL).toEqual(['100000.00']);
 
     proxy.cut();
-    // The same balance comes again, from the server's side.
+    // The server sends the same balance again.
     await expect.poll(arrivals.count, POLL).toBe(2);
     await server.client.perform(aBulk([aTransfer({ amount: '1' })]));
 
@@ -187,7 +187,8 @@ describe.each(TRANSPORTS)('a client over %s', (transport) => {
     for await (const event of client.followTransfers(ACME, { after: start?.cursor ?? '' })) {
       seen.push(event.transfer.description);
       if (seen.length === expected.length - 1) break;
-      // A WebSocket can't be slowed down: with too much to take it is closed, and opened again later.
+      // A WebSocket cannot be slowed down: the server closes it if too much is unread, and the client opens it again
+      // later.
       if (seen.length === 1 && transport === 'websocket') {
         await expect.poll(() => closed, POLL).toBe(1);
       }
@@ -209,7 +210,7 @@ describe.each(TRANSPORTS)('a client over %s', (transport) => {
     const client = clientOf(url, {
       transport,
       fetch,
-      // Thirty seconds are the server's tolerance of clocks.
+      // The server tolerates a clock difference of thirty seconds.
       token: () => {
         tokens += 1;
         return isWrong ? 'wrong' : provider.token({ org }, '-26s');
@@ -264,13 +265,13 @@ describe.each(TRANSPORTS)('a client over %s', (transport) => {
   });
 });
 
-/** Where a subscription is asked to begin. */
+/** The position at which a subscription starts. */
 interface Place {
   readonly iban?: string;
   readonly after?: string;
 }
 
-/** On a loaded machine a server takes its time to start, and a client to come back. */
+/** A server starts slowly on a loaded machine, and a client reconnects slowly. */
 const POLL = { timeout: 60_000 };
 
 async function take<Item>(items: AsyncIterable<Item>, count: number): Promise<Item[]> {

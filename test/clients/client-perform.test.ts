@@ -25,7 +25,7 @@ async function startBehindProxy() {
 
 test.each([
   ['before', false],
-  // Nobody knows whether the server noticed in time.
+  // The client cannot know whether the server received the request.
   ['sent', expect.any(Boolean)],
   ['answered', true],
 ] as const)(
@@ -104,7 +104,7 @@ test('a bulk waits for its rate limit and fails with RATE_LIMITED if that lasts'
     'BulkTransferPerformed',
     'BulkTransferPerformed',
   ]);
-  // Never earlier than the server says.
+  // A retry never comes earlier than the server says.
   expect(retries).not.toEqual([]);
   expect(retries.filter(([code, sign]) => code !== 'RATE_LIMITED' || sign < 0)).toEqual([]);
   expect(refused).toMatchObject({ code: 'RATE_LIMITED', isOutcomeUnknown: false });
@@ -136,7 +136,7 @@ test('a refused token is replaced once', async () => {
   await expect(viewer.perform(ONE)).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
-/** Something between client and server that answers by itself, in turn; then it hands requests on. */
+/** Starts a gateway between client and server that gives the listed answers in turn, and then passes requests on. */
 async function startGateway(
   answers: readonly { readonly status: number; readonly body: string }[],
 ) {
@@ -194,7 +194,7 @@ test('a bulk on a busy account is retried, and its result is AccountBusy if the 
   expect(await lasting.perform(ONE, { attemptsMax: 2 })).toMatchObject({
     __typename: 'AccountBusy',
   });
-  // The first attempt may be the one that keeps it busy.
+  // The first attempt may be the one that keeps the account busy.
   await expect(doubtful.perform(ONE, { attemptsMax: 2 })).rejects.toMatchObject({
     code: 'ACCOUNT_BUSY',
     isOutcomeUnknown: true,

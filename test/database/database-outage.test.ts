@@ -19,7 +19,7 @@ import {
   migrate,
 } from '../support/test-database.js';
 
-/** Bulks are tried again for no longer than this. */
+/** Maximum time for which bulks are retried. */
 const LOCK_TIMEOUT_MS = '1000';
 
 type Environment = Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ const UNAVAILABLE = {
 
 const BALANCE = `{ account(iban: "${ACME}") { balance { amount } } }`;
 
-/** A server on a database that no other test has; it is closed when the test ends. */
+/** Starts a server on a database that no other test has. The server is closed when the test ends. */
 async function startOn(databaseUrl: string, env: Environment = {}): Promise<TestServer> {
   const database = { url: databaseUrl, drop: async () => {} };
   const server = await startServerOn(database, { LOCK_TIMEOUT_MS, ...env });
@@ -39,7 +39,7 @@ async function startOn(databaseUrl: string, env: Environment = {}): Promise<Test
   return server;
 }
 
-/** A server whose database is reached through a network that a test can cut. */
+/** Starts a server whose database is behind a network that a test can cut. */
 async function startBehindProxy(env: Environment = {}): Promise<{
   server: TestServer;
   directUrl: string;
@@ -51,7 +51,7 @@ async function startBehindProxy(env: Environment = {}): Promise<{
   return { server: await startOn(databaseUrl, env), directUrl: database.url, proxy };
 }
 
-/** A server that is an ordinary user of a MariaDB of the test's own. */
+/** Starts a server as an ordinary user of the test's own MariaDB. */
 async function startAsUser(): Promise<{ server: TestServer; mariaDb: MariaDb }> {
   const mariaDb = await startMariaDb();
   const databaseUrl = await createDatabaseOn(mariaDb.url);
@@ -91,7 +91,7 @@ const DEADLOCK = 1_213;
 const mutationOf = (name: string, input: string) =>
   `mutation ($input: ${input}!) { ${name}(input: $input) { __typename } }`;
 
-/** Mutations that write rows of their own: their variables, different for each number, and what they write. */
+/** Mutations that write their own rows: their variables, different for each number, and the rows that they write. */
 const MUTATIONS: readonly [
   name: string,
   document: string,
@@ -158,13 +158,13 @@ describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
     const [, data = ''] = /^event: next\ndata: (.*)$/m.exec(await stream.text()) ?? [];
     expect(JSON.parse(data)).toMatchObject({ errors });
     await expect.poll(() => subscriber.errors).toMatchObject(errors);
-    // The client itself closes what it needs no more.
+    // The client itself closes connections that it no longer needs.
     expect(subscriber.closeCodes.filter((code) => code !== 1_000)).toEqual([]);
   });
 
   test('is logged at intervals, not with each request', async () => {
     const { server, proxy } = await startBehindProxy();
-    // A message that the outage met would be in the log as well.
+    // A message that the outage interrupts would be in the log as well.
     await untilPublished(server);
     await proxy.goDown();
 
@@ -202,7 +202,7 @@ describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
     'leaves the outcome of a bulk unknown if the connection is lost in its commit (%s), and its key finds it',
     async (moment) => {
       const { server, proxy } = await startBehindProxy();
-      // The relay commits on connections of its own.
+      // The relay commits on its own connections.
       const cut = proxy.cutAt(COMMIT, moment, 'insert into `transfer`');
 
       const lost = await sendBulk(server.client, 'key');
@@ -234,7 +234,7 @@ describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
         const expected = name === 'createApiKey' ? [null, undefined] : ['5', 5];
         expect([name, ...whenToRetry(answer)]).toEqual([name, ...expected]);
       }
-      // The outage log has what tells of the database; nothing else does of an error that nobody knows.
+      // The outage log has the errors that concern the database. No entry reports an unknown error.
       await expect
         .poll(() => server.log.filter(({ msg }) => msg === 'Commit failed'))
         .toMatchObject([{ err: { errno: 1_180 } }]);
@@ -265,7 +265,8 @@ describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
     async (name, document, variables, insert) => {
       const { server, proxy } = await startBehindProxy();
       const isRunAgain = name !== 'createApiKey';
-      // A message may have several statements, each with an answer: it is not passed on, so that none follows the error.
+      // A message may have several statements, each with an answer. It is not passed on, so no answer follows the
+      // error.
       const interrupted = proxy.refuseAt(insert, QUERY_INTERRUPTED);
       const first = await server.client.send(document, variables(1));
       await interrupted;
@@ -277,7 +278,7 @@ describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
       const second = await server.client.send(document, variables(2));
       await deadlock;
 
-      // The proxy has let the commit through, so that an account is found to be there.
+      // The proxy has passed the commit on, so the account exists.
       expect(second).toMatchObject({ status: 200 });
       expect(second.errors).toBeUndefined();
     },
@@ -319,7 +320,7 @@ describe.runIf(DIALECT === 'mysql')('a database that cannot be reached', () => {
     await em.nativeUpdate(OutboxMessage, {}, { publishedAt: null, dueAt: DUE_AT_ONCE });
     await cut;
 
-    // Well before the lease of the claim ends by itself.
+    // The time is much shorter than the lease of the claim.
     await untilPublished(server);
 
     expect(server.log).toMatchObject([{ msg: 'Database unavailable', reason: 'DATABASE_AWAY' }]);
@@ -349,7 +350,7 @@ test.runIf(DIALECT === 'sqlite')(
     const server = await startServer();
     const setPagesMax = (pages: number) =>
       server.database.orm.em.fork().execute(`pragma max_page_count = ${pages}`);
-    // No smaller than the file is.
+    // The limit cannot be smaller than the file.
     await setPagesMax(1);
     const large = aBulk(transfersOf(1_000));
 
@@ -372,7 +373,7 @@ test.runIf(DIALECT === 'sqlite')(
     const server = await startProcess({ DATABASE_URL: database.url });
     const setFileBytesMax = (max: string) =>
       promisify(execFile)('prlimit', ['--pid', String(server.process.pid), `--fsize=${max}:`]);
-    // The rows are in memory until the commit, which is the first that can not be written.
+    // The rows are in memory until the commit, which is the first write that fails.
     await setFileBytesMax('0');
 
     for (const [name, document, variables] of MUTATIONS) {
@@ -426,7 +427,7 @@ test.each([
   },
 );
 
-/** A connection past the server, which ends with the test. */
+/** Opens a connection past the server, which ends with the test. */
 async function connectTo({ databaseUrl }: TestServer) {
   const connection = await createConnection(databaseUrl.replace(/^mariadb:/, 'mysql:'));
   onTestFinished(() => connection.end());
@@ -561,7 +562,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         const { server, mariaDb } = await startAsUser();
         const on = `on ${new URL(server.databaseUrl).pathname.slice(1)}.*`;
         await mariaDb.run(`revoke ${privilege} ${on} from bank@'%'`);
-        // Open connections keep what they had.
+        // Open connections keep their old privileges.
         await mariaDb.run('kill user bank');
 
         await expect
@@ -616,7 +617,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         await mariaDb.run('kill user bank');
         return createConnection({ uri }).catch(() => undefined);
       };
-      // The server's own look at its outbox may come first.
+      // The server's own poll of its outbox may come first.
       let taken = await takeAll();
       await expect.poll(async () => (taken ??= await takeAll())).toBeDefined();
 

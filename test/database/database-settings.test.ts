@@ -6,7 +6,7 @@ import { runScript } from '../support/process.js';
 import { startServerOn, type TestServer } from '../support/server.js';
 import { createDatabaseOn, DIALECT, migrate } from '../support/test-database.js';
 
-/** What a server may be set to, and nothing of which the ledger may depend on. */
+/** Settings that a server may have and that the ledger must not depend on. */
 const STRANGE_SETTINGS = [
   '--character-set-server=latin1',
   '--skip-character-set-client-handshake',
@@ -30,7 +30,7 @@ async function startOn(settings: readonly string[]): Promise<{
   return { server, mariaDb };
 }
 
-/** Rows whose texts are as long as they may be, in letters of two bytes. */
+/** Returns rows with the longest allowed texts, in letters of two bytes. */
 const longRows = (count: number) =>
   Array.from({ length: count }, (_, index) =>
     aTransfer({

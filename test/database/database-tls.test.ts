@@ -7,7 +7,7 @@ import { type MariaDb, missingMariaDb, startMariaDb } from '../support/mariadb.j
 import { runScript } from '../support/process.js';
 import { DIALECT } from '../support/test-database.js';
 
-/** A MariaDB that takes no connection in plain text; its certificate is for localhost. */
+/** Starts a MariaDB that refuses connections in plain text. Its certificate is for localhost. */
 async function startTlsServer(): Promise<{ mariaDb: MariaDb; authority: Authority; cert: string }> {
   const authority = await makeAuthority();
   const { cert, key } = await authority.sign('localhost');
@@ -23,7 +23,7 @@ async function startTlsServer(): Promise<{ mariaDb: MariaDb; authority: Authorit
   return { mariaDb, authority, cert };
 }
 
-/** Connects, and tells by which cipher. */
+/** Connects, and returns the cipher of the connection. */
 async function cipherOf({ port }: MariaDb, options: Record<string, string>): Promise<string> {
   const databaseUrl = `mariadb://bank:secret@localhost:${port}/bank?${new URLSearchParams(options)}`;
   const database = await openDatabase({ databaseUrl, databasePoolMax: 5, lockTimeoutMs: 5_000 });

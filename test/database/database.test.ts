@@ -18,7 +18,7 @@ async function open(databaseUrl: string): Promise<Database> {
   return database;
 }
 
-/** Something that has a database with every migration, dropped when the test ends. */
+/** Opens a database with every migration, which is dropped when the test ends. */
 async function openMigrated(): Promise<Database> {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
@@ -96,7 +96,7 @@ test.each([
   expect(list.map(({ name }) => `${name}.ts`)).toEqual(files.toSorted());
 });
 
-/** Runs npm run migrate on a database. @returns its exit code, and what it printed */
+/** Runs npm run migrate on a database. @returns its exit code and its output */
 async function runMigrate(databaseUrl: string, ...args: string[]): Promise<[unknown, string]> {
   const env = { DATABASE_URL: databaseUrl };
   const { code, output } = await runScript('dist/commands/migrate.js', env, args);
@@ -161,9 +161,9 @@ test('npm run migrate -- down deletes rows only of the database that its option 
 const ANY_ACCOUNT = `insert into account values (x'00000000000000000000000000000001',
   x'00000000000000000000000000000002', 'A', 'B', 'C', 'EUR', 0, 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00')`;
 
-/** The plan of a statement, without the indexes that the database considered and did not take. */
+/** Returns the plan of a statement, without the indexes that the database considered and rejected. */
 async function planOf({ orm }: Database, statement: string): Promise<string> {
-  // MySQL 9 looks unique keys up while it plans; its plan in JSON then names no index.
+  // MySQL 9 reads unique keys while it plans; its plan in JSON then names no index.
   const explain = DIALECT === 'mysql' ? 'explain format=traditional ' : 'explain query plan ';
   const steps = await orm.em.execute(explain + statement);
   return JSON.stringify(steps.map(({ possible_keys, ...step }) => step));
@@ -233,7 +233,7 @@ test('an account whose lock is released in time is served', async () => {
   const release = await lockFromOutside(server.databaseUrl);
 
   const waiting = server.client.perform(aBulk([aTransfer()]));
-  // innodb_trx is read anew only if nobody read it in the last tenth of a second.
+  // The database refreshes innodb_trx only if nobody has read it in the last tenth of a second.
   const interval = 300;
   await expect.poll(() => isWaiting(server.database, isContention), { interval }).toBe(true);
   await release();
@@ -241,7 +241,9 @@ test('an account whose lock is released in time is served', async () => {
   expect(await waiting).toMatchObject({ __typename: 'BulkTransferPerformed' });
 });
 
-/** Whether a unit of work waits for another: SQLite refuses it and it tries again, MySQL holds it. */
+/**
+ * Tells whether a unit of work waits for another. SQLite refuses the second one, which is retried; MySQL makes it wait.
+ */
 async function isWaiting({ orm }: Database, isContention: MockInstance): Promise<boolean> {
   if (DIALECT === 'sqlite') return isContention.mock.calls.length > 0;
   const waiting = await orm.em
@@ -447,10 +449,10 @@ test.runIf(DIALECT === 'mysql')(
   async () => {
     const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '500' });
     const accountOfAcme = `{ account(iban: "${ACME}") { id } }`;
-    // So that nothing but the statement takes its time later.
+    // The first run does the other slow work, so that only the statement is slow later.
     await server.client.data(accountOfAcme);
     const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
-    // Whoever reads the table waits for this lock longer than a statement may take.
+    // A reader of the table waits for this lock longer than a statement may take.
     await connection.query('lock tables account write');
 
     const answer = await server.client.send(accountOfAcme);

@@ -1,4 +1,4 @@
-/** Every example of docs/clients.md pays once although the database's answer to the commit is lost. */
+/** Tests that every example of docs/clients.md pays once although the database's answer to the commit is lost. */
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -12,8 +12,9 @@ import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 const DOCUMENT = 'docs/clients.md';
 
 /**
- * A server that loses the answer to the commit of the next bulk.
- * @param balanceMinor the balance after it: no statement but those of the bulk has it, and its probe of privileges inserts too
+ * Starts a server that loses the answer to the commit of the next bulk.
+ * @param balanceMinor the balance after the bulk. Only statements of the bulk contain it; the probe of privileges
+ * contains an insert, too
  */
 async function startLosingCommit(balanceMinor: string) {
   const database = await createMigratedDatabase();
@@ -25,7 +26,7 @@ async function startLosingCommit(balanceMinor: string) {
   return { server, lost };
 }
 
-/** A program around an example: pays the same payment twice, and prints each answer. */
+/** Returns a program that uses an example to pay the same payment twice, and prints each answer. */
 function payTwice(name: string): string {
   const payment = JSON.stringify(aBulk([aTransfer({ amount: '1.00' })]));
   return `

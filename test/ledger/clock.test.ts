@@ -7,7 +7,7 @@ import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
 const YEARS_MS = 5 * 366 * 86_400_000;
 
-/** More than looks at the clock are apart, on a slow machine as well. */
+/** Exceeds the interval of the server's clock checks, also on a slow machine. */
 const LOOKED_AT = { timeout: 60_000 };
 
 const realNow = Date.now;
@@ -23,7 +23,7 @@ async function sendBulk(client: Client) {
   return client.send(PERFORM, { input: aBulk([aTransfer()]) });
 }
 
-/** When the newest transfer was made, in milliseconds from now. */
+/** Returns the time of the newest transfer, in milliseconds from now. */
 async function newestAfterNowMs(client: Client): Promise<number> {
   const { account } = await client.data(
     `{ account(iban: "${ACME}") { transfers(first: 1) { nodes { createdAt } } } }`,
@@ -47,7 +47,7 @@ test('a clock that jumps while a server runs does not affect the time of entries
   expect(await newestAfterNowMs(client)).toBeLessThan(60_000);
 });
 
-/** The time that an id begins with (RFC 9562, UUIDv7), in milliseconds from now. */
+/** Returns the time at the start of an id (RFC 9562, UUIDv7), in milliseconds from now. */
 function idAfterNowMs(id: string): number {
   return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16) - realNow();
 }
@@ -135,7 +135,7 @@ describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s'
     const open = `mutation { openAccount(input: { organizationName: "A", bic: "ABNANL2A",
       iban: "DE75512108001245126199" }) { __typename } }`;
     expect(await server.client.send(open)).toMatchObject({ status: 503 });
-    // API keys and the audit log are written even now, and dated by the database's clock.
+    // API keys and the audit log are written even now, with the time of the database's clock.
     const { createApiKey } = await server.client.data(CREATE_KEY);
     expect(Math.abs(Date.parse(createApiKey.apiKey.createdAt) - realNow())).toBeLessThan(60_000);
     const { auditLog } = await server.client.data('{ auditLog(first: 1) { nodes { id } } }');

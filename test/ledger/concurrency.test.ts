@@ -29,7 +29,7 @@ test('parallel bulks that together exceed the balance are performed exactly as f
 
 test('opposite simultaneous book transfers end without a deadlock and lose nothing', async () => {
   const { client, database } = await startServer();
-  // Retries would hide a deadlock: none may come up.
+  // Retries would hide a deadlock: there must be none.
   const isContention = vi.spyOn(database, 'isContention');
   const ring = [ACME, GLOBEX, INITECH];
   const pay = (from: string, to: readonly string[]) =>
@@ -50,7 +50,7 @@ test('opposite simultaneous book transfers end without a deadlock and lose nothi
 
   expect(typesOf(answers)).toEqual({ BulkTransferPerformed: 60 });
   expect(isContention).not.toHaveBeenCalled();
-  // Each sent twenty times two, and received twenty from each of the others.
+  // Each account sent two cents twenty times, and received twenty cents from each of the other accounts.
   expect(await Promise.all(ring.map((iban) => client.balance(iban)))).toEqual([
     '100000.00',
     '250000.00',
@@ -87,7 +87,7 @@ test('a change that is rolled back is never visible', async () => {
     (ledger) => {
       const debtor = ledger.account(account.id);
       const posting = debtor.post(-100n, new Date());
-      // The balance is written before the database refuses the line: its number is taken.
+      // The balance is written before the database refuses the entry, because its number is taken.
       const entry = LedgerEntry.of(debtor, { ...posting, sequence: 1n }, ENTRY_FACTS());
       ledger.record({
         entries: [entry],
@@ -137,7 +137,7 @@ test.runIf(DIALECT === 'mysql')(
     const connection = await createConnection(server.databaseUrl.replace(/^mariadb:/, 'mysql:'));
     await connection.query('start transaction');
     await connection.query(`select id from account where iban = '${ACME}' for update`);
-    // The first finds the account locked; the others wait behind it.
+    // The first bulk finds the account locked; the others wait behind it.
     const waiting = Array.from({ length: 24 }, () =>
       server.client.perform(aBulk(transfersOf(10_000, '0.01'))),
     );
@@ -156,7 +156,7 @@ test.runIf(DIALECT === 'mysql')(
     expect(await server.client.perform(aBulk([aTransfer()]))).toMatchObject({
       code: 'ACCOUNT_BUSY',
     });
-    // Those before it still wait: it was not refused because its own time was up.
+    // The earlier bulks still wait, so this one was not refused for its own timeout.
     expect(answered).toBeLessThan(waiting.length);
     await connection.end();
     const types = typesOf(await Promise.all(waiting));

@@ -23,7 +23,10 @@ const newId = makeNewId(() => new Date());
 
 type Step = { readonly perform: BulkTransferRequest } | { readonly credit: CreditAccountRequest };
 
-/** Amounts that fit, that empty the account, and that are refused; keys that come again; book transfers. */
+/**
+ * Steps with amounts that the balance covers, that empty the account, and that are refused; repeated keys; book
+ * transfers.
+ */
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
@@ -59,7 +62,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Runs steps on a server's database, at once or one by one, in the order in which units of work came. */
+/** Runs steps on a server's database, concurrently or one by one, in the order in which units of work arrive. */
 function useCasesOf({ database }: TestServer) {
   const unitOfWork = new MikroOrmUnitOfWork(database, 30_000, NO_PUBLISHER);
   const order: object[] = [];
@@ -142,7 +145,7 @@ test('requests that wait for one account are committed together, and each has it
   expect(commits()).toBeLessThan(10);
 });
 
-/** Transactions that were committed from now on. */
+/** Counts the transactions that are committed from now on. */
 function countCommits({ orm }: TestServer['database']): () => number {
   const connection = orm.em.getConnection();
   let count = 0;
@@ -160,7 +163,7 @@ test('a member that the database refuses fails without the others', async () => 
   const { client, database } = server;
   const { account } = await client.data(`{ account(iban: "${ACME}") { id } }`);
   const unitOfWork = new MikroOrmUnitOfWork(database, 30_000, NO_PUBLISHER);
-  /** Credits a cent, and records it under its number, or under another. */
+  /** Credits a cent, and records it with the next sequence or with the given one. */
   const credit = (number?: bigint) =>
     unitOfWork.run(
       { organizationId: account.id, accountIds: [account.id], rowCount: 1 },
@@ -187,7 +190,7 @@ test('a member that the database refuses fails without the others', async () => 
 
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(await client.balance(ACME)).toBe('100000.02');
-  // They were together, and then each alone.
+  // The requests were in one group first, and then each was alone.
   expect(commits()).toBeGreaterThanOrEqual(2);
 });
 

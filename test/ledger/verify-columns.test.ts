@@ -6,17 +6,20 @@ import { CORRUPTIONS, DELETIONS } from '../support/corruptions.js';
 import { fillLedger, fillOutbox } from '../support/full-ledger.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
-/** What the database itself refuses; verify counts it all the same, for a database without its constraints. */
+/**
+ * Invariants that the database itself enforces. Verification checks them all the same, for a database without its
+ * constraints.
+ */
 const GUARDED = [
   'no balance is negative, or larger than the largest possible balance',
   'an idempotency key of an account belongs to at most one bulk',
   'an idempotency key of an account belongs to at most one credit',
 ];
 
-/** MikroORM's own. */
+/** The table of MikroORM's migrations. */
 const MIGRATIONS = 'virement_migration';
 
-/** Published messages are kept since then. */
+/** A time before all published messages, so all of them must be kept. */
 const EVER = new Date(0);
 
 const [FOREIGN_KEYS_OFF, FOREIGN_KEYS_ON] =
@@ -24,7 +27,7 @@ const [FOREIGN_KEYS_OFF, FOREIGN_KEYS_ON] =
     ? ['set foreign_key_checks = 0', 'set foreign_key_checks = 1']
     : ['pragma foreign_keys = off', 'pragma foreign_keys = on'];
 
-/** A fault in one row, and what verification says of it. */
+/** A fault in one row, and the violations that verification reports. */
 interface Fault {
   readonly name: string;
   readonly statement: (id: string) => string;
@@ -48,7 +51,7 @@ const FAULTS: readonly Fault[] = [
   })),
 ];
 
-/** Columns of every table, and the statements that each fault violates: empty where it is not found. */
+/** The columns of every table, and the violations of each fault: empty if verification does not find it. */
 let columns: string[];
 let statements: string[];
 let untouched: string[];
@@ -67,7 +70,7 @@ beforeAll(async () => {
   const findings = await checkInvariants(opened, EVER);
   statements = findings.map(({ statement }) => statement);
   untouched = violatedOf(findings);
-  // SQLite has one connection, and changes this outside of transactions alone.
+  // SQLite has one connection, and changes this setting only outside of transactions.
   if (DIALECT === 'sqlite') await em.execute(FOREIGN_KEYS_OFF);
   for (const fault of FAULTS) violatedBy.set(fault.name, await tryFault(em, fault));
 }, 180_000);
@@ -87,7 +90,7 @@ async function columnsOf(em: EntityManager): Promise<string[]> {
 
 class RolledBack extends Error {}
 
-/** Makes a fault, verifies, and takes it back. */
+/** Makes a fault, verifies, and reverts it. */
 async function tryFault(em: EntityManager, { name, table, where, statement }: Fault) {
   let violated: string[] = [];
   await em

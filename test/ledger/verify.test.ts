@@ -6,7 +6,7 @@ import { runScript, startProcess } from '../support/process.js';
 import { startServerOn } from '../support/server.js';
 import { createMigratedDatabase } from '../support/test-database.js';
 
-/** A ledger with some of everything, its server gone. */
+/** Returns a ledger with rows of every kind. Its server has ended. */
 async function aLedger() {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
@@ -40,7 +40,7 @@ test('npm run verify passes while a server performs bulks', async () => {
   const stream = (async () => {
     while (!isVerified) {
       await server.client.perform(aBulk(transfersOf(20, '0.01')));
-      // So that there is no ever more to recount.
+      // A pause limits the number of rows that must be recounted.
       await sleep(20);
     }
   })();

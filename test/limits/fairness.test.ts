@@ -7,11 +7,11 @@ import { NO_PUBLISHER } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import { startServer } from '../support/server.js';
 
-/** What takes the server a while. */
+/** A load that keeps the server busy for a while. */
 const FLOOD_BULKS = 8;
 const FLOOD_ROWS = 9_500;
 
-/** More than one company may have in the line: 2,000 units of work. */
+/** Exceeds the 2,000 units of work that one company may have in the line. */
 const FLOOD_UNITS = 2_200;
 
 test('a company is served while another one floods the server with large bulks', async () => {
@@ -32,7 +32,7 @@ test('a company is served while another one floods the server with large bulks',
   }
 
   expect(new Set(answers)).toEqual(new Set(['BulkTransferPerformed']));
-  // It is not served when the flood is over.
+  // The small bulks are performed during the flood, not after it.
   expect(answers.length).toBeGreaterThan(3);
   const ofFlood = new Set((await flood).map(({ __typename }) => __typename));
   expect(ofFlood).toContain('BulkTransferPerformed');
@@ -58,7 +58,7 @@ test('a unit of work is served while thousands of another organization wait', as
   expect(settled).toContain('b');
   expect(settled.filter((name) => name === 'a').length).toBeLessThan(FLOOD_UNITS / 2);
   await Promise.all(flood);
-  // What was over the line's capacity was refused, and the place of the other company was A's.
+  // The line refused the units above its capacity; the other company took a place of A's.
   expect(settled.filter((name) => name === 'a ACCOUNT_BUSY')).toHaveLength(FLOOD_UNITS - 2_000 + 1);
 });
 
@@ -89,7 +89,7 @@ test("a caller's read is served among the queued reads of another caller", async
   const reads = [...Array.from({ length: 200 }, () => read('a')), read('b'), read('b')];
   await Promise.all(reads);
 
-  // Those of A that were under way come before it, and then one for each of B's.
+  // The units of A in progress come first, then one for each of B's.
   expect(answered.lastIndexOf('b')).toBeLessThan(30);
 });
 

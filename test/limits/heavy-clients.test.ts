@@ -8,7 +8,7 @@ import { subscribe } from '../support/subscriber.js';
 
 const TYPENAME = '{ __typename }';
 
-/** A body whose variables no field uses. */
+/** Returns a body whose variables no field uses. */
 const withVariables = (variables: string) => `{"query":"${TYPENAME}","variables":${variables}}`;
 
 async function codesOf(response: Response): Promise<unknown[]> {
@@ -74,7 +74,7 @@ describe('a request body', () => {
 
     const first = await openConnection(url);
     first.socket.write(head + half);
-    // Once it is received, the second has no room.
+    // The second body has no room once the first one arrives.
     const second = await openConnection(url);
     second.socket.write(head + half);
     await expect
@@ -98,7 +98,7 @@ describe('a request body', () => {
       ['/nowhere', 'text/plain', 404],
     ] as const) {
       const connection = await openConnection(url);
-      // Its body never comes.
+      // The body of this request never comes.
       connection.socket.write(
         `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nContent-Length: 900000\r\n\r\n`,
       );
@@ -194,7 +194,7 @@ test('events cost units for their reads and wait if their caller has none left',
   ).join(' ');
   const balance = (inner: string) =>
     `subscription { balanceUpdated(accountIban: "${ACME}") { sequence ${inner} } }`;
-  // 2,031 units to begin, and 2,018 for each event: there is no second one in half an hour.
+  // The query costs 2,031 units to start, and 2,018 for each event: a second event would need half an hour.
   const heavy = subscribe(url, balance(`account { ${pages} }`));
   await expect.poll(() => heavy.events.length).toBe(1);
   const light = subscribe(url, balance(''));
@@ -211,7 +211,7 @@ test('events cost units for their reads and wait if their caller has none left',
 
 test('a name of millions of combining marks is refused by its length', async () => {
   const { client } = await startServer();
-  // Composing it takes hours.
+  // The composition of this name would take hours.
   const organizationName = '\u0300\u0316'.repeat(1_500_000);
 
   const answer = await client.perform(aBulk(transfersOf(1), { organizationName }));
@@ -223,10 +223,10 @@ describe('a client that does not wait for its answer', () => {
   const NESTED = `{ accounts(first: 2) { nodes { transfers(first: 5) { nodes { bulkTransfer {
     transfers(first: 3) { nodes { account { entries(first: 3) { nodes { id } } } } } } } } } } }`;
 
-  /** Fewer than the query takes in all, which has a page, pages in it, and look-ups and pages in these. */
+  /** A number below that of the whole query, which reads a page, nested pages, and look-ups and pages in these. */
   const STATEMENTS_OF_ALL = 7;
 
-  /** Counts statements, and lets none begin until told. */
+  /** Counts statements, and holds each until the test releases them. */
   function holdStatements({ database }: TestServer) {
     const connection = database.orm.em.getConnection();
     const execute = connection.execute.bind(connection);
@@ -236,7 +236,7 @@ describe('a client that does not wait for its answer', () => {
       release = resolve;
     });
     vi.spyOn(connection, 'execute').mockImplementation(async (...statement) => {
-      // The relay's own are none of the client's.
+      // The statements of the relay are not the client's.
       if (!String(statement[0]).includes('outbox_message')) count += 1;
       await released;
       return execute(...statement);
@@ -256,7 +256,7 @@ describe('a client that does not wait for its answer', () => {
   test('causes no further reads', async () => {
     const server = await startServer();
     await server.client.perform(aBulk(transfersOf(5)));
-    // The relay reads nothing more of it.
+    // Once the bulk is published, the relay reads nothing more for it.
     await untilPublished(server);
     const held = holdStatements(server);
     const { socket } = await openConnection(server.url);
@@ -273,7 +273,7 @@ describe('a client that does not wait for its answer', () => {
     await closed;
     held.release();
 
-    // Another client's reads come after all that the first would have had.
+    // The other client's reads come after all reads that the first one would have needed.
     await server.client.balance(ACME);
     await server.client.balance(ACME);
     expect(held.count).toBeLessThan(STATEMENTS_OF_ALL);
@@ -283,7 +283,7 @@ describe('a client that does not wait for its answer', () => {
   test('causes no further reads after its timeout', async () => {
     const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '1000' });
     await server.client.perform(aBulk(transfersOf(5)));
-    // The relay reads nothing more of it.
+    // Once the bulk is published, the relay reads nothing more for it.
     await untilPublished(server);
     const held = holdStatements(server);
 

@@ -19,7 +19,7 @@ const EVENT_STREAM = { 'content-type': 'application/json', accept: 'text/event-s
 const times = (count: number, of: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => of(index)).join(' ');
 
-/** Small enough that operations which pass them are still easy to read. */
+/** Limits that are so small that the operations in these tests stay readable. */
 const SMALL = {
   OPERATION_TOKENS_MAX: '300',
   OPERATION_DEPTH_MAX: '6',
@@ -41,7 +41,7 @@ const OVER: readonly [code: string, query: string][] = [
   ['TOO_EXPENSIVE', '{ accounts(first: 2) { nodes { transfers { nodes { id } } } } }'],
 ];
 
-/** What a stream is answered: its status, and its body while it is short. */
+/** Requests a stream. @returns the status of the answer, and its body if that is short */
 async function stream(url: string, body: object) {
   const aborter = new AbortController();
   onTestFinished(() => aborter.abort());
@@ -54,7 +54,7 @@ async function stream(url: string, body: object) {
   return { response, leave: () => aborter.abort() };
 }
 
-/** A connection that may be refused. */
+/** Opens a connection that may be refused. */
 function openSocket(url: string, origin?: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
     headers,
@@ -69,7 +69,7 @@ function openSocket(url: string, origin?: string, headers: Record<string, string
   return { socket, outcome };
 }
 
-/** All that a server sends on a raw connection until it closes it. */
+/** Returns all data that a server sends on a raw connection until it closes the connection. */
 async function talk(url: string, ...chunks: string[]): Promise<string> {
   const connection = await openConnection(url);
   for (const chunk of chunks) connection.socket.write(chunk);
@@ -132,7 +132,7 @@ describe('an operation over a limit', () => {
     );
     const last = 'fragment F200 on Query { accounts { nodes { id } } }';
 
-    // In exponential time the test would not end.
+    // With exponential time the test would not end.
     const answer = await client.send(`{ ...F0 } ${chain} ${last}`);
 
     expect(answer.status).toBe(400);
@@ -167,7 +167,7 @@ test('a response has its cost, including the rows of its bulk', async () => {
   expect(await perform(1)).toEqual({ requested: 10, left: 9_990 });
   const { requested, left } = await perform(1_000);
   expect(requested).toBe(10 + 50);
-  // Some of it is back already.
+  // The bucket has refilled a little already.
   expect(left).toBeGreaterThanOrEqual(9_930);
   expect(left).toBeLessThan(9_990);
 });
@@ -189,7 +189,7 @@ test('a caller over its rate limit gets a retry delay, over each transport', asy
   expect(seconds).toBeGreaterThan(10);
   expect(seconds).toBeLessThan(60);
 
-  // Whoever is out of units altogether is refused before anything is looked at.
+  // A caller without any units is refused before its operation is examined.
   expect((await client.send('{ accounts(first: 30) { nodes { id } } }')).status).toBe(200);
   await expect.poll(async () => (await client.send('{')).status).toBe(429);
   const { response } = await stream(url, { query: BALANCE });
@@ -234,7 +234,7 @@ test("a page of a listed origin may send a token, which its browser's preflight 
   const answer = await client.as(await token()).send('{ __typename }', {}, { origin });
   expect(answer).toMatchObject({ status: 200, data: { __typename: 'Query' } });
   expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
-  // A refusal can be read there, too.
+  // The page can read a refusal as well.
   const refused = await client.send('{ __typename }', {}, { origin });
   expect(refused.status).toBe(401);
   expect(refused.headers.get('access-control-allow-origin')).toBe(origin);
@@ -367,7 +367,7 @@ describe('a caller', () => {
     const { url } = await startServer({ SUBSCRIPTIONS_PER_CALLER_MAX: '1' });
     const { socket, outcome } = openSocket(url);
     await outcome;
-    /** What came first for each operation. */
+    /** The first message of each operation. */
     const seen = new Map<string, string>();
     socket.on('message', (text) => {
       const { id = '', type } = JSON.parse(String(text));
@@ -416,9 +416,9 @@ describe('a connection', () => {
   });
 
   test('whose request takes too long is closed with an error', async () => {
-    // Five seconds more than the wait for a lock, at least.
+    // The request timeout is at least five seconds longer than the lock timeout.
     const settings = { REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '10' };
-    // Demo accounts might not be opened within so short a wait.
+    // Demo accounts might not be opened within such a short lock timeout.
     const { url } = await startServer({ ...settings, SEED_DEMO: 'false' });
 
     const answer = await talk(url, `${HEAD}Connection: close\r\nContent-Length: 100\r\n\r\n{`);

@@ -234,7 +234,7 @@ describe('the image', () => {
     await cp('package.json', join(app, 'package.json'));
     const DATABASE_URL = `sqlite:${join(app, 'virement.db')}`;
 
-    // Loads the whole server, and writes by it.
+    // The command loads the whole server and writes to its database.
     expect(await runScript(join(app, 'dist/commands/seed.js'), { DATABASE_URL })).toMatchObject({
       code: 0,
     });

@@ -1,4 +1,4 @@
-/** What an operator reads where a setting or a file is wrong: one sentence, without a stack or a secret. */
+/** Tests what an operator reads if a setting or a file is wrong: one sentence, without a stack or a secret. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
@@ -15,10 +15,10 @@ const SERVER = 'dist/main.js';
 const WRITERS = [SERVER, 'dist/commands/migrate.js', 'dist/commands/seed.js'];
 const ALL = [...WRITERS, 'dist/commands/verify.js'];
 
-/** Nobody's, on Debian: root may read and write whatever it likes. */
+/** The user nobody of Debian; root may read and write everything. */
 const UID = 65_534;
 
-/** Whether a program can be run as another user, to whom this checkout is readable. */
+/** Tells whether a program can run as another user who can read this checkout. */
 function canRunAsAnother(): boolean {
   if (process.getuid?.() !== 0) return false;
   const look = `require('node:fs').accessSync(${JSON.stringify(resolve(SERVER))})`;
@@ -38,7 +38,7 @@ async function aFolder(): Promise<string> {
   return folder;
 }
 
-/** Runs a program that has to fail, and gives what it says. */
+/** Runs a program that must fail. @returns its output */
 async function complaintOf(
   script: string,
   env: NodeJS.ProcessEnv,
@@ -63,7 +63,7 @@ async function expectSentence(
   }
 }
 
-// No database is opened.
+// The scripts fail before they open a database.
 describe.runIf(DIALECT === 'sqlite')('a setting', () => {
   test.each([
     [ALL, 'AMQP_URL', 'amqp://user:hunter2@host:99999'],
@@ -149,7 +149,7 @@ describe.runIf(DIALECT === 'sqlite')('a database file', () => {
     await expectSentence(WRITERS, file, { uid: UID, cwd: folder }, /cannot be locked/);
   });
 
-  /** A migrated database in a folder of its own, both the other user's. */
+  /** Creates a migrated database in its own folder; both belong to the other user. */
   async function aFileOfAnother() {
     const database = await createMigratedDatabase();
     onTestFinished(() => database.drop());

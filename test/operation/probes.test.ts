@@ -12,7 +12,7 @@ import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 const statusOf = async (url: string, headers: Record<string, string> = {}) =>
   (await fetch(url, { headers })).status;
 
-/** A server and the network to its database, which has one where it is a server of its own. */
+/** Starts a server, with a proxy to its database if that is a separate server. */
 async function startBehindProxy() {
   const database = await createMigratedDatabase();
   const { proxy, databaseUrl } = await startDatabaseProxy(database.url);
@@ -64,7 +64,7 @@ test('a server without its database is alive and not ready', async () => {
   onTestFinished(() => database.drop());
   const { url, http, database: opened } = await startServerOn(database);
   await opened.close();
-  // The relay's next look would connect again.
+  // The relay's next poll would connect again.
   const connection = opened.orm.em.getConnection();
   vi.spyOn(connection, 'ensureConnection').mockRejectedValue(new Error('The database is away'));
 

@@ -1,4 +1,4 @@
-/** The commands as their users start them: through npm, from a terminal, on any Node. */
+/** Tests the commands as their users start them: through npm, from a terminal, on any Node. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, cp, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ async function aFolder(): Promise<string> {
   return folder;
 }
 
-/** Whether a process runs; one that has ended and is not reaped does not. */
+/** Tells whether a process runs. An ended process that is not reaped does not run. */
 async function isRunning(pid: number): Promise<boolean> {
   const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=', '-p', String(pid)]).catch(
     () => ({ stdout: '' }),
@@ -30,7 +30,7 @@ async function isRunning(pid: number): Promise<boolean> {
   return stdout.trim() !== '' && !stdout.startsWith('Z');
 }
 
-/** Every process below one. */
+/** Returns the ids of all descendants of a process. */
 async function descendantsOf(pid: number): Promise<number[]> {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
   const pairs = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
@@ -46,7 +46,7 @@ interface Npm {
   readonly output: () => string;
 }
 
-/** Runs a script of package.json; all that it started ends with the test. */
+/** Runs a script of package.json. All processes that it starts end with the test. */
 function startNpm(script: string, env: NodeJS.ProcessEnv, cwd = '.'): Npm {
   const child = spawn('npm', ['run', '--ignore-scripts', script], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ENV_FILE: '/dev/null', ...env },
@@ -64,7 +64,7 @@ function startNpm(script: string, env: NodeJS.ProcessEnv, cwd = '.'): Npm {
     try {
       process.kill(-(child.pid ?? 0), 'SIGKILL');
     } catch {
-      // They have all ended.
+      // All of the processes have ended already.
     }
   });
   return { child, output: () => text };
@@ -246,7 +246,7 @@ describe('npm run token -- --env', () => {
   });
 });
 
-/** Reason why there is no terminal to be had; script, of util-linux, makes one. */
+/** Returns the reason why no terminal can be had; undefined if script of util-linux can make one. */
 async function missingTerminal(): Promise<string | undefined> {
   return promisify(execFile)('script', ['--version']).then(
     () => undefined,

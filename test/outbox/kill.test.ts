@@ -8,7 +8,7 @@ import { createMigratedDatabase } from '../support/test-database.js';
 const KILLS = 3;
 const CLIENTS = 4;
 
-/** Sends bulks one after the other until the server is gone. Every request has a key. */
+/** Sends bulks one after the other until the server ends. Every request has a key. */
 async function streamBulks(client: Client, name: string, acknowledged: Set<string>) {
   for (let number = 0; ; number += 1) {
     const idempotencyKey = `${name}-${number}`;
@@ -82,7 +82,7 @@ test('kill -9 while a client follows lets it resume elsewhere with exactly the c
 
   const server = await startProcess({ DATABASE_URL: database.url });
   const last = subscribe(server.url, FOLLOW, { iban: ACME, after });
-  // Nothing waits for the dead: what they had taken is due again.
+  // The new server does not wait for the messages that the killed one had claimed: they are due again.
   const due = async () => (await server.client.data('{ outbox { due } }')).outbox.due;
   await expect.poll(due).toBe(0);
   const { account } = await server.client.data(`{ account(iban: "${ACME}") { sequence } }`);
@@ -97,7 +97,7 @@ const FOLLOW = `subscription ($iban: String!, $after: Cursor) {
   transferPerformed(accountIban: $iban, after: $after) { cursor transfer { id } }
 }`;
 
-/** The place before everything that is performed from now on. */
+/** Returns a cursor before everything that is performed from now on. */
 async function firstCursor(client: Client): Promise<string> {
   await client.perform(aBulk([aTransfer({ amount: '0.01' })]));
   const { account } = await client.data(
@@ -114,7 +114,7 @@ test('SIGTERM lets the requests in progress finish, and the exit code is 0', asy
   await client.balance(ACME);
 
   const underWay = client.perform(aBulk(transfersOf(5_000, '0.01')));
-  // It is under way once another request that came after it is answered.
+  // The request is in progress once a later request is answered.
   await client.data('{ __typename }');
   const [result, code] = await Promise.all([underWay, server.stop()]);
 

@@ -42,7 +42,7 @@ test('a message that cannot be published is parked after its attempts, and opera
   const [{ id } = { id: '' }] = await server.database.orm.em
     .fork()
     .execute('select hex(id) as id from outbox_message order by created_at limit 1');
-  // It has failed as often as it may but for one time, and its bulk is not there.
+  // The message has one attempt left, and its bulk does not exist.
   await server.database.orm.em.fork().execute(
     `update outbox_message set published_at = null, attempts = 19, due_at = created_at,
       sequence = 77 where id = x'${id}'`,
@@ -68,7 +68,7 @@ test('a message that cannot be published is parked after its attempts, and opera
     parked_at = null, last_error = null, published_at = created_at where id = x'${id}'`);
 });
 
-/** Gives all that happened so far one time. */
+/** Sets the time of all rows. */
 async function moveLedgerTo({ database }: TestServer, at: Date): Promise<void> {
   const em = database.orm.em.fork();
   await em.nativeUpdate(Organization, {}, { createdAt: at });
@@ -78,7 +78,7 @@ async function moveLedgerTo({ database }: TestServer, at: Date): Promise<void> {
   await em.nativeUpdate(AuditEntry, {}, { at });
 }
 
-/** A lease of a relay that runs, and does nothing. */
+/** Returns a lease of a relay that runs and does nothing. */
 async function leaseFor({ database }: TestServer, seconds: number): Promise<Lease> {
   await database.presence.announce(IDLE_RELAY);
   return { holder: IDLE_RELAY, end: inSeconds(seconds) };
@@ -88,7 +88,7 @@ const IDLE_RELAY = '01900000-0000-7000-8000-0000000000aa';
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
 
-/** Its own relay takes nothing: there is no broker at that port. */
+/** Starts a server whose relay claims nothing, because no broker listens at that port. */
 const startWithoutBroker = () => startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
 
 test('two relays never claim the same message at once', async () => {
@@ -116,7 +116,8 @@ test('a message from a clock that was ahead does not wait for the other clocks',
   const { bulkTransfer } = await server.client.perform(aBulk([aTransfer()]));
   expect(bulkTransfer.transferCount).toBe(1);
 
-  // As it was posted, and as a relay with the same clock leaves it behind.
+  // The message is due although its times are a day ahead: first as it was posted, then as a relay with the same clock
+  // leaves it.
   expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(4);
   expect(await outbox.claim(new Date(), 100, lease)).toHaveLength(0);
   await server.database.orm.em.fork().execute('update outbox_message set due_at = ?', [tomorrow]);
@@ -127,7 +128,7 @@ test('published messages are deleted after their retention, and no others', asyn
   const server = await startServer();
   await untilPublished(server);
   const em = server.database.orm.em.fork();
-  // Before anything that verify expects to be kept.
+  // The time is before every row that verify expects to be kept.
   const longAgo = new Date(0);
   await em.nativeUpdate(OutboxMessage, {}, { publishedAt: longAgo });
   await moveLedgerTo(server, longAgo);
@@ -168,7 +169,7 @@ test('an outage of the broker does not count as an attempt, but a refusal does',
   expect(outbox).toMatchObject({ due: 3, parked: 0 });
 });
 
-/** A relay of its own on a server's database. */
+/** Returns a separate relay on a server's database. */
 const relayOf = (
   { database }: TestServer,
   broker: Broker,
@@ -185,7 +186,7 @@ const relayOf = (
     retentionMs: 86_400_000,
   });
 
-/** Credits a cent, by a unit of work whose messages the publisher gets. */
+/** Credits a cent in a unit of work whose messages go to the publisher. */
 const creditingFor = ({ database }: TestServer, publisher: Publisher) => {
   const credit = makeCreditAccount({
     reader: new MikroOrmLedgerReader(database),
@@ -196,7 +197,7 @@ const creditingFor = ({ database }: TestServer, publisher: Publisher) => {
   return () => credit({ iban: ACME, amount: '0.01', description: '' }, PROGRAM);
 };
 
-/** Publishes what it is let to, and notes the events. */
+/** A broker that publishes when the test allows it, and records the events. */
 class NotingBroker implements Broker {
   isReady = true;
   publications = 0;
@@ -207,7 +208,7 @@ class NotingBroker implements Broker {
     this.#gate.resolve();
   }
 
-  /** Numbers of the ledger entries of an account that were told of. */
+  /** Returns the sequences of an account's published ledger entries. */
   sequencesOf(iban: string): unknown[] {
     return this.events
       .filter(({ data }) => data.accountIban === iban)
@@ -225,7 +226,7 @@ class NotingBroker implements Broker {
   async close(): Promise<void> {}
 }
 
-/** Once a relay has claimed all that was there: from then on what is committed is handed over to it. */
+/** Waits until the relay has claimed the backlog. Later commits are handed over to it. */
 const caughtUp = (relay: Relay) =>
   expect
     .poll(() => {
@@ -235,7 +236,7 @@ const caughtUp = (relay: Relay) =>
     })
     .toBeDefined();
 
-/** A relay that has claimed all there was, and credits that are committed for it. */
+/** Starts a relay that has claimed the backlog, and credits that are committed for it. */
 async function startRelay() {
   const server = await startWithoutBroker();
   const broker = new NotingBroker();
@@ -243,7 +244,7 @@ async function startRelay() {
   const relay = relayOf(server, broker, (heads) => void changes.push(...heads));
   await relay.start();
   await caughtUp(relay);
-  // The demo companies' three opening balances are under way.
+  // The demo companies' three opening balances are in progress.
   await expect.poll(() => broker.publications).toBe(3);
   return { server, broker, relay, changes, credit: creditingFor(server, relay) };
 }
@@ -348,7 +349,7 @@ test('messages of a claim whose commit failed are published at once and in order
   await lost;
 
   await credit();
-  // Well before the lease of the claim ends by itself.
+  // The time is much shorter than the lease of the claim.
   await untilPublished(server);
 
   expect(broker.sequencesOf(ACME)).toEqual(['1', '2', '3', '4', '5']);
@@ -446,10 +447,10 @@ test('a failed commit releases its reservation at the relay', async () => {
     reservation.cancel();
     return reservation.lease !== undefined;
   };
-  // There is room for 1,024, and three are under way.
+  // There is room for 1,024 messages, and three are in progress.
   expect(isHandedOver(1_022)).toBe(false);
   await expect.poll(() => isHandedOver(1_021)).toBe(true);
-  // So that the next entry's number is taken.
+  // The number of the next entry is taken, so the commit fails.
   await em().execute(`update account set sequence = 0 where iban = '${ACME}'`);
 
   await caughtUp(relay);
@@ -461,7 +462,7 @@ test('a failed commit releases its reservation at the relay', async () => {
   await relay.stop();
 });
 
-/** One that publishes nothing, and is not ready once it was asked to for all three demo accounts. */
+/** Returns a broker that publishes nothing, and is not ready after a request for all three demo accounts. */
 function brokerThat(reason: string, { isReady = true, isReadyWhenPublishing = false }): Broker {
   let asked = 0;
   return {
@@ -470,7 +471,7 @@ function brokerThat(reason: string, { isReady = true, isReadyWhenPublishing = fa
     },
     publish: async () => {
       if (!isReadyWhenPublishing) isReady = false;
-      // Ready until its refusal has been taken in.
+      // The broker stays ready until the relay has handled its refusal.
       setTimeout(() => {
         asked += 1;
       }, 500);
@@ -515,7 +516,7 @@ test('the messages of a relay that ended are published at once, and those of a r
   await lease(ofRunning.id, IDLE_RELAY);
   await lease(ofEnded.id, '01900000-0000-7000-8000-0000000000ee');
 
-  // Well before a lease ends by itself.
+  // The time is much shorter than a lease.
   await expect.poll(async () => (await new Outbox(database.orm).counts()).due).toBe(1);
   const [left] = await em().find(OutboxMessage, { dueAt: { $ne: null } });
   expect(left).toMatchObject({

@@ -1,4 +1,4 @@
-/** The git hook that `npm run setup` switches on, with git itself. */
+/** Tests the git hook of `npm run setup` with git itself. */
 import { execFile, spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 const HOOK = '.githooks/commit-msg';
 
-/** Without the variables that git sets for its hooks, from which these tests may run. */
+/** The environment without the variables that git sets for its hooks, which may run these tests. */
 const ENVIRONMENT = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_'))),
   GIT_CONFIG_GLOBAL: '/dev/null',

@@ -1,4 +1,4 @@
-/** Every relative link and image of a document leads to a file, and every anchor to one of its headings. */
+/** Checks that every relative link and image of a document leads to a file, and every anchor to one of its headings. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import GithubSlugger from 'github-slugger';
@@ -26,7 +26,7 @@ function anchorsOf(text: string): ReadonlySet<string> {
   );
 }
 
-/** Returns the targets of links and images, those of HTML as well. */
+/** Returns the targets of links and images, including those in HTML. */
 function targetsOf(text: string): string[] {
   const tokens = markdown.parse(text, {}).flatMap((token) => [token, ...(token.children ?? [])]);
   return tokens.flatMap((token) => {

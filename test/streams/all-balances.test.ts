@@ -7,7 +7,7 @@ import { type Subscriber, subscribe } from '../support/subscriber.js';
 
 const BALANCES = 'subscription { balanceUpdated { balance { amount } sequence account { iban } } }';
 
-/** The last balance of each account that a subscriber was told. */
+/** Returns the last balance of each account that a subscriber received. */
 function balancesOf({ events }: Subscriber): Record<string, string> {
   return Object.fromEntries(events.map(({ account, balance }) => [account.iban, balance.amount]));
 }
@@ -89,7 +89,7 @@ test('a caller receives only the balances of its own organizations', async () =>
 test('a subscription to more than 1,000 accounts is refused, and omits none silently', async () => {
   const { client, url } = await startServer();
   const ibans = Array.from({ length: 997 }, (_, index) => ibanOf(index));
-  // As many at once as a slow machine opens within LOCK_TIMEOUT_MS.
+  // The number of simultaneous requests is one that a slow machine handles within LOCK_TIMEOUT_MS.
   for (let start = 0; start < ibans.length; start += 100) {
     await Promise.all(ibans.slice(start, start + 100).map((iban) => openAccount(client, iban)));
   }

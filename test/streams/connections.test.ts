@@ -12,7 +12,7 @@ import { createMigratedDatabase } from '../support/test-database.js';
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
 const WEBSOCKET = `${UPGRADE}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n`;
 
-/** Requests to upgrade that are refused. */
+/** Upgrade requests that are refused. */
 const REFUSED = [
   `GET /foo HTTP/1.1\r\nHost: localhost\r\n${UPGRADE}\r\n`,
   `GET /graphql HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n${WEBSOCKET}\r\n`,
@@ -41,7 +41,7 @@ test('a client that resets its connection after a refused upgrade does not end t
     socket.write(request);
     await once(socket, 'data');
     socket.resetAndDestroy();
-    // Not even where the reset comes before the answer.
+    // The server stays up even if the reset comes before the answer.
     const other = await openConnection(server.url);
     other.socket.write(request);
     other.socket.resetAndDestroy();
@@ -107,7 +107,7 @@ test('the number of connections is limited', async () => {
     .toMatch(/^HTTP\/1.1 200 /);
 });
 
-/** More than the operating system takes for a client that reads nothing. */
+/** Requests whose answers exceed the buffers of the operating system for a client that reads nothing. */
 const PIPELINED = 'GET /schema.graphql HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3_000);
 
 test('a client that does not read its answers is disconnected', async () => {
@@ -176,7 +176,7 @@ test('an uncaught error ends the server after the requests in progress', async (
   const exited = once(server.process, 'exit');
 
   const inProgress = server.client.perform(aBulk(transfersOf(5_000, '0.01')));
-  // It is in progress once a request that came after it is answered.
+  // The first request is in progress once a later request is answered.
   await server.client.data('{ __typename }');
   server.process.kill('SIGUSR2');
 

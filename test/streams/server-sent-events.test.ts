@@ -18,11 +18,11 @@ interface Stream {
   // biome-ignore lint/suspicious/noExplicitAny: what comes is what the test asserts
   readonly events: any[];
   readonly errors: unknown[];
-  /** Leaves, as a page that is closed. */
+  /** Disconnects, like a page that is closed. */
   leave(): void;
 }
 
-/** A front end that speaks the protocol of graphql-sse. */
+/** A front end that uses the protocol of graphql-sse. */
 function stream(url: string, query: string, variables: Record<string, unknown>): Stream {
   // biome-ignore lint/suspicious/noExplicitAny: what comes is what the test asserts
   const events: any[] = [];
@@ -55,7 +55,7 @@ async function newestOf(client: Client): Promise<string> {
   return account.transfers.edges[0].cursor;
 }
 
-/** As Prometheus sees it. */
+/** Returns the number of subscriptions in the metrics. */
 async function subscriptionCount(url: string): Promise<number> {
   const metrics = await (await fetch(`${url}/metrics`)).text();
   return Number(/^virement_subscriptions (\d+)$/m.exec(metrics)?.[1]);

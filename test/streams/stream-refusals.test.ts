@@ -8,7 +8,7 @@ interface Asked {
   readonly variables: Record<string, unknown>;
 }
 
-/** Asks over server-sent events, and over a WebSocket. @returns the codes that come */
+/** Subscribes over server-sent events and over a WebSocket. @returns the codes of the answers */
 async function codesOf(url: string, { query, variables }: Asked): Promise<unknown[]> {
   const response = await fetch(`${url}/graphql/stream`, {
     method: 'POST',
@@ -60,7 +60,7 @@ test('a stream without events opens at once', async () => {
   const { url } = await startServer();
   const query = `subscription { transferPerformed(accountIban: "${ACME}") { cursor } }`;
 
-  // Well before the first sign of life.
+  // The time is much shorter than the interval of keep-alive messages.
   const signal = AbortSignal.timeout(5_000);
   const response = await fetch(`${url}/graphql/stream?query=${encodeURIComponent(query)}`, {
     signal,

@@ -29,7 +29,7 @@ const BALANCE = `subscription ($iban: String!) {
 
 const textsOf = ({ events }: Subscriber) => events.map(({ transfer }) => transfer.description);
 
-/** A subscription is live once its own server has something to say to it. */
+/** Subscribes, and waits until the subscription is live: its own server has an event for it. */
 async function followLive(url: string, query: string) {
   const balance = subscribe(url, BALANCE, { iban: ACME });
   const subscriber = subscribe(url, query, { iban: ACME });
@@ -40,7 +40,7 @@ async function followLive(url: string, query: string) {
 test('each transfer is sent when it is performed, in order, with its cursor', async () => {
   const { client, url } = await startServer();
   const subscriber = await followLive(url, TRANSFERS);
-  // Over HTTP, so that the subscription, sent before it, is there.
+  // This request goes over HTTP, so the subscription, which was sent before, is active.
   await client.data('{ __typename }');
   await expect
     .poll(async () => {
@@ -200,7 +200,7 @@ interface Message {
   readonly payload?: { readonly extensions?: { readonly code: string } }[];
 }
 
-/** A connection that is ready for operations, message by message. */
+/** Opens a connection that is ready for operations, message by message. */
 async function connectRaw(url: string): Promise<{ socket: WebSocket; seen: readonly Message[] }> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
   onTestFinished(() => socket.terminate());
@@ -231,7 +231,7 @@ test('a client error is reported as such and ends no other operation', async () 
     seen.find(({ id, type }) => id === name && type === 'error')?.payload?.[0]?.extensions?.code;
   await expect.poll(() => codeOf('syntax')).toBe('GRAPHQL_PARSE_FAILED');
   await expect.poll(() => codeOf('field')).toBe('GRAPHQL_VALIDATION_FAILED');
-  // Variables are judged with the operation: the refusal is its result.
+  // The variables are checked with the operation, so the refusal is its result.
   await expect
     .poll(() => seen.find(({ id }) => id === 'variable'))
     .toMatchObject({ payload: { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] } });
@@ -281,7 +281,7 @@ test('a read before a commit is not shared with subscribers that come after the 
   await hub.close();
 });
 
-/** Reads the ledger at once, and tells of it when it is let to. */
+/** A reader that reads the ledger at once, and answers when the test allows it. */
 class LateReader extends MikroOrmLedgerReader {
   reads = 0;
   readonly #gate = Promise.withResolvers<void>();
@@ -443,7 +443,7 @@ test('a client that stops reading is disconnected, delays nobody, and misses not
 
   const patience = { timeout: 240_000 };
   await expect.poll(() => other.events.length, patience).toBe(20_001);
-  // What it never read is not sent to it for ever: the server has let go.
+  // The server has dropped the unread events when it disconnected the client.
   await expect.poll(() => stuck.isCut(), patience).toBe(true);
   const resumed = subscribe(url, TRANSFERS, { iban: ACME, after: stuck.events.at(-1).cursor });
   const left = 20_001 - stuck.events.length;

@@ -6,7 +6,7 @@ import { CHAOS_TIMEOUT_MS } from '../../support/seeded-random.js';
 import { createDatabaseOn, migrate } from '../../support/test-database.js';
 import { type FaultRun, runWithFaults } from '../support/fault-run.js';
 
-/** Until clients have met the plan. */
+/** Waits until the outage has refused this number of requests. */
 async function untilRefused({ load }: FaultRun, count: number): Promise<void> {
   const before = load.indefinite.unavailable;
   await expect.poll(() => load.indefinite.unavailable - before).toBeGreaterThanOrEqual(count);

@@ -6,7 +6,7 @@ import { migrate } from '../../support/test-database.js';
 import { runWithFaults } from '../support/fault-run.js';
 import { missingSmallDisk, startSmallDisk } from '../support/small-disk.js';
 
-// A container may forbid its root to mount anything.
+// A container may forbid its root user to mount anything.
 const hasDisk = canRun('a full disk', await missingSmallDisk(), false);
 
 test.runIf(hasDisk)(

@@ -430,7 +430,7 @@ describe('a bulk with faults', () => {
   });
 
   test.each([
-    ['can not be read', aRow({ amount: '1e3' })],
+    ['is not a number', aRow({ amount: '1e3' })],
     ['is in another currency', aRow({ currency: 'USD' })],
   ])('has no total if an amount %s', (_, row) => {
     expect(read(aBulk([aRow(), row, aRow()])).totalAmountMinor).toBeUndefined();
@@ -627,7 +627,7 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
     ['an IBAN', aBulk([{ ...full, counterpartyIban: 'de89 3704 0044 0532 0130 00' }, other])],
     ['a BIC', aBulk([{ ...full, counterpartyBic: 'deut de ff 500' }, other])],
     ['the default currency', aBulk([full, { ...other, currency: 'EUR' }])],
-    ['what is left out', aBulk([full, { ...other, counterpartyBic: null, endToEndId: null }])],
+    ['absent values', aBulk([full, { ...other, counterpartyBic: null, endToEndId: null }])],
     [
       'its account',
       aBulk([full, other], { organizationIban: 'fr76 3000 6000 0112 3456 7890 189' }),
@@ -644,11 +644,11 @@ describe.each([1, 2] as const)('the fingerprint of version %i of a bulk', (versi
     ['a name', aBulk([{ ...full, counterpartyName: 'bip bip' }, other])],
     ['an IBAN', aBulk([{ ...full, counterpartyIban: 'DE75512108001245126199' }, other])],
     ['a BIC', aBulk([{ ...full, counterpartyBic: 'DEUTDEFF600' }, other])],
-    ['a BIC that is left out', aBulk([{ ...full, counterpartyBic: null }, other])],
+    ['an absent BIC', aBulk([{ ...full, counterpartyBic: null }, other])],
     ['a description', aBulk([{ ...full, description: 'Wonderland/4411' }, other])],
     ['an end-to-end id', aBulk([{ ...full, endToEndId: 'E2E-2' }, other])],
-    ['an end-to-end id that is left out', aBulk([{ ...full, endToEndId: null }, other])],
-    ['an end-to-end id that is empty', aBulk([full, { ...other, endToEndId: '' }])],
+    ['an absent end-to-end id', aBulk([{ ...full, endToEndId: null }, other])],
+    ['an empty end-to-end id', aBulk([full, { ...other, endToEndId: '' }])],
     ['the order of its rows', aBulk([other, full])],
     ['a row less', aBulk([full])],
     ['a row twice', aBulk([full, other, other])],

@@ -72,16 +72,16 @@ describe('an IBAN', () => {
   });
 
   test.each([
-    ['a country that has none', 'ZZ89370400440532013000'],
+    ['a country without IBANs', 'ZZ89370400440532013000'],
     ['a digit too few', 'DE8937040044053201300'],
     ['a digit too many', 'DE893704004405320130000'],
-    ['a letter where its country has digits', 'DE8937040044053201300X'],
+    ['a letter in the place of a digit', 'DE8937040044053201300X'],
     ['no check digits', 'DEXX370400440532013000'],
     ['a dash', 'DE89-3704-0044-0532-0130-00'],
     ['lower case', 'de89370400440532013000'],
     ['35 characters', `DE89${'0'.repeat(31)}`],
-    ['a line break after it', 'DE89370400440532013000\n'],
-    ['its check digits alone', 'DE89'],
+    ['a line break at its end', 'DE89370400440532013000\n'],
+    ['nothing after its check digits', 'DE89'],
     ['nothing', ''],
   ])('with %s is invalid', (_, iban) => {
     expect(ibanProblem(iban, 'strict')).toBe('INVALID_IBAN');

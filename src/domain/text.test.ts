@@ -57,8 +57,8 @@ describe('a text', () => {
     ['an override', '\u202e'],
     ['an isolate', '\u2068'],
     ['a pop of an isolate', '\u2069'],
-    ['half a byte order mark', '\ufffe'],
-    ['the last of its plane', '\uffff'],
+    ['a swapped byte order mark', '\ufffe'],
+    ['the last code point of its plane', '\uffff'],
     ['a noncharacter', '\ufdd0'],
     ['a noncharacter of another plane', '\u{1fffe}'],
   ])('with %s has characters that are not allowed', (_, character) => {

@@ -87,14 +87,14 @@ describe('a cursor', () => {
   });
 
   test.each([
-    ['nothing', ''],
+    ['an empty text', ''],
     ['no position', base64url(`transfer~${OWNER}`)],
     ['an empty position', base64url(`transfer~${OWNER}~`)],
     ['a negative position', base64url(`transfer~${OWNER}~-1`)],
     ['a position with a leading zero', base64url(`transfer~${OWNER}~01`)],
-    ['a position that is no number', base64url(`transfer~${OWNER}~1e3`)],
+    ['a position that is not a number', base64url(`transfer~${OWNER}~1e3`)],
     ['a position of 17 digits', base64url(`transfer~${OWNER}~${'1'.repeat(17)}`)],
-    ['a row that is no id', base64url(`transfer~${OWNER}~1~2`)],
+    ['a row that is not an id', base64url(`transfer~${OWNER}~1~2`)],
     ['an empty row', base64url(`transfer~${OWNER}~1~`)],
     ['a row in capitals', base64url(`transfer~${OWNER}~1~${OWNER.toUpperCase()}`)],
     ['a row and more', base64url(`transfer~${OWNER}~1~${OWNER}~2`)],

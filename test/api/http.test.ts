@@ -280,7 +280,7 @@ describe('a body with Content-Encoding', () => {
   });
 
   test.each([
-    ['is none', Buffer.from(body)],
+    ['is not gzip', Buffer.from(body)],
     ['ends early', gzipSync(body).subarray(0, 100)],
     ['is broken in the middle', Buffer.concat([gzipSync(body).subarray(0, 60), Buffer.alloc(99)])],
     ['is empty', Buffer.alloc(0)],
@@ -384,8 +384,8 @@ describe('an answer', () => {
 
   test.each([
     ['for a client that refuses every encoding', '*;q=0', SCHEMA],
-    ['of some bytes', 'gzip, br', '{ __typename }'],
-    ['for a client that takes no encoding of ours', 'deflate, gzip;q=0', SCHEMA],
+    ['of a few bytes', 'gzip, br', '{ __typename }'],
+    ['for a client that accepts no supported encoding', 'deflate, gzip;q=0', SCHEMA],
   ])('%s is not compressed', async (_, encodings, query) => {
     const { url } = await startServer();
 

@@ -33,16 +33,16 @@ describe('the cost of an operation', () => {
   test.each([
     ['a field of a scalar', '{ __typename }', 1],
     ['an object', '{ account(iban: "x") { iban currency } }', 1],
-    ['money, which comes with its object', '{ account(iban: "x") { balance { amount } } }', 1],
-    ['an object within it', '{ transfer(id: "x") { account { id } bulkTransfer { id } } }', 3],
+    ['money, which is part of its object', '{ account(iban: "x") { balance { amount } } }', 1],
+    ['objects within an object', '{ transfer(id: "x") { account { id } bulkTransfer { id } } }', 3],
     ['a statement', '{ account(iban: "x") { statement(from: "x", to: "x") { entryCount } } }', 11],
     ['a bulk', 'mutation { performBulkTransfer(input: {}) { __typename } }', 10],
-    ['its dry run', '{ validateBulkTransfer(input: {}) { valid } }', 10],
-    ['a list that is no connection', '{ outbox { parkedMessages { id } } }', 110],
+    ['a dry run', '{ validateBulkTransfer(input: {}) { valid } }', 10],
+    ['a list that is not a connection', '{ outbox { parkedMessages { id } } }', 110],
     ['a subscription', 'subscription { balanceUpdated(accountIban: "x") { sequence } }', 10],
-    ['the same twice', '{ a: account(iban: "x") { id } account(iban: "x") { id } }', 2],
+    ['the same field twice', '{ a: account(iban: "x") { id } account(iban: "x") { id } }', 2],
     [
-      'the dearest member of a union',
+      'the most expensive member of a union',
       `mutation { performBulkTransfer(input: {}) {
         ... on BulkTransferPerformed { account { id } bulkTransfer { account { id } } }
         ... on IdempotencyKeyReused { bulkTransfer { id } }
@@ -50,7 +50,7 @@ describe('the cost of an operation', () => {
       13,
     ],
     [
-      'what an interface of it has',
+      'the fields of an interface',
       '{ node(id: "x") { ... on Transfer { account { id } } id } }',
       7,
     ],

@@ -23,12 +23,12 @@ describe('the shape of an operation', () => {
       getIntrospectionQuery({ inputValueDeprecation: true }),
     ],
     ...exampleOperations(new Date()).map(({ operationName, query }) => [operationName, query]),
-    ['as deep as may be', `{${nested(12)}}`],
-    ['as many aliases as may be', `{b{${times(30, (index) => `a${index}:x`)}}}`],
-    ['as many fields at the root as may be', `{${times(20, (index) => `f${index}`)}}`],
-    ['what is no GraphQL, which is said better elsewhere', '{'],
-    ['a fragment within itself, which validation refuses', '{...F} fragment F on Query{a{...F}}'],
-    ['a fragment that there is not', '{...F}'],
+    ['the maximum depth', `{${nested(12)}}`],
+    ['the maximum number of aliases', `{b{${times(30, (index) => `a${index}:x`)}}}`],
+    ['the maximum number of root fields', `{${times(20, (index) => `f${index}`)}}`],
+    ['a syntax error, which a later step reports', '{'],
+    ['a recursive fragment, which validation refuses', '{...F} fragment F on Query{a{...F}}'],
+    ['a missing fragment', '{...F}'],
   ])('is accepted for %s', (_, text) => {
     expect(codeOf(text ?? '')).toBeUndefined();
   });

@@ -51,7 +51,10 @@ export function receivedTransfersOf(
   };
 }
 
-export function bulkTransfersOf(connection: Connection, iban: string): Resumable<BulkTransferEvent> {
+export function bulkTransfersOf(
+  connection: Connection,
+  iban: string,
+): Resumable<BulkTransferEvent> {
   const readPage = listsOf(connection).bulkTransfers(iban);
   return {
     ...resumable(connection, iban, BulkTransferPerformedDocument),

@@ -47,8 +47,8 @@ query Accounts($first: Int = 20, $after: Cursor) {
   variables: null,
 };
 
-// The key is fixed, for the content is: a visitor who finds the bulk performed already is told so (replayed: true)
-// instead of debiting the demo account again. Whoever changes the content must change the key with it.
+// The key is fixed because the content is fixed. The second run answers `replayed: true` and debits the demo account no
+// more. A change of the content needs a new key.
 const bulkTransferVariables = {
   input: {
     idempotencyKey: 'acme-suppliers-1',

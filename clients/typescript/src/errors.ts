@@ -110,13 +110,14 @@ export function errorOf(
   details: VirementErrorDetails = {},
 ): VirementError {
   const { code, requestId, retryAfterSeconds } = extensions;
-  const told: VirementErrorDetails = {
+  const allDetails: VirementErrorDetails = {
     ...details,
     ...(typeof retryAfterSeconds === 'number' && { retryAfterMs: retryAfterSeconds * 1_000 }),
     ...(typeof requestId === 'string' && { requestId }),
   };
-  if (code === 'UNKNOWN_CURSOR') return new VirementError(code, `${message} ${START_AGAIN}`, told);
-  return new VirementError(typeof code === 'string' ? code : 'PROTOCOL_ERROR', message, told);
+  if (code === 'UNKNOWN_CURSOR')
+    return new VirementError(code, `${message} ${START_AGAIN}`, allDetails);
+  return new VirementError(typeof code === 'string' ? code : 'PROTOCOL_ERROR', message, allDetails);
 }
 
 const START_AGAIN =

@@ -94,7 +94,7 @@ export class RabbitMqBroker implements Broker {
     });
     connection.on('unblocked', () => {
       broker.#isBlocked = false;
-      broker.#tellReady();
+      broker.#notifyReady();
     });
     broker.#connection = connection;
     return broker;
@@ -161,14 +161,14 @@ export class RabbitMqBroker implements Broker {
       (message) => {
         // The server cancelled the consumer because it deleted the queue. The whole topology is asserted again.
         if (message === null) void channel.close().catch(() => {});
-        else this.#hear(message);
+        else this.#receive(message);
       },
       { noAck: true },
     );
     this.#channel = channel;
     this.#isBlocked = false;
     this.logger.info('RabbitMQ connected');
-    this.#tellReady();
+    this.#notifyReady();
   }
 
   /** Reopens a channel that the server closed. If this fails, the connection and its channel are made again. */
@@ -182,11 +182,11 @@ export class RabbitMqBroker implements Broker {
     });
   }
 
-  #tellReady(): void {
+  #notifyReady(): void {
     for (const listener of this.#readyListeners) listener();
   }
 
-  #hear({ fields, properties, content }: ConsumeMessage): void {
+  #receive({ fields, properties, content }: ConsumeMessage): void {
     if (properties.appId === this.#instanceId) return;
     const sequence = sequenceOf(content);
     // Anyone may publish to an exchange, so a message that is not an event of this server is ignored.

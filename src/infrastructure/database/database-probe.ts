@@ -2,9 +2,9 @@ import type { MikroORM } from '@mikro-orm/sql';
 import { type PartState, type PartStatus, partStateOf } from '../observability/part-state.js';
 import { singleFlight } from '../single-flight.js';
 import {
+  CHECK_AGE_MAX_MS,
   type DatabaseTrouble,
   type DatabaseWatch,
-  LOOK_AGE_MAX_MS,
   troubleOf,
 } from './database-watch.js';
 import type { Database } from './dialect.js';
@@ -30,7 +30,7 @@ export async function makeDatabaseProbe(
   watch: Pick<DatabaseWatch, 'troubles'>,
 ): Promise<ProbeDatabase> {
   const migrationCount = await countMigrations(orm);
-  const findAll = singleFlight(() => findFaults(orm, migrationCount, watch), LOOK_AGE_MAX_MS);
+  const findAll = singleFlight(() => findFaults(orm, migrationCount, watch), CHECK_AGE_MAX_MS);
   return async () => partStateOf(await findAll(), FAULTS);
 }
 

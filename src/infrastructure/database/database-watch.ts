@@ -21,10 +21,10 @@ import { SteadyClock } from './steady-clock.js';
 import { type DatabaseUnavailability, isOutage, unavailabilityOf } from './unavailability.js';
 
 /** Interval between two checks. */
-const LOOK_INTERVAL_MS = 5_000;
+const CHECK_INTERVAL_MS = 5_000;
 
 /** Age at which a check counts as hung. The next check then begins on another connection. */
-export const LOOK_AGE_MAX_MS = 10_000;
+export const CHECK_AGE_MAX_MS = 10_000;
 
 /** Reasons of the database for which bulks cannot be performed. */
 export type DatabaseTrouble =
@@ -55,7 +55,7 @@ export interface WatchPorts {
 
 export class DatabaseWatch {
   readonly #clock = new SteadyClock();
-  #looking: NodeJS.Timeout | undefined;
+  #checkTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
   /** The error of the wall clock, in milliseconds; undefined if the clock is right or its error is unknown. */
   #skewMs: number | undefined;
@@ -74,15 +74,15 @@ export class DatabaseWatch {
       logger.error({ behindMs, lastEntryAt }, 'Clock behind the last ledger entry');
     }
     await watch.troubles();
-    watch.#looking = setInterval(() => void watch.troubles(), LOOK_INTERVAL_MS);
-    watch.#looking.unref();
+    watch.#checkTimer = setInterval(() => void watch.troubles(), CHECK_INTERVAL_MS);
+    watch.#checkTimer.unref();
     return watch;
   }
 
   /** Stops the watch. Callers call it before they close the database. */
   stop(): void {
     this.#isStopped = true;
-    clearInterval(this.#looking);
+    clearInterval(this.#checkTimer);
   }
 
   /** Returns the time with which entries are dated. */
@@ -93,7 +93,7 @@ export class DatabaseWatch {
    * rejects.
    * @returns an empty list if bulks can be performed
    */
-  readonly troubles = singleFlight(() => this.#findTroubles(), LOOK_AGE_MAX_MS);
+  readonly troubles = singleFlight(() => this.#findTroubles(), CHECK_AGE_MAX_MS);
 
   async #findTroubles(): Promise<readonly DatabaseTrouble[]> {
     const trouble = await this.#findTrouble();
@@ -103,7 +103,7 @@ export class DatabaseWatch {
 
   async #findTrouble(): Promise<DatabaseTrouble | undefined> {
     try {
-      if (!(await this.#look())) return 'READ_ONLY';
+      if (!(await this.#check())) return 'READ_ONLY';
     } catch (error) {
       this.#log(error);
       return troubleOf(error);
@@ -152,10 +152,10 @@ export class DatabaseWatch {
   }
 
   /** Returns whether the database takes writes. */
-  async #look(): Promise<boolean> {
+  async #check(): Promise<boolean> {
     const begunMs = Date.now();
     const begunAt = performance.now();
-    const { isWritable, nowMs } = await this.ports.database.look();
+    const { isWritable, nowMs } = await this.ports.database.readStatus();
     const tookMs = performance.now() - begunAt;
     const skewMs =
       nowMs === undefined

@@ -20,7 +20,7 @@ export interface DatabaseSettings {
 export type DatabaseAccess = 'read-write' | 'read-only';
 
 /** State that a database reports about itself. */
-export interface DatabaseLook {
+export interface DatabaseStatus {
   readonly isWritable: boolean;
   /** The time of the database's own clock, in milliseconds since 1970; undefined if the database has no clock. */
   readonly nowMs?: number;
@@ -61,7 +61,7 @@ export interface Database {
    * Reads the state that the database reports about itself.
    * @throws if the database does not answer
    */
-  look(): Promise<DatabaseLook>;
+  readStatus(): Promise<DatabaseStatus>;
   /**
    * Checks that the database has every table and column that the server uses, and grants the privileges that it needs.
    * The check changes nothing.

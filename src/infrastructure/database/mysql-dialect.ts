@@ -14,7 +14,7 @@ import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
-import type { Database, DatabaseAccess, DatabaseLook, DatabaseSettings } from './dialect.js';
+import type { Database, DatabaseAccess, DatabaseSettings, DatabaseStatus } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { MySqlPool } from './mysql-pool.js';
 import { MySqlPresence } from './mysql-presence.js';
@@ -75,7 +75,7 @@ export async function openMySql(
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
-    look: () => look(orm),
+    readStatus: () => readStatus(orm),
     requireUsable: makeRequireUsable(orm, pool),
     hasOwnClock: true,
     lastEntryAt: async () => undefined,
@@ -155,7 +155,7 @@ function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
  * Returns whether the server accepts writes, and its time. A user who may write to a read-only server also gets "not
  * writable".
  */
-async function look(orm: MikroORM): Promise<DatabaseLook> {
+async function readStatus(orm: MikroORM): Promise<DatabaseStatus> {
   const [row] = await orm.em.fork().execute<{ nowMs: string; [readOnly: string]: unknown }[]>(
     `select cast(unix_timestamp(now(3)) * 1000 as signed) as nowMs,
       @@global.read_only as readOnly, @@global.innodb_read_only as innodbReadOnly`,

@@ -94,7 +94,7 @@ export async function openSqlite(
       appendRows: appenderOf(connection, note),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // A file that cannot be written already failed at start.
-      look: async () => ({ isWritable: true }),
+      readStatus: async () => ({ isWritable: true }),
       requireUsable: () => requireTables(orm),
       hasOwnClock: false,
       lastEntryAt: () => lastEntryAt(orm),

@@ -60,7 +60,7 @@ const LEASE_RENEWAL_MS = 5_000;
  * The interval between checks for relays that ended. A relay counts as ended when it is absent at two checks. A relay
  * whose database connection broke has this time to reconnect.
  */
-const ABSENCE_LOOK_MS = 700;
+const ABSENCE_CHECK_MS = 700;
 
 /**
  * The grid of lease ends. A lease ends in the second that is due, at a millisecond at which no other lease of the
@@ -141,10 +141,10 @@ export class Relay implements Publisher {
   wake(): void {
     this.#isCaughtUp = false;
     this.#hasNewBacklog = true;
-    this.#lookAgain();
+    this.#claimSoon();
   }
 
-  #lookAgain(): void {
+  #claimSoon(): void {
     this.#isAwake = true;
     this.#wakeUp?.();
   }
@@ -199,7 +199,7 @@ export class Relay implements Publisher {
   #noteFreedRoom(messageCount: number): void {
     const room = this.#room;
     if (this.#isCaughtUp) return;
-    if (room >= CLAIM_MAX && room - messageCount < CLAIM_MAX) this.#lookAgain();
+    if (room >= CLAIM_MAX && room - messageCount < CLAIM_MAX) this.#claimSoon();
   }
 
   /**
@@ -410,7 +410,7 @@ export class Relay implements Publisher {
         this.wake();
       }
       absentBefore = absent ?? [];
-      await pause(ABSENCE_LOOK_MS, this.#stopping.signal);
+      await pause(ABSENCE_CHECK_MS, this.#stopping.signal);
     }
   }
 

@@ -232,10 +232,10 @@ const ORGANIZATIONS_MAX = 1_000;
 
 async function organizationsAmong(
   em: EntityManager,
-  asked: ReadonlySet<string>,
+  wantedIds: ReadonlySet<string>,
 ): Promise<ReadonlySet<string>> {
   const known = new Set<string>();
-  const ids = [...asked];
+  const ids = [...wantedIds];
   for (let start = 0; start < ids.length; start += ORGANIZATIONS_MAX) {
     const some = ids.slice(start, start + ORGANIZATIONS_MAX).map((id) => `x'${id}'`);
     const rows: { id: string }[] = await em.execute(

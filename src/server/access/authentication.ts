@@ -234,7 +234,7 @@ function endOf(expiresAt: Date): number {
 }
 
 /** Maximum interval between two checks of a caller's access during a stream. */
-const LOOK_AGAIN_MS = 5_000;
+const CHECK_AGAIN_MS = 5_000;
 
 /**
  * Ends a stream when its caller's credential expires or is withdrawn.
@@ -250,7 +250,7 @@ export function watchAccess(
   let timer: NodeJS.Timeout;
   let hasEnded = false;
   const isOver = () => expiresAt !== undefined && endOf(expiresAt) <= Date.now();
-  const look = async () => {
+  const check = async () => {
     // If the database does not answer, the check is repeated later. The stream continues until then.
     const found = await authenticator.authenticate(authorization).catch(() => 'unknown');
     if (hasEnded) return;
@@ -258,8 +258,8 @@ export function watchAccess(
     else plan();
   };
   const plan = () => {
-    const leftMs = expiresAt === undefined ? LOOK_AGAIN_MS : endOf(expiresAt) - Date.now();
-    timer = setTimeout(() => void look(), Math.min(Math.max(leftMs, 1), LOOK_AGAIN_MS));
+    const leftMs = expiresAt === undefined ? CHECK_AGAIN_MS : endOf(expiresAt) - Date.now();
+    timer = setTimeout(() => void check(), Math.min(Math.max(leftMs, 1), CHECK_AGAIN_MS));
     timer.unref();
   };
   plan();

@@ -24,7 +24,7 @@ const HEADERS_BYTES_MAX = 16_384;
 const HEADERS_MAX = 100;
 
 /** Limits the delay with which a timeout is detected. */
-const LOOK_MS_MAX = 5_000;
+const CHECK_INTERVAL_MAX_MS = 5_000;
 
 /** Returns Fastify's options for these limits. */
 export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: ReceiveSettings) {
@@ -37,7 +37,7 @@ export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: Receiv
       maxHeaderSize: HEADERS_BYTES_MAX,
       headersTimeout: Math.min(headersTimeoutMs, receiveTimeoutMs),
       requestTimeout: receiveTimeoutMs,
-      connectionsCheckingInterval: Math.min(LOOK_MS_MAX, Math.ceil(headersTimeoutMs / 2)),
+      connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MAX_MS, Math.ceil(headersTimeoutMs / 2)),
       shouldUpgradeCallback: isForWebSocket,
     },
     clientErrorHandler: answerClientError,

@@ -62,16 +62,16 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       if (request.raw.socket.destroyed) return reply.hijack();
       // The connection was open before the stop. A new stream would delay the stop.
       if (isStopping) return sendErrorResponse(reply, OVERLOADED);
-      const asked = readRequest(request);
-      if (!asked) {
+      const parameters = readRequest(request);
+      if (!parameters) {
         const message = 'Send a query, and an operationName and variables if needed, as JSON.';
         return reply.code(400).send({ errors: [{ message, extensions: { code: 'BAD_REQUEST' } }] });
       }
-      const { operationName, variables } = asked;
-      const prepared = prepareSubscription(ports, asked);
+      const { operationName, variables } = parameters;
+      const prepared = prepareSubscription(ports, parameters);
       const operation =
         isDocument(prepared) && resolveOperation(prepared, operationName, variables);
-      const size = { bytes: bytesOf(asked), unitsPaid: unitsPaidBy(request) };
+      const size = { bytes: bytesOf(parameters), unitsPaid: unitsPaidBy(request) };
       const place = operation
         ? ports.gate.begin(operation, callerKeyOf(requestSourceOf(request)), size)
         : undefined;
@@ -81,7 +81,7 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
         open.delete(reply.raw);
         place?.release();
       });
-      await stream({ ...asked, prepared, place }, request, reply, ports);
+      await stream({ ...parameters, prepared, place }, request, reply, ports);
     },
   });
   app.addHook('preClose', async () => {
@@ -106,7 +106,7 @@ function withParsedVariables(query: unknown): unknown {
 }
 
 async function stream(
-  asked: PreparedRequest,
+  parameters: PreparedRequest,
   request: FastifyRequest,
   reply: FastifyReply,
   ports: StreamPorts,
@@ -141,9 +141,9 @@ async function stream(
   try {
     const context = ports.contextOf(requestSourceOf(request), {
       ...lastEventIdOf(request),
-      followAccounts: asked.place?.followAccounts,
+      followAccounts: parameters.place?.followAccounts,
     });
-    await sendResults(resultsOf(asked, request, context, ports), response, context);
+    await sendResults(resultsOf(parameters, request, context, ports), response, context);
   } catch (error) {
     ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
     response.destroy();

@@ -144,7 +144,7 @@ export function payingFor<Result>(
 
 /** The time for which a client may leave all sent data unread. */
 const STUCK_MS = 10_000;
-const STUCK_LOOK_MS = 2_000;
+const STUCK_CHECK_MS = 2_000;
 
 /**
  * Watches the bytes that the operating system takes from a connection. Pings do not prove that a client reads.
@@ -153,14 +153,14 @@ const STUCK_LOOK_MS = 2_000;
 export function whenStuck(tcp: Socket, letGo: () => void): () => void {
   let takenBytes = 0;
   let takenAt = Date.now();
-  const look = setInterval(() => {
+  const check = setInterval(() => {
     const nowTakenBytes = tcp.bytesWritten - tcp.writableLength;
     if (tcp.writableLength === 0 || nowTakenBytes !== takenBytes) takenAt = Date.now();
     takenBytes = nowTakenBytes;
     if (Date.now() - takenAt < STUCK_MS) return;
-    clearInterval(look);
+    clearInterval(check);
     letGo();
-  }, STUCK_LOOK_MS);
-  look.unref();
-  return () => clearInterval(look);
+  }, STUCK_CHECK_MS);
+  check.unref();
+  return () => clearInterval(check);
 }

@@ -141,7 +141,7 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   sockets.on('connection', (socket, request) => {
     const remoteAddress = ports.addressOf(request);
     speakProtocol({ socket, request, remoteAddress }, server, logger);
-    closeWhenGone(socket);
+    closeWhenDisconnected(socket);
     closeWhenStuck(socket, request);
   });
   app.addHook('preClose', async () => {
@@ -330,7 +330,7 @@ function closeReason(reason = ''): string {
 /**
  * Sends pings. A client that has not answered by the next ping counts as disconnected, whatever the network reports.
  */
-function closeWhenGone(socket: WebSocket): void {
+function closeWhenDisconnected(socket: WebSocket): void {
   let hasAnswered = true;
   const pinging = setInterval(() => {
     if (!hasAnswered) return socket.terminate();

@@ -20,11 +20,11 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
-import { cleanUp } from './cleanup.ts';
-import { createMariaDb, createSqliteFile } from './database.ts';
-import { ServerProcess } from './server-process.ts';
-import { percentile } from './statistics.ts';
-import { runCommand } from './virement.ts';
+import { cleanUp } from './harness/cleanup.ts';
+import { createMariaDb, createSqliteFile } from './harness/databases.ts';
+import { ServerProcess } from './harness/server-process.ts';
+import { percentile } from './harness/statistics.ts';
+import { runCommand } from './subjects/virement/server.ts';
 
 /** Milliseconds that a unit of cost may take, on the machine that docs/limits.md names. */
 const MS_PER_UNIT_MAX = 1;

@@ -12,14 +12,14 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { cleanUp } from './cleanup.ts';
-import { type BenchDatabase, createMariaDb, createSqliteFile } from './database.ts';
-import type { CompanyJob, CompanyRun } from './fairness-client.ts';
-import { ACCOUNTS, BIC, bulkOrder, OPENING_BALANCE } from './orders.ts';
-import { ServerProcess } from './server-process.ts';
-import { percentile } from './statistics.ts';
-import { runCommand } from './virement.ts';
-import { Worker } from './worker.ts';
+import { ACCOUNTS, BIC, bulkOrder, OPENING_BALANCE } from './harness/bulk-requests.ts';
+import { cleanUp } from './harness/cleanup.ts';
+import { type BenchDatabase, createMariaDb, createSqliteFile } from './harness/databases.ts';
+import type { CompanyJob, CompanyRun } from './harness/fairness-client.ts';
+import { ServerProcess } from './harness/server-process.ts';
+import { percentile } from './harness/statistics.ts';
+import { Worker } from './harness/worker-process.ts';
+import { runCommand } from './subjects/virement/server.ts';
 
 /** A client of B that is not in a hurry. */
 const PAUSE_MS = 20;

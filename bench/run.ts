@@ -6,23 +6,34 @@
  * looks into our server, and writes to bench/output.
  */
 import { parseArgs } from 'node:util';
-import { type AloneFigures, measureAlone } from './alone.ts';
-import { writeChart } from './chart.ts';
-import { atEnd, cleanUp } from './cleanup.ts';
-import { runContests } from './contests.ts';
-import { mariaDbVersion, postgresVersion } from './database.ts';
-import { type BenchResult, readCommitted, regressions, writeCommitted } from './figures-file.ts';
-import type { LoadJob } from './load-client.ts';
-import type { Run } from './loop.ts';
-import { describeMachine } from './machine.ts';
-import { withRatios } from './measures.ts';
-import { PEER_IDS, type PeerId } from './peers.ts';
-import { FULL, type Plan, QUICK } from './plan.ts';
-import { profile } from './profile.ts';
-import { report, writeReport } from './report.ts';
-import type { Subject, SubjectId } from './subject.ts';
-import { Floor, type LoadClient, openPeer, VIREMENT_IDS, Virement } from './subjects.ts';
-import { Worker } from './worker.ts';
+import { atEnd, cleanUp } from './harness/cleanup.ts';
+import { mariaDbVersion, postgresVersion } from './harness/databases.ts';
+import type { LoadJob } from './harness/load-client.ts';
+import type { Run } from './harness/load-loop.ts';
+import { describeMachine } from './harness/machine.ts';
+import { Worker } from './harness/worker-process.ts';
+import { runContests } from './measurements/comparison.ts';
+import { withRatios } from './measurements/measures.ts';
+import { FULL, type Plan, QUICK } from './measurements/plan.ts';
+import { profile } from './measurements/profile.ts';
+import { type AloneFigures, measureAlone } from './measurements/virement-alone.ts';
+import { writeChart } from './report/chart.ts';
+import {
+  type BenchResult,
+  readCommitted,
+  regressions,
+  writeCommitted,
+} from './report/committed-figures.ts';
+import { report, writeReport } from './report/document.ts';
+import {
+  Floor,
+  type LoadClient,
+  openPeer,
+  VIREMENT_IDS,
+  Virement,
+} from './subjects/open-subjects.ts';
+import { PEER_IDS, type PeerId } from './subjects/peers/peers.ts';
+import type { Subject, SubjectId } from './subjects/subject.ts';
 
 const { values: options } = parseArgs({
   options: {

@@ -8,10 +8,10 @@
  */
 import { createPool, type Pool, type PoolConnection, type RowDataPacket } from 'mysql2/promise';
 import { v7 } from 'uuid';
-import { mysqlUrl } from './database.ts';
-import { type Loop, type Run, runLoop } from './loop.ts';
-import type { BulkOrder, CreditTransfer } from './orders.ts';
-import { answerJobs } from './worker.ts';
+import type { BulkOrder, CreditTransfer } from '../../harness/bulk-requests.ts';
+import { mysqlUrl } from '../../harness/databases.ts';
+import { type Loop, type Run, runLoop } from '../../harness/load-loop.ts';
+import { answerJobs } from '../../harness/worker-process.ts';
 
 /**
  * How values reach the database. query: escaped into the text of the statement by the driver.

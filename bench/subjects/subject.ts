@@ -1,5 +1,5 @@
-import type { Loop, Run } from './loop.ts';
-import type { BulkOrder } from './orders.ts';
+import type { BulkOrder } from '../harness/bulk-requests.ts';
+import type { Loop, Run } from '../harness/load-loop.ts';
 
 /** In the order in which they are shown. */
 export const SUBJECT_IDS = [

@@ -1,6 +1,12 @@
 /** What Virement holds itself to; a bench says of each whether it is reached, and a test suite never does. */
-import { type Figure, findFigure, isMoreBetter, MEASURES, type MeasureId } from './measures.ts';
-import { SUBJECT_TITLES, type SubjectId } from './subject.ts';
+import {
+  type Figure,
+  findFigure,
+  isMoreBetter,
+  MEASURES,
+  type MeasureId,
+} from '../measurements/measures.ts';
+import { SUBJECT_TITLES, type SubjectId } from '../subjects/subject.ts';
 
 type Ours = Extract<SubjectId, 'virement-mariadb' | 'virement-sqlite'>;
 

@@ -1,4 +1,4 @@
-import type { SubjectId } from './subject.ts';
+import type { SubjectId } from '../subjects/subject.ts';
 
 export const MEASURE_IDS = [
   'bulk-1000',

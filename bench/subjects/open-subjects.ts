@@ -1,14 +1,21 @@
 /** Opens each subject: a database of its own with the bench's accounts, and a process. */
-import { type BenchDatabase, createMariaDb, createSqliteFile } from './database.ts';
-import type { FloorForm, FloorJob } from './floor.ts';
-import type { LoadJob } from './load-client.ts';
-import { type Run, ratePerS } from './loop.ts';
-import { HOT, IN_FLIGHT, MANY, THOUSAND } from './orders.ts';
-import { PEERS, type PeerId } from './peers.ts';
-import type { ServerProcess } from './server-process.ts';
+
+import { HOT, IN_FLIGHT, MANY, THOUSAND } from '../harness/bulk-requests.ts';
+import { type BenchDatabase, createMariaDb, createSqliteFile } from '../harness/databases.ts';
+import type { LoadJob } from '../harness/load-client.ts';
+import { type Run, ratePerS } from '../harness/load-loop.ts';
+import type { ServerProcess } from '../harness/server-process.ts';
+import { Worker } from '../harness/worker-process.ts';
+import type { FloorForm, FloorJob } from './floor/driver.ts';
+import { PEERS, type PeerId } from './peers/peers.ts';
 import type { Subject, Work } from './subject.ts';
-import { bulkJob, prepareLedger, startVirement, untilPublished, verifyLedger } from './virement.ts';
-import { Worker } from './worker.ts';
+import {
+  bulkJob,
+  prepareLedger,
+  startVirement,
+  untilPublished,
+  verifyLedger,
+} from './virement/server.ts';
 
 export type LoadClient = Worker<LoadJob, Run>;
 
@@ -33,7 +40,7 @@ export class Floor implements Subject {
 
   private constructor(database: BenchDatabase) {
     this.#database = database;
-    this.#worker = new Worker('floor.ts', { DATABASE_URL: database.url });
+    this.#worker = new Worker('../subjects/floor/driver.ts', { DATABASE_URL: database.url });
   }
 
   static async open(): Promise<Floor> {

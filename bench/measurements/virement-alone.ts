@@ -1,15 +1,21 @@
 /** What our server is measured in by itself: memory, pages of a long history, publishing, start. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OnProgress } from './contests.ts';
-import { publishLatenciesMs } from './database.ts';
-import type { LoadJob } from './load-client.ts';
+import {
+  BULK_ACCOUNT,
+  bulkOrder,
+  HOT,
+  LARGE_ACCOUNT,
+  SMALL_ACCOUNT,
+} from '../harness/bulk-requests.ts';
+import { publishLatenciesMs } from '../harness/databases.ts';
+import type { LoadJob } from '../harness/load-client.ts';
+import { StatementCounter } from '../harness/statement-counter.ts';
+import { percentile, summarise } from '../harness/statistics.ts';
+import type { Virement } from '../subjects/open-subjects.ts';
+import { ask, pageJob, startVirement } from '../subjects/virement/server.ts';
+import type { OnProgress } from './comparison.ts';
 import { MEASURES, type UnrelatedFigure } from './measures.ts';
-import { BULK_ACCOUNT, bulkOrder, HOT, LARGE_ACCOUNT, SMALL_ACCOUNT } from './orders.ts';
 import type { Plan } from './plan.ts';
-import { StatementCounter } from './statement-counter.ts';
-import { percentile, summarise } from './statistics.ts';
-import type { Virement } from './subjects.ts';
-import { ask, pageJob, startVirement } from './virement.ts';
 
 /** Bulks of 10,000 between two looks at the memory. */
 const MEMORY_STEP_BULKS = 5;

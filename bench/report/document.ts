@@ -1,8 +1,7 @@
 /** Writes the part of docs/benchmarks.md between two marks; people write the rest. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BenchResult } from './figures-file.ts';
-import { judgeGoals, lossesToPeers } from './goals.ts';
+import { DOCS } from '../harness/paths.ts';
 import {
   type Figure,
   findFigure,
@@ -10,10 +9,12 @@ import {
   MEASURES,
   type Measure,
   type MeasureId,
-} from './measures.ts';
-import { SUBJECT_IDS, SUBJECT_TITLES } from './subject.ts';
+} from '../measurements/measures.ts';
+import { SUBJECT_IDS, SUBJECT_TITLES } from '../subjects/subject.ts';
+import type { BenchResult } from './committed-figures.ts';
+import { judgeGoals, lossesToPeers } from './goals.ts';
 
-const DOCUMENT = join(import.meta.dirname, '../docs/benchmarks.md');
+const DOCUMENT = join(DOCS, 'benchmarks.md');
 const BEGIN = '<!-- npm run bench writes from here -->';
 const END = '<!-- to here -->';
 

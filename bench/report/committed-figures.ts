@@ -1,11 +1,11 @@
 /** The committed figures: what a bench compares itself with. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { MemoryCourse } from './alone.ts';
-import { type Figure, findFigure, isMoreBetter, MEASURES } from './measures.ts';
-import type { Plan } from './plan.ts';
-import type { SubjectId } from './subject.ts';
-import type { FloorTuning } from './subjects.ts';
+import { FIGURES_FILE } from '../harness/paths.ts';
+import { type Figure, findFigure, isMoreBetter, MEASURES } from '../measurements/measures.ts';
+import type { Plan } from '../measurements/plan.ts';
+import type { MemoryCourse } from '../measurements/virement-alone.ts';
+import type { FloorTuning } from '../subjects/open-subjects.ts';
+import type { SubjectId } from '../subjects/subject.ts';
 
 export interface BenchResult {
   /** YYYY-MM-DD */
@@ -22,8 +22,6 @@ export interface BenchResult {
   readonly skipped: Readonly<Partial<Record<SubjectId, string>>>;
 }
 
-const FILE = join(import.meta.dirname, 'figures.json');
-
 /** A ratio may be so much worse than the committed one before it is said. */
 const WORSE_BY_MAX = 0.15;
 
@@ -32,7 +30,7 @@ const DIGITS = 4;
 /** Undefined where there are none yet. */
 export async function readCommitted(): Promise<BenchResult | undefined> {
   try {
-    return JSON.parse(await readFile(FILE, 'utf8'));
+    return JSON.parse(await readFile(FIGURES_FILE, 'utf8'));
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -42,7 +40,7 @@ export async function readCommitted(): Promise<BenchResult | undefined> {
 export async function writeCommitted(result: BenchResult): Promise<void> {
   const round = (_: string, value: unknown) =>
     typeof value === 'number' ? Number(value.toPrecision(DIGITS)) : value;
-  await writeFile(FILE, `${JSON.stringify(result, round, 2)}\n`);
+  await writeFile(FIGURES_FILE, `${JSON.stringify(result, round, 2)}\n`);
 }
 
 /**

@@ -3,18 +3,19 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ACCOUNTS, BIC, OPENING_BALANCE } from '../../harness/bulk-requests.ts';
 import {
   type BenchDatabase,
   createMariaDb,
   createPostgres,
   mysqlUrl,
   onPostgres,
-} from './database.ts';
-import type { LoadJob } from './load-client.ts';
-import { ACCOUNTS, BIC, OPENING_BALANCE } from './orders.ts';
-import { ServerProcess } from './server-process.ts';
-import type { SubjectId, Work } from './subject.ts';
-import { bulkJob, prepareLedger, verifyLedger } from './virement.ts';
+} from '../../harness/databases.ts';
+import type { LoadJob } from '../../harness/load-client.ts';
+import { PACKAGES } from '../../harness/paths.ts';
+import { ServerProcess } from '../../harness/server-process.ts';
+import type { SubjectId, Work } from '../subject.ts';
+import { bulkJob, prepareLedger, verifyLedger } from '../virement/server.ts';
 
 export const PEER_IDS = [
   'postgraphile',
@@ -33,7 +34,7 @@ export interface Peer {
   verify(databaseUrl: string): Promise<void>;
 }
 
-const serverOf = (id: PeerId) => join(import.meta.dirname, 'peers', id, 'server.ts');
+const serverOf = (id: PeerId) => join(import.meta.dirname, id, 'server.ts');
 
 const startServer = (id: PeerId) => (databaseUrl: string) =>
   ServerProcess.start(serverOf(id), {
@@ -56,7 +57,7 @@ const PERFORM_BY_FUNCTION = `
 
 async function preparePostgres(): Promise<BenchDatabase> {
   const database = await createPostgres('postgraphile');
-  const schema = await readFile(join(import.meta.dirname, 'peers/postgraphile/schema.sql'), 'utf8');
+  const schema = await readFile(join(import.meta.dirname, 'postgraphile/schema.sql'), 'utf8');
   await onPostgres(database.url, async (client) => {
     await client.query(schema);
     await client.query(
@@ -138,8 +139,8 @@ export const PEERS: Readonly<Record<PeerId, Peer>> = {
  * download it: the variable names a program that is there, and is never run.
  */
 async function generatePrismaClient(): Promise<void> {
-  const prisma = join(import.meta.dirname, 'node_modules/prisma/build/index.js');
-  const schema = join(import.meta.dirname, 'peers/yoga-prisma/schema.prisma');
+  const prisma = join(PACKAGES, 'prisma/build/index.js');
+  const schema = join(import.meta.dirname, 'yoga-prisma/schema.prisma');
   await promisify(execFile)(process.execPath, [prisma, 'generate', '--schema', schema], {
     env: {
       ...process.env,

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
-import { type Loop, type Run, runLoop } from './loop.ts';
-import { answerJobs } from './worker.ts';
+import { type Loop, type Run, runLoop } from './load-loop.ts';
+import { answerJobs } from './worker-process.ts';
 
 export interface LoadJob {
   readonly origin: string;

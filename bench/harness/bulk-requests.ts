@@ -24,7 +24,7 @@ const AMOUNT = '0.01';
 export const IN_FLIGHT = 64;
 
 /** Accounts that send single transfers side by side. */
-export const MANY_ACCOUNTS = 64;
+const MANY_ACCOUNTS = 64;
 
 /** Of a bulk with book transfers, every tenth row goes to an account here; these take turns. */
 const BOOK_ROW_EVERY = 10;
@@ -44,15 +44,13 @@ const accountIban = (number: number) => ibanOf(ACCOUNT_NUMBERS_FROM + number);
 /** Sends bulks. */
 export const BULK_ACCOUNT = accountIban(0);
 /** Everyone sends from this one at once. */
-export const HOT_ACCOUNT = accountIban(1);
+const HOT_ACCOUNT = accountIban(1);
 /** Its history is long. */
 export const LARGE_ACCOUNT = accountIban(2);
 /** Its history is short. */
 export const SMALL_ACCOUNT = accountIban(3);
-export const RECEIVING_ACCOUNTS = Array.from({ length: RECEIVERS }, (_, at) =>
-  accountIban(10 + at),
-);
-export const SIDE_BY_SIDE_ACCOUNTS = Array.from({ length: MANY_ACCOUNTS }, (_, at) =>
+const RECEIVING_ACCOUNTS = Array.from({ length: RECEIVERS }, (_, at) => accountIban(10 + at));
+const SIDE_BY_SIDE_ACCOUNTS = Array.from({ length: MANY_ACCOUNTS }, (_, at) =>
   accountIban(100 + at),
 );
 

@@ -1,6 +1,5 @@
 /** What every subject does side by side: bulks and single transfers, by turns. */
-import { type Loop, ratePerS } from './loop.ts';
-import { isMoreBetter, MEASURES, type MeasureId, type UnrelatedFigure } from './measures.ts';
+
 import {
   BULK_ACCOUNT,
   bulkOrderWithBookTransfers,
@@ -9,10 +8,12 @@ import {
   MANY,
   TEN_THOUSAND,
   THOUSAND,
-} from './orders.ts';
+} from '../harness/bulk-requests.ts';
+import { type Loop, ratePerS } from '../harness/load-loop.ts';
+import { percentile, summarise } from '../harness/statistics.ts';
+import type { Subject, Work } from '../subjects/subject.ts';
+import { isMoreBetter, MEASURES, type MeasureId, type UnrelatedFigure } from './measures.ts';
 import type { Plan } from './plan.ts';
-import { percentile, summarise } from './statistics.ts';
-import type { Subject, Work } from './subject.ts';
 
 const REQUESTS_MAX = 1_000_000;
 

@@ -5,24 +5,24 @@
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { OnProgress } from './contests.ts';
+import { HOT, IN_FLIGHT, MANY, TEN_THOUSAND, THOUSAND } from '../harness/bulk-requests.ts';
 import {
   type CpuProfile,
   cutProfile,
   flameGraph,
   type SelfTime,
   selfTimes,
-} from './cpu-profile.ts';
-import type { LoadJob } from './load-client.ts';
-import type { Run } from './loop.ts';
-import { HOT, IN_FLIGHT, MANY, TEN_THOUSAND, THOUSAND } from './orders.ts';
+} from '../harness/cpu-profile.ts';
+import type { LoadJob } from '../harness/load-client.ts';
+import type { Run } from '../harness/load-loop.ts';
+import { OUTPUT } from '../harness/paths.ts';
+import { summarise } from '../harness/statistics.ts';
+import { Worker } from '../harness/worker-process.ts';
+import { type LoadClient, VIREMENT_IDS, Virement } from '../subjects/open-subjects.ts';
+import type { Work } from '../subjects/subject.ts';
+import type { OnProgress } from './comparison.ts';
 import type { Plan } from './plan.ts';
-import { summarise } from './statistics.ts';
-import type { Work } from './subject.ts';
-import { type LoadClient, VIREMENT_IDS, Virement } from './subjects.ts';
-import { Worker } from './worker.ts';
 
-const OUTPUT = join(import.meta.dirname, 'output');
 /** Node names a profile after date, time, process, thread and number. */
 const MAIN_THREAD = /\.0\.\d+\.cpuprofile$/;
 

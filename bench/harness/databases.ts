@@ -12,8 +12,8 @@ export interface BenchDatabase {
 }
 
 /** Where databases may be made. */
-export const MARIADB_URL = process.env.BENCH_MYSQL_URL || 'mariadb://root@127.0.0.1:3306';
-export const POSTGRES_URL = process.env.BENCH_POSTGRES_URL || 'postgres://root@127.0.0.1:5432';
+const MARIADB_URL = process.env.BENCH_MYSQL_URL || 'mariadb://root@127.0.0.1:3306';
+const POSTGRES_URL = process.env.BENCH_POSTGRES_URL || 'postgres://root@127.0.0.1:5432';
 
 const CONNECT_MAX_MS = 5_000;
 
@@ -58,7 +58,7 @@ export async function createSqliteFile(): Promise<BenchDatabase> {
 }
 
 /** @throws Error where nobody answers */
-export async function onMariaDb<Result>(
+async function onMariaDb<Result>(
   work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
   const connection = await createConnection({

@@ -1,11 +1,12 @@
 /** Draws docs/benchmarks.svg: one panel a measure, one bar a subject, for light and dark pages. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BenchResult } from './figures-file.ts';
-import { findFigure, isMoreBetter, MEASURES, type MeasureId } from './measures.ts';
-import { SUBJECT_IDS, SUBJECT_TITLES, type SubjectId } from './subject.ts';
+import { DOCS } from '../harness/paths.ts';
+import { findFigure, isMoreBetter, MEASURES, type MeasureId } from '../measurements/measures.ts';
+import { SUBJECT_IDS, SUBJECT_TITLES, type SubjectId } from '../subjects/subject.ts';
+import type { BenchResult } from './committed-figures.ts';
 
-const FILE = join(import.meta.dirname, '../docs/benchmarks.svg');
+const FILE = join(DOCS, 'benchmarks.svg');
 
 const PANELS: readonly MeasureId[] = ['bulk-1000', 'bulk-10000', 'hot-account', 'many-accounts'];
 const COLUMNS = 2;
@@ -30,7 +31,7 @@ export async function writeChart(result: BenchResult): Promise<void> {
   await writeFile(FILE, chart(result));
 }
 
-export function chart(result: BenchResult): string {
+function chart(result: BenchResult): string {
   const subjects = SUBJECT_IDS.filter((id) =>
     PANELS.some((measure) => findFigure(result.figures, measure, id)),
   );

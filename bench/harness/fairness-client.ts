@@ -1,8 +1,8 @@
 /** One company's client, in a process of its own: it sends a body again and again, and counts what it is answered. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { runLoop } from './loop.ts';
-import { answerJobs } from './worker.ts';
+import { runLoop } from './load-loop.ts';
+import { answerJobs } from './worker-process.ts';
 
 export interface CompanyJob {
   readonly origin: string;

@@ -1,21 +1,19 @@
 /**
  * npm run bench [-- --quick] [-- --profile]
  *
- * Measures our server beside a floor and peers that do the same job: see docs/benchmarks.md. It writes
- * that document, its chart and figures.json. --quick leaves the peers out, and prints alone. --profile
- * looks into our server, and writes to bench/output.
+ * Compares the server with the floor and with peers that do the same job: see docs/benchmarks.md. A full
+ * run writes that document, its chart and figures.json. --quick leaves the peers out and only prints.
+ * --profile profiles the server, and writes to bench/output.
  */
 import { parseArgs } from 'node:util';
-import { atEnd, cleanUp } from './harness/cleanup.ts';
 import { mariaDbVersion, postgresVersion } from './harness/databases.ts';
-import type { LoadJob } from './harness/load-client.ts';
-import type { Run } from './harness/load-loop.ts';
+import { type LoadClient, startLoadClient } from './harness/load-client.ts';
 import { describeMachine } from './harness/machine.ts';
-import { Worker } from './harness/worker-process.ts';
-import { runContests } from './measurements/comparison.ts';
+import { logProgress, runProgram, warn } from './harness/program.ts';
+import { compareSubjects } from './measurements/comparison.ts';
 import { withRatios } from './measurements/measures.ts';
-import { FULL, type Plan, QUICK } from './measurements/plan.ts';
-import { profile } from './measurements/profile.ts';
+import { FULL, QUICK } from './measurements/plan.ts';
+import { profileWorkloads } from './measurements/profile.ts';
 import { type AloneFigures, measureAlone } from './measurements/virement-alone.ts';
 import { writeChart } from './report/chart.ts';
 import {
@@ -25,15 +23,10 @@ import {
   writeCommitted,
 } from './report/committed-figures.ts';
 import { report, writeReport } from './report/document.ts';
-import {
-  Floor,
-  type LoadClient,
-  openPeer,
-  VIREMENT_IDS,
-  Virement,
-} from './subjects/open-subjects.ts';
-import { PEER_IDS, type PeerId } from './subjects/peers/peers.ts';
-import type { Subject, SubjectId } from './subjects/subject.ts';
+import { Floor } from './subjects/floor/floor.ts';
+import { openPeer, PEER_IDS, type PeerId } from './subjects/peers/peers.ts';
+import { type Subject, type SubjectId, VIREMENT_IDS } from './subjects/subject.ts';
+import { Virement } from './subjects/virement/virement.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -42,34 +35,24 @@ const { values: options } = parseArgs({
   },
 });
 const plan = options.quick ? QUICK : FULL;
-const startedAt = Date.now();
 
-function say(what: string): void {
-  const seconds = Math.round((Date.now() - startedAt) / 1_000);
-  console.log(`${String(seconds).padStart(4)} s  ${what}`);
-}
-
-/** What must not be overlooked. */
-function sayLoudly(what: string): void {
-  console.error(`\n*** ${what}\n`);
-}
-
-interface Opened {
+interface Subjects {
   readonly floor: Floor;
   readonly virements: readonly Virement[];
   readonly peers: readonly Subject[];
   readonly skipped: BenchResult['skipped'];
 }
 
-async function open(client: LoadClient): Promise<Opened> {
-  say('opening whoever takes part');
+/** Opens every subject. A peer that can't be opened is skipped with a warning. */
+async function openSubjects(client: LoadClient): Promise<Subjects> {
+  logProgress('opening the subjects');
   const skipped: Partial<Record<SubjectId, string>> = {};
   const openOrSkip = async (id: PeerId) => {
     try {
       return [await openPeer(id, client)];
     } catch (error) {
       skipped[id] = String(error).split('\n')[0] ?? '';
-      sayLoudly(`SKIPPED: ${id} can't take part: ${error}`);
+      warn(`SKIPPED: ${id} can't be measured: ${error}`);
       return [];
     }
   };
@@ -81,26 +64,24 @@ async function open(client: LoadClient): Promise<Opened> {
   return { floor, virements, peers: peers.flat(), skipped };
 }
 
+async function verifyAndClose(subject: Subject): Promise<void> {
+  logProgress(`recounting the ledger of ${subject.id}`);
+  await subject.verify();
+  await subject.close();
+}
+
 async function measure(): Promise<BenchResult> {
   const mariaDb = await mariaDbVersion();
   const postgres = await postgresVersion().catch(() => 'none');
-  const client: LoadClient = new Worker<LoadJob, Run>('load-client.ts');
-  const { floor, virements, peers, skipped } = await open(client);
-  say('looking for the fastest floor');
+  const { floor, virements, peers, skipped } = await openSubjects(startLoadClient());
+  logProgress('tuning the floor');
   await floor.tune(plan.tuningMs);
-  const subjects = [floor, ...virements, ...peers];
-  const figures = await runContests(subjects, plan, say);
-  for (const subject of [floor, ...peers]) {
-    say(`recounting the ledger of ${subject.id}`);
-    await subject.verify();
-    await subject.close();
-  }
+  const figures = await compareSubjects([floor, ...virements, ...peers], plan, logProgress);
+  for (const subject of [floor, ...peers]) await verifyAndClose(subject);
   const alone: (AloneFigures & { readonly id: SubjectId })[] = [];
   for (const virement of virements) {
-    alone.push({ id: virement.id, ...(await measureAlone(virement, plan, say)) });
-    say(`recounting the ledger of ${virement.id}`);
-    await virement.verify();
-    await virement.close();
+    alone.push({ id: virement.id, ...(await measureAlone(virement, plan, logProgress)) });
+    await verifyAndClose(virement);
   }
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -122,35 +103,15 @@ async function bench(): Promise<void> {
     await writeCommitted(result);
     await writeReport(result);
     await writeChart(result);
-    say('wrote docs/benchmarks.md, docs/benchmarks.svg and bench/figures.json');
+    logProgress('docs/benchmarks.md, docs/benchmarks.svg and bench/figures.json written');
   }
   if (!committed) return;
   const worse = regressions(committed, result);
   if (worse.length > 0) {
-    sayLoudly(
-      `WORSE than the committed figures of ${committed.date}:\n    ${worse.join('\n    ')}`,
-    );
+    warn(`WORSE than the committed figures of ${committed.date}:\n    ${worse.join('\n    ')}`);
   }
 }
 
-/** Rejects when the bench has taken too long, or is told to stop. */
-function untilGivenUp({ minutesMax }: Plan): Promise<never> {
-  return new Promise((_, reject) => {
-    const giveUp = () => reject(new Error(`Not done in ${minutesMax} minutes`));
-    const timer = setTimeout(giveUp, minutesMax * 60_000);
-    atEnd(async () => clearTimeout(timer));
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => reject(new Error(signal)));
-    }
-  });
-}
-
-try {
-  await Promise.race([options.profile ? profile(plan, say) : bench(), untilGivenUp(plan)]);
-} catch (error) {
-  sayLoudly(`FAILED: ${error instanceof Error ? error.stack : error}`);
-  process.exitCode = 1;
-} finally {
-  await cleanUp();
-}
-process.exit();
+await runProgram(plan.minutesMax, () =>
+  options.profile ? profileWorkloads(plan, logProgress) : bench(),
+);

@@ -1,200 +1,210 @@
 /**
- * How fast, and at what cost, events reach subscribers: 1,000 WebSocket clients follow one account
- * while bulks are performed. The server is a process of its own, the clients are this one, on one
- * machine; run it on a quiet one.
+ * Measures how fast events reach subscribers, and at what cost: WebSocket clients follow one account while
+ * bulks are performed. The server is a process of its own, the subscribers are this one, on one machine;
+ * run the program on a quiet one.
  *
  *   npm run bench:subscriptions [-- --subscribers 1000 --bulks 100 --transfers 5] [--probe]
+ *     [--node-option OPTION]
  *
- * With --probe a thread of its own meanwhile performs small bulks of another account, one after the other: what those
- * take is what subscribers cost everyone else.
+ * With --probe another process performs bulks of one transfer of another account at the same time. Their
+ * latency shows the cost of the subscribers for all other callers.
  *
- * Latency is from the transfer's createdAt, which is given just before the commit, to the client's
- * having the event in hand: both clocks are one.
+ * Latency runs from the transfer's createdAt, which the server sets just before the commit, until the
+ * client has the event. Both processes read the same clock.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { WebSocket } from 'ws';
+import {
+  BULK_ACCOUNT,
+  type BulkRequest,
+  bulkRequest,
+  HOT_ACCOUNT,
+} from './harness/bulk-requests.ts';
+import { type LoadClient, startLoadClient } from './harness/load-client.ts';
+import { describeMachine, machineLine } from './harness/machine.ts';
+import { runProgram } from './harness/program.ts';
+import { percentile, roundToTenth } from './harness/statistics.ts';
+import { createLedger } from './subjects/virement/ledger.ts';
+import { GRAPHQL_PATH, PERFORM, PERFORMED, performBody } from './subjects/virement/requests.ts';
+import { VirementServer } from './subjects/virement/server.ts';
 
-const ACME = 'FR10474608000002006107XXXXX';
-const GLOBEX = 'DE75512108001245126199';
-/** So that a thousand subscribers to bulks of five can keep up: what is measured is not a backlog. */
+const MINUTES_MAX = 60;
+
+/** A pause in which a thousand subscribers receive a bulk of five, so that no backlog is measured. */
 const PAUSE_BETWEEN_BULKS_MS = 250;
 const PAUSE_BETWEEN_PROBES_MS = 20;
-const DRAIN_MS = 60_000;
+/** The probe runs in parts of this duration until it is stopped. */
+const PROBE_PART_MS = 250;
+/** The probe measures the server without bulks for this time. */
+const QUIET_MS = 2_000;
+const SUBSCRIBED_POLL_MS = 500;
+const RECEIVED_POLL_MS = 5;
+const RECEIVED_MAX_MS = 60_000;
 
-const { values } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     subscribers: { type: 'string', default: '1000' },
     bulks: { type: 'string', default: '100' },
     transfers: { type: 'string', default: '5' },
     probe: { type: 'boolean', default: false },
+    'node-option': { type: 'string', multiple: true, default: [] },
   },
 });
-const subscribers = Number(values.subscribers);
-const bulks = Number(values.bulks);
-const transfers = Number(values.transfers);
+const subscriberCount = Number(options.subscribers);
+const bulks = Number(options.bulks);
+const transfers = Number(options.transfers);
 
-const folder = join(tmpdir(), `virement-bench-${process.pid}`);
+/** The clients that follow one account, and the latencies of their events. */
+class Subscribers {
+  readonly #sockets: WebSocket[] = [];
+  #latenciesMs: number[] = [];
 
-async function startServer(): Promise<{ server: ChildProcess; url: string }> {
-  const server = spawn(process.execPath, [join(import.meta.dirname, '../dist/main.js')], {
-    env: { PORT: '0', DATABASE_URL: `sqlite:${folder}/bench.db`, ...process.env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const url = await new Promise<string>((resolve, reject) => {
-    let output = '';
-    server.stdout?.on('data', (chunk) => {
-      output += chunk;
-      const address = /(?:GraphiQL|Listening): (http:\/\/[^/]+)\//.exec(output)?.[1];
-      if (address) resolve(address);
+  get latenciesMs(): readonly number[] {
+    return this.#latenciesMs;
+  }
+
+  get received(): number {
+    return this.#latenciesMs.length;
+  }
+
+  reset(): void {
+    this.#latenciesMs = [];
+  }
+
+  /** Connects one client, and sends its subscription. */
+  subscribe(origin: string): Promise<void> {
+    const url = `${origin.replace('http', 'ws')}${GRAPHQL_PATH}`;
+    const socket = new WebSocket(url, 'graphql-transport-ws');
+    this.#sockets.push(socket);
+    return new Promise((resolve, reject) => {
+      socket.once('error', reject);
+      socket.on('open', () => socket.send('{"type":"connection_init"}'));
+      socket.on('message', (text) => {
+        const message = JSON.parse(String(text));
+        if (message.type === 'connection_ack') {
+          const query = `subscription { transferPerformed(accountIban: "${BULK_ACCOUNT}") { transfer { createdAt } } }`;
+          socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }));
+          resolve();
+        } else if (message.type === 'next') {
+          const { createdAt } = message.payload.data.transferPerformed.transfer;
+          this.#latenciesMs.push(Date.now() - Date.parse(createdAt));
+        }
+      });
     });
-    server.once('exit', () => reject(new Error(`The server ended: ${output}`)));
-  });
-  return { server, url };
+  }
+
+  disconnect(): void {
+    for (const socket of this.#sockets) socket.terminate();
+  }
 }
 
-const latenciesMs: number[] = [];
-let received = 0;
-
-function subscribe(url: string): Promise<WebSocket> {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
-  return new Promise((resolve, reject) => {
-    socket.once('error', reject);
-    socket.on('open', () => socket.send('{"type":"connection_init"}'));
-    socket.on('message', (text) => {
-      const message = JSON.parse(String(text));
-      if (message.type === 'connection_ack') {
-        const query = `subscription { transferPerformed(accountIban: "${ACME}") { transfer { createdAt } } }`;
-        socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }));
-        resolve(socket);
-      } else if (message.type === 'next') {
-        received += 1;
-        const { createdAt } = message.payload.data.transferPerformed.transfer;
-        latenciesMs.push(Date.now() - Date.parse(createdAt));
-      }
-    });
-  });
+async function perform(server: VirementServer, input: BulkRequest): Promise<void> {
+  const answer = await server.ask(PERFORM, { input });
+  if (!answer.includes(PERFORMED)) throw new Error(answer);
 }
 
-async function perform(url: string, iban: string, count: number): Promise<void> {
-  const creditTransfers = Array.from({ length: count }, (_, index) => ({
-    amount: '0.01',
-    counterpartyName: 'Bip Bip',
-    counterpartyIban: 'DE89370400440532013000',
-    description: `Row ${index}`,
-  }));
-  const query =
-    'mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) { __typename } }';
-  const variables = { input: { organizationIban: iban, creditTransfers } };
-  const response = await fetch(`${url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ query, variables }),
-  });
-  const answer = await response.text();
-  if (!answer.includes('BulkTransferPerformed')) throw new Error(answer);
-}
-
-/** What a bulk of one transfer takes, before and while events go out; the thread has an event loop of its own. */
-function startProbe(url: string): { latenciesMs(): Promise<number[]> } {
-  const worker = new Worker(new URL(import.meta.url), { workerData: { url } });
-  return {
-    latenciesMs: async () => {
-      worker.postMessage('tell');
-      const [latencies] = await once(worker, 'message');
-      return latencies;
-    },
+/** Performs bulks of another account, one after the other, until the work is done. @returns their latencies */
+async function probeDuring(
+  client: LoadClient,
+  origin: string,
+  work: Promise<void>,
+): Promise<readonly number[]> {
+  let isDone = false;
+  const latenciesMs: number[] = [];
+  const loop = {
+    inFlight: 1,
+    durationMs: PROBE_PART_MS,
+    countMax: Infinity,
+    pauseMs: PAUSE_BETWEEN_PROBES_MS,
   };
-}
-
-async function probe(url: string): Promise<void> {
-  let taken: number[] = [];
-  parentPort?.on('message', () => {
-    parentPort?.postMessage(taken);
-    taken = [];
+  const bodies = [performBody(bulkRequest(HOT_ACCOUNT, 1))];
+  const job = { origin, path: GRAPHQL_PATH, bodies, expected: PERFORMED, loop };
+  const probe = async () => {
+    while (!isDone) latenciesMs.push(...(await client.run(job)).latenciesMs);
+  };
+  const watched = work.finally(() => {
+    isDone = true;
   });
-  for (;;) {
-    const start = performance.now();
-    await perform(url, GLOBEX, 1);
-    taken.push(performance.now() - start);
-    await sleep(PAUSE_BETWEEN_PROBES_MS);
+  await Promise.all([watched, probe()]);
+  return latenciesMs;
+}
+
+/** Performs the bulks, and waits until every event arrived or the time limit is over. */
+async function performBulks(server: VirementServer, subscribers: Subscribers): Promise<void> {
+  const bulk = bulkRequest(BULK_ACCOUNT, transfers);
+  for (let performed = 0; performed < bulks; performed += 1) {
+    await perform(server, bulk);
+    await sleep(PAUSE_BETWEEN_BULKS_MS);
   }
+  const expected = bulks * transfers * subscriberCount;
+  const deadline = Date.now() + RECEIVED_MAX_MS;
+  while (subscribers.received < expected && Date.now() < deadline) await sleep(RECEIVED_POLL_MS);
 }
 
-async function residentMb(server: ChildProcess): Promise<{ now: number; peak: number }> {
-  const status = await readFile(`/proc/${server.pid}/status`, 'utf8');
-  const of = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
-  return { now: Math.round(of('VmRSS')), peak: Math.round(of('VmHWM')) };
+async function startServer(): Promise<VirementServer> {
+  const { url } = await createLedger('sqlite', 'subscriptions');
+  const server = await VirementServer.start(url, {
+    hasAuthentication: false,
+    nodeOptions: options['node-option'],
+  });
+  for (const iban of [BULK_ACCOUNT, HOT_ACCOUNT]) await server.openAccount(iban);
+  return server;
 }
 
-const percentile = (sorted: readonly number[], p: number) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))];
-
-const sortedOf = (values: readonly number[]) => values.toSorted((one, other) => one - other);
-
-const rounded = (value: number | undefined) => Math.round((value ?? Number.NaN) * 10) / 10;
-
-async function measure(): Promise<void> {
-  const { server, url } = await startServer();
-  try {
-    const sockets = await Promise.all(Array.from({ length: subscribers }, () => subscribe(url)));
-    // Every subscription is there once it has answered to a first bulk.
-    while (received < subscribers) {
-      await perform(url, ACME, 1);
-      await sleep(500);
-    }
-    const meanwhile = values.probe ? startProbe(url) : undefined;
-    await sleep(2_000);
-    const quietMs = sortedOf((await meanwhile?.latenciesMs()) ?? []);
-    received = 0;
-    latenciesMs.length = 0;
-    const before = await residentMb(server);
-    const start = performance.now();
-    for (let bulk = 0; bulk < bulks; bulk += 1) {
-      await perform(url, ACME, transfers);
-      await sleep(PAUSE_BETWEEN_BULKS_MS);
-    }
-    const expected = bulks * transfers * subscribers;
-    const deadline = Date.now() + DRAIN_MS;
-    while (received < expected && Date.now() < deadline) await sleep(5);
-    const seconds = (performance.now() - start) / 1_000;
-    const after = await residentMb(server);
-    const sorted = sortedOf(latenciesMs);
-    const probedMs = sortedOf((await meanwhile?.latenciesMs()) ?? []);
-    console.table({
-      subscribers,
-      'events committed': bulks * transfers,
-      'events received': received,
-      'events expected': expected,
-      'events received per second': Math.round(received / seconds),
-      'latency p50, ms': percentile(sorted, 0.5),
-      'latency p99, ms': percentile(sorted, 0.99),
-      ...(values.probe && {
-        'a bulk of another account before, p50, ms': rounded(percentile(quietMs, 0.5)),
-        'meanwhile, p50, ms': rounded(percentile(probedMs, 0.5)),
-        'meanwhile, p99, ms': rounded(percentile(probedMs, 0.99)),
-      }),
-      'server RSS before, MB': before.now,
-      'server RSS after, MB': after.now,
-      'server RSS peak, MB': after.peak,
-    });
-    for (const socket of sockets) socket.terminate();
-    if (received !== expected) process.exitCode = 1;
-  } finally {
-    server.kill('SIGTERM');
-    await rm(folder, { recursive: true, force: true });
+/** Connects the subscribers, and waits until each has received an event: every subscription is active then. */
+async function connectSubscribers(server: VirementServer): Promise<Subscribers> {
+  const subscribers = new Subscribers();
+  const connections = Array.from({ length: subscriberCount }, () =>
+    subscribers.subscribe(server.origin),
+  );
+  await Promise.all(connections);
+  while (subscribers.received < subscriberCount) {
+    await perform(server, bulkRequest(BULK_ACCOUNT, 1));
+    await sleep(SUBSCRIBED_POLL_MS);
   }
+  return subscribers;
 }
 
-if (isMainThread) {
-  await measure();
-  process.exit();
-} else {
-  await probe(workerData.url);
+async function measureSubscriptions(): Promise<void> {
+  const server = await startServer();
+  const subscribers = await connectSubscribers(server);
+  const client = options.probe ? startLoadClient() : undefined;
+  const withProbe = async (work: Promise<void>) =>
+    client ? probeDuring(client, server.origin, work) : await work.then(() => []);
+  const quietMs = await withProbe(sleep(QUIET_MS));
+  subscribers.reset();
+  const before = await server.resident();
+  const startedAt = performance.now();
+  let elapsedMs = 0;
+  const probedMs = await withProbe(
+    performBulks(server, subscribers).then(() => {
+      elapsedMs = performance.now() - startedAt;
+    }),
+  );
+  const after = await server.resident();
+  const { received, latenciesMs } = subscribers;
+  const expected = bulks * transfers * subscriberCount;
+  console.log(machineLine(describeMachine()));
+  console.table({
+    subscribers: subscriberCount,
+    'events committed': bulks * transfers,
+    'events received': received,
+    'events expected': expected,
+    'events received per second': Math.round((received / elapsedMs) * 1_000),
+    'latency p50, ms': percentile(latenciesMs, 0.5),
+    'latency p99, ms': percentile(latenciesMs, 0.99),
+    ...(client && {
+      'a bulk of another account before, p50, ms': roundToTenth(percentile(quietMs, 0.5)),
+      'meanwhile, p50, ms': roundToTenth(percentile(probedMs, 0.5)),
+      'meanwhile, p99, ms': roundToTenth(percentile(probedMs, 0.99)),
+    }),
+    'server RSS before, MB': Math.round(before?.now ?? 0),
+    'server RSS after, MB': Math.round(after?.now ?? 0),
+    'server RSS peak, MB': Math.round(after?.peak ?? 0),
+  });
+  subscribers.disconnect();
+  if (received !== expected) process.exitCode = 1;
 }
+
+await runProgram(MINUTES_MAX, measureSubscriptions);

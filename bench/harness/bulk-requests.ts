@@ -1,7 +1,7 @@
-/** What the bench's accounts are, and the bulks that they send; the same for every subject. */
+/** The accounts of the bench, and the bulks that they send. They are the same for every subject. */
 import { composeIBAN } from 'ibantools';
 
-/** One row, as a client writes it. */
+/** One row of a bulk, as a client sends it. */
 export interface CreditTransfer {
   readonly amount: string;
   readonly counterpartyName: string;
@@ -9,30 +9,30 @@ export interface CreditTransfer {
   readonly description: string;
 }
 
-/** What a client asks for. */
-export interface BulkOrder {
+/** The input of performBulkTransfer, as a client sends it. */
+export interface BulkRequest {
   readonly organizationIban: string;
   readonly creditTransfers: readonly CreditTransfer[];
 }
 
-/** So that no bench ever comes to its end: one cent a transfer. */
+/** A transfer is one cent, so no program reaches the end of this balance. */
 export const OPENING_BALANCE = '900000000.00';
 export const BIC = 'TESTNL2AXXX';
 const AMOUNT = '0.01';
 
-/** Requests under way at once where an account is hot, or many are at work. */
+/** Requests in flight at once, to the hot account or to many accounts. */
 export const IN_FLIGHT = 64;
 
 /** Accounts that send single transfers side by side. */
 const MANY_ACCOUNTS = 64;
 
-/** Of a bulk with book transfers, every tenth row goes to an account here; these take turns. */
+/** In a bulk with book transfers, every tenth row goes to one of the receiving accounts, in turn. */
 const BOOK_ROW_EVERY = 10;
 const RECEIVERS = 10;
 
 const ACCOUNT_NUMBERS_FROM = 9_000_000_000;
 
-/** A Dutch IBAN of a bank that does not exist, another one for each number. */
+/** Returns a Dutch IBAN of a bank that does not exist, a different one for each number. */
 function ibanOf(number: number): string {
   const iban = composeIBAN({ countryCode: 'NL', bban: `TEST${String(number).padStart(10, '0')}` });
   if (!iban) throw new Error(`No IBAN has the number ${number}`);
@@ -41,13 +41,13 @@ function ibanOf(number: number): string {
 
 const accountIban = (number: number) => ibanOf(ACCOUNT_NUMBERS_FROM + number);
 
-/** Sends bulks. */
+/** The account that sends bulks of many transfers. */
 export const BULK_ACCOUNT = accountIban(0);
-/** Everyone sends from this one at once. */
-const HOT_ACCOUNT = accountIban(1);
-/** Its history is long. */
+/** The account to which all requests in flight go at once. */
+export const HOT_ACCOUNT = accountIban(1);
+/** The account with a long history. */
 export const LARGE_ACCOUNT = accountIban(2);
-/** Its history is short. */
+/** The account with a short history. */
 export const SMALL_ACCOUNT = accountIban(3);
 const RECEIVING_ACCOUNTS = Array.from({ length: RECEIVERS }, (_, at) => accountIban(10 + at));
 const SIDE_BY_SIDE_ACCOUNTS = Array.from({ length: MANY_ACCOUNTS }, (_, at) =>
@@ -72,16 +72,19 @@ function creditTransfer(index: number, receiver: string | undefined): CreditTran
   };
 }
 
-/** Rows to counterparties elsewhere, each to another one. */
-export function bulkOrder(organizationIban: string, transfers: number): BulkOrder {
+/** Returns a bulk to counterparties at other banks, a different one in each row. */
+export function bulkRequest(organizationIban: string, transfers: number): BulkRequest {
   const creditTransfers = Array.from({ length: transfers }, (_, index) =>
     creditTransfer(index, undefined),
   );
   return { organizationIban, creditTransfers };
 }
 
-/** The same with every tenth row to an account here. */
-export function bulkOrderWithBookTransfers(organizationIban: string, transfers: number): BulkOrder {
+/** Returns the same bulk with every tenth row to an account of the ledger. */
+export function bulkRequestWithBookTransfers(
+  organizationIban: string,
+  transfers: number,
+): BulkRequest {
   const creditTransfers = Array.from({ length: transfers }, (_, index) => {
     const turn = (index / BOOK_ROW_EVERY) % RECEIVERS;
     return creditTransfer(index, RECEIVING_ACCOUNTS[turn]);
@@ -89,8 +92,8 @@ export function bulkOrderWithBookTransfers(organizationIban: string, transfers: 
   return { organizationIban, creditTransfers };
 }
 
-/** What is sent in turn, by name; the same wherever it is measured. */
-export const THOUSAND = [bulkOrder(BULK_ACCOUNT, 1_000)];
-export const TEN_THOUSAND = [bulkOrder(BULK_ACCOUNT, 10_000)];
-export const HOT = [bulkOrder(HOT_ACCOUNT, 1)];
-export const MANY = SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkOrder(iban, 1));
+/** The bulks of each workload, which are sent in turn. */
+export const BULK_OF_1000 = [bulkRequest(BULK_ACCOUNT, 1_000)];
+export const BULK_OF_10000 = [bulkRequest(BULK_ACCOUNT, 10_000)];
+export const HOT_ACCOUNT_BULKS = [bulkRequest(HOT_ACCOUNT, 1)];
+export const MANY_ACCOUNTS_BULKS = SIDE_BY_SIDE_ACCOUNTS.map((iban) => bulkRequest(iban, 1));

@@ -1,10 +1,10 @@
 /**
- * What is to be undone when the bench ends, however it ends: processes to stop, databases to drop. The
- * last comes first, so that a server is gone before its database is.
+ * The actions that undo a program's work, whichever way it ends: processes are stopped, databases are
+ * dropped. The last action registered runs first, so that a server stops before its database is dropped.
  */
 const stack = new AsyncDisposableStack();
 
-/** @throws ReferenceError once the bench is ending: nothing new may begin then */
+/** @throws ReferenceError once the clean-up runs: nothing new may start then */
 export function atEnd(undo: () => Promise<void>): void {
   stack.defer(undo);
 }

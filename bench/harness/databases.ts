@@ -1,4 +1,4 @@
-/** Databases of the bench's own: made when a subject needs one, and dropped when the bench ends. */
+/** Databases of the bench. Each is created for one subject, and dropped when the program ends. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export interface BenchDatabase {
   drop(): Promise<void>;
 }
 
-/** Where databases may be made. */
+/** The servers on which the bench may create databases. */
 const MARIADB_URL = process.env.BENCH_MYSQL_URL || 'mariadb://root@127.0.0.1:3306';
 const POSTGRES_URL = process.env.BENCH_POSTGRES_URL || 'postgres://root@127.0.0.1:5432';
 
@@ -19,7 +19,7 @@ const CONNECT_MAX_MS = 5_000;
 
 const nameOf = (subject: string) => `virement_bench_${process.pid}_${subject.replaceAll('-', '_')}`;
 
-/** As mysql2 and its kind want it. */
+/** Returns the URL in the form that mysql2, Prisma and TypeORM accept. */
 export function mysqlUrl(url: string): string {
   return url.replace(/^mariadb:/, 'mysql:');
 }
@@ -36,7 +36,7 @@ export async function createMariaDb(subject: string): Promise<BenchDatabase> {
   }
 }
 
-/** @throws Error where no PostgreSQL answers, or it is not durable */
+/** @throws Error if PostgreSQL is unreachable or not durable */
 export async function createPostgres(subject: string): Promise<BenchDatabase> {
   await postgresVersion();
   const name = nameOf(subject);
@@ -57,7 +57,7 @@ export async function createSqliteFile(): Promise<BenchDatabase> {
   return { url: `sqlite:${join(folder, 'virement.db')}`, drop };
 }
 
-/** @throws Error where nobody answers */
+/** @throws Error if MariaDB is unreachable */
 async function onMariaDb<Result>(
   work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
@@ -72,7 +72,7 @@ async function onMariaDb<Result>(
   }
 }
 
-/** Of every message of a ledger of ours since a moment that was published. */
+/** Returns the time from creation to publication of each outbox message created since a moment, in ms. */
 export async function publishLatenciesMs(databaseUrl: string, since: Date): Promise<number[]> {
   const database = new URL(databaseUrl).pathname.slice(1);
   const [rows] = await onMariaDb((connection) =>
@@ -85,7 +85,7 @@ export async function publishLatenciesMs(databaseUrl: string, since: Date): Prom
   return rows.map(({ ms }) => Number(ms));
 }
 
-/** @throws Error where nobody answers */
+/** @throws Error if PostgreSQL is unreachable */
 export async function onPostgres<Result>(
   url: string,
   work: (client: Client) => Promise<Result>,
@@ -100,8 +100,8 @@ export async function onPostgres<Result>(
 }
 
 /**
- * Which MariaDB or MySQL answers.
- * @throws Error where none does, or where a commit there would not survive a power loss
+ * Returns the version of MariaDB or MySQL.
+ * @throws Error if it is unreachable, or if a commit would not survive a power loss
  */
 export async function mariaDbVersion(): Promise<string> {
   const [rows] = await onMariaDb((connection) =>
@@ -109,13 +109,14 @@ export async function mariaDbVersion(): Promise<string> {
       'select version() as version, @@innodb_flush_log_at_trx_commit as flushed',
     ),
   );
-  if (rows[0]?.flushed !== 1) throw new Error('innodb_flush_log_at_trx_commit is not 1');
+  if (rows[0]?.flushed !== 1)
+    throw new Error('innodb_flush_log_at_trx_commit is not 1: the database is not durable');
   return shortVersion(rows[0].version);
 }
 
 /**
- * Which PostgreSQL answers.
- * @throws Error where none does, or where a commit there would not survive a power loss
+ * Returns the version of PostgreSQL.
+ * @throws Error if it is unreachable, or if a commit would not survive a power loss
  */
 export async function postgresVersion(): Promise<string> {
   const { rows } = await onPostgres(`${POSTGRES_URL}/postgres`, (client) =>
@@ -125,11 +126,12 @@ export async function postgresVersion(): Promise<string> {
           as "isDurable"`,
     ),
   );
-  if (!rows[0]?.isDurable) throw new Error('synchronous_commit or fsync is off');
+  if (!rows[0]?.isDurable)
+    throw new Error('synchronous_commit or fsync is off: PostgreSQL is not durable');
   return shortVersion(rows[0].version);
 }
 
-/** Without its distribution's part. */
+/** Removes the suffix of a distribution. */
 function shortVersion(version: string): string {
   return /^[\d.]+/.exec(version)?.[0] ?? version;
 }

@@ -1,36 +1,44 @@
+/** Sends requests in a closed or an open loop, and measures the latency of each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How requests follow each other. Every loop ends by its time and by its count, whichever is first. */
-export interface Loop {
-  /** Requests under way at once in a closed loop; what an open loop's connections are for. */
+/** The way in which requests follow each other. A loop ends by its time or by its count, whichever comes first. */
+export interface LoadLoop {
+  /** Requests in flight at once in a closed loop. */
   readonly inFlight: number;
   readonly durationMs: number;
   readonly countMax: number;
-  /** Requests per second of an open loop; a closed one sends as soon as it is answered. */
+  /** Requests per second of an open loop. Without it the loop is closed: each answer is followed by a request. */
   readonly ratePerS?: number;
+  /** Pause of a closed loop between an answer and the next request. It does not count as latency. */
+  readonly pauseMs?: number;
 }
 
-/** What a loop measured. */
-export interface Run {
+export interface LoopResult {
   readonly latenciesMs: readonly number[];
   readonly elapsedMs: number;
 }
 
-/** Requests answered per second. */
-export function ratePerS({ latenciesMs, elapsedMs }: Run): number {
+/** Returns a closed loop of one request at a time, which ends by its count. */
+export function oneAtATime(countMax: number): LoadLoop {
+  return { inFlight: 1, durationMs: Infinity, countMax };
+}
+
+/** Returns the number of answers per second. */
+export function ratePerS({ latenciesMs, elapsedMs }: LoopResult): number {
   return (latenciesMs.length / elapsedMs) * 1_000;
 }
 
-/** Sends one request. @param index 0, 1, 2 … of this loop */
+/** Sends one request. @param index 0, 1, 2 … within the loop */
 export type Send = (index: number) => Promise<void>;
 
-export function runLoop(loop: Loop, send: Send): Promise<Run> {
+export function runLoadLoop(loop: LoadLoop, send: Send): Promise<LoopResult> {
   const { ratePerS } = loop;
   return ratePerS === undefined ? closedLoop(loop, send) : openLoop({ ...loop, ratePerS }, send);
 }
 
-/** As many lanes as requests in flight, each sending when it was answered. At least one is sent. */
-async function closedLoop({ inFlight, durationMs, countMax }: Loop, send: Send): Promise<Run> {
+/** Runs one lane for each request in flight. A lane sends its next request after an answer. At least one is sent. */
+async function closedLoop(loop: LoadLoop, send: Send): Promise<LoopResult> {
+  const { inFlight, durationMs, countMax, pauseMs } = loop;
   const latenciesMs: number[] = [];
   const startedAt = performance.now();
   let sent = 0;
@@ -43,6 +51,7 @@ async function closedLoop({ inFlight, durationMs, countMax }: Loop, send: Send):
       const sentAt = performance.now();
       await send(index);
       latenciesMs.push(performance.now() - sentAt);
+      if (pauseMs !== undefined) await sleep(pauseMs);
     }
   };
   await Promise.all(Array.from({ length: inFlight }, lane));
@@ -50,13 +59,13 @@ async function closedLoop({ inFlight, durationMs, countMax }: Loop, send: Send):
 }
 
 /**
- * Sends at a rate, whatever is answered: latency is from the moment at which a request was due, so
- * that a server that stands still is charged for everyone whom it kept waiting.
+ * Sends at a fixed rate, independent of the answers. Latency counts from the moment when a request is
+ * due, so that a stalled server is charged for every request that it delays.
  */
 async function openLoop(
-  { durationMs, countMax, ratePerS }: Loop & { readonly ratePerS: number },
+  { durationMs, countMax, ratePerS }: LoadLoop & { readonly ratePerS: number },
   send: Send,
-): Promise<Run> {
+): Promise<LoopResult> {
   const latenciesMs: number[] = [];
   const total = Math.max(Math.min(countMax, Math.floor((ratePerS * durationMs) / 1_000)), 1);
   const startedAt = performance.now();

@@ -2,7 +2,7 @@ import { cpus, release, totalmem, type } from 'node:os';
 
 const GIB = 1_024 ** 3;
 
-/** What the figures are of, beside the databases. */
+/** Returns the machine and the software of the bench by name, without the database servers. */
 export function describeMachine(): Record<string, string> {
   const [cpu] = cpus();
   return {
@@ -12,4 +12,11 @@ export function describeMachine(): Record<string, string> {
     'Node.js': process.versions.node,
     SQLite: process.versions.sqlite ?? 'none',
   };
+}
+
+/** Returns a description of a machine as one line. */
+export function machineLine(machine: Readonly<Record<string, string>>): string {
+  return Object.entries(machine)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
 }

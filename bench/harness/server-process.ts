@@ -3,23 +3,23 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { atEnd } from './cleanup.ts';
 
-export interface ServerOptions {
+export interface ServerProcessOptions {
   readonly env: Readonly<Record<string, string>>;
-  /** Of Node, before the script. */
+  /** Options of Node, which stand before the script. */
   readonly nodeOptions?: readonly string[];
 }
 
-/** Memory that a process holds, in MB. */
+/** Resident memory of a process, in MB. */
 export interface ResidentMb {
   readonly now: number;
-  /** The most since it began. */
+  /** The maximum since the process started. */
   readonly peak: number;
 }
 
 const STOP_MAX_MS = 20_000;
 const OUTPUT_CHARACTERS_MAX = 10_000;
 
-/** A server as its operator starts it; it says where it listens. */
+/** A server in a process of its own. It prints the address that it listens on. */
 export class ServerProcess {
   /** http://host:port */
   readonly origin: string;
@@ -30,8 +30,8 @@ export class ServerProcess {
     this.origin = origin;
   }
 
-  /** @throws Error with the server's output where it ends before it listens */
-  static async start(script: string, options: ServerOptions): Promise<ServerProcess> {
+  /** @throws Error with the server's output if it exits before it listens */
+  static async start(script: string, options: ServerProcessOptions): Promise<ServerProcess> {
     const child = spawn(process.execPath, [...(options.nodeOptions ?? []), script], {
       env: { PATH: process.env.PATH, TZ: 'UTC', NODE_ENV: 'production', PORT: '0', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,17 +46,18 @@ export class ServerProcess {
       };
       child.stdout.on('data', read);
       child.stderr.on('data', read);
-      child.once('exit', () => reject(new Error(`${script} ended: ${output}`)));
+      child.once('exit', () => reject(new Error(`${script} exited: ${output}`)));
     });
     return new ServerProcess(child, origin);
   }
 
-  /** Undefined where the operating system has no /proc. */
+  /** @returns undefined if the operating system has no /proc */
   async resident(): Promise<ResidentMb | undefined> {
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => undefined);
     if (status === undefined) return undefined;
-    const of = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024;
-    return { now: of('VmRSS'), peak: of('VmHWM') };
+    const megabytes = (key: string) =>
+      Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024;
+    return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') };
   }
 
   stop(): Promise<void> {
@@ -64,12 +65,12 @@ export class ServerProcess {
   }
 }
 
-/** Asks a process to end, and insists where it does not; one that has ended is fine. */
+/** Ends a process by SIGTERM, and by SIGKILL if it does not exit in time. A process that has exited is fine. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
-  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_MAX_MS);
+  const killTimer = setTimeout(() => child.kill('SIGKILL'), STOP_MAX_MS);
   await exited;
-  clearTimeout(insist);
+  clearTimeout(killTimer);
 }

@@ -1,6 +1,6 @@
 /**
- * Counts the statements that one server sends to MariaDB or MySQL: it stands between the two and reads
- * the protocol's packets. The database's own counters would count everyone who uses it.
+ * Counts the statements that one server sends to MariaDB or MySQL. It is a proxy between the two, and reads
+ * the packets of the protocol. The counters of the database would include other clients.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -13,7 +13,7 @@ const HEADER_BYTES = 4;
 export class StatementCounter {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Statements so far. */
+  /** Number of statements so far. */
   count = 0;
 
   private constructor(host: string, port: number) {
@@ -30,7 +30,7 @@ export class StatementCounter {
     });
   }
 
-  /** @param databaseUrl what is to be counted */
+  /** @param databaseUrl the database behind the proxy @returns the proxy and its own database URL */
   static async open(databaseUrl: string): Promise<{ counter: StatementCounter; url: string }> {
     const url = new URL(databaseUrl);
     const counter = new StatementCounter(url.hostname, Number(url.port || 3306));
@@ -47,7 +47,7 @@ export class StatementCounter {
     await once(this.#server, 'close');
   }
 
-  /** A packet is three bytes of length, a number that is 0 where a command begins, and the command. */
+  /** A packet is three bytes of length, a sequence number that is 0 at the start of a command, and the command. */
   #packetReader(): (chunk: Buffer) => void {
     let rest: Buffer = Buffer.alloc(0);
     return (chunk) => {

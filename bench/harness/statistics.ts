@@ -1,4 +1,4 @@
-/** What many runs come to: the median is what a client usually meets, p99 what it meets on a bad day. */
+/** The summary of many measurements. */
 export interface Summary {
   readonly median: number;
   readonly p99: number;
@@ -6,7 +6,7 @@ export interface Summary {
 }
 
 /**
- * The nearest-rank percentile.
+ * Returns the nearest-rank percentile.
  * @param values at least one, in any order
  * @param share 0 to 1
  */
@@ -23,4 +23,9 @@ export function summarise(values: readonly number[]): Summary {
     p99: percentile(values, 0.99),
     samples: values.length,
   };
+}
+
+/** Rounds to one decimal place. */
+export function roundToTenth(value: number): number {
+  return Math.round(value * 10) / 10;
 }

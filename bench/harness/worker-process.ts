@@ -1,34 +1,31 @@
-/** A process of its own that is given jobs, one at a time, and answers with what it measured. */
+/** A child process that runs jobs, one at a time, and answers each with its result. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { atEnd } from './cleanup.ts';
 
 type Answer<Result> = { readonly result: Result } | { readonly error: string };
 
-export class Worker<Job extends object, Result> {
+/** The parent's side. */
+export class WorkerProcess<Job extends object, Result> {
   readonly #child: ChildProcess;
 
-  /** @param file beside this one */
-  constructor(file: string, env: Readonly<Record<string, string>> = {}) {
-    this.#child = fork(join(import.meta.dirname, file), {
-      env: { ...process.env, ...env },
-      serialization: 'advanced',
-    });
+  /** @param script a module that calls answerJobs */
+  constructor(script: URL, env: Readonly<Record<string, string>> = {}) {
+    this.#child = fork(script, { env: { ...process.env, ...env }, serialization: 'advanced' });
     atEnd(() => this.stop());
   }
 
-  /** @throws Error that names what went wrong in there */
+  /** @throws Error with the stack of the job's error */
   async run(job: Job): Promise<Result> {
     const exit = new AbortController();
     const exited = once(this.#child, 'exit', { signal: exit.signal }).then(() => {
-      throw new Error(`${this.#child.spawnfile} ended while it had a job`);
+      throw new Error(`${this.#child.spawnargs.join(' ')} exited during a job`);
     });
     const answered = once(this.#child, 'message', { signal: exit.signal });
     this.#child.send(job);
     try {
       const [answer]: Answer<Result>[] = await Promise.race([answered, exited]);
-      if (!answer) throw new Error('An answer without content');
+      if (!answer) throw new Error('The worker process sent an empty answer');
       if ('error' in answer) throw new Error(answer.error);
       return answer.result;
     } finally {
@@ -47,16 +44,16 @@ export class Worker<Job extends object, Result> {
 }
 
 /**
- * The other side: does each job that comes, until nobody is there to send one.
- * @param end releases what would keep the process alive
+ * The child's side: runs each job that arrives, until the parent disconnects.
+ * @param release closes the resources that would keep the process alive
  */
 export function answerJobs<Job, Result>(
   work: (job: Job) => Promise<Result>,
-  end: () => Promise<void>,
+  release: () => Promise<void>,
 ): void {
   process.on('message', (job: Job) => {
     const answer = (message: Answer<Result>) => {
-      // Whoever gave the job may have gone meanwhile.
+      // The parent may have disconnected during the job.
       if (process.connected) process.send?.(message);
     };
     work(job).then(
@@ -65,5 +62,5 @@ export function answerJobs<Job, Result>(
         answer({ error: error instanceof Error ? String(error.stack) : `${error}` }),
     );
   });
-  process.once('disconnect', () => void end());
+  process.once('disconnect', () => void release());
 }

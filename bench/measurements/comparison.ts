@@ -1,141 +1,158 @@
-/** What every subject does side by side: bulks and single transfers, by turns. */
-
+/** Measures every subject in the same work: bulks and single transfers, one subject after the other in each round. */
 import {
   BULK_ACCOUNT,
-  bulkOrderWithBookTransfers,
-  HOT,
+  BULK_OF_1000,
+  BULK_OF_10000,
+  bulkRequestWithBookTransfers,
+  HOT_ACCOUNT_BULKS,
   IN_FLIGHT,
-  MANY,
-  TEN_THOUSAND,
-  THOUSAND,
+  MANY_ACCOUNTS_BULKS,
 } from '../harness/bulk-requests.ts';
-import { type Loop, ratePerS } from '../harness/load-loop.ts';
+import { type LoadLoop, ratePerS } from '../harness/load-loop.ts';
+import type { OnProgress } from '../harness/program.ts';
 import { percentile, summarise } from '../harness/statistics.ts';
-import type { Subject, Work } from '../subjects/subject.ts';
-import { isMoreBetter, MEASURES, type MeasureId, type UnrelatedFigure } from './measures.ts';
+import { isVirement, type Subject, type Workload } from '../subjects/subject.ts';
+import { type FigureWithoutRatio, isMoreBetter, MEASURES, type MeasureId } from './measures.ts';
 import type { Plan } from './plan.ts';
 
 const REQUESTS_MAX = 1_000_000;
 
-interface Contest {
+type Bulks = Omit<Workload, 'loop'>;
+
+interface Comparison {
   readonly measure: MeasureId;
-  /** Whether our server alone takes part: peers and floor have no such thing, or it would say nothing. */
-  readonly isOurs: boolean;
-  readonly work: Omit<Work, 'loop'>;
+  /** Whether only Virement is measured, because the others lack the feature or would add nothing. */
+  readonly isVirementOnly: boolean;
+  readonly bulks: Bulks;
   readonly inFlight: number;
 }
 
-const bulk = (measure: MeasureId, isOurs: boolean, work: Omit<Work, 'loop'>): Contest => ({
+const sequential = (measure: MeasureId, isVirementOnly: boolean, bulks: Bulks): Comparison => ({
   measure,
-  isOurs,
-  work,
+  isVirementOnly,
+  bulks,
   inFlight: 1,
 });
 
-const CONTESTS: readonly Contest[] = [
-  bulk('bulk-1000', false, { orders: THOUSAND }),
-  bulk('bulk-1000-answered', true, { orders: THOUSAND, answersTransfers: true }),
-  bulk('bulk-1000-keyed', true, { orders: THOUSAND, hasKeys: true }),
-  bulk('bulk-1000-book', true, { orders: [bulkOrderWithBookTransfers(BULK_ACCOUNT, 1_000)] }),
-  bulk('bulk-10000', false, { orders: TEN_THOUSAND }),
-  bulk('bulk-10000-answered', true, { orders: TEN_THOUSAND, answersTransfers: true }),
-  { measure: 'hot-account', isOurs: false, work: { orders: HOT }, inFlight: IN_FLIGHT },
-  { measure: 'many-accounts', isOurs: false, work: { orders: MANY }, inFlight: IN_FLIGHT },
+const concurrent = (measure: MeasureId, bulks: Bulks): Comparison => ({
+  measure,
+  isVirementOnly: false,
+  bulks,
+  inFlight: IN_FLIGHT,
+});
+
+const BULK_WITH_BOOK_TRANSFERS = [bulkRequestWithBookTransfers(BULK_ACCOUNT, 1_000)];
+
+const COMPARISONS: readonly Comparison[] = [
+  sequential('bulk-1000', false, { bulks: BULK_OF_1000 }),
+  sequential('bulk-1000-answered', true, { bulks: BULK_OF_1000, returnsTransfers: true }),
+  sequential('bulk-1000-keyed', true, { bulks: BULK_OF_1000, hasKeys: true }),
+  sequential('bulk-1000-book', true, { bulks: BULK_WITH_BOOK_TRANSFERS }),
+  sequential('bulk-10000', false, { bulks: BULK_OF_10000 }),
+  sequential('bulk-10000-answered', true, { bulks: BULK_OF_10000, returnsTransfers: true }),
+  concurrent('hot-account', { bulks: HOT_ACCOUNT_BULKS }),
+  concurrent('many-accounts', { bulks: MANY_ACCOUNTS_BULKS }),
 ];
 
-/** What one subject did in one contest. */
-interface Tally {
+/** The results of one subject in one comparison. */
+interface Results {
   readonly latenciesMs: number[];
-  /** One a round. */
+  /** One for each round. */
   readonly ratesPerS: number[];
 }
 
-/** Hears what is under way. */
-export type OnProgress = (what: string) => void;
-
-/** Runs every contest in every round, and then each subject at half of its top rate. */
-export async function runContests(
+/** Runs every comparison in every round, and then each subject at half of its top rate. */
+export async function compareSubjects(
   subjects: readonly Subject[],
   plan: Plan,
   onProgress: OnProgress,
-): Promise<UnrelatedFigure[]> {
+): Promise<FigureWithoutRatio[]> {
   for (const subject of subjects) {
-    onProgress(`warming up ${subject.id}`);
-    await warmUp(subject, { orders: THOUSAND }, { inFlight: 1, durationMs: plan.burnInMs });
+    onProgress(`warm-up of ${subject.id}`);
+    await warmUp(subject, { bulks: BULK_OF_1000 }, { inFlight: 1, durationMs: plan.warmUpMs });
   }
-  const tallies = new Map<string, Tally>();
+  const results = new Map<string, Results>();
   for (let round = 1; round <= plan.rounds; round += 1) {
-    for (const contest of CONTESTS) {
-      onProgress(`round ${round} of ${plan.rounds}: ${MEASURES[contest.measure].title}`);
-      for (const subject of participants(contest, subjects)) {
-        if (round === 1) await warmUpFor(contest, subject, plan);
-        await runRound(contest, subject, plan, tallies);
+    for (const comparison of COMPARISONS) {
+      onProgress(`round ${round} of ${plan.rounds}: ${MEASURES[comparison.measure].title}`);
+      for (const subject of participants(comparison, subjects)) {
+        if (round === 1) await warmUpFor(comparison, subject, plan);
+        await runRound(comparison, subject, plan, resultsOf(results, comparison, subject));
       }
     }
   }
-  const figures = CONTESTS.flatMap((contest) =>
-    participants(contest, subjects).map((subject) =>
-      figureOf(contest, subject, tallyOf(tallies, contest, subject)),
+  const figures = COMPARISONS.flatMap((comparison) =>
+    participants(comparison, subjects).map((subject) =>
+      figureOf(comparison, subject, resultsOf(results, comparison, subject)),
     ),
   );
-  return [...figures, ...(await runAtHalfRate(subjects, figures, plan, onProgress))];
+  return [...figures, ...(await measureHalfRate(subjects, figures, plan, onProgress))];
 }
 
-function participants({ isOurs }: Contest, subjects: readonly Subject[]): readonly Subject[] {
-  return isOurs ? subjects.filter(({ id }) => id.startsWith('virement')) : subjects;
+function participants(
+  { isVirementOnly }: Comparison,
+  subjects: readonly Subject[],
+): readonly Subject[] {
+  return isVirementOnly ? subjects.filter(({ id }) => isVirement(id)) : subjects;
 }
 
-function tallyOf(tallies: Map<string, Tally>, { measure }: Contest, { id }: Subject): Tally {
+function resultsOf(all: Map<string, Results>, { measure }: Comparison, { id }: Subject): Results {
   const key = `${measure} ${id}`;
-  const tally = tallies.get(key) ?? { latenciesMs: [], ratesPerS: [] };
-  tallies.set(key, tally);
-  return tally;
+  const results = all.get(key) ?? { latenciesMs: [], ratesPerS: [] };
+  all.set(key, results);
+  return results;
 }
 
-/** For a bulk, that of all bulks may be enough. */
-async function warmUpFor({ work, inFlight }: Contest, subject: Subject, plan: Plan): Promise<void> {
+/** Warms up for one comparison. A duration of 0 skips it, because the first warm-up is enough for bulks. */
+async function warmUpFor(
+  { bulks, inFlight }: Comparison,
+  subject: Subject,
+  plan: Plan,
+): Promise<void> {
   const durationMs = inFlight === 1 ? plan.warmUpBulksMs : plan.warmUpTransfersMs;
-  if (durationMs > 0) await warmUp(subject, work, { inFlight, durationMs });
+  if (durationMs > 0) await warmUp(subject, bulks, { inFlight, durationMs });
 }
 
 async function warmUp(
   subject: Subject,
-  work: Omit<Work, 'loop'>,
-  loop: Pick<Loop, 'inFlight' | 'durationMs'>,
+  bulks: Bulks,
+  loop: Pick<LoadLoop, 'inFlight' | 'durationMs'>,
 ): Promise<void> {
-  await subject.perform({ ...work, loop: { ...loop, countMax: REQUESTS_MAX } });
+  await subject.perform({ ...bulks, loop: { ...loop, countMax: REQUESTS_MAX } });
   await subject.settle();
 }
 
 async function runRound(
-  contest: Contest,
+  { bulks, inFlight }: Comparison,
   subject: Subject,
   plan: Plan,
-  tallies: Map<string, Tally>,
+  results: Results,
 ): Promise<void> {
-  const { work, inFlight } = contest;
   const durationMs = inFlight === 1 ? plan.bulksMs : plan.transfersMs;
   const loop = { inFlight, durationMs, countMax: REQUESTS_MAX };
-  const run = await subject.perform({ ...work, loop });
+  const result = await subject.perform({ ...bulks, loop });
   await subject.settle();
-  const tally = tallyOf(tallies, contest, subject);
-  tally.latenciesMs.push(...run.latenciesMs);
-  tally.ratesPerS.push(ratePerS(run));
+  results.latenciesMs.push(...result.latenciesMs);
+  results.ratesPerS.push(ratePerS(result));
 }
 
-function figureOf({ measure }: Contest, { id }: Subject, tally: Tally): UnrelatedFigure {
-  const latency = summarise(tally.latenciesMs);
-  const median = isMoreBetter(measure) ? percentile(tally.ratesPerS, 0.5) : latency.median;
+function figureOf(
+  { measure }: Comparison,
+  { id }: Subject,
+  { latenciesMs, ratesPerS }: Results,
+): FigureWithoutRatio {
+  const latency = summarise(latenciesMs);
+  const median = isMoreBetter(measure) ? percentile(ratesPerS, 0.5) : latency.median;
   return { measure, subject: id, ...latency, median };
 }
 
-/** Each at half of its own top rate, by turns as well. */
-async function runAtHalfRate(
+/** Measures each subject at half of its own top rate, one after the other in each round. */
+async function measureHalfRate(
   subjects: readonly Subject[],
-  figures: readonly UnrelatedFigure[],
+  figures: readonly FigureWithoutRatio[],
   plan: Plan,
   onProgress: OnProgress,
-): Promise<UnrelatedFigure[]> {
+): Promise<FigureWithoutRatio[]> {
   const runners = subjects.map((subject) => {
     const top = figures.find((one) => one.measure === 'hot-account' && one.subject === subject.id);
     if (!top) throw new Error(`${subject.id} has no top rate`);
@@ -145,9 +162,12 @@ async function runAtHalfRate(
     onProgress(`round ${round} of ${plan.rounds}: ${MEASURES['half-rate'].title}`);
     for (const { subject, ratePerS, latenciesMs } of runners) {
       const loop = { inFlight: IN_FLIGHT, durationMs: plan.halfRateMs, countMax: REQUESTS_MAX };
-      const run = await subject.perform({ orders: HOT, loop: { ...loop, ratePerS } });
+      const result = await subject.perform({
+        bulks: HOT_ACCOUNT_BULKS,
+        loop: { ...loop, ratePerS },
+      });
       await subject.settle();
-      latenciesMs.push(...run.latenciesMs);
+      latenciesMs.push(...result.latenciesMs);
     }
   }
   return runners.map(({ subject, latenciesMs }) => ({

@@ -1,3 +1,4 @@
+/** The measures of a run, and the figures that it takes of them. */
 import type { SubjectId } from '../subjects/subject.ts';
 
 export const MEASURE_IDS = [
@@ -23,7 +24,7 @@ export type MeasureId = (typeof MEASURE_IDS)[number];
 export interface Measure {
   readonly title: string;
   readonly unit: 'ms' | 'requests/s' | 'statements' | 'MB';
-  /** What its ratio is to: the same measure of the floor, another one of the same subject, or its own median. */
+  /** The base of the ratio: this measure of the floor, another measure of the same subject, or its own median. */
   readonly ratioTo?: 'floor' | 'median' | MeasureId;
 }
 
@@ -65,25 +66,25 @@ export const MEASURES: Readonly<Record<MeasureId, Measure>> = {
   start: { title: 'start to first answer', unit: 'ms' },
 };
 
-/** What one subject came to in one measure. */
+/** The result of one subject in one measure. */
 export interface Figure {
   readonly measure: MeasureId;
   readonly subject: SubjectId;
   readonly median: number;
-  /** Of the latency in ms, whatever the unit. Absent where there is none. */
+  /** 99th percentile of the latency in ms, for every unit. Absent for a measure without latency. */
   readonly p99?: number;
   readonly samples: number;
-  /** See Measure.ratioTo. */
+  /** Ratio to the base that Measure.ratioTo names. */
   readonly ratio?: number;
 }
 
-export type UnrelatedFigure = Omit<Figure, 'ratio'>;
+export type FigureWithoutRatio = Omit<Figure, 'ratio'>;
 
 export function isMoreBetter(measure: MeasureId): boolean {
   return MEASURES[measure].unit === 'requests/s';
 }
 
-export function findFigure<Found extends UnrelatedFigure>(
+export function findFigure<Found extends FigureWithoutRatio>(
   figures: readonly Found[],
   measure: MeasureId,
   subject: SubjectId,
@@ -91,8 +92,8 @@ export function findFigure<Found extends UnrelatedFigure>(
   return figures.find((figure) => figure.measure === measure && figure.subject === subject);
 }
 
-/** Gives each figure its ratio, where what it is measured against is there. */
-export function withRatios(figures: readonly UnrelatedFigure[]): Figure[] {
+/** Adds the ratio to each figure whose base was measured. */
+export function withRatios(figures: readonly FigureWithoutRatio[]): Figure[] {
   return figures.map((figure) => {
     const ratio = ratioOf(figure, figures);
     return ratio === undefined ? figure : { ...figure, ratio };
@@ -100,8 +101,8 @@ export function withRatios(figures: readonly UnrelatedFigure[]): Figure[] {
 }
 
 function ratioOf(
-  { measure, subject, median, p99 }: UnrelatedFigure,
-  figures: readonly UnrelatedFigure[],
+  { measure, subject, median, p99 }: FigureWithoutRatio,
+  figures: readonly FigureWithoutRatio[],
 ): number | undefined {
   const { ratioTo } = MEASURES[measure];
   if (ratioTo === undefined) return undefined;

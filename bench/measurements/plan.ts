@@ -1,33 +1,36 @@
-/** How long a bench takes over what. */
+/** The durations and counts of one run. */
 export interface Plan {
   readonly form: 'full' | 'quick';
-  /** Whether the peers take part beside the floor and our server. */
+  /** Whether the peers are measured beside the floor and the server under test. */
   readonly hasPeers: boolean;
-  /** Everything is measured by turns so many times, so that what disturbs the machine disturbs everyone. */
+  /** Each round measures every subject in turn, so that a disturbance of the machine affects all of them. */
   readonly rounds: number;
-  /** Of each way in which the floor could be fastest, twice. */
+  /** Duration of each try of a setting of the floor. Each setting is tried twice. */
   readonly tuningMs: number;
-  /** Of each subject with bulks of 1,000 before anything is measured: its code is to be compiled by then. */
-  readonly burnInMs: number;
-  /** Of each subject in each measure, before its first round: with bulks, and with transfers in flight. */
+  /** Warm-up of each subject by bulks of 1,000 before the first measurement, so that its code is compiled. */
+  readonly warmUpMs: number;
+  /** Warm-up of each subject before its first round of each measure: by bulks, and by transfers in flight. */
   readonly warmUpBulksMs: number;
   readonly warmUpTransfersMs: number;
-  /** Of bulks, in each round. */
+  /** Duration of bulks in each round. */
   readonly bulksMs: number;
-  /** Of single transfers in flight, in each round. */
+  /** Duration of single transfers in flight in each round. */
   readonly transfersMs: number;
-  /** Of single transfers at half of the top rate, in each round. */
+  /** Duration of single transfers at half of the top rate in each round. */
   readonly halfRateMs: number;
-  /** Bulks of 10,000 in a row while memory is watched. */
+  /** Bulks of 10,000 in a row while the memory is measured. */
   readonly memoryBulks: number;
-  /** Transfers of the account with a long history, as far as there is time for them. */
+  /** Transfers of the account with a long history, unless the time limit ends them first. */
   readonly historyTransfersMax: number;
   readonly historyMsMax: number;
   readonly pagesMs: number;
-  /** Of single transfers, a few at a time, whose events go to RabbitMQ. */
+  /** Duration of single transfers whose events go to RabbitMQ. */
   readonly publishMs: number;
+  /** Number of starts of the server. */
   readonly starts: number;
-  /** The bench gives up after it. */
+  /** Duration of each load that is profiled. */
+  readonly profileMs: number;
+  /** Time limit of the program. */
   readonly minutesMax: number;
 }
 
@@ -36,7 +39,7 @@ export const FULL: Plan = {
   hasPeers: true,
   rounds: 3,
   tuningMs: 500,
-  burnInMs: 4_000,
+  warmUpMs: 4_000,
   warmUpBulksMs: 750,
   warmUpTransfersMs: 2_000,
   bulksMs: 1_500,
@@ -48,6 +51,7 @@ export const FULL: Plan = {
   pagesMs: 1_500,
   publishMs: 5_000,
   starts: 7,
+  profileMs: 10_000,
   minutesMax: 10,
 };
 
@@ -56,7 +60,7 @@ export const QUICK: Plan = {
   hasPeers: false,
   rounds: 1,
   tuningMs: 150,
-  burnInMs: 1_500,
+  warmUpMs: 1_500,
   warmUpBulksMs: 0,
   warmUpTransfersMs: 300,
   bulksMs: 500,
@@ -68,5 +72,6 @@ export const QUICK: Plan = {
   pagesMs: 400,
   publishMs: 1_000,
   starts: 2,
+  profileMs: 3_000,
   minutesMax: 5,
 };

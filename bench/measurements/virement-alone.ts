@@ -1,46 +1,45 @@
-/** What our server is measured in by itself: memory, pages of a long history, publishing, start. */
+/** Measures the server under test by itself: memory, pages of a long history, publishing, start. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   BULK_ACCOUNT,
-  bulkOrder,
-  HOT,
+  bulkRequest,
+  HOT_ACCOUNT_BULKS,
   LARGE_ACCOUNT,
   SMALL_ACCOUNT,
 } from '../harness/bulk-requests.ts';
 import { publishLatenciesMs } from '../harness/databases.ts';
-import type { LoadJob } from '../harness/load-client.ts';
+import { oneAtATime } from '../harness/load-loop.ts';
+import type { OnProgress } from '../harness/program.ts';
 import { StatementCounter } from '../harness/statement-counter.ts';
 import { percentile, summarise } from '../harness/statistics.ts';
-import type { Virement } from '../subjects/open-subjects.ts';
-import { ask, pageJob, startVirement } from '../subjects/virement/server.ts';
-import type { OnProgress } from './comparison.ts';
-import { MEASURES, type UnrelatedFigure } from './measures.ts';
+import { pageJob, pageRequest } from '../subjects/virement/requests.ts';
+import { VirementServer } from '../subjects/virement/server.ts';
+import type { Virement } from '../subjects/virement/virement.ts';
+import { type FigureWithoutRatio, MEASURES } from './measures.ts';
 import type { Plan } from './plan.ts';
 
-/** Bulks of 10,000 between two looks at the memory. */
+/** Bulks of 10,000 between two samples of the memory. */
 const MEMORY_STEP_BULKS = 5;
 
 const SHORT_HISTORY_TRANSFERS = 1_000;
 const TRANSFERS_PER_BULK = 10_000;
 const PAGE_ROUNDS = 4;
+const PAGES_PER_ROUND_MAX = 10_000;
 const COUNTED_PAGES = 21;
 
-/** As many of one bulk after another as are asked for, however long they take. */
-const inARow = (countMax: number) => ({ inFlight: 1, durationMs: Infinity, countMax });
-
-/** Memory of our server as it takes bulks of 10,000 in a row. */
-export interface MemoryCourse {
-  /** MB before the first, and after each five. */
+/** Memory of the server during bulks of 10,000 in a row. */
+export interface MemoryUse {
+  /** MB before the first bulk, and after every five. */
   readonly residentMb: readonly number[];
   readonly peakMb: number;
 }
 
 export interface AloneFigures {
-  readonly figures: readonly UnrelatedFigure[];
-  /** Transfers that the account with a long history came to. */
+  readonly figures: readonly FigureWithoutRatio[];
+  /** Transfers of the account with a long history. */
   readonly historyTransfers: number;
-  /** Undefined where the operating system does not tell. */
-  readonly memory: MemoryCourse | undefined;
+  /** Undefined if the operating system does not report it. */
+  readonly memory: MemoryUse | undefined;
 }
 
 export async function measureAlone(
@@ -49,13 +48,13 @@ export async function measureAlone(
   onProgress: OnProgress,
 ): Promise<AloneFigures> {
   const title = (measure: keyof typeof MEASURES) => `${virement.id}: ${MEASURES[measure].title}`;
-  // Memory is that of a process that has done nothing else.
+  // The memory is measured in a new process.
   await virement.stop();
   await virement.start();
   onProgress(title('memory'));
-  const memory = await watchMemory(virement, plan);
+  const memory = await measureMemory(virement, plan);
   onProgress(title('page-long'));
-  const historyTransfers = await makeHistories(virement, plan);
+  const historyTransfers = await createHistories(virement, plan);
   const pages = await measurePages(virement, plan);
   await virement.stop();
   onProgress(title('start'));
@@ -77,28 +76,28 @@ export async function measureAlone(
   return { figures, historyTransfers, memory };
 }
 
-async function watchMemory(virement: Virement, plan: Plan): Promise<MemoryCourse | undefined> {
-  const orders = [bulkOrder(BULK_ACCOUNT, TRANSFERS_PER_BULK)];
-  const residentMb = [(await virement.resident())?.now ?? 0];
+async function measureMemory(virement: Virement, plan: Plan): Promise<MemoryUse | undefined> {
+  const bulks = [bulkRequest(BULK_ACCOUNT, TRANSFERS_PER_BULK)];
+  const residentMb = [(await virement.server.resident())?.now ?? 0];
   for (let done = 0; done < plan.memoryBulks; done += MEMORY_STEP_BULKS) {
-    await virement.perform({ orders, loop: inARow(MEMORY_STEP_BULKS) });
-    residentMb.push((await virement.resident())?.now ?? 0);
+    await virement.perform({ bulks, loop: oneAtATime(MEMORY_STEP_BULKS) });
+    residentMb.push((await virement.server.resident())?.now ?? 0);
   }
   await virement.settle();
-  const resident = await virement.resident();
+  const resident = await virement.server.resident();
   return resident && { residentMb, peakMb: resident.peak };
 }
 
-/** @returns transfers of the long one */
-async function makeHistories(virement: Virement, plan: Plan): Promise<number> {
+/** @returns the number of transfers of the long history */
+async function createHistories(virement: Virement, plan: Plan): Promise<number> {
   await virement.perform({
-    orders: [bulkOrder(SMALL_ACCOUNT, SHORT_HISTORY_TRANSFERS)],
-    loop: inARow(1),
+    bulks: [bulkRequest(SMALL_ACCOUNT, SHORT_HISTORY_TRANSFERS)],
+    loop: oneAtATime(1),
   });
   const { latenciesMs } = await virement.perform({
-    orders: [bulkOrder(LARGE_ACCOUNT, TRANSFERS_PER_BULK)],
+    bulks: [bulkRequest(LARGE_ACCOUNT, TRANSFERS_PER_BULK)],
     loop: {
-      ...inARow(plan.historyTransfersMax / TRANSFERS_PER_BULK),
+      ...oneAtATime(plan.historyTransfersMax / TRANSFERS_PER_BULK),
       durationMs: plan.historyMsMax,
     },
   });
@@ -106,16 +105,16 @@ async function makeHistories(virement: Virement, plan: Plan): Promise<number> {
   return latenciesMs.length * TRANSFERS_PER_BULK;
 }
 
-async function measurePages(virement: Virement, plan: Plan): Promise<UnrelatedFigure[]> {
+async function measurePages(virement: Virement, plan: Plan): Promise<FigureWithoutRatio[]> {
   const latenciesMs = { 'page-short': [] as number[], 'page-long': [] as number[] };
   const ibans = { 'page-short': SMALL_ACCOUNT, 'page-long': LARGE_ACCOUNT };
-  const loop = { ...inARow(10_000), durationMs: plan.pagesMs };
+  const loop = { ...oneAtATime(PAGES_PER_ROUND_MAX), durationMs: plan.pagesMs };
   for (let round = 0; round <= PAGE_ROUNDS; round += 1) {
     for (const measure of ['page-short', 'page-long'] as const) {
-      const job: LoadJob = pageJob(virement.origin, ibans[measure], loop);
-      const run = await virement.run(job);
+      const job = pageJob(virement.server.origin, ibans[measure], loop);
+      const result = await virement.run(job);
       // The first round is the warm-up.
-      if (round > 0) latenciesMs[measure].push(...run.latenciesMs);
+      if (round > 0) latenciesMs[measure].push(...result.latenciesMs);
     }
   }
   return (['page-short', 'page-long'] as const).map((measure) => ({
@@ -125,14 +124,14 @@ async function measurePages(virement: Virement, plan: Plan): Promise<UnrelatedFi
   }));
 }
 
-/** From the process's birth to the answer to a query that reads the database. */
-async function measureStart(virement: Virement, plan: Plan): Promise<UnrelatedFigure> {
+/** Measures the time from the creation of the process to the answer to a query that reads the database. */
+async function measureStart(virement: Virement, plan: Plan): Promise<FigureWithoutRatio> {
   const durationsMs: number[] = [];
   for (let start = 0; start < plan.starts; start += 1) {
-    const bornAt = performance.now();
+    const startedAt = performance.now();
     await virement.start();
-    await ask(virement.origin, `{ account(iban: "${SMALL_ACCOUNT}") { balance { amount } } }`);
-    durationsMs.push(performance.now() - bornAt);
+    await virement.server.ask(`{ account(iban: "${SMALL_ACCOUNT}") { balance { amount } } }`);
+    durationsMs.push(performance.now() - startedAt);
     await virement.stop();
   }
   return { measure: 'start', subject: virement.id, ...summarise(durationsMs) };
@@ -140,23 +139,29 @@ async function measureStart(virement: Virement, plan: Plan): Promise<UnrelatedFi
 
 const AMQP_URL = process.env.BENCH_AMQP_URL || 'amqp://guest:guest@127.0.0.1:5672';
 const BROKER_WAIT_MS = 5_000;
+const BROKER_POLL_MS = 100;
 
-/** So that each goes by itself. */
+/** At this rate each event is published by itself. */
 const PUBLISHED_PER_S = 33;
 
 /**
- * From an entry's time, just before its commit, to just before its message is marked: every event of it is
- * with the broker then. Nothing where the server finds no RabbitMQ.
+ * Measures the time from an entry's creation, just before its commit, to the moment just before its message is
+ * marked as published. RabbitMQ has confirmed every event by then. Returns no figure if RabbitMQ is unreachable.
  */
-async function measurePublishing(virement: Virement, plan: Plan): Promise<UnrelatedFigure[]> {
+async function measurePublishing(virement: Virement, plan: Plan): Promise<FigureWithoutRatio[]> {
   await virement.start({ AMQP_URL });
   try {
-    if (!(await isBrokerReady(virement))) return [];
-    await virement.perform({ orders: HOT, loop: inARow(PUBLISHED_PER_S) });
+    if (!(await isBrokerReady(virement.server))) return [];
+    const bulks = HOT_ACCOUNT_BULKS;
+    await virement.perform({ bulks, loop: oneAtATime(PUBLISHED_PER_S) });
     await virement.settle();
     const from = new Date();
-    const loop = { ...inARow(Infinity), durationMs: plan.publishMs, ratePerS: PUBLISHED_PER_S };
-    await virement.perform({ orders: HOT, loop });
+    const loop = {
+      ...oneAtATime(Infinity),
+      durationMs: plan.publishMs,
+      ratePerS: PUBLISHED_PER_S,
+    };
+    await virement.perform({ bulks, loop });
     await virement.settle();
     const latenciesMs = await publishLatenciesMs(virement.databaseUrl, from);
     return [{ measure: 'publish', subject: virement.id, ...summarise(latenciesMs) }];
@@ -169,27 +174,26 @@ interface Readiness {
   readonly parts: { readonly broker: { readonly status: string } };
 }
 
-async function isBrokerReady({ origin }: Virement): Promise<boolean> {
+async function isBrokerReady({ origin }: VirementServer): Promise<boolean> {
   const deadline = Date.now() + BROKER_WAIT_MS;
   while (Date.now() < deadline) {
     const { parts } = (await (await fetch(`${origin}/readyz`)).json()) as Readiness;
     if (parts.broker.status === 'ok') return true;
-    await sleep(100);
+    await sleep(BROKER_POLL_MS);
   }
   return false;
 }
 
-/** The median of many pages, one by one: the relay's looks at the outbox fall between some of them. */
-async function countStatements(virement: Virement): Promise<UnrelatedFigure> {
+/** Takes the median of many pages, because the relay polls the outbox during some of them. */
+async function countStatements(virement: Virement): Promise<FigureWithoutRatio> {
   const { counter, url } = await StatementCounter.open(virement.databaseUrl);
-  const server = await startVirement(url);
+  const server = await VirementServer.start(url);
   try {
-    const [body = ''] = pageJob(server.origin, LARGE_ACCOUNT, inARow(1)).bodies;
-    const { query, variables } = JSON.parse(body);
+    const { query, variables } = pageRequest(LARGE_ACCOUNT);
     const counts: number[] = [];
     for (let page = 0; page < COUNTED_PAGES; page += 1) {
       const before = counter.count;
-      await ask(server.origin, query, variables);
+      await server.ask(query, variables);
       counts.push(counter.count - before);
     }
     return {

@@ -1,9 +1,9 @@
-/** Draws docs/benchmarks.svg: one panel a measure, one bar a subject, for light and dark pages. */
+/** Draws docs/benchmarks.svg: one panel for each measure, one bar for each subject, for light and dark pages. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DOCS } from '../harness/paths.ts';
 import { findFigure, isMoreBetter, MEASURES, type MeasureId } from '../measurements/measures.ts';
-import { SUBJECT_IDS, SUBJECT_TITLES, type SubjectId } from '../subjects/subject.ts';
+import { isVirement, SUBJECT_IDS, SUBJECT_TITLES, type SubjectId } from '../subjects/subject.ts';
 import type { BenchResult } from './committed-figures.ts';
 
 const FILE = join(DOCS, 'benchmarks.svg');
@@ -19,11 +19,11 @@ const STYLE = `
   svg { color-scheme: light dark; font: 13px system-ui, sans-serif; }
   .page { fill: #ffffff; } text { fill: #24292f; } .note { fill: #57606a; }
   .title { font-weight: 600; font-size: 14px; }
-  .ours { fill: #0969da; } .floor { fill: #6e7781; } .peer { fill: #c8a15a; }
+  .virement { fill: #0969da; } .floor { fill: #6e7781; } .peer { fill: #c8a15a; }
   .axis { stroke: #d0d7de; }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117; } text { fill: #e6edf3; } .note { fill: #9198a1; }
-    .ours { fill: #4493f8; } .floor { fill: #9198a1; } .peer { fill: #b8893b; }
+    .virement { fill: #4493f8; } .floor { fill: #9198a1; } .peer { fill: #b8893b; }
     .axis { stroke: #3d444d; }
   }`;
 
@@ -86,9 +86,9 @@ function bar(id: SubjectId, value: number, share: number): string {
   ].join('');
 }
 
-function kindOf(id: SubjectId): 'ours' | 'floor' | 'peer' {
+function kindOf(id: SubjectId): 'virement' | 'floor' | 'peer' {
   if (id === 'floor') return 'floor';
-  return id.startsWith('virement') ? 'ours' : 'peer';
+  return isVirement(id) ? 'virement' : 'peer';
 }
 
 function label(value: number): string {

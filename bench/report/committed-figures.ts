@@ -1,33 +1,33 @@
-/** The committed figures: what a bench compares itself with. */
+/** The committed figures, with which each run is compared. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { FIGURES_FILE } from '../harness/paths.ts';
 import { type Figure, findFigure, isMoreBetter, MEASURES } from '../measurements/measures.ts';
 import type { Plan } from '../measurements/plan.ts';
-import type { MemoryCourse } from '../measurements/virement-alone.ts';
-import type { FloorTuning } from '../subjects/open-subjects.ts';
-import type { SubjectId } from '../subjects/subject.ts';
+import type { MemoryUse } from '../measurements/virement-alone.ts';
+import type { FloorTuning } from '../subjects/floor/floor.ts';
+import { isVirement, type SubjectId } from '../subjects/subject.ts';
 
 export interface BenchResult {
   /** YYYY-MM-DD */
   readonly date: string;
   readonly form: Plan['form'];
-  /** What it ran on and with, by name. */
+  /** The machine and the software, by name. */
   readonly machine: Readonly<Record<string, string>>;
   readonly floor: FloorTuning;
   /** Transfers of the account with a long history. */
   readonly historyTransfers: Readonly<Partial<Record<SubjectId, number>>>;
   readonly figures: readonly Figure[];
-  readonly memory: Readonly<Partial<Record<SubjectId, MemoryCourse>>>;
-  /** Peers that did not take part, and why. */
+  readonly memory: Readonly<Partial<Record<SubjectId, MemoryUse>>>;
+  /** The reason for each peer that was not measured. */
   readonly skipped: Readonly<Partial<Record<SubjectId, string>>>;
 }
 
-/** A ratio may be so much worse than the committed one before it is said. */
+/** A ratio that is worse than the committed one by more than this share is reported. */
 const WORSE_BY_MAX = 0.15;
 
 const DIGITS = 4;
 
-/** Undefined where there are none yet. */
+/** @returns undefined before the first full run */
 export async function readCommitted(): Promise<BenchResult | undefined> {
   try {
     return JSON.parse(await readFile(FIGURES_FILE, 'utf8'));
@@ -44,12 +44,12 @@ export async function writeCommitted(result: BenchResult): Promise<void> {
 }
 
 /**
- * What of our server got worse, in sentences. Only ratios are compared, which say the same on every
- * machine as far as anything does, and the memory.
+ * Returns a sentence for each figure of Virement that is worse than the committed one. Only ratios and
+ * the memory are compared, because other figures depend on the machine.
  */
 export function regressions(committed: BenchResult, { figures }: BenchResult): string[] {
   return figures.flatMap((figure) => {
-    if (!figure.subject.startsWith('virement')) return [];
+    if (!isVirement(figure.subject)) return [];
     const before = comparable(findFigure(committed.figures, figure.measure, figure.subject));
     const now = comparable(figure);
     if (before === undefined || now === undefined) return [];

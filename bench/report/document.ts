@@ -1,6 +1,7 @@
-/** Writes the part of docs/benchmarks.md between two marks; people write the rest. */
+/** Writes the part of docs/benchmarks.md between two marks. The rest is written by hand. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { machineLine } from '../harness/machine.ts';
 import { DOCS } from '../harness/paths.ts';
 import {
   type Figure,
@@ -10,15 +11,15 @@ import {
   type Measure,
   type MeasureId,
 } from '../measurements/measures.ts';
-import { SUBJECT_IDS, SUBJECT_TITLES } from '../subjects/subject.ts';
+import { SUBJECT_IDS, SUBJECT_TITLES, VIREMENT_IDS } from '../subjects/subject.ts';
 import type { BenchResult } from './committed-figures.ts';
-import { judgeGoals, lossesToPeers } from './goals.ts';
+import { checkGoals, fasterPeers } from './goals.ts';
 
 const DOCUMENT = join(DOCS, 'benchmarks.md');
 const BEGIN = '<!-- npm run bench writes from here -->';
 const END = '<!-- to here -->';
 
-/** @throws Error where the document lacks its marks */
+/** @throws Error if the document lacks its marks */
 export async function writeReport(result: BenchResult): Promise<void> {
   const document = await readFile(DOCUMENT, 'utf8');
   const [before, rest] = document.split(BEGIN);
@@ -35,18 +36,17 @@ export function report(result: BenchResult): string {
     ownFigures(result),
     memory(result),
     goals(result),
-    losses(result),
+    missedGoalsAndFasterPeers(result),
   ]
     .filter((part) => part !== '')
     .join('\n\n');
 }
 
 function introduction({ date, form, machine, floor, skipped }: BenchResult): string {
-  const parts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
   const head = form === 'quick' ? `${date}, the quick form` : date;
   const tuning = `The floor was fastest with \`${floor.form}\`, ${connections(floor.hotConnections)} for the hot account and ${connections(floor.manyConnections)} for many.`;
-  const absent = Object.entries(skipped).map(([id, why]) => `**${id} did not take part: ${why}**`);
-  return [`${head}: ${parts.join(', ')}.`, tuning, ...absent].join(' ');
+  const absent = Object.entries(skipped).map(([id, why]) => `**${id} was not measured: ${why}**`);
+  return [`${head}: ${machineLine(machine)}.`, tuning, ...absent].join(' ');
 }
 
 const connections = (count: number) => `${count} ${count === 1 ? 'connection' : 'connections'}`;
@@ -64,9 +64,9 @@ function comparison({ figures }: BenchResult): string {
   );
 }
 
-/** Returns the table of the measures that only our server has. */
+/** Returns the table of the measures that only Virement has. */
 function ownFigures({ figures, historyTransfers }: BenchResult): string {
-  const subjects = ['virement-mariadb', 'virement-sqlite'] as const;
+  const subjects = VIREMENT_IDS;
   const measures = MEASURE_IDS.filter((id) => !findFigure(figures, id, 'floor'));
   const lengths = subjects.map((id) => historyTransfers[id]?.toLocaleString('en') ?? 'none');
   const history = [...new Set(lengths)].join(' and ');
@@ -104,20 +104,20 @@ function format(value: number): string {
     : Math.round(value).toLocaleString('en');
 }
 
-function memory({ memory: courses }: BenchResult): string {
+function memory({ memory: uses }: BenchResult): string {
   const sentences = SUBJECT_IDS.flatMap((id) => {
-    const list = courses[id];
-    if (!list) return [];
-    const residentMb = list.residentMb.map((mb) => Math.round(mb)).join(', ');
+    const use = uses[id];
+    if (!use) return [];
+    const residentMb = use.residentMb.map((mb) => Math.round(mb)).join(', ');
     return [
-      `RSS of ${SUBJECT_TITLES[id]} before the first bulk of 10,000 and after each five: ${residentMb} MB; peak ${Math.round(list.peakMb)} MB.`,
+      `RSS of ${SUBJECT_TITLES[id]} before the first bulk of 10,000 and after each five: ${residentMb} MB; peak ${Math.round(use.peakMb)} MB.`,
     ];
   });
   return sentences.join(' ');
 }
 
 function goals({ figures }: BenchResult): string {
-  const rows = judgeGoals(figures).map(({ goal, wanted, measured, isReached }) => [
+  const rows = checkGoals(figures).map(({ goal, wanted, measured, isReached }) => [
     goal,
     wanted,
     measured,
@@ -126,13 +126,13 @@ function goals({ figures }: BenchResult): string {
   return `### Goals\n\n${table(['', 'goal', 'measured', 'reached'], rows)}`;
 }
 
-function losses({ figures }: BenchResult): string {
-  const missed = judgeGoals(figures)
+function missedGoalsAndFasterPeers({ figures }: BenchResult): string {
+  const missed = checkGoals(figures)
     .filter(({ isReached }) => !isReached)
     .map(({ goal, wanted, measured }) => `${goal}: ${measured}, where ${wanted} is the goal`);
-  const lost = [...lossesToPeers(figures), ...missed].map((loss) => `- ${loss}`);
-  const none = 'None: no goal was missed, and no peer that took part was faster.';
-  return `### Missed goals and faster peers\n\n${lost.length > 0 ? lost.join('\n') : none}`;
+  const sentences = [...fasterPeers(figures), ...missed].map((sentence) => `- ${sentence}`);
+  const none = 'None: no goal was missed, and no measured peer was faster.';
+  return `### Missed goals and faster peers\n\n${sentences.length > 0 ? sentences.join('\n') : none}`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,4 +1,4 @@
-/** What Virement holds itself to; a bench says of each whether it is reached, and a test suite never does. */
+/** The goals of Virement. The report of a run says which of them are reached; no test depends on them. */
 import {
   type Figure,
   findFigure,
@@ -6,9 +6,7 @@ import {
   MEASURES,
   type MeasureId,
 } from '../measurements/measures.ts';
-import { SUBJECT_TITLES, type SubjectId } from '../subjects/subject.ts';
-
-type Ours = Extract<SubjectId, 'virement-mariadb' | 'virement-sqlite'>;
+import { isVirement, SUBJECT_TITLES, VIREMENT_IDS, type VirementId } from '../subjects/subject.ts';
 
 interface Goal {
   readonly measure: MeasureId;
@@ -17,7 +15,7 @@ interface Goal {
   readonly atLeast?: number;
 }
 
-/** On both databases. */
+/** The goals on both databases. */
 const GOALS: readonly Goal[] = [
   { measure: 'bulk-1000', of: 'ratio', atMost: 2 },
   { measure: 'bulk-10000', of: 'ratio', atMost: 2 },
@@ -31,10 +29,8 @@ const GOALS: readonly Goal[] = [
   { measure: 'start', of: 'median', atMost: 1_500 },
 ];
 
-const OURS: readonly Ours[] = ['virement-mariadb', 'virement-sqlite'];
-
-/** What SQLite is to do at least as fast as MariaDB. */
-const EMBEDDED_AT_LEAST_AS_FAST: readonly MeasureId[] = [
+/** The measures in which SQLite should be at least as fast as MariaDB. */
+const SQLITE_AS_FAST_AS_MARIADB: readonly MeasureId[] = [
   'bulk-1000',
   'bulk-10000',
   'hot-account',
@@ -43,23 +39,27 @@ const EMBEDDED_AT_LEAST_AS_FAST: readonly MeasureId[] = [
 
 export interface Outcome {
   readonly goal: string;
-  /** As it is shown. */
+  /** The goal as text. */
   readonly wanted: string;
   readonly measured: string;
   readonly isReached: boolean;
 }
 
-export function judgeGoals(figures: readonly Figure[]): Outcome[] {
-  const own = OURS.flatMap((subject) =>
-    GOALS.flatMap((goal) => judgeGoal(goal, subject, figures) ?? []),
+export function checkGoals(figures: readonly Figure[]): Outcome[] {
+  const own = VIREMENT_IDS.flatMap((subject) =>
+    GOALS.flatMap((goal) => checkGoal(goal, subject, figures) ?? []),
   );
-  const embedded = EMBEDDED_AT_LEAST_AS_FAST.flatMap(
-    (measure) => judgeEmbedded(measure, figures) ?? [],
+  const sqlite = SQLITE_AS_FAST_AS_MARIADB.flatMap(
+    (measure) => checkSqlite(measure, figures) ?? [],
   );
-  return [...own, ...embedded];
+  return [...own, ...sqlite];
 }
 
-function judgeGoal(goal: Goal, subject: Ours, figures: readonly Figure[]): Outcome | undefined {
+function checkGoal(
+  goal: Goal,
+  subject: VirementId,
+  figures: readonly Figure[],
+): Outcome | undefined {
   const { measure, of, atMost = Infinity, atLeast = -Infinity } = goal;
   const value = findFigure(figures, measure, subject)?.[of];
   if (value === undefined) return undefined;
@@ -81,15 +81,15 @@ function nameOfRatio(ratioTo: MeasureId | 'floor' | 'median' | undefined): strin
   return ratioTo === 'median' ? 'the median, at p99' : `“${MEASURES[ratioTo].title}”`;
 }
 
-function databaseOf(subject: Ours): string {
+function databaseOf(subject: VirementId): string {
   return subject === 'virement-mariadb' ? 'MariaDB' : 'SQLite';
 }
 
-function judgeEmbedded(measure: MeasureId, figures: readonly Figure[]): Outcome | undefined {
-  const embedded = findFigure(figures, measure, 'virement-sqlite')?.median;
-  const other = findFigure(figures, measure, 'virement-mariadb')?.median;
-  if (embedded === undefined || other === undefined) return undefined;
-  const speed = isMoreBetter(measure) ? embedded / other : other / embedded;
+function checkSqlite(measure: MeasureId, figures: readonly Figure[]): Outcome | undefined {
+  const sqlite = findFigure(figures, measure, 'virement-sqlite')?.median;
+  const mariaDb = findFigure(figures, measure, 'virement-mariadb')?.median;
+  if (sqlite === undefined || mariaDb === undefined) return undefined;
+  const speed = isMoreBetter(measure) ? sqlite / mariaDb : mariaDb / sqlite;
   return {
     goal: `${MEASURES[measure].title}, SQLite`,
     wanted: 'as fast as on MariaDB',
@@ -98,21 +98,21 @@ function judgeEmbedded(measure: MeasureId, figures: readonly Figure[]): Outcome 
   };
 }
 
-/** At half of its own top rate everyone does another job. */
+/** At half of its own top rate each subject does a different job. */
 const isSameJob = ({ measure }: Figure) => measure !== 'half-rate';
 
-/** Where somebody else does the same job faster than we do, in sentences. */
-export function lossesToPeers(figures: readonly Figure[]): string[] {
-  return OURS.flatMap((ours) =>
+/** Returns a sentence for each measure in which a peer is faster than Virement. */
+export function fasterPeers(figures: readonly Figure[]): string[] {
+  return VIREMENT_IDS.flatMap((virement) =>
     figures
-      .filter((figure) => figure.subject === ours && isSameJob(figure))
-      .flatMap((own) => lossesIn(own, figures)),
+      .filter((figure) => figure.subject === virement && isSameJob(figure))
+      .flatMap((own) => fasterPeersOf(own, figures)),
   );
 }
 
-function lossesIn(own: Figure, figures: readonly Figure[]): string[] {
+function fasterPeersOf(own: Figure, figures: readonly Figure[]): string[] {
   const faster = figures.flatMap((theirs) => {
-    const isPeer = theirs.subject !== 'floor' && !theirs.subject.startsWith('virement');
+    const isPeer = theirs.subject !== 'floor' && !isVirement(theirs.subject);
     if (theirs.measure !== own.measure || !isPeer) return [];
     const factor = isMoreBetter(own.measure)
       ? theirs.median / own.median

@@ -1,7 +1,8 @@
-import type { BulkOrder } from '../harness/bulk-requests.ts';
-import type { Loop, Run } from '../harness/load-loop.ts';
+/** The interface of the servers and programs that the bench compares, and the name of each. */
+import type { BulkRequest } from '../harness/bulk-requests.ts';
+import type { LoadLoop, LoopResult } from '../harness/load-loop.ts';
 
-/** In the order in which they are shown. */
+/** The order of the columns in tables and charts. */
 export const SUBJECT_IDS = [
   'floor',
   'virement-mariadb',
@@ -13,7 +14,19 @@ export const SUBJECT_IDS = [
 
 export type SubjectId = (typeof SUBJECT_IDS)[number];
 
-/** What each is, and where it keeps the ledger. */
+export const VIREMENT_IDS = [
+  'virement-mariadb',
+  'virement-sqlite',
+] as const satisfies readonly SubjectId[];
+
+/** The server under test, on each of its databases. */
+export type VirementId = (typeof VIREMENT_IDS)[number];
+
+export function isVirement(id: SubjectId): id is VirementId {
+  return VIREMENT_IDS.some((virement) => virement === id);
+}
+
+/** The title of each subject, with the database of its ledger. */
 export const SUBJECT_TITLES: Readonly<Record<SubjectId, string>> = {
   floor: 'the floor: mysql2 on MariaDB',
   'virement-mariadb': 'Virement on MariaDB',
@@ -23,25 +36,25 @@ export const SUBJECT_TITLES: Readonly<Record<SubjectId, string>> = {
   'express-typeorm': 'Express and TypeORM on MariaDB',
 };
 
-/** What is asked for, and how it is asked. */
-export interface Work {
+/** The bulks that a subject performs, and the loop that sends them. */
+export interface Workload {
   /** Sent in turn. */
-  readonly orders: readonly BulkOrder[];
-  readonly loop: Loop;
-  /** Whether the answer brings the first 100 transfers. */
-  readonly answersTransfers?: true;
+  readonly bulks: readonly BulkRequest[];
+  readonly loop: LoadLoop;
+  /** Whether the answer includes the first 100 transfers. */
+  readonly returnsTransfers?: true;
   /** Whether each request has an idempotency key. */
   readonly hasKeys?: true;
 }
 
-/** Something that performs bulks; it runs from when it is there until it is stopped. */
+/** A running server or program that performs bulks. */
 export interface Subject {
   readonly id: SubjectId;
-  perform(work: Work): Promise<Run>;
-  /** Waits until nothing of what it was asked for goes on behind its answers. */
+  perform(workload: Workload): Promise<LoopResult>;
+  /** Waits until the subject has finished the work that continues after its answers. */
   settle(): Promise<void>;
-  /** Stops it and recounts its ledger. @throws Error where the ledger is wrong */
+  /** Stops the subject and recounts its ledger. @throws Error if the ledger is wrong */
   verify(): Promise<void>;
-  /** Stops it and drops its database; again is fine. */
+  /** Stops the subject and drops its database. It may be called twice. */
   close(): Promise<void>;
 }

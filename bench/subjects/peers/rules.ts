@@ -1,4 +1,4 @@
-/** What the peers written in JavaScript check and compute: as much as any such service would, and no more. */
+/** The checks and computations of the peers written in JavaScript: those of a common service, and no more. */
 import { createHash } from 'node:crypto';
 import { isValidIBAN } from 'ibantools';
 
@@ -22,26 +22,26 @@ export interface CheckedTransfer extends TransferInput {
 export interface CheckedBulk {
   readonly transfers: readonly CheckedTransfer[];
   readonly totalMinor: bigint;
-  /** Of the content; what a key stands for. Null where there is no key. */
+  /** Hash of the content that the idempotency key stands for. Null without a key. */
   readonly fingerprint: string | null;
 }
 
-/** A request that is refused, as its sender is told. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
+/** The rejection of a bulk, with a message to its sender. */
+export class BulkRejectedError extends Error {
+  override readonly name = 'BulkRejectedError';
 }
 
-/** 2^20 transfers in a bulk at most: see the positions of src/domain/postings.ts. */
+/** A bulk has at most 2^20 transfers: see the positions in src/domain/postings.ts. */
 const INDEX_BITS = 20n;
 
 const AMOUNT = /^[0-9]{1,9}(\.[0-9]{1,2})?$/;
 
-/** @throws Refusal for the first row that is wrong */
+/** @throws BulkRejectedError for the first wrong row */
 export function checkBulk(input: BulkTransferInput): CheckedBulk {
   const transfers = input.creditTransfers.map((row, index) => {
     const amountMinor = minorUnitsOf(row.amount);
-    if (amountMinor === undefined) throw new Refusal(`Row ${index}: amount`);
-    if (!isValidIBAN(row.counterpartyIban)) throw new Refusal(`Row ${index}: IBAN`);
+    if (amountMinor === undefined) throw new BulkRejectedError(`Row ${index}: amount`);
+    if (!isValidIBAN(row.counterpartyIban)) throw new BulkRejectedError(`Row ${index}: IBAN`);
     return { ...row, amountMinor };
   });
   const totalMinor = transfers.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
@@ -60,7 +60,7 @@ function fingerprintOf({ organizationIban, creditTransfers }: BulkTransferInput)
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Minor units in major ones: 1450n is "14.50". */
+/** Formats minor units as major units: 1450n is "14.50". */
 export function formatEuro(minorUnits: bigint): string {
   const digits = minorUnits.toString().padStart(3, '0');
   return `${digits.slice(0, -2)}.${digits.slice(-2)}`;
@@ -70,7 +70,7 @@ export function positionOf(sequence: bigint, index: number): bigint {
   return (sequence << INDEX_BITS) | BigInt(index);
 }
 
-/** As our tables have it, beside the name. */
+/** Returns the name in the form of the column counterparty_name_folded. */
 export function foldedName(name: string): Buffer<ArrayBuffer> {
   return Buffer.from(name.toLowerCase().normalize('NFC'));
 }

@@ -1,4 +1,4 @@
-/** What our server asks of its callers in production: a token that it was told to trust. */
+/** The access token that the bench shows to the server under test, and the settings that make the server accept it. */
 import { generateKeyPairSync, sign } from 'node:crypto';
 
 const ISSUER = 'virement-bench';
@@ -7,22 +7,22 @@ const VALID_S = 3_600;
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 
-/** Those that the bench opened accounts for, on any database. */
+/** The organizations whose accounts the bench opened, on any database. */
 const organizationIds = new Set<string>();
 
-/** What a server is told to trust it. */
-export const TRUST = {
+export const TOKEN_SETTINGS = {
   AUTH: 'on',
   AUTH_PUBLIC_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
   AUTH_ISSUER: ISSUER,
   AUTH_AUDIENCE: AUDIENCE,
 };
 
-export function ownOrganization(id: string): void {
+/** Adds an organization to the later tokens. */
+export function addOrganization(id: string): void {
   organizationIds.add(id);
 }
 
-/** The header of the bank and of every company of the bench, in one. */
+/** Returns the value of the Authorization header, for an operator who acts for every organization. */
 export function authorization(): string {
   const claims = {
     sub: 'bench',

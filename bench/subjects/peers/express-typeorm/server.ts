@@ -1,16 +1,16 @@
-/** Express and TypeORM, one row at a time inside one transaction, as such services are commonly written. */
+/** Express and TypeORM, which insert one row at a time in one transaction, as many services do. */
 import type { AddressInfo } from 'node:net';
 import express, { type Request, type Response } from 'express';
 import { DataSource, type EntityManager, EntitySchema } from 'typeorm';
 import { v7 } from 'uuid';
 import {
+  BulkRejectedError,
   type BulkTransferInput,
   type CheckedBulk,
   checkBulk,
   foldedName,
   formatEuro,
   positionOf,
-  Refusal,
 } from '../rules.ts';
 
 interface Account {
@@ -170,7 +170,7 @@ async function performBulkTransfer(input: BulkTransferInput): Promise<BulkTransf
       where: { iban: input.organizationIban },
       lock: { mode: 'pessimistic_write' },
     });
-    if (!account) throw new Refusal('No such account');
+    if (!account) throw new BulkRejectedError('Unknown account');
     const idempotencyKey = input.idempotencyKey ? Buffer.from(input.idempotencyKey) : null;
     if (idempotencyKey) {
       const earlier = await manager.findOneBy(BulkTransfers, {
@@ -178,10 +178,11 @@ async function performBulkTransfer(input: BulkTransferInput): Promise<BulkTransf
         idempotencyKey,
       });
       if (earlier && earlier.fingerprint !== checked.fingerprint)
-        throw new Refusal('Another content');
+        throw new BulkRejectedError('The key belongs to another bulk');
       if (earlier) return earlier;
     }
-    if (BigInt(account.balanceMinor) < checked.totalMinor) throw new Refusal('Insufficient funds');
+    if (BigInt(account.balanceMinor) < checked.totalMinor)
+      throw new BulkRejectedError('Insufficient funds');
     return record(manager, account, checked, idempotencyKey);
   });
 }
@@ -264,7 +265,7 @@ async function answer(request: Request, response: Response): Promise<void> {
       balanceAfter: formatEuro(BigInt(bulk.balanceAfterMinor)),
     });
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!(error instanceof BulkRejectedError)) throw error;
     response.status(422).json({ message: error.message });
   }
 }

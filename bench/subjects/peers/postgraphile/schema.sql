@@ -1,4 +1,4 @@
--- Virement's tables and indexes, in PostgreSQL's types.
+-- The tables and indexes of Virement, in the types of PostgreSQL.
 create table account (
   id uuid primary key,
   organization_id uuid not null,
@@ -88,7 +88,7 @@ create index on outbox_message (due_at, id);
 create index on outbox_message (published_at);
 create index on outbox_message (parked_at);
 
--- A UUIDv7: ids that grow keep the index of the primary key as cheap as ours is.
+-- A UUIDv7: growing ids keep the index of the primary key as cheap as in Virement.
 create function new_id() returns uuid language sql volatile parallel safe as $$
   select encode(
     set_bit(set_bit(
@@ -99,7 +99,7 @@ create function new_id() returns uuid language sql volatile parallel safe as $$
 $$;
 comment on function new_id() is '@behavior -*';
 
--- ISO 13616: country and check digits to the end, letters as numbers, modulo 97.
+-- ISO 13616: country and check digits move to the end, letters become numbers, modulo 97.
 create function is_iban(iban text) returns boolean language plpgsql immutable parallel safe as $$
 declare
   rearranged text := substr(iban, 5) || left(iban, 4);

@@ -1,4 +1,4 @@
-/** PostGraphile with its Amber preset: the work is a function of the database, the server passes it on. */
+/** PostGraphile with its Amber preset. A function of the database performs the bulk, and the server calls it. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { postgraphile } from 'postgraphile';
@@ -27,5 +27,5 @@ await graphile.createServ(grafserv).addTo(server);
 server.listen(0, '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 });
-// Its pool would keep the process for ten seconds more; every request is answered by now.
+// The pool would keep the process alive for ten more seconds. Every request is answered by now.
 process.once('SIGTERM', () => process.exit());

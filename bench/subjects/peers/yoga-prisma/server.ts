@@ -1,6 +1,6 @@
 /**
- * GraphQL Yoga and Prisma, as their documentation has it: an interactive transaction, SELECT … FOR
- * UPDATE by $queryRaw since Prisma has no locks of its own, createMany for the rows.
+ * GraphQL Yoga and Prisma, according to their documentation: an interactive transaction, SELECT … FOR
+ * UPDATE by $queryRaw because Prisma has no lock of its own, and createMany for the rows.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,17 +8,17 @@ import { PrismaMariaDb } from '@prisma/adapter-mariadb';
 import { createSchema, createYoga } from 'graphql-yoga';
 import { v7 } from 'uuid';
 import {
+  BulkRejectedError,
   type BulkTransferInput,
   type CheckedBulk,
   checkBulk,
   foldedName,
   formatEuro,
   positionOf,
-  Refusal,
 } from '../rules.ts';
 import { type BulkTransfer, type Prisma, PrismaClient, type Transfer } from './generated/client.ts';
 
-/** Requests that wait for a connection wait as long as they must: that is measured. */
+/** A request waits for a connection without a practical limit, because the wait is measured. */
 const TRANSACTION_MAX_MS = 120_000;
 const CONNECTIONS = 10;
 const PAGE_MAX = 100;
@@ -51,7 +51,7 @@ async function performBulkTransfer(input: BulkTransferInput): Promise<BulkTransf
   return prisma.$transaction(async (transaction) => {
     const [account] = await transaction.$queryRaw<LockedAccount[]>`
       select id, balance_minor, sequence from account where iban = ${input.organizationIban} for update`;
-    if (!account) throw new Refusal('No such account');
+    if (!account) throw new BulkRejectedError('Unknown account');
     const { idempotencyKey } = input;
     if (idempotencyKey) {
       const earlier = await transaction.bulkTransfer.findUnique({
@@ -63,10 +63,11 @@ async function performBulkTransfer(input: BulkTransferInput): Promise<BulkTransf
         },
       });
       if (earlier && earlier.fingerprint !== checked.fingerprint)
-        throw new Refusal('Another content');
+        throw new BulkRejectedError('The key belongs to another bulk');
       if (earlier) return earlier;
     }
-    if (account.balance_minor < checked.totalMinor) throw new Refusal('Insufficient funds');
+    if (account.balance_minor < checked.totalMinor)
+      throw new BulkRejectedError('Insufficient funds');
     return record(transaction, account, checked, idempotencyKey);
   });
 }
@@ -211,7 +212,7 @@ const resolvers = {
         const bulkTransfer = await performBulkTransfer(input);
         return { __typename: 'BulkTransferPerformed', bulkTransfer };
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
+        if (!(error instanceof BulkRejectedError)) throw error;
         return { __typename: 'RefusedBulkTransfer', code: 'REFUSED', message: error.message };
       }
     },

@@ -1,34 +1,33 @@
 /**
- * The floor: what the database and its driver cost, with no server, no GraphQL, no ORM around them.
- * It judges nothing but funds, and leaves a ledger that is as right as ours: the same tables and
- * indexes, the same rows.
+ * The process of the floor: the cost of the database and its driver, without a server, GraphQL or an ORM.
+ * It checks funds only. The ledger has the same tables, indexes and rows as that of the server under test.
  *
  * One bulk is one transaction of seven statements or more: begin, the locked read of the account, one
  * INSERT each for bulk, entry and outbox message, one for each 1,000 transfers, one UPDATE, commit.
  */
 import { createPool, type Pool, type PoolConnection, type RowDataPacket } from 'mysql2/promise';
 import { v7 } from 'uuid';
-import type { BulkOrder, CreditTransfer } from '../../harness/bulk-requests.ts';
+import type { BulkRequest, CreditTransfer } from '../../harness/bulk-requests.ts';
 import { mysqlUrl } from '../../harness/databases.ts';
-import { type Loop, type Run, runLoop } from '../../harness/load-loop.ts';
+import { type LoadLoop, type LoopResult, runLoadLoop } from '../../harness/load-loop.ts';
 import { answerJobs } from '../../harness/worker-process.ts';
 
 /**
- * How values reach the database. query: escaped into the text of the statement by the driver.
- * execute: bound to a prepared statement.
+ * The way in which values reach the database. query: the driver escapes them into the text of the
+ * statement. execute: they are bound to a prepared statement.
  */
-export type FloorForm = 'query' | 'execute';
+export type ValueBinding = 'query' | 'execute';
 
-export interface FloorJob {
-  readonly orders: readonly BulkOrder[];
-  readonly form: FloorForm;
+export interface RawDriverJob {
+  readonly bulks: readonly BulkRequest[];
+  readonly form: ValueBinding;
   readonly connections: number;
-  readonly loop: Loop;
+  readonly loop: LoadLoop;
 }
 
 const INSERT_ROWS_MAX = 1_000;
 
-/** 2^20 transfers in a bulk at most: see the positions of src/domain/postings.ts. */
+/** A bulk has at most 2^20 transfers: see the positions in src/domain/postings.ts. */
 const INDEX_BITS = 20n;
 
 const TRANSFER_COLUMNS =
@@ -80,7 +79,7 @@ async function lock(connection: PoolConnection, iban: string): Promise<LockedAcc
 async function insertTransfers(
   connection: PoolConnection,
   rows: readonly (readonly Value[])[],
-  form: FloorForm,
+  form: ValueBinding,
 ): Promise<void> {
   for (let start = 0; start < rows.length; start += INSERT_ROWS_MAX) {
     const part = rows.slice(start, start + INSERT_ROWS_MAX);
@@ -90,21 +89,25 @@ async function insertTransfers(
   }
 }
 
-async function post(connection: PoolConnection, order: BulkOrder, form: FloorForm): Promise<void> {
-  const account = await lock(connection, order.organizationIban);
+async function post(
+  connection: PoolConnection,
+  bulk: BulkRequest,
+  form: ValueBinding,
+): Promise<void> {
+  const account = await lock(connection, bulk.organizationIban);
   const at = new Date();
-  const total = order.creditTransfers.reduce((sum, row) => sum + minorUnitsOf(row), 0n);
+  const total = bulk.creditTransfers.reduce((sum, row) => sum + minorUnitsOf(row), 0n);
   const balance = account.balanceMinor - total;
-  if (balance < 0n) throw new Error('The account has too little');
+  if (balance < 0n) throw new Error('Insufficient funds');
   const sequence = account.sequence + 1n;
   const bulkId = newId();
-  const count = order.creditTransfers.length;
+  const count = bulk.creditTransfers.length;
   await connection.execute(
     `insert into bulk_transfer (id, account_id, sequence, transfer_count, currency,
       total_amount_minor, balance_after_minor, created_at) values (?,?,?,?,?,?,?,?)`,
     [bulkId, account.id, sequence, count, 'EUR', total, balance, at],
   );
-  const rows = order.creditTransfers.map((row, index) => [
+  const rows = bulk.creditTransfers.map((row, index) => [
     newId(),
     bulkId,
     account.id,
@@ -146,11 +149,11 @@ async function post(connection: PoolConnection, order: BulkOrder, form: FloorFor
   );
 }
 
-async function perform(pool: Pool, order: BulkOrder, form: FloorForm): Promise<void> {
+async function perform(pool: Pool, bulk: BulkRequest, form: ValueBinding): Promise<void> {
   const connection = await pool.getConnection();
   try {
     await connection.beginTransaction();
-    await post(connection, order, form);
+    await post(connection, bulk, form);
     await connection.commit();
   } catch (error) {
     await connection.rollback();
@@ -160,12 +163,12 @@ async function perform(pool: Pool, order: BulkOrder, form: FloorForm): Promise<v
   }
 }
 
-function runJob({ orders, form, connections, loop }: FloorJob): Promise<Run> {
+function runJob({ bulks, form, connections, loop }: RawDriverJob): Promise<LoopResult> {
   const pool = poolOf(connections);
-  return runLoop(loop, (index) => {
-    const order = orders[index % orders.length];
-    if (!order) throw new Error('There is no order to perform');
-    return perform(pool, order, form);
+  return runLoadLoop(loop, (index) => {
+    const bulk = bulks[index % bulks.length];
+    if (!bulk) throw new Error('The job has no bulk to perform');
+    return perform(pool, bulk, form);
   });
 }
 

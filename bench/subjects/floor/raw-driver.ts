@@ -11,6 +11,7 @@ import type { BulkRequest, CreditTransfer } from '../../harness/bulk-requests.ts
 import { mysqlUrl } from '../../harness/databases.ts';
 import { type LoadLoop, type LoopResult, runLoadLoop } from '../../harness/load-loop.ts';
 import { answerJobs } from '../../harness/worker-process.ts';
+import { bulkDescription, foldedName, positionOf } from '../bulk-rules.ts';
 
 /**
  * The way in which values reach the database. query: the driver escapes them into the text of the
@@ -26,9 +27,6 @@ export interface RawDriverJob {
 }
 
 const INSERT_ROWS_MAX = 1_000;
-
-/** A bulk has at most 2^20 transfers: see the positions in src/domain/postings.ts. */
-const INDEX_BITS = 20n;
 
 const TRANSFER_COLUMNS =
   '(id, bulk_transfer_id, account_id, position, currency, amount_minor, counterparty_name, counterparty_name_folded, counterparty_iban, description, created_at)';
@@ -111,17 +109,16 @@ async function post(
     newId(),
     bulkId,
     account.id,
-    (sequence << INDEX_BITS) | BigInt(index),
+    positionOf(sequence, index),
     'EUR',
     minorUnitsOf(row),
     row.counterpartyName,
-    Buffer.from(row.counterpartyName.toLowerCase().normalize('NFC')),
+    foldedName(row.counterpartyName),
     row.counterpartyIban,
     row.description,
     at,
   ]);
   await insertTransfers(connection, rows, form);
-  const description = `Bulk of ${count} ${count === 1 ? 'transfer' : 'transfers'}`;
   await connection.execute(
     `insert into ledger_entry (id, account_id, sequence, kind, currency, amount_minor,
       balance_after_minor, bulk_transfer_id, description, created_at) values (?,?,?,?,?,?,?,?,?,?)`,
@@ -134,7 +131,7 @@ async function post(
       -total,
       balance,
       bulkId,
-      description,
+      bulkDescription(count),
       at,
     ],
   );

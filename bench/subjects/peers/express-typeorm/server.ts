@@ -6,12 +6,13 @@ import { v7 } from 'uuid';
 import {
   BulkRejectedError,
   type BulkTransferInput,
+  bulkDescription,
   type CheckedBulk,
   checkBulk,
   foldedName,
   formatEuro,
   positionOf,
-} from '../rules.ts';
+} from '../../bulk-rules.ts';
 
 interface Account {
   id: Buffer;
@@ -236,7 +237,7 @@ async function record(
     amountMinor: String(-totalMinor),
     balanceAfterMinor,
     bulkTransferId,
-    description: 'Bulk',
+    description: bulkDescription(transfers.length),
     createdAt,
   });
   await manager.insert(OutboxMessages, {

@@ -161,7 +161,8 @@ begin
   insert into ledger_entry (id, account_id, sequence, kind, currency, amount_minor,
     balance_after_minor, bulk_transfer_id, description, created_at)
   values (new_id(), debtor.id, bulk.sequence, 'BULK_TRANSFER', debtor.currency, -total,
-    bulk.balance_after_minor, bulk.id, 'Bulk', bulk.created_at);
+    bulk.balance_after_minor, bulk.id, 'Bulk of ' || bulk.transfer_count
+      || case bulk.transfer_count when 1 then ' transfer' else ' transfers' end, bulk.created_at);
   insert into outbox_message (id, type, account_id, sequence, created_at, due_at)
   values (new_id(), 'bulk-transfer.performed', debtor.id, bulk.sequence, bulk.created_at,
     bulk.created_at);

@@ -10,12 +10,13 @@ import { v7 } from 'uuid';
 import {
   BulkRejectedError,
   type BulkTransferInput,
+  bulkDescription,
   type CheckedBulk,
   checkBulk,
   foldedName,
   formatEuro,
   positionOf,
-} from '../rules.ts';
+} from '../../bulk-rules.ts';
 import { type BulkTransfer, type Prisma, PrismaClient, type Transfer } from './generated/client.ts';
 
 /** A request waits for a connection without a practical limit, because the wait is measured. */
@@ -122,7 +123,7 @@ async function record(
       amountMinor: -totalMinor,
       balanceAfterMinor,
       bulkTransferId,
-      description: 'Bulk',
+      description: bulkDescription(transfers.length),
       createdAt,
     },
   });

@@ -1,4 +1,7 @@
-/** The checks and computations of the peers written in JavaScript: those of a common service, and no more. */
+/**
+ * The rules of a bulk for the floor and the peers: the checks that a common service makes, and the values of
+ * columns that the recount of the ledger expects.
+ */
 import { createHash } from 'node:crypto';
 import { isValidIBAN } from 'ibantools';
 
@@ -73,4 +76,9 @@ export function positionOf(sequence: bigint, index: number): bigint {
 /** Returns the name in the form of the column counterparty_name_folded. */
 export function foldedName(name: string): Buffer<ArrayBuffer> {
   return Buffer.from(name.toLowerCase().normalize('NFC'));
+}
+
+/** Returns the description of a bulk's ledger entry. */
+export function bulkDescription(transferCount: number): string {
+  return `Bulk of ${transferCount} ${transferCount === 1 ? 'transfer' : 'transfers'}`;
 }

@@ -136,7 +136,7 @@ async function post(
     ],
   );
   await connection.execute(
-    `insert into outbox_message (id, type, account_id, sequence, created_at, due_at)
+    `insert into outbox_message (id, type, subject_id, sequence, created_at, due_at)
       values (?,?,?,?,?,?)`,
     [newId(), 'bulk-transfer.performed', account.id, sequence, at, at],
   );

@@ -1,12 +1,16 @@
 /** Reads and cuts a .cpuprofile of V8: https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
 
+/** The place of a function. Lines and columns count from 0. */
+export interface CallFrame {
+  readonly functionName: string;
+  readonly url: string;
+  readonly lineNumber: number;
+  readonly columnNumber: number;
+}
+
 interface ProfileNode {
   readonly id: number;
-  readonly callFrame: {
-    readonly functionName: string;
-    readonly url: string;
-    readonly lineNumber: number;
-  };
+  readonly callFrame: CallFrame;
 }
 
 export interface CpuProfile {
@@ -42,8 +46,8 @@ const OTHER_AREA = 'the rest of Node.js';
 
 /** The area of a function, by the name that nameOf returns. The first pattern that matches counts. */
 const AREAS: readonly (readonly [title: string, names: RegExp])[] = [
-  ['SQLite', /sqlite-dialect\.js/],
-  ['our own code', / dist\//],
+  ['SQLite', /\/sqlite-dialect\.ts/],
+  ['our own code', / (src|dist)\//],
   ['HTTP', / (@?fastify|@as-integrations|find-my-way|negotiator|whatwg-mimetype|node:_http)/],
   ['GraphQL', / (graphql|type-graphql|@apollo|dataloader)\//],
   ['MikroORM and Kysely', / (@mikro-orm|kysely)\/| compiled at run time$/],
@@ -92,7 +96,7 @@ const COMPILED = 'compiled at run time';
 
 /** Returns the name of a function with its package or file, and its line. */
 function nameOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): string {
-  const file = url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*\/dist\//, 'dist/');
+  const file = url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*\/(src|dist)\//, '$1/');
   const name = functionName || '(anonymous)';
   if (url !== '') return `${name}  ${file}:${lineNumber + 1}`;
   return lineNumber < 0 ? name : `${name}  ${COMPILED}`;

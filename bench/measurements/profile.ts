@@ -17,6 +17,7 @@ import { type LoadClient, startLoadClient } from '../harness/load-client.ts';
 import type { LoopResult } from '../harness/load-loop.ts';
 import { OUTPUT } from '../harness/paths.ts';
 import type { OnProgress } from '../harness/program.ts';
+import { mapToSources } from '../harness/source-maps.ts';
 import { summarise } from '../harness/statistics.ts';
 import { VIREMENT_IDS, type VirementId, type Workload } from '../subjects/subject.ts';
 import { Virement } from '../subjects/virement/virement.ts';
@@ -72,7 +73,8 @@ async function profileWorkload(
   await virement.verify();
   await virement.close();
   // The start and the warm-up are cut off.
-  const profile = cutProfile(await takeProfile(path), fromUs, toUs);
+  const measured = cutProfile(await takeProfile(path), fromUs, toUs);
+  const profile = await mapToSources(measured);
   await writeFile(`${path}.cpuprofile`, JSON.stringify(profile));
   const text = profileSummary(`${id}, ${name}`, result, profile);
   await writeFile(`${path}.txt`, text);

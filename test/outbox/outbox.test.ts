@@ -381,6 +381,39 @@ test('a message that was released and claimed again is not released twice if the
   await relay.stop();
 });
 
+test('messages that were published and not marked are marked later, and not published again', async () => {
+  const { server, broker, relay, credit } = await startRelay();
+  broker.open();
+  await untilPublished(server);
+  const { publications } = broker;
+  const failed = failNextMark(server.database);
+
+  await credit();
+  await failed;
+  await untilPublished(server);
+
+  expect(broker.publications).toBe(publications + 1);
+  await relay.stop();
+});
+
+/** Fails the next statement that marks messages as published. The promise resolves after the failure. */
+function failNextMark({ orm }: TestServer['database']): Promise<void> {
+  const connection = orm.em.getConnection();
+  const execute = connection.execute.bind(connection);
+  return new Promise((failed) => {
+    const failing = async (...args: Parameters<typeof execute>) => {
+      const [sql] = args;
+      if (!/^update .outbox_message. set .published_at. =/.test(String(sql))) {
+        return execute<QueryResult>(...args);
+      }
+      Object.assign(connection, { execute });
+      failed();
+      throw new Error('Deadlock found when trying to get lock');
+    };
+    Object.assign(connection, { execute: failing });
+  });
+}
+
 /**
  * Runs the next statement that releases messages, and loses its answer.
  * @param onRepeated is called with the number of messages that the repeated statement released

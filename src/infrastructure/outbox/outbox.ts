@@ -9,7 +9,6 @@
  */
 import { type FilterQuery, LockMode } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
-import DataLoader from 'dataloader';
 import { stringify } from 'uuid';
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { Clock } from '../../application/ports/clock.js';
@@ -144,11 +143,6 @@ interface DueRow {
 }
 
 export class Outbox implements OutboxAdmin {
-  readonly #published = new DataLoader(
-    (groups: readonly (readonly string[])[]) => this.#markPublished(groups),
-    { cache: false, batchScheduleFn: (mark) => void setImmediate(mark) },
-  );
-
   constructor(
     private readonly orm: MikroORM,
     private readonly clock: Clock = () => new Date(),
@@ -200,16 +194,11 @@ export class Outbox implements OutboxAdmin {
     );
   }
 
-  /** Marks messages as published. Groups that finish at the same time are marked by one statement. */
+  /** Marks messages as published. */
   async markPublished(ids: readonly string[]): Promise<void> {
-    await this.#published.load(ids);
-  }
-
-  async #markPublished(groups: readonly (readonly string[])[]): Promise<undefined[]> {
     const published = { publishedAt: this.clock(), parkedAt: null, lastError: null };
     const done = { ...published, dueAt: null, leasedBy: null };
-    await this.#em.nativeUpdate(OutboxMessage, { id: { $in: groups.flat() } }, done);
-    return groups.map(() => undefined);
+    await this.#em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, done);
   }
 
   /** Makes claimed messages due again, as if they had not been claimed. */

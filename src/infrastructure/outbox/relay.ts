@@ -10,6 +10,9 @@
  * claimed too, so they do not overtake the backlog. There is no such order between servers, nor after a failure to
  * publish. If the commit of a claim failed, the relay gives back the messages that it may have claimed.
  *
+ * The messages of one moment are marked together, because each mark is a commit. Publishing does not wait for marks. If
+ * the database is unreachable, the relay keeps the messages leased and marks them later.
+ *
  * The relay reports which accounts changed: of a commit of this process when it takes the messages, and of the backlog
  * when it publishes. The broker reports the changes that other instances publish.
  *
@@ -71,6 +74,12 @@ const LEASE_GRID_MS = 1_000;
 /** The longest time that the accounts of a commit in doubt wait until its messages are given back. */
 const DOUBT_MAX_MS = 1_000;
 
+/** The time for which published messages gather until they are marked by one commit. */
+const MARK_PAUSE_MS = 20;
+
+/** The largest number of messages that one statement marks. */
+const MARK_MAX = 500;
+
 /** The shortest pause between claims. Messages that are committed meanwhile are published together. */
 const CLAIM_PAUSE_MS = 5;
 
@@ -117,6 +126,10 @@ export class Relay implements Publisher {
   readonly #waiting = new Map<string, LeasedMessage[]>();
   /** The publication in progress of each subject. It resolves when all messages of the subject are done. */
   readonly #publishing = new Map<string, Promise<void>>();
+  /** The messages that the broker has confirmed and that are not marked yet. */
+  readonly #published: LeasedMessage[] = [];
+  /** The marking in progress. It resolves when all published messages are marked. */
+  #marking: Promise<void> | undefined;
   #isAwake = false;
   #wakeUp: (() => void) | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -256,6 +269,7 @@ export class Relay implements Publisher {
       await pause(CLAIM_PAUSE_MS, this.#stopping.signal);
     }
     await Promise.all(this.#publishing.values());
+    await this.#marking;
   }
 
   /** @returns the number of claimed messages, whose publication has begun */
@@ -300,13 +314,16 @@ export class Relay implements Publisher {
   async #publishAll(subjectId: string): Promise<void> {
     const waiting = this.#waiting.get(subjectId) ?? [];
     while (waiting.length > 0) {
-      const group = waiting.splice(0, togetherIn(waiting));
-      await this.#publish(group);
-      for (const message of group) this.#underWay.delete(message);
-      this.#noteFreedRoom(group.length);
+      await this.#publish(waiting.splice(0, togetherIn(waiting)));
     }
     this.#waiting.delete(subjectId);
     this.#publishing.delete(subjectId);
+  }
+
+  /** Ends the work on messages, which frees their room. */
+  #finish(messages: readonly LeasedMessage[]): void {
+    for (const message of messages) this.#underWay.delete(message);
+    this.#noteFreedRoom(messages.length);
   }
 
   /**
@@ -314,17 +331,37 @@ export class Relay implements Publisher {
    * marked.
    */
   async #publish(group: readonly LeasedMessage[]): Promise<void> {
-    const { reader, broker, outbox, onChange } = this.ports;
+    const { reader, broker, onChange } = this.ports;
     try {
       const unreported = group.filter(({ isReported }) => !isReported);
       if (unreported.length > 0) onChange(await headsOf(unreported, reader));
       await broker.publish(this.#untilStopped(eventsOf(group, reader)));
     } catch (error) {
       await this.#guarded(() => this.#takeBack(group, error));
+      this.#finish(group);
       return;
     }
-    const ids = group.map(({ id }) => id);
-    await this.#guarded(() => outbox.markPublished(ids));
+    this.#published.push(...group);
+    this.#marking ??= this.#markAll();
+  }
+
+  /**
+   * Marks published messages until none is left. Messages that could not be marked are marked later; after a stop,
+   * another relay publishes them again.
+   */
+  async #markAll(): Promise<void> {
+    const { outbox } = this.ports;
+    while (this.#published.length > 0) {
+      await pause(MARK_PAUSE_MS, this.#stopping.signal);
+      const messages = this.#published.slice(0, MARK_MAX);
+      const ids = messages.map(({ id }) => id);
+      const isMarked = await this.#guarded(() => outbox.markPublished(ids).then(() => true));
+      if (isMarked || this.#stopping.signal.aborted) {
+        this.#published.splice(0, messages.length);
+        this.#finish(messages);
+      }
+    }
+    this.#marking = undefined;
   }
 
   /**

@@ -129,5 +129,5 @@ export async function fillOutbox(opened: Database): Promise<void> {
   await outbox.park(parked.id, { ...failure, at });
   await outbox.park(retried.id, { ...failure, at });
   await outbox.retry(retried.id, PROGRAM);
-  await outbox.markPublished([published.id]);
+  await outbox.markPublished([published.id], new Date());
 }

@@ -194,9 +194,12 @@ export class Outbox implements OutboxAdmin {
     );
   }
 
-  /** Marks messages as published. */
-  async markPublished(ids: readonly string[]): Promise<void> {
-    const published = { publishedAt: this.clock(), parkedAt: null, lastError: null };
+  /**
+   * Marks messages as published.
+   * @param publishedAt the time at which the broker had confirmed all of them
+   */
+  async markPublished(ids: readonly string[], publishedAt: Date): Promise<void> {
+    const published = { publishedAt, parkedAt: null, lastError: null };
     const done = { ...published, dueAt: null, leasedBy: null };
     await this.#em.nativeUpdate(OutboxMessage, { id: { $in: [...ids] } }, done);
   }

@@ -110,6 +110,12 @@ export interface RelayPorts {
   readonly retentionMs: number;
 }
 
+/** A message that the broker has confirmed, and the time of the confirm. */
+interface PublishedMessage {
+  readonly message: LeasedMessage;
+  readonly at: Date;
+}
+
 export class Relay implements Publisher {
   /** Identifies this relay's leases. */
   readonly #id: string;
@@ -127,7 +133,7 @@ export class Relay implements Publisher {
   /** The publication in progress of each subject. It resolves when all messages of the subject are done. */
   readonly #publishing = new Map<string, Promise<void>>();
   /** The messages that the broker has confirmed and that are not marked yet. */
-  readonly #published: LeasedMessage[] = [];
+  readonly #published: PublishedMessage[] = [];
   /** The marking in progress. It resolves when all published messages are marked. */
   #marking: Promise<void> | undefined;
   #isAwake = false;
@@ -331,7 +337,7 @@ export class Relay implements Publisher {
    * marked.
    */
   async #publish(group: readonly LeasedMessage[]): Promise<void> {
-    const { reader, broker, onChange } = this.ports;
+    const { reader, broker, clock, onChange } = this.ports;
     try {
       const unreported = group.filter(({ isReported }) => !isReported);
       if (unreported.length > 0) onChange(await headsOf(unreported, reader));
@@ -341,7 +347,8 @@ export class Relay implements Publisher {
       this.#finish(group);
       return;
     }
-    this.#published.push(...group);
+    const at = clock();
+    this.#published.push(...group.map((message) => ({ message, at })));
     this.#marking ??= this.#markAll();
   }
 
@@ -353,12 +360,16 @@ export class Relay implements Publisher {
     const { outbox } = this.ports;
     while (this.#published.length > 0) {
       await pause(MARK_PAUSE_MS, this.#stopping.signal);
-      const messages = this.#published.slice(0, MARK_MAX);
-      const ids = messages.map(({ id }) => id);
-      const isMarked = await this.#guarded(() => outbox.markPublished(ids).then(() => true));
+      const published = this.#published.slice(0, MARK_MAX);
+      const last = published.at(-1);
+      if (!last) break;
+      const ids = published.map(({ message }) => message.id);
+      const isMarked = await this.#guarded(() =>
+        outbox.markPublished(ids, last.at).then(() => true),
+      );
       if (isMarked || this.#stopping.signal.aborted) {
-        this.#published.splice(0, messages.length);
-        this.#finish(messages);
+        this.#published.splice(0, published.length);
+        this.#finish(published.map(({ message }) => message));
       }
     }
     this.#marking = undefined;

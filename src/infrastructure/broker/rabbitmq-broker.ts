@@ -45,7 +45,7 @@ const CONFIRM_TIMEOUT_MS = 10_000;
 const CHANNEL_REOPEN_MS = 200;
 
 export class RabbitMqBroker implements Broker {
-  /** Marks the events of this instance. Their accounts' subscribers were woken by the commit. */
+  /** Identifies the events of this instance, whose changes its relay has reported. */
   readonly #instanceId = randomUUID();
   readonly #eventListeners: AccountListener[] = [];
   readonly #readyListeners: (() => void)[] = [];

@@ -16,7 +16,8 @@ const POLL_ACCOUNTS_MAX = 500;
 
 /**
  * Wakes the subscribers of an account when it changes. The relay reports the changes of this instance, and the broker
- * those of other instances. Reports are only wake-ups. Subscribers read the changes from the ledger, so no change can be lost.
+ * those of other instances. Reports are only wake-ups. Subscribers read the changes from the ledger, so no change can be
+ * lost.
  */
 export class Hub implements AccountFeeds {
   /** Followed accounts by IBAN. */

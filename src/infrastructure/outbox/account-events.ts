@@ -27,15 +27,15 @@ export async function* accountEvents(
   messages: readonly MessageFacts[],
   reader: LedgerReader,
 ): AsyncIterable<EventMessage> {
-  const happened = await readHappenings(messages, reader);
-  const bulks = [...happened.bulkTransfers.values()];
+  const rows = await readLedgerRows(messages, reader);
+  const bulks = [...rows.bulkTransfers.values()];
   const transfers = new RowPages(bulks, {
     ofBulks: (some) => reader.transfersOfBulks(some),
     ofBulk: (bulk, range) => reader.transfersOfBulk(bulk, range),
     positionOf: ({ position }: Transfer) => position,
   });
   const incomingTransfers = new RowPages(
-    bulks.filter(({ id }) => happened.receipts.has(id)),
+    bulks.filter(({ id }) => rows.receipts.has(id)),
     {
       ofBulks: (some) => reader.incomingTransfersOfBulks(some),
       ofBulk: (bulk, range) => reader.incomingTransfersOfBulk(bulk, range),
@@ -44,17 +44,17 @@ export async function* accountEvents(
   );
   for (const { type, sequence, traceparent } of messages) {
     if (type === 'account.credited') {
-      const entry = required(happened.credits.get(sequence), 'The ledger entry does not exist');
-      yield eventOf(type, entry, happened.account, traceparent);
+      const entry = required(rows.credits.get(sequence), 'The ledger entry does not exist');
+      yield eventOf(type, entry, rows.account, traceparent);
       continue;
     }
-    const bulk = required(happened.bulkTransfers.get(sequence), 'The bulk transfer does not exist');
+    const bulk = required(rows.bulkTransfers.get(sequence), 'The bulk transfer does not exist');
     // A new type of message does not compile here.
-    yield eventOf<'bulk-transfer.performed'>(type, bulk, happened.account, traceparent);
+    yield eventOf<'bulk-transfer.performed'>(type, bulk, rows.account, traceparent);
     for await (const transfer of transfers.of(bulk)) {
-      yield eventOf('transfer.performed', transfer, happened.account, traceparent);
+      yield eventOf('transfer.performed', transfer, rows.account, traceparent);
     }
-    const receipts = happened.receipts.get(bulk.id);
+    const receipts = rows.receipts.get(bulk.id);
     if (!receipts) continue;
     const receivers = new Map(receipts.map(({ receiver }) => [receiver.id, receiver]));
     for (const { entry, receiver } of receipts)
@@ -87,7 +87,7 @@ interface Receipt {
   readonly receiver: Account;
 }
 
-interface Happenings {
+interface LedgerRows {
   readonly account: Account;
   /** Bulks by sequence. */
   readonly bulkTransfers: ReadonlyMap<bigint, BulkTransfer>;
@@ -96,10 +96,10 @@ interface Happenings {
   readonly receipts: ReadonlyMap<string, readonly Receipt[]>;
 }
 
-async function readHappenings(
+async function readLedgerRows(
   messages: readonly MessageFacts[],
   reader: LedgerReader,
-): Promise<Happenings> {
+): Promise<LedgerRows> {
   const accountId = messages[0]?.subjectId ?? '';
   const sequencesOf = (wanted: OutboxMessage['type']) =>
     messages.filter(({ type }) => type === wanted).map(({ sequence }) => sequence);

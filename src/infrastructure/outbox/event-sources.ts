@@ -5,7 +5,7 @@ import { OUTBOX_SUBJECTS, type OutboxSubject } from '../../domain/kinds.js';
 import { accountEvents, accountHeads } from './account-events.js';
 import type { EventMessage, MessageFacts } from './events.js';
 
-/** Makes what is published of messages about one kind of subject. */
+/** Makes the events of messages about one kind of subject, and finds the accounts that changed. */
 interface EventSource {
   readonly eventsOf: typeof eventsOf;
   readonly headsOf: typeof headsOf;

@@ -28,7 +28,12 @@ export interface RequestContext {
    * Charges the caller for rows that are summed. Their number is known only when the operation runs.
    * @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED
    */
-  readonly chargeForRows: (rows: number) => void;
+  chargeForRows(rows: number): void;
+  /**
+   * Begins an event. A subscription is one operation for its whole life, so rows that were loaded for the last event are
+   * outdated.
+   */
+  beginEvent(): void;
   /**
    * Charges the caller of a subscription for the accounts that it follows. Their number is known only when the
    * subscription begins.

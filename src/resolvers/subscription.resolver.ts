@@ -60,7 +60,7 @@ export class SubscriptionResolver {
     @Arg('after', () => Cursor, { nullable: true, description: AFTER }) _after: string | null,
     @Ctx() context: RequestContext,
   ): TransferPerformedType {
-    forgetEarlierEvents(context);
+    context.beginEvent();
     context.loaders.bulkTransfer.prime(bulkTransfer.id, bulkTransfer);
     context.loaders.account.prime(account.id, account);
     const cursor = noteCursor(transfersOf(transfer.accountId), transfer, context);
@@ -84,7 +84,7 @@ export class SubscriptionResolver {
     @Arg('after', () => Cursor, { nullable: true, description: AFTER }) _after: string | null,
     @Ctx() context: RequestContext,
   ): BulkTransferPerformedEventType {
-    forgetEarlierEvents(context);
+    context.beginEvent();
     context.loaders.account.prime(account.id, account);
     const cursor = noteCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer, context);
     return make(BulkTransferPerformedEventType, {
@@ -107,7 +107,7 @@ export class SubscriptionResolver {
     @Arg('after', () => Cursor, { nullable: true, description: AFTER }) _after: string | null,
     @Ctx() context: RequestContext,
   ): TransferReceivedType {
-    forgetEarlierEvents(context);
+    context.beginEvent();
     context.loaders.account.prime(account.id, account);
     return make(TransferReceivedType, {
       cursor: noteCursor(incomingTransfersOf(transfer.accountId), transfer, context),
@@ -134,7 +134,7 @@ export class SubscriptionResolver {
     _accountIban: string | null,
     @Ctx() context: RequestContext,
   ): BalanceUpdatedType {
-    forgetEarlierEvents(context);
+    context.beginEvent();
     const presented = presentAccount(account);
     return make(BalanceUpdatedType, {
       account: presented,
@@ -204,12 +204,4 @@ async function readRequest(
     if (after === undefined || place.position > after) after = place.position;
   }
   return { account, after };
-}
-
-/**
- * Clears the loaders. A subscription is one operation for its whole life, so rows that were loaded for the last event
- * are outdated.
- */
-function forgetEarlierEvents({ loaders }: RequestContext): void {
-  for (const loader of Object.values(loaders)) loader.clearAll();
 }

@@ -19,7 +19,7 @@ export interface OperationContextParts {
   readonly audit: AuditLog;
   /** Units of cost that were taken for the bytes of the body, before the operation was known. */
   readonly unitsPaid?: number;
-  readonly chargeForRows: (rows: number) => void;
+  readonly rowCharger: RowCharger;
   /** Pays for the accounts that a subscription follows: see StreamPlace. */
   readonly followAccounts?: StreamPlace['followAccounts'] | undefined;
 }
@@ -38,18 +38,28 @@ export type ContextFactory = (source: RequestSource, ofRequest?: RequestParts) =
  */
 const SUMMED_ROWS_PER_UNIT = 200;
 
-/**
- * Returns a function that charges a caller for rows that one operation sums; it throws the response as a GraphQL error.
- */
-export function rowCharger(gate: OperationGate, caller: string): (rows: number) => void {
-  let spent = 0;
-  return (rows) => {
+/** Charges a caller for the rows that one operation, or one event of a subscription, sums. */
+export class RowCharger {
+  private spent = 0;
+
+  constructor(
+    private readonly gate: OperationGate,
+    private readonly caller: string,
+  ) {}
+
+  /** @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED */
+  charge(rows: number): void {
     const units = Math.floor(rows / SUMMED_ROWS_PER_UNIT);
     if (units === 0) return;
-    const response = gate.spend(units, caller, spent);
+    const response = this.gate.spend(units, this.caller, this.spent);
     if (response) throw graphQLErrorOf(response);
-    spent += units;
-  };
+    this.spent += units;
+  }
+
+  /** Begins the next event, which may cost as much as the one before. */
+  beginEvent(): void {
+    this.spent = 0;
+  }
 }
 
 /** The context of one operation over any transport. Apollo copies it, so it has no `#` fields. */
@@ -61,7 +71,7 @@ export class OperationContext implements RequestContext {
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
   readonly unitsPaid: number;
-  readonly chargeForRows: (rows: number) => void;
+  private readonly rowCharger: RowCharger;
   private readonly followMore: OperationContextParts['followAccounts'];
   private readonly scopedReader: ScopedLedgerReader;
   private readonly ownLoaders: Loaders;
@@ -73,7 +83,7 @@ export class OperationContext implements RequestContext {
     this.feeds = parts.feeds;
     this.audit = parts.audit;
     this.unitsPaid = parts.unitsPaid ?? 0;
-    this.chargeForRows = parts.chargeForRows;
+    this.rowCharger = parts.rowCharger;
     this.followMore = parts.followAccounts;
     this.scopedReader = parts.reader;
     this.ownLoaders = makeLoaders(parts.reader);
@@ -87,6 +97,15 @@ export class OperationContext implements RequestContext {
   get loaders(): Loaders {
     this.assertWanted();
     return this.ownLoaders;
+  }
+
+  chargeForRows(rows: number): void {
+    this.rowCharger.charge(rows);
+  }
+
+  beginEvent(): void {
+    this.rowCharger.beginEvent();
+    for (const loader of Object.values(this.ownLoaders)) loader.clearAll();
   }
 
   followAccounts(count: number): void {

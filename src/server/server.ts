@@ -56,7 +56,7 @@ import { noteSmallRequests } from './limits/large-requests.js';
 import { admitOperations, costPlugin } from './limits/operation-admission.js';
 import { type GateSettings, OperationGate } from './limits/operation-gate.js';
 import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
-import { type ContextFactory, OperationContext, rowCharger } from './operation-context.js';
+import { type ContextFactory, OperationContext, RowCharger } from './operation-context.js';
 import { answerProbes, type ProbePorts } from './probes.js';
 import { serveServerSentEvents } from './streams/server-sent-events.js';
 import { SharedResults } from './streams/shared-results.js';
@@ -117,7 +117,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
       }),
       feeds,
       audit: ports.audit,
-      chargeForRows: rowCharger(gate, callerKeyOf(source)),
+      rowCharger: new RowCharger(gate, callerKeyOf(source)),
       ...ofRequest,
     });
   const loggerInstance: FastifyBaseLogger = logger;

@@ -5,6 +5,7 @@ import { loadConfig } from '../../config.js';
 import { makeLogger } from '../../infrastructure/observability/logger.js';
 import { TrustedDocuments } from '../access/trusted-documents.js';
 import { isErrorResponse } from '../error-response.js';
+import { RowCharger } from '../operation-context.js';
 import { OperationGate, resolveOperation, type StreamPlace } from './operation-gate.js';
 
 const schema = buildSchema(
@@ -49,4 +50,19 @@ test('each account that a subscription follows costs one unit', () => {
 
   expect(place.followAccounts(9_000)).toBeUndefined();
   expect(place.followAccounts(9_000)).toMatchObject({ code: 'RATE_LIMITED' });
+});
+
+test('the rows that an operation sums count together, and each event of a subscription counts anew', () => {
+  const gate = makeGate({ RATE_LIMIT_COST_PER_SECOND: '0', OPERATION_COST_MAX: '10' });
+  const rows = new RowCharger(gate, 'a caller');
+  rows.charge(1_000);
+  rows.charge(1_000);
+  expect(() => rows.charge(200)).toThrow(
+    expect.objectContaining({ extensions: { code: 'TOO_EXPENSIVE', limit: 10, requested: 11 } }),
+  );
+
+  rows.beginEvent();
+
+  rows.charge(2_000);
+  expect(() => rows.charge(200)).toThrow();
 });

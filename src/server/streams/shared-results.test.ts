@@ -27,9 +27,10 @@ const DOCUMENT = `subscription ($after: Int, $prefix: String) {
 }`;
 
 /** A feed that yields the same event objects to each subscriber, and counts the executions. */
-function startFeed(count: number) {
+function startFeed(count: number, keptCharactersMax?: number) {
   const events: readonly Event[] = Array.from({ length: count }, (_, number) => ({ number }));
   const executions: string[] = [];
+  const gate = Promise.withResolvers<void>();
   const counted = new GraphQLObjectType<Event, SubscriptionArgs['contextValue']>({
     name: 'Counted',
     fields: {
@@ -38,6 +39,7 @@ function startFeed(count: number) {
         args: { prefix: { type: GraphQLString } },
         resolve: async ({ number }, { prefix = '' }, { source: { caller } }) => {
           executions.push(caller.name);
+          if (caller.name === 'slow') await gate.promise;
           if (caller.name === 'disconnected') throw new GraphQLError('Disconnected');
           return `${prefix}${number}`;
         },
@@ -63,7 +65,7 @@ function startFeed(count: number) {
       },
     }),
   });
-  const results = new SharedResults();
+  const results = new SharedResults(keptCharactersMax);
   const subscribe = async (caller: Caller, asked: Partial<SubscriptionArgs> = {}) => {
     const source = { caller, requestId: '', remoteAddress: '' };
     const contextValue: SubscriptionArgs['contextValue'] = { source, eventCursor: undefined };
@@ -81,7 +83,7 @@ function startFeed(count: number) {
     }
     return received;
   };
-  return { subscribe, executions };
+  return { subscribe, executions, release: gate.resolve };
 }
 
 const received = (...texts: readonly string[]) =>
@@ -90,17 +92,37 @@ const received = (...texts: readonly string[]) =>
     cursor: `cursor ${index}`,
   }));
 
-test('subscribers that ask the same of an event share one execution and its cursor', async () => {
+test('subscribers of one caller that ask the same of an event share one execution and its cursor', async () => {
   const { subscribe, executions } = startFeed(3);
 
   const all = await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
-      subscribe({ ...VIEWER, name: `viewer ${index}` }, { variableValues: { after: index } }),
+      subscribe(VIEWER, { variableValues: { after: index } }),
     ),
   );
 
   expect(all).toEqual(Array(20).fill(received('0', '1', '2')));
   expect(executions).toHaveLength(3);
+});
+
+test('other callers that ask the same share a finished execution', async () => {
+  const { subscribe, executions } = startFeed(3);
+
+  const one = await subscribe(VIEWER);
+  const other = await subscribe({ ...VIEWER, name: 'other' });
+
+  expect([one, other]).toEqual([received('0', '1', '2'), received('0', '1', '2')]);
+  expect(executions).toHaveLength(3);
+});
+
+test('another caller does not wait for an execution in progress', async () => {
+  const { subscribe, release } = startFeed(1);
+  const slow = subscribe({ ...VIEWER, name: 'slow' });
+
+  expect(await subscribe(VIEWER)).toEqual(received('0'));
+
+  release();
+  expect(await slow).toEqual(received('0'));
 });
 
 test.each<[string, Caller, Partial<SubscriptionArgs>, string]>([
@@ -131,26 +153,34 @@ test('the order of roles and organizations does not matter', async () => {
 
 test('a result with errors stays with the subscriber that caused it', async () => {
   const { subscribe, executions } = startFeed(1);
+  const failed = await subscribe({ ...VIEWER, name: 'disconnected' });
 
-  const [failed, other] = await Promise.all([
-    subscribe({ ...VIEWER, name: 'disconnected' }),
-    subscribe(VIEWER),
-  ]);
+  const others = [await subscribe(VIEWER), await subscribe(VIEWER)];
 
   expect(failed[0]?.result.errors).toHaveLength(1);
-  expect(other).toEqual(received('0'));
+  expect(others).toEqual([received('0'), received('0')]);
   expect(executions).toEqual(['disconnected', 'viewer']);
 });
 
-test('an event keeps a bounded number of results', async () => {
-  const { subscribe, executions } = startFeed(1);
-  const prefixes = Array.from({ length: 17 }, (_, index) => `${index} `);
-  const subscribeAll = () =>
-    Promise.all(prefixes.map((prefix) => subscribe(VIEWER, { variableValues: { prefix } })));
+test('the kept results have a limit in bytes', async () => {
+  const { subscribe, executions } = startFeed(1, 200);
+  const prefixes = ['a'.repeat(100), 'b'.repeat(100)];
 
-  await subscribeAll();
-  expect(executions).toHaveLength(17);
-  await subscribeAll();
+  for (const prefix of prefixes) await subscribe(VIEWER, { variableValues: { prefix } });
+  for (const prefix of prefixes.toReversed()) {
+    await subscribe(VIEWER, { variableValues: { prefix } });
+  }
 
-  expect(executions).toHaveLength(18);
+  // The second result displaced the first one, and is still there.
+  expect(executions).toHaveLength(3);
+});
+
+test('a result over the limit is not kept', async () => {
+  const { subscribe, executions } = startFeed(1, 100);
+  const asked = { variableValues: { prefix: 'a'.repeat(100) } };
+
+  await subscribe(VIEWER, asked);
+  await subscribe(VIEWER, asked);
+
+  expect(executions).toHaveLength(2);
 });

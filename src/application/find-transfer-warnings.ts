@@ -111,16 +111,16 @@ class HistoryReader {
     now: Date,
     performed: Pick<BulkTransfer, 'sequence'> | undefined,
   ): Promise<TransferHistory> {
-    const itself = performed ?? (await this.#performed());
+    const judgedBulk = performed ?? (await this.#performed());
     const { nodes: bulks } = await this.reader.bulkTransfers(this.account.id, {
       size: EARLIER_BULKS_MAX,
       fromEnd: false,
-      ...(itself && { after: itself.sequence }),
+      ...(judgedBulk && { after: judgedBulk.sequence }),
     });
     if (bulks.length === 0) return NO_HISTORY;
     return {
       sameBulk: await this.#sameBulk(bulks, now),
-      paidNames: await this.#paidNames(itself?.sequence),
+      paidNames: await this.#paidNames(judgedBulk?.sequence),
     };
   }
 

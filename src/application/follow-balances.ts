@@ -108,7 +108,7 @@ class BalancesStream {
     const ids = [...this.#changed];
     this.#changed.clear();
     try {
-      return (await this.#accounts(ids)).filter((account) => this.#isNews(account));
+      return (await this.#accounts(ids)).filter((account) => this.#isUnsent(account));
     } catch (error) {
       for (const id of ids) this.#changed.add(id);
       throw error;
@@ -121,7 +121,7 @@ class BalancesStream {
     return Promise.all(feeds.map((feed) => feed.account()));
   }
 
-  #isNews({ id, sequence }: Account): boolean {
+  #isUnsent({ id, sequence }: Account): boolean {
     const followed = this.#followed.get(id);
     if (!followed || sequence <= (followed.sequenceSent ?? -1n)) return false;
     followed.sequenceSent = sequence;

@@ -133,7 +133,8 @@ async function organizationProblems(
   const id = canonicalId(organizationId);
   const [organization] = id === undefined ? [] : await reader.organizationsById([id]);
   if (!organization) {
-    const message = 'No organization has this id.';
+    const message =
+      'No organization has this id: check it, or omit it to open an account of a new organization.';
     return [{ field: 'organizationId', code: 'MISMATCH', message }];
   }
   return organization.name === organizationName

@@ -29,7 +29,9 @@ export function idempotencyKeyOf(
     throw new BadUserInputError('There are several Idempotency-Key headers: send one.');
   const inHeader = parseHeader(header);
   if (inInput !== undefined && inInput !== inHeader) {
-    throw new BadUserInputError('The Idempotency-Key header and the key in the input differ.');
+    throw new BadUserInputError(
+      'The Idempotency-Key header and the key in the input differ: send one of them, or the same key in both.',
+    );
   }
   return inHeader;
 }

@@ -82,20 +82,20 @@ export function prepareSubscription(
  * specification forbids it. Source: https://spec.graphql.org/September2025/#sec-Single-Root-Field
  */
 function isConditional(root: SelectionSetNode, document: DocumentNode): boolean {
-  const left = [root];
+  const selectionSets = [root];
   const spread = new Set<string>();
-  for (const { selections } of left) {
+  for (const { selections } of selectionSets) {
     for (const selection of selections) {
       if (selection.directives?.some(({ name }) => /^(skip|include)$/.test(name.value)))
         return true;
-      if (selection.kind === Kind.INLINE_FRAGMENT) left.push(selection.selectionSet);
+      if (selection.kind === Kind.INLINE_FRAGMENT) selectionSets.push(selection.selectionSet);
       if (selection.kind !== Kind.FRAGMENT_SPREAD || spread.has(selection.name.value)) continue;
       spread.add(selection.name.value);
       for (const definition of document.definitions) {
-        const isMeant =
+        const isSpread =
           definition.kind === Kind.FRAGMENT_DEFINITION &&
           definition.name.value === selection.name.value;
-        if (isMeant) left.push(definition.selectionSet);
+        if (isSpread) selectionSets.push(definition.selectionSet);
       }
     }
   }

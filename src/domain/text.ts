@@ -22,7 +22,9 @@ const VISIBLE =
 /** The largest length of names and descriptions: the 140 characters of remittance information in SEPA. */
 export const TEXT_CHARACTERS_MAX = 140;
 
+/** The length of a text. A text with a fixed form, such as a code, needs a rule of its own as well. */
 export interface TextRule {
+  /** 0 for a text that may be empty; 1 for a text that needs a visible character. Larger values mean the same as 1. */
   readonly charactersMin: number;
   readonly charactersMax: number;
 }

@@ -1,6 +1,6 @@
 /**
- * The lists of an account that subscribers follow. A new list is one entry in LISTS, and one in FollowedItems of the
- * port. Every list grows at its end only, by entries that raise the sequence of the account.
+ * The lists of an account that subscribers follow. A new list is one entry in LISTS, one in FollowedItems of the port,
+ * and one in FollowedAccount. Every list grows at its end only, by entries that raise the sequence of the account.
  */
 import type { FollowedItems, FollowedListName } from '../../application/ports/account-feeds.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';

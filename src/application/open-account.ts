@@ -9,7 +9,7 @@ import {
   normaliseIban,
 } from '../domain/iban.js';
 import type { NewId } from '../domain/id.js';
-import { canonicalId } from '../domain/id.js';
+import { canonicalId, shortIdOf } from '../domain/id.js';
 import { amountProblem, isZero, parseAmountIn } from '../domain/money.js';
 import { rejected } from '../domain/mutations.js';
 import { type Problem, requiredProblem, valueProblem } from '../domain/problem.js';
@@ -79,6 +79,7 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
       throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     }
     const at = clock();
+    const accountId = await newAccountId(ports);
     const { isAbandoned } = source;
     const turn = { organizationId: OPENINGS, accountIds: [], rowCount: 1, isAbandoned };
     return unitOfWork.run(turn, (ledger) => {
@@ -87,7 +88,12 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
         name: organizationName,
         createdAt: at,
       });
-      const account = Account.open({ id: newId(), organizationId: organization.id, ...facts, at });
+      const account = Account.open({
+        id: accountId,
+        organizationId: organization.id,
+        ...facts,
+        at,
+      });
       const done = { action: 'openAccount', outcome: 'DONE', accountId: account.id } as const;
       const audit = AuditEntry.of({ id: newId(), at, source, ...done });
       const opened = organizationId === undefined ? organization : undefined;
@@ -99,6 +105,17 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
       return account;
     });
   };
+}
+
+/**
+ * Makes the id of an account, with a short id that no other account has. If two openings make the same short id at the
+ * same time, the database refuses the later one, and its client sends it again.
+ */
+async function newAccountId({ newId, reader }: OpenAccountPorts): Promise<string> {
+  for (;;) {
+    const id = newId();
+    if (!(await reader.hasShortId(shortIdOf(id)))) return id;
+  }
 }
 
 async function readRequest(

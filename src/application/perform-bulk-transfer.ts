@@ -162,7 +162,6 @@ function postBulkTransfer(
   const account = ledger.account(order.debtor.id);
   const debit = account.post(-order.totalAmountMinor, at);
   const bulkTransfer = BulkTransfer.of({
-    id: newId(),
     accountId: account.id,
     sequence: debit.sequence,
     idempotencyKey: order.idempotencyKey ?? null,
@@ -193,8 +192,8 @@ function postBulkTransfer(
   assertBalanced(debitEntry.amountMinor, creditsMinor, order.outgoingAmountMinor);
   return {
     bulkTransfer,
-    transfers: transferRecords(bulkTransfer, order.transfers, newId),
-    incomingTransfers: incomingTransferRecords(bulkTransfer, order, creditEntries, newId),
+    transfers: transferRecords(bulkTransfer, order.transfers),
+    incomingTransfers: incomingTransferRecords(bulkTransfer, order, creditEntries),
     entries: [debitEntry, ...creditEntries],
     message: OutboxMessage.of({
       id: newId(),
@@ -219,12 +218,9 @@ function postBulkTransfer(
 function* transferRecords(
   bulkTransfer: BulkTransfer,
   transfers: readonly CreditTransfer[],
-  newId: NewId,
 ): Iterable<TransferRecord> {
   for (const [index, transfer] of transfers.entries()) {
     yield {
-      id: newId(),
-      bulkTransferId: bulkTransfer.id,
       accountId: bulkTransfer.accountId,
       position: transferPosition(bulkTransfer.sequence, index),
       currency: bulkTransfer.currency,
@@ -242,7 +238,6 @@ function* incomingTransferRecords(
   bulkTransfer: BulkTransfer,
   { debtor, bookCredits }: BulkTransferOrder,
   creditEntries: readonly LedgerEntry[],
-  newId: NewId,
 ): Iterable<IncomingTransferRecord> {
   const payer = {
     payerAccountId: debtor.id,
@@ -255,7 +250,6 @@ function* incomingTransferRecords(
     if (!entry) throw new Error('The credit of a book transfer has no ledger entry');
     for (const [place, { transfer, index }] of bookTransfers.entries()) {
       yield {
-        id: newId(),
         accountId: entry.accountId,
         position: transferPosition(entry.sequence, place),
         payerPosition: transferPosition(bulkTransfer.sequence, index),

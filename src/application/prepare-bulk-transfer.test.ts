@@ -18,7 +18,6 @@ const requestOf = (amount: string) => ({
 
 const performed = (amount: string, version: FingerprintVersion) =>
   BulkTransfer.of({
-    id: '01900000-0000-7000-8000-00000000000b',
     accountId: '01900000-0000-7000-8000-00000000000a',
     sequence: 1n,
     idempotencyKey: 'k',

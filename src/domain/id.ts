@@ -54,3 +54,11 @@ export function canonicalId(text: string): string | undefined {
   const id = text.toLowerCase();
   return isId(id) ? id : undefined;
 }
+
+/**
+ * Returns the short id of an account: the last 32 bits of its id, which are random. No two accounts share a short id,
+ * so the ids and search rows of an account's transfers contain it instead of the whole id.
+ */
+export function shortIdOf(accountId: string): number {
+  return Number.parseInt(accountId.slice(-8), 16);
+}

@@ -81,7 +81,7 @@ function cut(text: string): string {
  * within the entry. The database orders, pages and resumes by this number. 2^33 ledger entries of 2^20 transfers each
  * stay within 2^53.
  */
-const INDEX_BITS = 20n;
+export const INDEX_BITS = 20n;
 
 export const TRANSFERS_PER_BULK_LIMIT = 2 ** 20;
 

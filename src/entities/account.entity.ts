@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { shortIdOf } from '../domain/id.js';
 import { MINOR_UNITS_MAX } from '../domain/money.js';
 import { UuidColumn } from './column-types.js';
 
@@ -23,6 +24,8 @@ export interface AccountOpening {
 /** An account of an organization, and the state of its ledger. Money is in minor units. */
 export class Account {
   readonly id!: string;
+  /** See shortIdOf. It is stored so that an index finds the account. */
+  readonly shortId!: number;
   /**
    * The organization of the account. There is no foreign key, because SQLite cannot add one to an existing table. The
    * verify command checks the reference instead.
@@ -44,6 +47,7 @@ export class Account {
   static open(opening: AccountOpening): Account {
     const { at, ...facts } = opening;
     return Object.assign(new Account(), facts, {
+      shortId: shortIdOf(facts.id),
       balanceMinor: 0n,
       sequence: 0n,
       createdAt: at,
@@ -102,6 +106,7 @@ export const AccountSchema = defineEntity({
   tableName: 'account',
   properties: {
     id: p.type(UuidColumn).primary(),
+    shortId: p.integer().unsigned(),
     organizationId: p.type(UuidColumn),
     organizationName: p.string().length(140),
     iban: p.string().length(34),
@@ -112,7 +117,10 @@ export const AccountSchema = defineEntity({
     createdAt: p.datetime().length(3),
     updatedAt: p.datetime().length(3),
   },
-  uniques: [{ name: 'account_iban_unique', properties: ['iban'] }],
+  uniques: [
+    { name: 'account_short_id_unique', properties: ['shortId'] },
+    { name: 'account_iban_unique', properties: ['iban'] },
+  ],
   indexes: [{ name: 'account_organization_id_index', properties: ['organizationId'] }],
   checks: [
     {

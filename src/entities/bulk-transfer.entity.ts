@@ -1,11 +1,13 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { IDEMPOTENCY_KEY_CHARACTERS_MAX } from '../domain/idempotency.js';
 import { MINOR_UNITS_MAX } from '../domain/money.js';
+import { bulkTransferIdOf } from '../domain/position-id.js';
 import { Account } from './account.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
 /** A bulk that was performed. A bulk never changes. */
 export class BulkTransfer {
+  /** See bulkTransferIdOf. It is stored, because ledger entries refer to it. */
   readonly id!: string;
   readonly accountId!: string;
   /** The number of the bulk's ledger entry in the account. It is the order of commit. */
@@ -18,8 +20,8 @@ export class BulkTransfer {
   readonly balanceAfterMinor!: bigint;
   readonly createdAt!: Date;
 
-  static of(facts: BulkTransfer): BulkTransfer {
-    return Object.assign(new BulkTransfer(), facts);
+  static of(facts: Omit<BulkTransfer, 'id'>): BulkTransfer {
+    return Object.assign(new BulkTransfer(), facts, { id: bulkTransferIdOf(facts) });
   }
 }
 

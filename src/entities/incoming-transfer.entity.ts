@@ -1,13 +1,13 @@
-import { defineEntity, OptionalProps, p } from '@mikro-orm/core';
+import { defineEntity, OptionalProps, PrimaryKeyProp, p } from '@mikro-orm/core';
 import { MINOR_UNITS_MAX } from '../domain/money.js';
+import { positionId } from '../domain/position-id.js';
 import { sequenceOf } from '../domain/postings.js';
 import { Account } from './account.entity.js';
-import { ExactTextColumn, UuidColumn } from './column-types.js';
+import { ExactTextColumn } from './column-types.js';
 import { END_TO_END_ID_BYTES_MAX, FOLDED_NAME_BYTES_MAX } from './transfer.entity.js';
 
 /** The columns of an incoming transfer. The counterparty is the payer. */
 export interface IncomingTransferRecord {
-  readonly id: string;
   /** The credited account. */
   readonly accountId: string;
   /** The position in the history of the credited account: see transferPosition. */
@@ -35,9 +35,9 @@ export interface IncomingTransferRecord {
  * one search serves both.
  */
 export class IncomingTransfer implements IncomingTransferRecord {
-  /** sequence is derived, so it is no column. */
-  declare [OptionalProps]?: 'sequence';
-  readonly id!: string;
+  /** These fields are derived, so they are no columns. */
+  declare [OptionalProps]?: 'id' | 'sequence';
+  declare [PrimaryKeyProp]?: ['accountId', 'position'];
   readonly accountId!: string;
   readonly position!: bigint;
   readonly payerAccountId!: string;
@@ -51,6 +51,10 @@ export class IncomingTransfer implements IncomingTransferRecord {
   readonly endToEndId!: string | null;
   readonly createdAt!: Date;
 
+  get id(): string {
+    return positionId('incoming-transfer', this);
+  }
+
   /** The number of the ledger entry that credited the transfer. */
   get sequence(): bigint {
     return sequenceOf(this.position);
@@ -61,9 +65,8 @@ export const IncomingTransferSchema = defineEntity({
   class: IncomingTransfer,
   tableName: 'incoming_transfer',
   properties: {
-    id: p.type(UuidColumn).primary(),
-    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').index(false),
-    position: p.bigint(),
+    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').primary().index(false),
+    position: p.bigint().unsigned(false).primary(),
     payerAccountId: () =>
       p.manyToOne(Account).mapToPk().joinColumn('payer_account_id').index(false),
     payerPosition: p.bigint(),
@@ -77,7 +80,6 @@ export const IncomingTransferSchema = defineEntity({
     createdAt: p.datetime().length(3),
   },
   uniques: [
-    { name: 'incoming_transfer_position_unique', properties: ['accountId', 'position'] },
     {
       name: 'incoming_transfer_payer_position_unique',
       properties: ['payerAccountId', 'payerPosition'],

@@ -1,8 +1,8 @@
-import { defineEntity, OptionalProps, p } from '@mikro-orm/core';
+import { defineEntity, OptionalProps, PrimaryKeyProp, p } from '@mikro-orm/core';
 import { MINOR_UNITS_MAX } from '../domain/money.js';
+import { bulkTransferIdOf, positionId } from '../domain/position-id.js';
 import { indexOf, sequenceOf } from '../domain/postings.js';
 import { Account } from './account.entity.js';
-import { BulkTransfer } from './bulk-transfer.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
 /**
@@ -16,8 +16,6 @@ export const END_TO_END_ID_BYTES_MAX = 140;
 
 /** The columns of a transfer. */
 export interface TransferRecord {
-  readonly id: string;
-  readonly bulkTransferId: string;
   /** The debited account. */
   readonly accountId: string;
   /** The position in the account's history: see transferPosition. */
@@ -38,10 +36,9 @@ export interface TransferRecord {
 
 /** One credit transfer of a bulk. A transfer never changes. */
 export class Transfer implements TransferRecord {
-  /** index and sequence are derived, so they are no columns. */
-  declare [OptionalProps]?: 'index' | 'sequence';
-  readonly id!: string;
-  readonly bulkTransferId!: string;
+  /** These fields are derived, so they are no columns. */
+  declare [OptionalProps]?: 'id' | 'bulkTransferId' | 'index' | 'sequence';
+  declare [PrimaryKeyProp]?: ['accountId', 'position'];
   readonly accountId!: string;
   readonly position!: bigint;
   readonly currency!: string;
@@ -54,6 +51,15 @@ export class Transfer implements TransferRecord {
   readonly description!: string;
   readonly endToEndId!: string | null;
   readonly createdAt!: Date;
+
+  get id(): string {
+    return positionId('transfer', this);
+  }
+
+  /** The bulk has the account and the time of its transfers. */
+  get bulkTransferId(): string {
+    return bulkTransferIdOf(this);
+  }
 
   /** The 0-based index in the bulk. */
   get index(): number {
@@ -70,10 +76,8 @@ export const TransferSchema = defineEntity({
   class: Transfer,
   tableName: 'transfer',
   properties: {
-    id: p.type(UuidColumn).primary(),
-    bulkTransferId: () => p.manyToOne(BulkTransfer).mapToPk().joinColumn('bulk_transfer_id'),
-    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').index(false),
-    position: p.bigint(),
+    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').primary().index(false),
+    position: p.bigint().unsigned(false).primary(),
     currency: p.string().length(3),
     amountMinor: p.bigint(),
     counterpartyName: p.string().length(140),
@@ -85,7 +89,6 @@ export const TransferSchema = defineEntity({
     endToEndId: p.type(new ExactTextColumn(END_TO_END_ID_BYTES_MAX)).nullable(),
     createdAt: p.datetime().length(3),
   },
-  uniques: [{ name: 'transfer_position_unique', properties: ['accountId', 'position'] }],
   indexes: [
     {
       name: 'transfer_counterparty_iban_index',

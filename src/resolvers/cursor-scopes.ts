@@ -51,14 +51,14 @@ export function bulkTransfersOf(accountId: string): ListScope<BulkTransfer, bigi
   };
 }
 
-/** Returns the scope of an account's transfers, filtered or not. Their bulk proves their place. */
+/** Returns the scope of an account's transfers, filtered or not. */
 export function transfersOf(accountId: string): ListScope<Transfer, bigint> {
   return {
     kind: 'transfer',
     ownerId: accountId,
     parse: parseNumber,
     isVerified: true,
-    placeOf: ({ position, bulkTransferId }) => ({ position, rowId: bulkTransferId }),
+    placeOf: ({ position, id }) => ({ position, rowId: id }),
   };
 }
 

@@ -82,7 +82,7 @@ const READS: Reads = {
     ...(
       [
         ['bulk-transfer', owned.sequence, owned.bulkId],
-        ['transfer', firstPositionOf(owned.sequence), owned.bulkId],
+        ['transfer', firstPositionOf(owned.sequence), owned.transferId],
         ['ledger-entry', owned.sequence, owned.entryId],
         ['incoming-transfer', owned.incomingPosition, owned.incomingId],
       ] as const

@@ -17,6 +17,8 @@ import {
 } from 'graphql';
 import { expect, test } from 'vitest';
 import type { OrganizationScope } from '../../src/domain/caller.js';
+import { positionId } from '../../src/domain/position-id.js';
+import { firstPositionOf } from '../../src/domain/postings.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
@@ -219,13 +221,14 @@ async function startWorld() {
     incomingCursor: account.incomingTransfers.edges[0].cursor,
   };
   const nobody = '01a2078e-0000-7000-8000-000000000000';
+  const nowhere = { accountId: nobody, position: firstPositionOf(1n), createdAt: new Date(0) };
   const absent: Names = {
     iban: 'FR10474608000002006199XXXXX',
     accountId: nobody,
-    bulkId: nobody,
-    transferId: nobody,
+    bulkId: positionId('bulk-transfer', nowhere),
+    transferId: positionId('transfer', nowhere),
     entryId: nobody,
-    incomingId: nobody,
+    incomingId: positionId('incoming-transfer', nowhere),
     organizationId: nobody,
     cursor: theirs.cursor,
     incomingCursor: theirs.incomingCursor,

@@ -94,16 +94,3 @@ test('an account is opened for a new organization, or for one that exists by its
     account: { organizationId },
   });
 });
-
-test('a migration creates the organizations of existing accounts', async () => {
-  const { client, database } = await startServer();
-  const before = (await client.data(ME)).me.organizations;
-  const { migrator } = database.orm;
-  const isThere = async () =>
-    (await migrator.getExecuted()).some(({ name }) => name.endsWith('create_organizations'));
-
-  while (await isThere()) await migrator.down();
-  await migrator.up();
-
-  expect((await client.data(ME)).me.organizations).toEqual(before);
-});

@@ -68,10 +68,9 @@ test('a clock that jumps does not affect the order of ids, API keys and audit en
   setClock(0);
   await client.data(CREATE_KEY);
 
-  const { auditLog, apiKeys, account } = await client.data(`{
+  const { auditLog, apiKeys } = await client.data(`{
     auditLog(first: 10) { nodes { id at action } }
-    apiKeys { nodes { createdAt revokedAt } }
-    account(iban: "${ACME}") { transfers(first: 1) { nodes { id } } } }`);
+    apiKeys { nodes { createdAt revokedAt } } }`);
   expect(auditLog.nodes.map(({ action }: { action: string }) => action).slice(0, 5)).toEqual([
     'createApiKey',
     'revokeApiKey',
@@ -87,8 +86,7 @@ test('a clock that jumps does not affect the order of ids, API keys and audit en
     ]),
   ];
   for (const date of dates) expect(Date.parse(date) - realNow()).toBeLessThan(60_000);
-  const ids = [...auditLog.nodes, ...account.transfers.nodes].map(({ id }: { id: string }) => id);
-  for (const id of ids) expect(idAfterNowMs(id)).toBeLessThan(60_000);
+  for (const { id } of auditLog.nodes) expect(idAfterNowMs(id)).toBeLessThan(60_000);
 });
 
 describe.runIf(DIALECT === 'mysql')('a clock that differs from the database’s', () => {

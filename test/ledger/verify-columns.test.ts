@@ -30,7 +30,8 @@ const [FOREIGN_KEYS_OFF, FOREIGN_KEYS_ON] =
 /** A fault in one row, and the violations that verification reports. */
 interface Fault {
   readonly name: string;
-  readonly statement: (id: string) => string;
+  /** @param key the condition that selects the row */
+  readonly statement: (key: string) => string;
   readonly table: string;
   readonly where: string;
 }
@@ -39,7 +40,7 @@ const FAULTS: readonly Fault[] = [
   ...Object.entries(CORRUPTIONS).flatMap(([column, { found = [] }]) =>
     found.map(([set, where = '1 = 1']) => {
       const [table = ''] = column.split('.');
-      const statement = (id: string) => `update ${table} set ${set} where id = x'${id}'`;
+      const statement = (key: string) => `update ${table} set ${set} where ${key}`;
       return { name: `${column}: ${set} where ${where}`, table, where, statement };
     }),
   ),
@@ -47,7 +48,7 @@ const FAULTS: readonly Fault[] = [
     name: `delete from ${table} where ${where}`,
     table,
     where,
-    statement: (id: string) => `delete from ${table} where id = x'${id}'`,
+    statement: (key: string) => `delete from ${table} where ${key}`,
   })),
 ];
 
@@ -88,6 +89,19 @@ async function columnsOf(em: EntityManager): Promise<string[]> {
   return rows.map(({ name }) => name).sort();
 }
 
+/** Returns the condition that selects one of the rows. */
+async function keyOfOne(em: EntityManager, table: string, where: string) {
+  const isPlaced = table === 'transfer' || table === 'incoming_transfer';
+  const [id, order] = isPlaced ? ['account_id', 'account_id, position'] : ['id', 'id'];
+  const rows: { id: string; position: number | string }[] = await em.execute(
+    `select hex(${id}) as id, ${isPlaced ? 'position' : '0'} as position
+      from ${table} where ${where} order by ${order} limit 1`,
+  );
+  return rows
+    .map((row) => `${id} = x'${row.id}'${isPlaced ? ` and position = ${row.position}` : ''}`)
+    .at(0);
+}
+
 class RolledBack extends Error {}
 
 /** Makes a fault, verifies, and reverts it. */
@@ -96,12 +110,10 @@ async function tryFault(em: EntityManager, { name, table, where, statement }: Fa
   await em
     .transactional(async (inside) => {
       if (DIALECT === 'mysql') await inside.execute(FOREIGN_KEYS_OFF);
-      const [row]: { id: string }[] = await inside.execute(
-        `select hex(id) as id from ${table} where ${where} order by ${table}.id limit 1`,
-      );
-      if (!row) throw new Error(`The ledger has no row for ${name}`);
+      const key = await keyOfOne(inside, table, where);
+      if (!key) throw new Error(`The ledger has no row for ${name}`);
       const { affectedRows } = await inside.execute<{ affectedRows: number }>(
-        statement(row.id),
+        statement(key),
         [],
         'run',
       );

@@ -24,10 +24,10 @@ const OTHER_IBAN = `'${ibanOf(4_711)}'`;
 const HASH = `'${'0123456789abcdef'.repeat(4)}'`;
 const HASH_2 = `'2:${'0123456789abcdef'.repeat(3).slice(0, 43)}'`;
 
-const keyedBulk =
-  'bulk_transfer_id in (select id from bulk_transfer where idempotency_key is not null)';
-const unkeyedBulk =
-  'bulk_transfer_id in (select id from bulk_transfer where idempotency_key is null)';
+const bulkHas = (condition: string) => `exists (select 1 from bulk_transfer b where ${condition}
+  and b.account_id = transfer.account_id and b.sequence = (transfer.position >> 20))`;
+const keyedBulk = bulkHas('b.idempotency_key is not null');
+const unkeyedBulk = bulkHas('b.idempotency_key is null');
 const unkeyedOutside = `${unkeyedBulk} and counterparty_account_id is null`;
 const debit = "kind = 'BULK_TRANSFER'";
 const book = "kind = 'BOOK_TRANSFER'";
@@ -50,6 +50,7 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       [`id = ${OTHER_ID}`, 'sequence = 0'],
     ],
   },
+  'account.short_id': { found: [['short_id = short_id + 1']] },
   'account.organization_id': {
     found: [
       [`organization_id = ${FOREIGN_ID}`],
@@ -138,15 +139,13 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     found: [['balance_after_minor = balance_after_minor + 1']],
   },
   'bulk_transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
-  'transfer.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
-  'transfer.bulk_transfer_id': {
+  'transfer.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
+  'transfer.position': {
     found: [
-      [`bulk_transfer_id = ${OTHER_ID}`],
-      ['bulk_transfer_id = (select max(id) from bulk_transfer)', keyedBulk],
+      ['position = position + 100'],
+      ['position = position + 1048576000', 'position % 1048576 = 0'],
     ],
   },
-  'transfer.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
-  'transfer.position': { found: [['position = position + 100']] },
   'transfer.currency': { found: [["currency = 'USD'"]] },
   'transfer.amount_minor': { found: [['amount_minor = amount_minor + 1']] },
   'transfer.counterparty_name': {
@@ -201,7 +200,6 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     free: 'an end-to-end id in a bulk without a key: nothing repeats it',
   },
   'transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
-  'incoming_transfer.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
   'incoming_transfer.account_id': {
     found: [
       [`account_id = ${OTHER_ID}`],
@@ -221,7 +219,10 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
   'incoming_transfer.counterparty_iban': { found: [[`counterparty_iban = ${OTHER_IBAN}`]] },
   'incoming_transfer.description': {
-    found: [["description = 'One '", "description = 'One'"], ["description = ''"]],
+    found: [
+      ["description = 'One '", "description = 'One'"],
+      ["description = ''", "description <> ''"],
+    ],
   },
   'incoming_transfer.end_to_end_id': {
     found: [

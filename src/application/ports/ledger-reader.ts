@@ -15,6 +15,8 @@ import type { ListPage, PageRange } from './page.js';
  */
 export interface LedgerReader {
   accountByIban(iban: string): Promise<Account | null>;
+  /** Tells whether an account has a short id: see shortIdOf. */
+  hasShortId(shortId: number): Promise<boolean>;
   /** Returns the unchanging columns of the accounts that exist, by IBAN. */
   accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>>;
   bulkTransferByKey(accountId: string, idempotencyKey: string): Promise<BulkTransfer | null>;

@@ -18,12 +18,10 @@ import {
   type ListPage,
   type Page,
   type PageRange,
-  type Place,
 } from '../../application/ports/page.js';
 import type { TransferFilter } from '../../application/ports/scoped-ledger-reader.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
-import { idOfHex } from '../database/id-literal.js';
 import type { Read } from './keyset-page.js';
 import { toPage } from './keyset-page.js';
 import type { AccountRows } from './ledger-scope.js';
@@ -32,19 +30,15 @@ import type { AccountRows } from './ledger-scope.js';
 export interface SearchedTable<Row> {
   readonly entity: EntityClass<Row>;
   readonly name: 'transfer' | 'incoming_transfer';
-  /** The column with the id that cursors contain next to a position. */
-  readonly rowIdColumn: 'bulk_transfer_id' | 'id';
 }
 
 export const TRANSFERS: SearchedTable<Transfer> = {
   entity: Transfer,
   name: 'transfer',
-  rowIdColumn: 'bulk_transfer_id',
 };
 export const INCOMING_TRANSFERS: SearchedTable<IncomingTransfer> = {
   entity: IncomingTransfer,
   name: 'incoming_transfer',
-  rowIdColumn: 'id',
 };
 
 /**
@@ -105,21 +99,26 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
 ): Promise<Page<Row>> {
   const search = new TransferSearch(em, table, searched, range);
   const { positions, examinedTo } = await search.find();
-  const found =
-    positions.length === 0
+  const wanted = examinedTo === undefined ? positions : [...positions, examinedTo];
+  const rows =
+    wanted.length === 0
       ? []
       : await em.find<Row>(
           table.entity,
-          { $and: [searched.ofAccount.where, { position: { $in: positions } }] } as FilterQuery<
+          { $and: [searched.ofAccount.where, { position: { $in: wanted } }] } as FilterQuery<
             NoInfer<Row>
           >,
           { orderBy: { position: range.fromEnd ? 'asc' : 'desc' } as QueryOrderMap<Row> },
         );
+  const isFound = new Set(positions);
+  const found = rows.filter(({ position }) => isFound.has(position));
   const page = toPage(found, range);
-  if (examinedTo === undefined || found.length > range.size) return page;
+  const last = rows.find(({ position }) => position === examinedTo);
+  if (last === undefined || found.length > range.size) return page;
+  const place = { position: last.position, rowId: last.id };
   return range.fromEnd
-    ? { ...page, hasPreviousPage: true, startPlace: examinedTo }
-    : { ...page, hasNextPage: true, endPlace: examinedTo };
+    ? { ...page, hasPreviousPage: true, startPlace: place }
+    : { ...page, hasNextPage: true, endPlace: place };
 }
 
 /**
@@ -161,14 +160,13 @@ interface CountedRow {
 interface Found {
   /** The positions of the matches, at most one more than the page size. */
   readonly positions: readonly bigint[];
-  /** The last examined transfer, if there are more transfers after it. */
-  readonly examinedTo?: Place<bigint> | undefined;
+  /** The position of the last examined transfer, if there are more transfers after it. */
+  readonly examinedTo?: bigint | undefined;
 }
 
 /** A row as the driver returns it. */
 interface FoundRow {
   readonly position: number | string;
-  readonly row_id?: string;
 }
 
 class TransferSearch {
@@ -182,7 +180,7 @@ class TransferSearch {
 
   constructor(
     private readonly em: EntityManager,
-    private readonly table: Pick<SearchedTable<never>, 'name' | 'rowIdColumn'>,
+    private readonly table: Pick<SearchedTable<never>, 'name'>,
     { ofAccount, filter, bounds }: SearchedTransfers,
     private readonly range: PageRange<bigint>,
   ) {
@@ -205,7 +203,7 @@ class TransferSearch {
     const examined =
       examinedTo === undefined
         ? []
-        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo.position}`)];
+        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo}`)];
     const ranges = this.#ranges.map(({ unindexed }) => unindexed);
     const positions = await this.#positions(
       [this.#within, ...this.#equalities, ...examined, ...ranges],
@@ -233,16 +231,14 @@ class TransferSearch {
     return undefined;
   }
 
-  /** Returns the place at which the examination ends; undefined if the list ends before. */
-  async #lastExamined(): Promise<Place<bigint> | undefined> {
+  /** Returns the position at which the examination ends; undefined if the list ends before. */
+  async #lastExamined(): Promise<bigint | undefined> {
     const [driving] = this.#equalities;
-    const rows = await this.#read(
-      `position, hex(${this.table.rowIdColumn}) as row_id`,
+    const [position] = await this.#readPositions(
       driving ? [this.#within, driving] : [this.#within],
       this.#ordered(1, TRANSFERS_EXAMINED_MAX - 1),
     );
-    const [row] = rows;
-    return row && { position: BigInt(row.position), rowId: idOfHex(row.row_id ?? '') };
+    return position;
   }
 
   #positions(conditions: readonly Condition[], limit: number): Promise<readonly bigint[]> {

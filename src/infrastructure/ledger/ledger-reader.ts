@@ -63,6 +63,10 @@ export class MikroOrmLedgerReader extends LedgerReads implements LedgerReader {
     super(database, new LedgerScope('all'), SERVER);
   }
 
+  async hasShortId(shortId: number): Promise<boolean> {
+    return (await this.read((em) => em.findOne(Account, { shortId }))) !== null;
+  }
+
   accountFactsByIban(ibans: readonly string[]): Promise<ReadonlyMap<string, AccountFacts>> {
     if (ibans.length <= IBANS_TOGETHER_MAX) return this.#accountFactsByIban.load(ibans);
     return this.#findAccountFacts(ibans, `look-up of ${ibans[0]}`);

@@ -1,4 +1,4 @@
-import { type FilterQuery, raw } from '@mikro-orm/core';
+import { type EntityClass, type FilterQuery, raw } from '@mikro-orm/core';
 import { stringify } from 'uuid';
 import type {
   ListIdentity,
@@ -16,7 +16,8 @@ import type {
 } from '../../application/ports/scoped-ledger-reader.js';
 import type { OrganizationScope } from '../../domain/caller.js';
 import { hasIbanShape } from '../../domain/iban.js';
-import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
+import { type PositionedKind, parsePositionId } from '../../domain/position-id.js';
+import { firstPositionOf } from '../../domain/postings.js';
 import type { PaidName } from '../../domain/transfer-warnings.js';
 import { Account } from '../../entities/account.entity.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
@@ -27,6 +28,7 @@ import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Organization } from '../../entities/organization.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
+import { sequenceSql } from '../database/sequence-sql.js';
 import {
   INCOMING_TRANSFERS,
   needsExamining,
@@ -71,8 +73,7 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 
   async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
-    const where = this.scope.ofAnyAccount<Transfer>({ id: { $in: [...ids] } });
-    return inOrderOf(ids, await this.read((em) => em.find(Transfer, where)));
+    return this.#rowsByPositionId<Transfer>(ids, 'transfer', Transfer);
   }
 
   async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
@@ -81,8 +82,24 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 
   async incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]> {
-    const where = this.scope.ofAnyAccount<IncomingTransfer>({ id: { $in: [...ids] } });
-    return inOrderOf(ids, await this.read((em) => em.find(IncomingTransfer, where)));
+    return this.#rowsByPositionId<IncomingTransfer>(ids, 'incoming-transfer', IncomingTransfer);
+  }
+
+  async #rowsByPositionId<Row extends Transfer | IncomingTransfer>(
+    ids: readonly string[],
+    kind: PositionedKind,
+    entity: EntityClass<Row>,
+  ): Promise<(Row | null)[]> {
+    const references = ids.flatMap((id) => parsePositionId(id) ?? []);
+    const ofKind = references.filter((reference) => reference.kind === kind);
+    if (ofKind.length === 0) return ids.map(() => null);
+    const byAccount = Map.groupBy(ofKind, ({ accountShortId }) => accountShortId);
+    const rows = [...byAccount].map(([shortId, ofAccount]) => ({
+      accountId: { shortId },
+      position: { $in: ofAccount.map(({ position }) => position) },
+    }));
+    const where = this.scope.ofAnyAccount<NoInfer<Row>>({ $or: rows });
+    return inOrderOf(ids, await this.read((em) => em.find<Row>(entity, where)));
   }
 
   async hasPlace(
@@ -91,17 +108,14 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   ): Promise<boolean> {
     if (typeof position === 'string') return this.#hasRow(kind, position);
     const { where } = this.scope.ofAccount(ownerId);
-    const ofOwner = { ...where, ...(rowId !== undefined && { id: rowId }) };
-    const sequence = kind === 'transfer' ? sequenceOf(position) : position;
-    const row = await this.read<object | null>((em) => {
-      if (kind === 'incoming-transfer')
-        return em.findOne(IncomingTransfer, { ...ofOwner, position });
-      if (kind === 'ledger-entry') return em.findOne(LedgerEntry, { ...ofOwner, sequence });
-      return em.findOne(BulkTransfer, { ...ofOwner, sequence });
+    const row = await this.read<{ readonly id: string } | null>((em) => {
+      if (kind === 'transfer') return em.findOne(Transfer, { ...where, position });
+      if (kind === 'incoming-transfer') return em.findOne(IncomingTransfer, { ...where, position });
+      const ofOwner = { ...where, sequence: position };
+      if (kind === 'ledger-entry') return em.findOne(LedgerEntry, ofOwner);
+      return em.findOne(BulkTransfer, ofOwner);
     });
-    const isBeyond =
-      kind === 'transfer' && row instanceof BulkTransfer && indexOf(position) >= row.transferCount;
-    return row !== null && !isBeyond;
+    return row !== null && (rowId === undefined || row.id === rowId);
   }
 
   /**
@@ -246,12 +260,17 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
     // select is inside a subquery, and MariaDB requires a name for the subquery.
     const latest = payees.map(
       (iban) =>
-        `select * from (select counterparty_iban, counterparty_name, bulk_transfer_id, position
+        `select * from (select counterparty_iban, counterparty_name, account_id, position
           from transfer where ${sql} and counterparty_iban = '${iban}' ${until}
           order by position desc limit ${NAMED_TRANSFERS_MAX}) latest`,
     );
     const rows = await this.read((em) =>
-      em.getConnection().execute<PaidNameRow[]>(latest.join(' union all ')),
+      em.getConnection().execute<PaidNameRow[]>(
+        `select counterparty_iban, counterparty_name, position, bulk_transfer.id as bulk_transfer_id
+        from (${latest.join(' union all ')}) paid
+        join bulk_transfer on bulk_transfer.account_id = paid.account_id
+          and bulk_transfer.sequence = ${sequenceSql('paid.position')}`,
+      ),
     );
     return rows
       .toSorted((one, other) => Number(BigInt(other.position) - BigInt(one.position)))

@@ -360,7 +360,8 @@ async function openAccounts(em: EntityManager, openings: readonly Opening[]): Pr
       const { iban } = account;
       // The reader uses the same connection, because SQLite has no other.
       const reader = em.fork({ clear: true, keepTransactionContext: true });
-      const existing = await reader.findOneOrFail(Account, { iban });
+      const existing = await reader.findOne(Account, { iban });
+      if (!existing) throw error;
       throw rejected('openAccount', { code: 'ACCOUNT_EXISTS', accountId: existing.id, iban });
     }
   }

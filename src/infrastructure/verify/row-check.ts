@@ -43,20 +43,31 @@ function note(violations: Violation[], violation: Violation | undefined): void {
 /** Tells whether the server could have written a stored value. */
 export type Form = (value: unknown) => boolean;
 
-/**
- * Makes the rule that each column has its form.
- * @param row the name of a row in a violation, which has the id and the wrong columns
- */
+/** Returns the columns that identify a row in a violation. */
+export type RowName = (row: StoredRow) => Violation;
+
+/** Names a row by its id. */
+export function rowOf(kind: string): RowName {
+  return ({ id }) => ({ [kind]: hexOf(id) });
+}
+
+/** Names a transfer by its account and its position. */
+export const placeOf: RowName = ({ account_id, position }) => ({
+  account: hexOf(account_id),
+  position: String(position),
+});
+
+/** Makes the rule that each column has its form. A violation names the row and the wrong columns. */
 export function formRule(
   statement: string,
-  row: string,
+  nameOf: RowName,
   forms: Readonly<Record<string, Form>>,
 ): RowRule {
   const entries = Object.entries(forms);
   const see = (stored: StoredRow) => {
     if (entries.every(([column, isRight]) => isRight(stored[column]))) return undefined;
     const wrong = entries.filter(([column, isRight]) => !isRight(stored[column]));
-    return { [row]: hexOf(stored.id), columns: wrong.map(([column]) => column).join(', ') };
+    return { ...nameOf(stored), columns: wrong.map(([column]) => column).join(', ') };
   };
   return { statement, watch: () => ({ see }) };
 }
@@ -64,6 +75,18 @@ export function formRule(
 /** Returns an id in the form of SQL's hex(). */
 export function hexOf(value: unknown): string {
   return value instanceof Uint8Array ? bytesOf(value).toString('hex').toUpperCase() : String(value);
+}
+
+/** Returns the id of an entity in the form of SQL's hex(). */
+export function hexOfId(id: string): string {
+  return id.replaceAll('-', '').toUpperCase();
+}
+
+/** Returns the time of a column: SQLite stores milliseconds, and the driver of MySQL returns a text in UTC. */
+export function dateOf(value: unknown): Date {
+  return value instanceof Date || typeof value === 'number'
+    ? new Date(value)
+    : new Date(`${String(value).replace(' ', 'T')}Z`);
 }
 
 /** Returns the text of a column that the databases store as text or as bytes. */

@@ -6,7 +6,7 @@ import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bul
 import { creditFingerprint } from '../../domain/credit.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
 import { hasIbanShape, isBic } from '../../domain/iban.js';
-import { isId } from '../../domain/id.js';
+import { isId, shortIdOf } from '../../domain/id.js';
 import {
   fingerprintVersionOf,
   hasSameContent,
@@ -20,6 +20,7 @@ import {
   ROLES,
 } from '../../domain/kinds.js';
 import { formatAmount } from '../../domain/money.js';
+import { bulkTransferIdOf } from '../../domain/position-id.js';
 import {
   DESCRIPTION,
   END_TO_END_ID,
@@ -28,8 +29,20 @@ import {
   NAME,
   type TextRule,
 } from '../../domain/text.js';
+import { sequenceSql } from '../database/sequence-sql.js';
 import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
-import { type Form, formRule, hexOf, type RowRule, rowCheck, textOf } from './row-check.js';
+import {
+  dateOf,
+  type Form,
+  formRule,
+  hexOf,
+  hexOfId,
+  placeOf,
+  type RowRule,
+  rowCheck,
+  rowOf,
+  textOf,
+} from './row-check.js';
 import { pagesOf, type StoredRow } from './table-pages.js';
 
 const UUID_BYTES = 16;
@@ -80,17 +93,41 @@ const listOf =
 const isAddress: Form = (value) => value === '' || isIP(String(value)) > 0;
 const isRequestId: Form = (value) => value === '' || isId(String(value));
 
-function foldedNames(statement: string, row: string): RowRule {
+function foldedNames(statement: string): RowRule {
   return {
     statement,
     watch: () => ({
-      see: ({ id, counterparty_name, counterparty_name_folded }) =>
-        foldName(textOf(counterparty_name)) === textOf(counterparty_name_folded)
+      see: (row) =>
+        foldName(textOf(row.counterparty_name)) === textOf(row.counterparty_name_folded)
           ? undefined
-          : { [row]: hexOf(id) },
+          : placeOf(row),
     }),
   };
 }
+
+const shortIds: RowRule = {
+  statement: "an account's short id is the end of its id",
+  watch: () => ({
+    see: ({ id, short_id }) =>
+      shortIdOf(hexOf(id)) === Number(short_id) ? undefined : { account: hexOf(id) },
+  }),
+};
+
+/** A bulk's id is made from its place: see bulkTransferIdOf. */
+const bulkIds: RowRule = {
+  statement: 'the id of a bulk matches its account, its sequence and its time',
+  watch: () => ({
+    see: ({ id, account_id, sequence, created_at }) => {
+      const place = {
+        accountId: hexOf(account_id),
+        sequence: BigInt(String(sequence)),
+        createdAt: dateOf(created_at),
+      };
+      const isRight = hexOf(id) === hexOfId(bulkTransferIdOf(place));
+      return isRight ? undefined : { bulk: hexOf(id) };
+    },
+  }),
+};
 
 const endToEndIds: RowRule = {
   statement: 'an end-to-end id occurs once in its bulk',
@@ -98,12 +135,13 @@ const endToEndIds: RowRule = {
     let bulk: unknown;
     let seen = new Set<string>();
     return {
-      see: ({ id, bulk_transfer_id, end_to_end_id }) => {
+      see: (row) => {
+        const { bulk_transfer_id, end_to_end_id } = row;
         if (end_to_end_id === null) return undefined;
         if (!isSameId(bulk, bulk_transfer_id)) seen = new Set();
         bulk = bulk_transfer_id;
         const endToEndId = textOf(end_to_end_id);
-        if (seen.has(endToEndId)) return { transfer: hexOf(id) };
+        if (seen.has(endToEndId)) return placeOf(row);
         seen.add(endToEndId);
         return undefined;
       },
@@ -221,10 +259,7 @@ const organizationsOfKeys: Check = {
 
 /** Returns the organizations of a stored list in the form of SQL's hex(). Another invariant reports invalid ids. */
 function organizationsIn(list: unknown): string[] {
-  return textOf(list)
-    .split(',')
-    .filter(isId)
-    .map((id) => id.replaceAll('-', '').toUpperCase());
+  return textOf(list).split(',').filter(isId).map(hexOfId);
 }
 
 /** Limits the organizations of one query. */
@@ -248,19 +283,19 @@ async function organizationsAmong(
 
 export const ROW_CHECKS: readonly Check[] = [
   rowCheck({ columns: 'id, name', source: 'organization', key: ['id'] }, [
-    formRule("an organization's id and name are well-formed", 'organization', {
+    formRule("an organization's id and name are well-formed", rowOf('organization'), {
       id: isStoredId,
       name: text(NAME),
     }),
   ]),
   rowCheck(
     {
-      columns: 'id, organization_id, organization_name, iban, bic, currency',
+      columns: 'id, short_id, organization_id, organization_name, iban, bic, currency',
       source: 'account',
       key: ['id'],
     },
     [
-      formRule("an account's ids, texts and currency are well-formed", 'account', {
+      formRule("an account's ids, texts and currency are well-formed", rowOf('account'), {
         id: isStoredId,
         organization_id: isStoredId,
         organization_name: text(NAME),
@@ -268,48 +303,53 @@ export const ROW_CHECKS: readonly Check[] = [
         bic: isStoredBic,
         currency: isCurrency,
       }),
+      shortIds,
     ],
   ),
-  rowCheck({ columns: 'id, idempotency_key, fingerprint', source: 'bulk_transfer', key: ['id'] }, [
-    formRule("a bulk's id, key and fingerprint are well-formed", 'bulk', {
-      id: isStoredId,
-      idempotency_key: absentOr(isKey),
-      fingerprint: absentOr(isFingerprint),
-    }),
-  ]),
   rowCheck(
     {
-      columns: `t.id, t.bulk_transfer_id, t.account_id, t.position, t.amount_minor, t.currency,
+      columns: 'id, account_id, sequence, created_at, idempotency_key, fingerprint',
+      source: 'bulk_transfer',
+      key: ['id'],
+    },
+    [
+      formRule("a bulk's key and fingerprint are well-formed", rowOf('bulk'), {
+        idempotency_key: absentOr(isKey),
+        fingerprint: absentOr(isFingerprint),
+      }),
+      bulkIds,
+    ],
+  ),
+  rowCheck(
+    {
+      columns: `b.id as bulk_transfer_id, t.account_id, t.position, t.amount_minor, t.currency,
         t.counterparty_name, t.counterparty_name_folded, t.counterparty_iban, t.counterparty_bic,
         t.description, t.end_to_end_id, b.fingerprint, a.iban`,
-      source: `transfer t left join bulk_transfer b on b.id = t.bulk_transfer_id
+      source: `transfer t left join bulk_transfer b on b.account_id = t.account_id
+          and b.sequence = ${sequenceSql('t.position')}
         left join account a on a.id = t.account_id`,
       key: ['t.account_id', 't.position'],
     },
     [
-      formRule("a transfer's id and texts are well-formed", 'transfer', {
-        id: isStoredId,
+      formRule("a transfer's texts are well-formed", placeOf, {
         counterparty_name: text(NAME),
         counterparty_iban: isIban,
         counterparty_bic: absentOr(isStoredBic),
         description: text(DESCRIPTION),
         end_to_end_id: absentOr(text(END_TO_END_ID)),
       }),
-      foldedNames('the folded name of a transfer matches its name', 'transfer'),
+      foldedNames('the folded name of a transfer matches its name'),
       endToEndIds,
       bulkFingerprints,
     ],
   ),
   rowCheck(
     {
-      columns: 'id, counterparty_name, counterparty_name_folded',
+      columns: 'account_id, position, counterparty_name, counterparty_name_folded',
       source: 'incoming_transfer',
-      key: ['id'],
+      key: ['account_id', 'position'],
     },
-    [
-      formRule("an incoming transfer's id is well-formed", 'incomingTransfer', { id: isStoredId }),
-      foldedNames("the folded name of a payer matches the payer's name", 'incomingTransfer'),
-    ],
+    [foldedNames("the folded name of a payer matches the payer's name")],
   ),
   rowCheck(
     {
@@ -319,7 +359,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['e.account_id', 'e.sequence'],
     },
     [
-      formRule("a ledger entry's id, kind, key and texts are well-formed", 'entry', {
+      formRule("a ledger entry's id, kind, key and texts are well-formed", rowOf('entry'), {
         id: isStoredId,
         kind: oneOf(LEDGER_ENTRY_KINDS),
         idempotency_key: absentOr(isKey),
@@ -330,12 +370,16 @@ export const ROW_CHECKS: readonly Check[] = [
     ],
   ),
   rowCheck({ columns: 'id, type, leased_by, traceparent', source: 'outbox_message', key: ['id'] }, [
-    formRule("an outbox message's id, type, relay and trace context are well-formed", 'message', {
-      id: isStoredId,
-      type: oneOf(OUTBOX_MESSAGE_TYPES),
-      leased_by: absentOr(isStoredId),
-      traceparent: absentOr(isTraceparent),
-    }),
+    formRule(
+      "an outbox message's id, type, relay and trace context are well-formed",
+      rowOf('message'),
+      {
+        id: isStoredId,
+        type: oneOf(OUTBOX_MESSAGE_TYPES),
+        leased_by: absentOr(isStoredId),
+        traceparent: absentOr(isTraceparent),
+      },
+    ),
   ]),
   rowCheck(
     {
@@ -344,7 +388,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['id'],
     },
     [
-      formRule("an API key's id, prefix, hash, name and access are well-formed", 'apiKey', {
+      formRule("an API key's id, prefix, hash, name and access are well-formed", rowOf('apiKey'), {
         id: isStoredId,
         prefix: isPrefix,
         secret_hash: isHash,
@@ -362,7 +406,7 @@ export const ROW_CHECKS: readonly Check[] = [
       key: ['id'],
     },
     [
-      formRule("an audit entry's action, outcome and origin are well-formed", 'audit', {
+      formRule("an audit entry's action, outcome and origin are well-formed", rowOf('audit'), {
         id: isStoredId,
         action: oneOf(MUTATION_NAMES),
         outcome: oneOf(AUDITED_OUTCOMES),

@@ -8,6 +8,7 @@ import {
 import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
+import { sequenceSql } from '../database/sequence-sql.js';
 import { type Check, sqlCheck } from './check.js';
 
 /** The SQL condition that each kind of ledger entry fulfils. */
@@ -43,6 +44,23 @@ function timeBefore(row: string): string {
               and earlier.sequence = ${row}.sequence - 1),
           (select opened.created_at from account opened where opened.id = ${row}.account_id))`;
 }
+
+/** The SQL condition that b is the bulk of a transfer t. */
+const IS_BULK_OF_TRANSFER = `b.account_id = t.account_id and b.sequence = ${sequenceSql('t.position')}`;
+
+/** The SQL condition that t is one of the transfers of a bulk b. It is a range of the key of transfers. */
+const IS_TRANSFER_OF_BULK = `t.account_id = b.account_id
+          and t.position between b.sequence * ${firstPositionOf(1n)}
+            and (b.sequence + 1) * ${firstPositionOf(1n)} - 1`;
+
+/** The SQL for the transfers of each bulk to each account of this server. */
+const BOOK_TRANSFERS = `
+        select b.id as bulk_transfer_id, t.counterparty_account_id as account_id,
+          count(*) as transfers, sum(t.amount_minor) as sent,
+          min(hex(t.description)) as description_hex
+        from transfer t join bulk_transfer b on ${IS_BULK_OF_TRANSFER}
+        where t.counterparty_account_id is not null
+        group by b.id, t.counterparty_account_id`;
 
 /**
  * Returns the SQL condition that an audit entry x contradicts the row that it names. The audit entry has the time of
@@ -129,34 +147,33 @@ const LEDGER: readonly Check[] = [
   sqlCheck(
     'a bulk has all of its transfers, and its total is their sum',
     `
-      select hex(b.id) as bulk, b.transfer_count, coalesce(t.transfers, 0) as transfers,
-        b.total_amount_minor, coalesce(t.total, 0) as transfers_total
-      from bulk_transfer b
-      left join (
-        select bulk_transfer_id, count(*) as transfers, sum(amount_minor) as total
-        from transfer group by bulk_transfer_id
-      ) t on t.bulk_transfer_id = b.id
-      where b.transfer_count <> coalesce(t.transfers, 0)
-        or b.total_amount_minor <> coalesce(t.total, 0)`,
+      select hex(id) as bulk, transfer_count, transfers, total_amount_minor, transfers_total
+      from (
+        select b.id, b.transfer_count, b.total_amount_minor,
+          (select count(*) from transfer t where ${IS_TRANSFER_OF_BULK}) as transfers,
+          (select coalesce(sum(t.amount_minor), 0) from transfer t
+            where ${IS_TRANSFER_OF_BULK}) as transfers_total
+        from bulk_transfer b
+      ) counted
+      where transfer_count <> transfers or total_amount_minor <> transfers_total`,
   ),
   sqlCheck(
     'transfers are numbered in the order of their bulk, 0, 1, 2 … without a gap',
     `
-      select hex(id) as transfer, position, expected from (
-        select t.id, t.position,
-          b.sequence * ${firstPositionOf(1n)} - 1
-            + row_number() over (partition by t.bulk_transfer_id order by t.position) as expected
-        from transfer t join bulk_transfer b on b.id = t.bulk_transfer_id
+      select hex(id) as bulk, last_index, transfer_count from (
+        select b.id, b.transfer_count,
+          (select max(t.position) from transfer t where ${IS_TRANSFER_OF_BULK})
+            - b.sequence * ${firstPositionOf(1n)} as last_index
+        from bulk_transfer b
       ) placed
-      where position <> expected`,
+      where last_index <> transfer_count - 1`,
   ),
   sqlCheck(
-    'a transfer has the account, currency and time of its bulk',
+    'a transfer has the currency and time of its bulk',
     `
-      select hex(t.id) as transfer from transfer t
-      left join bulk_transfer b on b.id = t.bulk_transfer_id
-      where b.id is null or t.account_id <> b.account_id or t.currency <> b.currency
-        or t.created_at <> b.created_at`,
+      select hex(t.account_id) as account, t.position from transfer t
+      left join bulk_transfer b on ${IS_BULK_OF_TRANSFER}
+      where b.id is null or t.currency <> b.currency or t.created_at <> b.created_at`,
   ),
   sqlCheck(
     'each bulk is one debit of its account, with its total, sequence and balance',
@@ -180,11 +197,7 @@ const LEDGER: readonly Check[] = [
     'all transfers of a bulk to one account of this server are credited in one entry',
     `
       select hex(t.bulk_transfer_id) as bulk, hex(t.account_id) as account, t.sent, e.credited
-      from (
-        select bulk_transfer_id, counterparty_account_id as account_id, sum(amount_minor) as sent
-        from transfer where counterparty_account_id is not null
-        group by bulk_transfer_id, counterparty_account_id
-      ) t
+      from (${BOOK_TRANSFERS}) t
       left join (
         select bulk_transfer_id, account_id, sum(amount_minor) as credited, count(*) as entries
         from ledger_entry where kind = 'BOOK_TRANSFER' group by bulk_transfer_id, account_id
@@ -195,16 +208,14 @@ const LEDGER: readonly Check[] = [
     'every credit of a book transfer has a transfer of its bulk',
     `
       select hex(e.id) as entry from ledger_entry e
-      where e.kind = 'BOOK_TRANSFER' and not exists (
-        select 1 from transfer t
-        where t.bulk_transfer_id = e.bulk_transfer_id
-          and t.counterparty_account_id = e.account_id
-      )`,
+      left join (${BOOK_TRANSFERS}) t
+        on t.bulk_transfer_id = e.bulk_transfer_id and t.account_id = e.account_id
+      where e.kind = 'BOOK_TRANSFER' and t.account_id is null`,
   ),
   sqlCheck(
     'a book transfer goes to the account that has its IBAN, and not to its own',
     `
-      select hex(t.id) as transfer from transfer t
+      select hex(t.account_id) as account, t.position from transfer t
       left join account a on a.id = t.counterparty_account_id
       where t.counterparty_account_id is not null
         and (a.id is null or a.iban <> t.counterparty_iban or a.id = t.account_id
@@ -297,12 +308,7 @@ const LEDGER: readonly Check[] = [
     `
       select hex(e.id) as entry, t.transfers
       from ledger_entry e
-      join (
-        select bulk_transfer_id, counterparty_account_id as account_id, count(*) as transfers,
-          min(hex(description)) as description_hex
-        from transfer where counterparty_account_id is not null
-        group by bulk_transfer_id, counterparty_account_id
-      ) t on t.bulk_transfer_id = e.bulk_transfer_id and t.account_id = e.account_id
+      join (${BOOK_TRANSFERS}) t on t.bulk_transfer_id = e.bulk_transfer_id and t.account_id = e.account_id
       join bulk_transfer b on b.id = e.bulk_transfer_id
       join account debtor on debtor.id = b.account_id
       where e.kind = 'BOOK_TRANSFER' and hex(e.description) <> case t.transfers
@@ -320,23 +326,23 @@ const INCOMING: readonly Check[] = [
   sqlCheck(
     'each transfer to an account of this server is an incoming transfer of its payee',
     `
-      select hex(t.id) as transfer from transfer t
+      select hex(t.account_id) as account, t.position from transfer t
       left join incoming_transfer i on ${SAME_TRANSFER}
-      where t.counterparty_account_id is not null and i.id is null`,
+      where t.counterparty_account_id is not null and i.account_id is null`,
   ),
   sqlCheck(
     'an incoming transfer has the amount, currency, description and end-to-end id that its payer sent',
     `
-      select hex(i.id) as incoming_transfer from incoming_transfer i
+      select hex(i.account_id) as account, i.position from incoming_transfer i
       left join transfer t on ${SAME_TRANSFER}
-      where t.id is null or t.amount_minor <> i.amount_minor or t.currency <> i.currency
+      where t.account_id is null or t.amount_minor <> i.amount_minor or t.currency <> i.currency
         or hex(t.description) <> hex(i.description)
         or coalesce(hex(t.end_to_end_id), '-') <> coalesce(hex(i.end_to_end_id), '-')`,
   ),
   sqlCheck(
     "an incoming transfer has its payer's name and IBAN",
     `
-      select hex(i.id) as incoming_transfer from incoming_transfer i
+      select hex(i.account_id) as account, i.position from incoming_transfer i
       left join account payer on payer.id = i.payer_account_id
       where payer.id is null or hex(payer.organization_name) <> hex(i.counterparty_name)
         or hex(payer.iban) <> hex(i.counterparty_iban)`,
@@ -344,13 +350,14 @@ const INCOMING: readonly Check[] = [
   sqlCheck(
     'incoming transfers follow the ledger entry that credited them, with its time, in the order of the bulk',
     `
-      select hex(id) as incoming_transfer, position, expected from (
-        select i.id, i.position, i.created_at, e.created_at as credited_at,
+      select hex(account_id) as account, position, expected from (
+        select i.account_id, i.position, i.created_at, e.created_at as credited_at,
           e.sequence * ${firstPositionOf(1n)} - 1 + row_number()
-            over (partition by i.account_id, t.bulk_transfer_id order by i.payer_position) as expected
+            over (partition by i.account_id, b.id order by i.payer_position) as expected
         from incoming_transfer i
-        left join transfer t on ${SAME_TRANSFER}
-        left join ledger_entry e on e.bulk_transfer_id = t.bulk_transfer_id
+        left join bulk_transfer b on b.account_id = i.payer_account_id
+          and b.sequence = ${sequenceSql('i.payer_position')}
+        left join ledger_entry e on e.bulk_transfer_id = b.id
           and e.account_id = i.account_id and e.kind = 'BOOK_TRANSFER'
       ) placed
       where expected is null or position <> expected or created_at <> credited_at`,

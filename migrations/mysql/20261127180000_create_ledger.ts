@@ -1,10 +1,17 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Creates the ledger: accounts, bulks, their transfers, the ledger entries and the outbox. */
+/** Creates the ledger, its outbox, the audit log and the API keys. */
 export default class CreateLedger extends Migration {
   override up(): void {
+    this.addSql(`create table \`organization\` (
+      \`id\` binary(16) not null,
+      \`name\` varchar(140) not null,
+      \`created_at\` datetime(3) not null,
+      primary key (\`id\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
     this.addSql(`create table \`account\` (
       \`id\` binary(16) not null,
+      \`short_id\` int unsigned not null,
       \`organization_id\` binary(16) not null,
       \`organization_name\` varchar(140) not null,
       \`iban\` varchar(34) not null,
@@ -15,6 +22,7 @@ export default class CreateLedger extends Migration {
       \`created_at\` datetime(3) not null,
       \`updated_at\` datetime(3) not null,
       primary key (\`id\`),
+      unique key \`account_short_id_unique\` (\`short_id\`),
       unique key \`account_iban_unique\` (\`iban\`),
       key \`account_organization_id_index\` (\`organization_id\`),
       constraint \`account_balance_minor_check\` check (balance_minor between 0 and 9007199254740991)
@@ -37,8 +45,6 @@ export default class CreateLedger extends Migration {
       constraint \`bulk_transfer_total_amount_minor_check\` check (total_amount_minor between 1 and 9007199254740991)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
     this.addSql(`create table \`transfer\` (
-      \`id\` binary(16) not null,
-      \`bulk_transfer_id\` binary(16) not null,
       \`account_id\` binary(16) not null,
       \`position\` bigint not null,
       \`currency\` varchar(3) not null,
@@ -51,16 +57,36 @@ export default class CreateLedger extends Migration {
       \`description\` varchar(140) not null,
       \`end_to_end_id\` varbinary(140) null,
       \`created_at\` datetime(3) not null,
-      primary key (\`id\`),
-      unique key \`transfer_position_unique\` (\`account_id\`, \`position\`),
-      key \`transfer_bulk_transfer_id_index\` (\`bulk_transfer_id\`),
+      primary key (\`account_id\`, \`position\`),
       key \`transfer_counterparty_iban_index\` (\`account_id\`, \`counterparty_iban\`, \`position\`),
       key \`transfer_counterparty_name_index\` (\`account_id\`, \`counterparty_name_folded\`, \`position\`),
       key \`transfer_amount_index\` (\`account_id\`, \`amount_minor\`, \`position\`),
       key \`transfer_end_to_end_id_index\` (\`account_id\`, \`end_to_end_id\`, \`position\`),
-      constraint \`transfer_bulk_transfer_id_foreign\` foreign key (\`bulk_transfer_id\`) references \`bulk_transfer\` (\`id\`),
       constraint \`transfer_account_id_foreign\` foreign key (\`account_id\`) references \`account\` (\`id\`),
       constraint \`transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`incoming_transfer\` (
+      \`account_id\` binary(16) not null,
+      \`position\` bigint not null,
+      \`payer_account_id\` binary(16) not null,
+      \`payer_position\` bigint not null,
+      \`currency\` varchar(3) not null,
+      \`amount_minor\` bigint not null,
+      \`counterparty_name\` varchar(140) not null,
+      \`counterparty_name_folded\` varbinary(1680) not null,
+      \`counterparty_iban\` varchar(34) not null,
+      \`description\` varchar(140) not null,
+      \`end_to_end_id\` varbinary(140) null,
+      \`created_at\` datetime(3) not null,
+      primary key (\`account_id\`, \`position\`),
+      unique key \`incoming_transfer_payer_position_unique\` (\`payer_account_id\`, \`payer_position\`),
+      key \`incoming_transfer_counterparty_iban_index\` (\`account_id\`, \`counterparty_iban\`, \`position\`),
+      key \`incoming_transfer_counterparty_name_index\` (\`account_id\`, \`counterparty_name_folded\`, \`position\`),
+      key \`incoming_transfer_amount_index\` (\`account_id\`, \`amount_minor\`, \`position\`),
+      key \`incoming_transfer_end_to_end_id_index\` (\`account_id\`, \`end_to_end_id\`, \`position\`),
+      constraint \`incoming_transfer_account_id_foreign\` foreign key (\`account_id\`) references \`account\` (\`id\`),
+      constraint \`incoming_transfer_payer_account_id_foreign\` foreign key (\`payer_account_id\`) references \`account\` (\`id\`),
+      constraint \`incoming_transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
     this.addSql(`create table \`ledger_entry\` (
       \`id\` binary(16) not null,
@@ -88,19 +114,60 @@ export default class CreateLedger extends Migration {
     this.addSql(`create table \`outbox_message\` (
       \`id\` binary(16) not null,
       \`type\` varchar(40) not null,
-      \`account_id\` binary(16) not null,
+      \`subject_id\` binary(16) not null,
       \`sequence\` bigint not null,
       \`created_at\` datetime(3) not null,
+      \`due_at\` datetime(3) null,
+      \`attempts\` int not null default 0,
+      \`published_at\` datetime(3) null,
+      \`parked_at\` datetime(3) null,
+      \`last_error\` varchar(500) null,
+      \`leased_by\` binary(16) null,
+      \`traceparent\` varchar(55) null,
       primary key (\`id\`),
-      unique key \`outbox_message_sequence_unique\` (\`account_id\`, \`sequence\`)
+      unique key \`outbox_message_sequence_unique\` (\`subject_id\`, \`sequence\`),
+      key \`outbox_message_due_at_index\` (\`due_at\`, \`id\`),
+      key \`outbox_message_published_at_index\` (\`published_at\`),
+      key \`outbox_message_parked_at_index\` (\`parked_at\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`api_key\` (
+      \`id\` binary(16) not null,
+      \`prefix\` varchar(16) not null,
+      \`secret_hash\` varchar(64) not null,
+      \`name\` varchar(140) not null,
+      \`organization_ids\` text not null,
+      \`roles\` text not null,
+      \`created_at\` datetime(3) not null,
+      \`created_by\` varchar(255) not null,
+      \`revoked_at\` datetime(3) null,
+      primary key (\`id\`),
+      unique key \`api_key_prefix_unique\` (\`prefix\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`audit_entry\` (
+      \`id\` binary(16) not null,
+      \`at\` datetime(3) not null,
+      \`action\` varchar(40) not null,
+      \`outcome\` varchar(40) not null,
+      \`actor\` varchar(255) not null,
+      \`actor_kind\` varchar(20) not null,
+      \`remote_address\` varchar(45) not null,
+      \`request_id\` varchar(36) not null,
+      \`account_id\` binary(16) null,
+      \`subject_id\` binary(16) null,
+      primary key (\`id\`),
+      key \`audit_entry_account_id_index\` (\`account_id\`, \`id\`)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
   }
 
   override down(): void {
+    this.addSql('drop table `audit_entry`');
+    this.addSql('drop table `api_key`');
     this.addSql('drop table `outbox_message`');
     this.addSql('drop table `ledger_entry`');
+    this.addSql('drop table `incoming_transfer`');
     this.addSql('drop table `transfer`');
     this.addSql('drop table `bulk_transfer`');
     this.addSql('drop table `account`');
+    this.addSql('drop table `organization`');
   }
 }

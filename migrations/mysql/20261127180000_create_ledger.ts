@@ -47,7 +47,6 @@ export default class CreateLedger extends Migration {
     this.addSql(`create table \`transfer\` (
       \`account_id\` binary(16) not null,
       \`position\` bigint not null,
-      \`currency\` varchar(3) not null,
       \`amount_minor\` bigint not null,
       \`counterparty_name\` varchar(140) not null,
       \`counterparty_name_folded\` varbinary(1680) not null,
@@ -56,13 +55,11 @@ export default class CreateLedger extends Migration {
       \`counterparty_account_id\` binary(16) null,
       \`description\` varchar(140) not null,
       \`end_to_end_id\` varbinary(140) null,
-      \`created_at\` datetime(3) not null,
       primary key (\`account_id\`, \`position\`),
       key \`transfer_counterparty_iban_index\` (\`account_id\`, \`counterparty_iban\`, \`position\`),
       key \`transfer_counterparty_name_index\` (\`account_id\`, \`counterparty_name_folded\`, \`position\`),
       key \`transfer_amount_index\` (\`account_id\`, \`amount_minor\`, \`position\`),
       key \`transfer_end_to_end_id_index\` (\`account_id\`, \`end_to_end_id\`, \`position\`),
-      constraint \`transfer_account_id_foreign\` foreign key (\`account_id\`) references \`account\` (\`id\`),
       constraint \`transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
     this.addSql(`create table \`incoming_transfer\` (

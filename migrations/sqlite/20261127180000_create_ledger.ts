@@ -61,7 +61,6 @@ export default class CreateLedger extends Migration {
     this.addSql(oneLine`create table \`transfer\` (
       \`account_id\` binary(16) not null,
       \`position\` bigint not null,
-      \`currency\` text not null,
       \`amount_minor\` bigint not null,
       \`counterparty_name\` text not null,
       \`counterparty_name_folded\` varbinary(1680) not null,
@@ -70,9 +69,7 @@ export default class CreateLedger extends Migration {
       \`counterparty_account_id\` binary(16) null,
       \`description\` text not null,
       \`end_to_end_id\` varbinary(140) null,
-      \`created_at\` datetime not null,
       primary key (\`account_id\`, \`position\`),
-      constraint \`transfer_account_id_foreign\` foreign key (\`account_id\`) references \`account\` (\`id\`),
       constraint \`transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
     ) without rowid`);
     this.addSql(

@@ -223,9 +223,7 @@ function* transferRecords(
     yield {
       accountId: bulkTransfer.accountId,
       position: transferPosition(bulkTransfer.sequence, index),
-      currency: bulkTransfer.currency,
       counterpartyNameFolded: foldName(transfer.counterpartyName),
-      createdAt: bulkTransfer.createdAt,
       ...transfer,
     };
   }

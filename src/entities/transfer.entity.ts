@@ -4,6 +4,7 @@ import { bulkTransferIdOf, positionId } from '../domain/position-id.js';
 import { indexOf, sequenceOf } from '../domain/postings.js';
 import { Account } from './account.entity.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
+import { sequenceSql } from './sequence-sql.js';
 
 /**
  * The largest size of a folded name: 140 characters of four bytes, times three, because folding makes at most three
@@ -20,7 +21,6 @@ export interface TransferRecord {
   readonly accountId: string;
   /** The position in the account's history: see transferPosition. */
   readonly position: bigint;
-  readonly currency: string;
   readonly amountMinor: bigint;
   readonly counterpartyName: string;
   /** The name in the form that filters compare: see foldName. */
@@ -31,17 +31,18 @@ export interface TransferRecord {
   readonly counterpartyAccountId: string | null;
   readonly description: string;
   readonly endToEndId: string | null;
-  readonly createdAt: Date;
 }
 
-/** One credit transfer of a bulk. A transfer never changes. */
+/**
+ * One credit transfer of a bulk. A transfer never changes. A bulk has thousands of transfers, so values that all of them
+ * share are columns of the bulk or of the account alone.
+ */
 export class Transfer implements TransferRecord {
   /** These fields are derived, so they are no columns. */
   declare [OptionalProps]?: 'id' | 'bulkTransferId' | 'index' | 'sequence';
   declare [PrimaryKeyProp]?: ['accountId', 'position'];
   readonly accountId!: string;
   readonly position!: bigint;
-  readonly currency!: string;
   readonly amountMinor!: bigint;
   readonly counterpartyName!: string;
   readonly counterpartyNameFolded!: string;
@@ -50,6 +51,9 @@ export class Transfer implements TransferRecord {
   readonly counterpartyAccountId!: string | null;
   readonly description!: string;
   readonly endToEndId!: string | null;
+  /** The currency of the account. */
+  readonly currency!: string;
+  /** The time of the bulk. */
   readonly createdAt!: Date;
 
   get id(): string {
@@ -76,9 +80,15 @@ export const TransferSchema = defineEntity({
   class: Transfer,
   tableName: 'transfer',
   properties: {
-    accountId: () => p.manyToOne(Account).mapToPk().joinColumn('account_id').primary().index(false),
+    accountId: () =>
+      p
+        .manyToOne(Account)
+        .mapToPk()
+        .joinColumn('account_id')
+        .primary()
+        .index(false)
+        .createForeignKeyConstraint(false),
     position: p.bigint().unsigned(false).primary(),
-    currency: p.string().length(3),
     amountMinor: p.bigint(),
     counterpartyName: p.string().length(140),
     counterpartyNameFolded: p.type(new ExactTextColumn(FOLDED_NAME_BYTES_MAX)),
@@ -87,7 +97,19 @@ export const TransferSchema = defineEntity({
     counterpartyAccountId: p.type(UuidColumn).nullable(),
     description: p.string().length(140),
     endToEndId: p.type(new ExactTextColumn(END_TO_END_ID_BYTES_MAX)).nullable(),
-    createdAt: p.datetime().length(3),
+    currency: p
+      .string()
+      .formula(
+        (transfer) => `(select currency from account where account.id = ${transfer.accountId})`,
+      ),
+    createdAt: p
+      .datetime()
+      .length(3)
+      .formula(
+        (transfer) => `(select created_at from bulk_transfer
+          where bulk_transfer.account_id = ${transfer.accountId}
+            and bulk_transfer.sequence = ${sequenceSql(String(transfer.position))})`,
+      ),
   },
   indexes: [
     {

@@ -146,7 +146,6 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       ['position = position + 1048576000', 'position % 1048576 = 0'],
     ],
   },
-  'transfer.currency': { found: [["currency = 'USD'"]] },
   'transfer.amount_minor': { found: [['amount_minor = amount_minor + 1']] },
   'transfer.counterparty_name': {
     found: [
@@ -199,7 +198,6 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     ],
     free: 'an end-to-end id in a bulk without a key: nothing repeats it',
   },
-  'transfer.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
   'incoming_transfer.account_id': {
     found: [
       [`account_id = ${OTHER_ID}`],

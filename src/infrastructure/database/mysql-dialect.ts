@@ -338,9 +338,13 @@ function cutInTwo<Item>(items: readonly Item[]): readonly Item[][] {
   return [items.slice(0, middle), items.slice(middle)];
 }
 
+/** Returns an INSERT. A column that is null in all rows is left out, because each value costs the database time. */
 function sqlOf({ batch: { table, columns }, rows }: Insert): string {
-  const names = columns.map((column) => `\`${column}\``).join(', ');
-  return format(`insert into \`${table}\` (${names}) values ?`, [rows], false, 'Z');
+  const isUsed = columns.map((_, index) => rows.some((row) => row[index] !== null));
+  const used = <Value>(values: readonly Value[]) => values.filter((_, index) => isUsed[index]);
+  const names = used(columns).map((column) => `\`${column}\``);
+  const values = isUsed.includes(false) ? rows.map(used) : rows;
+  return format(`insert into \`${table}\` (${names.join(', ')}) values ?`, [values], false, 'Z');
 }
 
 /** Executes statements without MikroORM, which would serialise the values a second time. */

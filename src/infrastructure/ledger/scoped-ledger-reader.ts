@@ -26,9 +26,9 @@ import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Organization } from '../../entities/organization.entity.js';
+import { sequenceSql } from '../../entities/sequence-sql.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
-import { sequenceSql } from '../database/sequence-sql.js';
 import {
   INCOMING_TRANSFERS,
   needsExamining,

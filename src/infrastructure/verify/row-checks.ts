@@ -29,7 +29,7 @@ import {
   NAME,
   type TextRule,
 } from '../../domain/text.js';
-import { sequenceSql } from '../database/sequence-sql.js';
+import { sequenceSql } from '../../entities/sequence-sql.js';
 import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
 import {
   dateOf,
@@ -322,7 +322,7 @@ export const ROW_CHECKS: readonly Check[] = [
   ),
   rowCheck(
     {
-      columns: `b.id as bulk_transfer_id, t.account_id, t.position, t.amount_minor, t.currency,
+      columns: `b.id as bulk_transfer_id, t.account_id, t.position, t.amount_minor, b.currency,
         t.counterparty_name, t.counterparty_name_folded, t.counterparty_iban, t.counterparty_bic,
         t.description, t.end_to_end_id, b.fingerprint, a.iban`,
       source: `transfer t left join bulk_transfer b on b.account_id = t.account_id

@@ -8,7 +8,7 @@ import {
 import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
-import { sequenceSql } from '../database/sequence-sql.js';
+import { sequenceSql } from '../../entities/sequence-sql.js';
 import { type Check, sqlCheck } from './check.js';
 
 /** The SQL condition that each kind of ledger entry fulfils. */
@@ -169,11 +169,11 @@ const LEDGER: readonly Check[] = [
       where last_index <> transfer_count - 1`,
   ),
   sqlCheck(
-    'a transfer has the currency and time of its bulk',
+    'a transfer belongs to a bulk',
     `
       select hex(t.account_id) as account, t.position from transfer t
       left join bulk_transfer b on ${IS_BULK_OF_TRANSFER}
-      where b.id is null or t.currency <> b.currency or t.created_at <> b.created_at`,
+      where b.id is null`,
   ),
   sqlCheck(
     'each bulk is one debit of its account, with its total, sequence and balance',
@@ -216,10 +216,11 @@ const LEDGER: readonly Check[] = [
     'a book transfer goes to the account that has its IBAN, and not to its own',
     `
       select hex(t.account_id) as account, t.position from transfer t
-      left join account a on a.id = t.counterparty_account_id
+      left join account payer on payer.id = t.account_id
+      left join account payee on payee.id = t.counterparty_account_id
       where t.counterparty_account_id is not null
-        and (a.id is null or a.iban <> t.counterparty_iban or a.id = t.account_id
-          or a.currency <> t.currency)`,
+        and (payee.id is null or payee.iban <> t.counterparty_iban or payee.id = payer.id
+          or payee.currency <> payer.currency)`,
   ),
   sqlCheck(
     'an idempotency key of an account belongs to at most one bulk',
@@ -335,7 +336,9 @@ const INCOMING: readonly Check[] = [
     `
       select hex(i.account_id) as account, i.position from incoming_transfer i
       left join transfer t on ${SAME_TRANSFER}
-      where t.account_id is null or t.amount_minor <> i.amount_minor or t.currency <> i.currency
+      left join account payer on payer.id = i.payer_account_id
+      where t.account_id is null or t.amount_minor <> i.amount_minor
+        or payer.currency <> i.currency
         or hex(t.description) <> hex(i.description)
         or coalesce(hex(t.end_to_end_id), '-') <> coalesce(hex(i.end_to_end_id), '-')`,
   ),

@@ -1,4 +1,4 @@
-import { INDEX_BITS } from '../../domain/postings.js';
+import { INDEX_BITS } from '../domain/postings.js';
 
 /** Returns the SQL for the sequence of the ledger entry to which a position belongs: see sequenceOf. */
 export function sequenceSql(position: string): string {

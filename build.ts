@@ -11,7 +11,7 @@ const LICENSES = 'third-party-licenses.txt';
 
 const programs = [
   'src/main.ts',
-  ...globSync('src/commands/{emit-schema,emit-settings,migrate,seed,token,verify}.ts'),
+  ...globSync('src/commands/{emit-schema,emit-settings,migrate,rebuild-search,seed,token,verify}.ts'),
 ];
 const outputOf = (source: string) => source.replace(/^src\//, '').replace(/\.ts$/, '');
 
@@ -33,6 +33,7 @@ const bundle = await rolldown({
   input: {
     ...Object.fromEntries(programs.map((source) => [outputOf(source), source])),
     'sqlite-checkpoint-thread': 'src/infrastructure/database/sqlite-checkpoint-thread.ts',
+    'sqlite-search-thread': 'src/infrastructure/database/sqlite-search-thread.ts',
   },
   platform: 'node',
   tsconfig: 'tsconfig.json',

@@ -49,6 +49,7 @@ import { makeMetrics } from './infrastructure/observability/metrics.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
 import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
+import { type CommitFollower, Indexer, NO_FOLLOWER } from './infrastructure/search/indexer.js';
 import {
   AccountExistsResolver,
   AccountResolver,
@@ -115,6 +116,7 @@ const turns = new EventLoopTurns();
 export interface ServerHooks {
   readonly watch: DatabaseWatch;
   readonly newId: NewId;
+  readonly indexer: CommitFollower;
 }
 
 /** Makes the use cases over a database. */
@@ -126,7 +128,8 @@ export function composeApplication(
 ): Application {
   const reader = new MikroOrmLedgerReader(database);
   const { lockTimeoutMs } = config;
-  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher);
+  const follower = hooks?.indexer ?? NO_FOLLOWER;
+  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, follower);
   const unitOfWork = hooks?.watch.guard(own) ?? own;
   const clock = hooks?.watch.now ?? wallClock;
   const newId = hooks?.newId ?? makeNewId(clock);
@@ -176,8 +179,11 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     await relay.start();
     stops.push(() => relay.stop());
     stops.push(() => feeds.close());
-    const application = composeApplication(config, database, relay, { watch, newId });
+    const indexer = new Indexer(database, logger);
+    stops.push(() => indexer.stop());
+    const application = composeApplication(config, database, relay, { watch, newId, indexer });
     await seedDemoCompanies(config, database, relay, logger);
+    indexer.start();
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
     const audit = new MikroOrmAuditLog(database, clock, newId, logger);
     const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
@@ -186,7 +192,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(async () => metricsHttp?.close());
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application, { outbox, apiKeys, clock, newId })),
-      scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, ...scope),
+      scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
       audit,
       authenticator: await makeAuthenticator(authentication, (key) => callerOfApiKey(key, apiKeys)),

@@ -17,6 +17,11 @@ export const SQLITE_CHECKPOINT_THREAD = new URL(
   ROOT,
 );
 
+export const SQLITE_SEARCH_THREAD = new URL(
+  IS_BUILT ? 'dist/sqlite-search-thread.js' : 'src/infrastructure/database/sqlite-search-thread.ts',
+  ROOT,
+);
+
 /** The version of Virement in package.json. */
 export const VERSION: string = JSON.parse(
   readFileSync(new URL('package.json', ROOT), 'utf8'),

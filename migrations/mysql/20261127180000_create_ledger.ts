@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Creates the ledger, its outbox, the audit log and the API keys. */
+/** Creates the ledger, its outbox, the audit log, the API keys and the search tables. */
 export default class CreateLedger extends Migration {
   override up(): void {
     this.addSql(`create table \`organization\` (
@@ -56,10 +56,6 @@ export default class CreateLedger extends Migration {
       \`description\` varchar(140) not null,
       \`end_to_end_id\` varbinary(140) null,
       primary key (\`account_id\`, \`position\`),
-      key \`transfer_counterparty_iban_index\` (\`account_id\`, \`counterparty_iban\`, \`position\`),
-      key \`transfer_counterparty_name_index\` (\`account_id\`, \`counterparty_name_folded\`, \`position\`),
-      key \`transfer_amount_index\` (\`account_id\`, \`amount_minor\`, \`position\`),
-      key \`transfer_end_to_end_id_index\` (\`account_id\`, \`end_to_end_id\`, \`position\`),
       constraint \`transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
     this.addSql(`create table \`incoming_transfer\` (
@@ -77,10 +73,6 @@ export default class CreateLedger extends Migration {
       \`created_at\` datetime(3) not null,
       primary key (\`account_id\`, \`position\`),
       unique key \`incoming_transfer_payer_position_unique\` (\`payer_account_id\`, \`payer_position\`),
-      key \`incoming_transfer_counterparty_iban_index\` (\`account_id\`, \`counterparty_iban\`, \`position\`),
-      key \`incoming_transfer_counterparty_name_index\` (\`account_id\`, \`counterparty_name_folded\`, \`position\`),
-      key \`incoming_transfer_amount_index\` (\`account_id\`, \`amount_minor\`, \`position\`),
-      key \`incoming_transfer_end_to_end_id_index\` (\`account_id\`, \`end_to_end_id\`, \`position\`),
       constraint \`incoming_transfer_account_id_foreign\` foreign key (\`account_id\`) references \`account\` (\`id\`),
       constraint \`incoming_transfer_payer_account_id_foreign\` foreign key (\`payer_account_id\`) references \`account\` (\`id\`),
       constraint \`incoming_transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
@@ -154,9 +146,48 @@ export default class CreateLedger extends Migration {
       primary key (\`id\`),
       key \`audit_entry_account_id_index\` (\`account_id\`, \`id\`)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`search_iban\` (
+      \`account_short_id\` int unsigned not null,
+      \`list\` tinyint not null,
+      \`counterparty_iban\` varchar(34) not null,
+      \`position\` bigint not null,
+      primary key (\`account_short_id\`, \`list\`, \`counterparty_iban\`, \`position\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`search_name\` (
+      \`account_short_id\` int unsigned not null,
+      \`list\` tinyint not null,
+      \`folded_name\` varbinary(32) not null,
+      \`position\` bigint not null,
+      primary key (\`account_short_id\`, \`list\`, \`folded_name\`, \`position\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`search_amount\` (
+      \`account_short_id\` int unsigned not null,
+      \`list\` tinyint not null,
+      \`amount_minor\` bigint not null,
+      \`position\` bigint not null,
+      primary key (\`account_short_id\`, \`list\`, \`amount_minor\`, \`position\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`search_end_to_end_id\` (
+      \`account_short_id\` int unsigned not null,
+      \`list\` tinyint not null,
+      \`end_to_end_id\` varbinary(140) not null,
+      \`position\` bigint not null,
+      primary key (\`account_short_id\`, \`list\`, \`end_to_end_id\`, \`position\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`search_watermark\` (
+      \`account_short_id\` int unsigned not null,
+      \`sequence\` bigint not null,
+      \`entry_id\` binary(16) not null,
+      primary key (\`account_short_id\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
   }
 
   override down(): void {
+    this.addSql('drop table `search_watermark`');
+    this.addSql('drop table `search_end_to_end_id`');
+    this.addSql('drop table `search_amount`');
+    this.addSql('drop table `search_name`');
+    this.addSql('drop table `search_iban`');
     this.addSql('drop table `audit_entry`');
     this.addSql('drop table `api_key`');
     this.addSql('drop table `outbox_message`');

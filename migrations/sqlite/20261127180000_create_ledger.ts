@@ -72,18 +72,6 @@ export default class CreateLedger extends Migration {
       primary key (\`account_id\`, \`position\`),
       constraint \`transfer_amount_minor_check\` check (amount_minor between 1 and 9007199254740991)
     ) without rowid`);
-    this.addSql(
-      'create index `transfer_counterparty_iban_index` on `transfer` (`account_id`, `counterparty_iban`, `position`)',
-    );
-    this.addSql(
-      'create index `transfer_counterparty_name_index` on `transfer` (`account_id`, `counterparty_name_folded`, `position`)',
-    );
-    this.addSql(
-      'create index `transfer_amount_index` on `transfer` (`account_id`, `amount_minor`, `position`)',
-    );
-    this.addSql(
-      'create index `transfer_end_to_end_id_index` on `transfer` (`account_id`, `end_to_end_id`, `position`)',
-    );
     this.addSql(oneLine`create table \`incoming_transfer\` (
       \`account_id\` binary(16) not null,
       \`position\` bigint not null,
@@ -104,18 +92,6 @@ export default class CreateLedger extends Migration {
     ) without rowid`);
     this.addSql(
       'create unique index `incoming_transfer_payer_position_unique` on `incoming_transfer` (`payer_account_id`, `payer_position`)',
-    );
-    this.addSql(
-      'create index `incoming_transfer_counterparty_iban_index` on `incoming_transfer` (`account_id`, `counterparty_iban`, `position`)',
-    );
-    this.addSql(
-      'create index `incoming_transfer_counterparty_name_index` on `incoming_transfer` (`account_id`, `counterparty_name_folded`, `position`)',
-    );
-    this.addSql(
-      'create index `incoming_transfer_amount_index` on `incoming_transfer` (`account_id`, `amount_minor`, `position`)',
-    );
-    this.addSql(
-      'create index `incoming_transfer_end_to_end_id_index` on `incoming_transfer` (`account_id`, `end_to_end_id`, `position`)',
     );
     this.addSql(oneLine`create table \`ledger_entry\` (
       \`id\` binary(16) not null,

@@ -85,24 +85,6 @@ export const IncomingTransferSchema = defineEntity({
       properties: ['payerAccountId', 'payerPosition'],
     },
   ],
-  indexes: [
-    {
-      name: 'incoming_transfer_counterparty_iban_index',
-      properties: ['accountId', 'counterpartyIban', 'position'],
-    },
-    {
-      name: 'incoming_transfer_counterparty_name_index',
-      properties: ['accountId', 'counterpartyNameFolded', 'position'],
-    },
-    {
-      name: 'incoming_transfer_amount_index',
-      properties: ['accountId', 'amountMinor', 'position'],
-    },
-    {
-      name: 'incoming_transfer_end_to_end_id_index',
-      properties: ['accountId', 'endToEndId', 'position'],
-    },
-  ],
   checks: [
     {
       name: 'incoming_transfer_amount_minor_check',

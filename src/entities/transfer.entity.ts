@@ -111,18 +111,6 @@ export const TransferSchema = defineEntity({
             and bulk_transfer.sequence = ${sequenceSql(String(transfer.position))})`,
       ),
   },
-  indexes: [
-    {
-      name: 'transfer_counterparty_iban_index',
-      properties: ['accountId', 'counterpartyIban', 'position'],
-    },
-    {
-      name: 'transfer_counterparty_name_index',
-      properties: ['accountId', 'counterpartyNameFolded', 'position'],
-    },
-    { name: 'transfer_amount_index', properties: ['accountId', 'amountMinor', 'position'] },
-    { name: 'transfer_end_to_end_id_index', properties: ['accountId', 'endToEndId', 'position'] },
-  ],
   checks: [
     {
       name: 'transfer_amount_minor_check',

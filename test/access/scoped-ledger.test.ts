@@ -18,7 +18,7 @@ import {
   ibanOf,
   transfersOf,
 } from '../support/builders.js';
-import { startServer, untilPublished } from '../support/server.js';
+import { NO_CATCHING_UP, startServer, untilQuiet } from '../support/server.js';
 import { DIALECT } from '../support/test-database.js';
 
 const KEY = 'november-payroll';
@@ -126,7 +126,7 @@ async function startWorld() {
   const server = await startServer();
   const { client, database } = server;
   const readerOf = (organizations: OrganizationScope) =>
-    new MikroOrmScopedLedgerReader(database, organizations, { key: 'caller' });
+    new MikroOrmScopedLedgerReader(database, NO_CATCHING_UP, organizations, { key: 'caller' });
   for (const organizationIban of [GLOBEX, INITECH]) {
     await client.perform({
       organizationIban,
@@ -196,7 +196,7 @@ test('a scoped read uses the same indexes as an unscoped read', async () => {
   const { server, readerOf, owned } = await startWorld();
   const { client, database } = server;
   for (let bulk = 0; bulk < 20; bulk += 1) await client.perform(aBulk(transfersOf(100)));
-  await untilPublished(server);
+  await untilQuiet(server);
   const { orm } = database;
   if (DIALECT === 'mysql')
     await orm.em.execute('analyze table transfer, bulk_transfer, ledger_entry, incoming_transfer');

@@ -22,7 +22,7 @@ import { firstPositionOf } from '../../src/domain/postings.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
-import { startServer } from '../support/server.js';
+import { NO_CATCHING_UP, startServer, untilQuiet } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
 const SECRET = 'a salary';
@@ -234,6 +234,7 @@ async function startWorld() {
     incomingCursor: theirs.incomingCursor,
   };
   const secrets = [ACME, acme, SECRET, KEY, ibanOf(1), ...Object.values(theirs)];
+  await untilQuiet({ database });
   const sdl = await (await fetch(`${url}/schema.graphql`)).text();
   return {
     url,
@@ -415,7 +416,9 @@ test('a caller finds only the accounts of its own organizations', async () => {
   const { client, database } = await startServer();
   const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
   const ibansSeenBy = async (organizations: OrganizationScope) => {
-    const reader = new MikroOrmScopedLedgerReader(database, organizations, { key: 'caller' });
+    const reader = new MikroOrmScopedLedgerReader(database, NO_CATCHING_UP, organizations, {
+      key: 'caller',
+    });
     const ibans = [ACME, GLOBEX, ibanOf(1)];
     const accounts = await Promise.all(ibans.map((iban) => reader.accountByIban(iban)));
     return accounts.flatMap((account) => account?.iban ?? []).sort();

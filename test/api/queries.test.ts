@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
-import { startServer, type TestServer, untilPublished } from '../support/server.js';
+import { startServer, type TestServer, untilQuiet } from '../support/server.js';
 
 test('every object is found by its id', async () => {
   const { client } = await startServer();
@@ -207,7 +207,7 @@ async function countStatements({ database }: TestServer, work: () => Promise<unk
 test('a page of 100 transfers with account and bulk takes a few statements', async () => {
   const server = await startServer();
   for (let bulk = 0; bulk < 10; bulk += 1) await server.client.perform(aBulk(transfersOf(10)));
-  await untilPublished(server);
+  await untilQuiet(server);
 
   const statements = await countStatements(server, async () => {
     const { account } = await server.client.data(`{
@@ -227,7 +227,7 @@ test('a page of 100 transfers with account and bulk takes a few statements', asy
 test('a read writes nothing', async () => {
   const server = await startServer();
   await server.client.perform(aBulk(transfersOf(3)));
-  await untilPublished(server);
+  await untilQuiet(server);
   const logger = server.database.orm.config.getLogger();
   const logQuery = vi.spyOn(logger, 'logQuery');
 

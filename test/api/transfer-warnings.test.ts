@@ -5,7 +5,7 @@ import { EventLoopTurns } from '../../src/infrastructure/fair-turns.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import type { Client } from '../support/client.js';
-import { startServer } from '../support/server.js';
+import { NO_CATCHING_UP, startServer } from '../support/server.js';
 
 const WARNINGS = 'warnings { index field code bulkTransfer { id } }';
 const PERFORM = `mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) {
@@ -122,7 +122,7 @@ test.each([
 
   const warnings = await find(
     { organizationIban: ACME, creditTransfers: rows },
-    { reader: new MikroOrmScopedLedgerReader(database, 'all', { key: 'caller' }) },
+    { reader: new MikroOrmScopedLedgerReader(database, NO_CATCHING_UP, 'all', { key: 'caller' }) },
   );
 
   expect(warnings.map(({ code }) => code)).toEqual(codes);

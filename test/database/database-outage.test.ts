@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { DUE_AT_ONCE, OutboxMessage } from '../../src/entities/outbox-message.entity.js';
+import { SEARCH_COLUMNS } from '../../src/infrastructure/search/search-tables.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
 import { canRun } from '../support/can-run.js';
 import { type Client, type GraphQLAnswer, PERFORM } from '../support/client.js';
@@ -588,7 +589,9 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       const database = new URL(server.databaseUrl).pathname.slice(1);
       const grants = [
         `select, insert on ${database}.*`,
-        `delete on ${database}.outbox_message`,
+        ...['outbox_message', ...SEARCH_COLUMNS.map(({ name }) => name)].map(
+          (table) => `delete on ${database}.${table}`,
+        ),
         `update (balance_minor, sequence, updated_at) on ${database}.account`,
         `update (revoked_at) on ${database}.api_key`,
         `update (due_at, leased_by, attempts, published_at, parked_at, last_error)

@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
+import type { MikroORM } from '@mikro-orm/sql';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, type MockInstance, onTestFinished, test, vi } from 'vitest';
 import { MIGRATIONS as MYSQL_MIGRATIONS } from '../../migrations/mysql/index.js';
@@ -25,10 +26,16 @@ async function openMigrated(): Promise<Database> {
   return open(database.url);
 }
 
+/** Returns the SQL that would make the tables match the entities. The search tables have no entities. */
+async function differencesOf(orm: MikroORM): Promise<string> {
+  if (DIALECT === 'sqlite') await orm.em.execute('detach database search');
+  return orm.schema.getUpdateSchemaSQL({ dropTables: false });
+}
+
 test('the tables of the migrations match the entities', async () => {
   const { orm } = await openMigrated();
 
-  expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
+  expect(await differencesOf(orm)).toBe('');
 });
 
 test('every migration can be reverted', async () => {
@@ -45,7 +52,7 @@ test('every migration can be reverted', async () => {
   );
   expect(tables).toEqual([{ name: 'virement_migration' }]);
   await orm.migrator.up();
-  expect(await orm.schema.getUpdateSchemaSQL()).toBe('');
+  expect(await differencesOf(orm)).toBe('');
 });
 
 test('both dialects have the same migrations', async () => {

@@ -5,7 +5,7 @@ import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scop
 import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work.js';
 import { NO_PUBLISHER } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
-import { startServer } from '../support/server.js';
+import { NO_CATCHING_UP, startServer } from '../support/server.js';
 
 /** A load that keeps the server busy for a while. */
 const FLOOD_BULKS = 8;
@@ -81,7 +81,7 @@ test("a caller's read is served among the queued reads of another caller", async
   const { database } = await startServer();
   const answered: string[] = [];
   const read = async (key: string) => {
-    const reader = new MikroOrmScopedLedgerReader(database, 'all', { key });
+    const reader = new MikroOrmScopedLedgerReader(database, NO_CATCHING_UP, 'all', { key });
     await reader.accounts({ size: 10, fromEnd: false });
     answered.push(key);
   };

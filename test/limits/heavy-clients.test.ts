@@ -3,7 +3,7 @@ import { ACME, aBulk, transfersOf } from '../support/builders.js';
 import { PERFORM } from '../support/client.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 import { openConnection } from '../support/raw-connection.js';
-import { startServer, type TestServer, untilPublished } from '../support/server.js';
+import { startServer, type TestServer, untilQuiet } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
 const TYPENAME = '{ __typename }';
@@ -257,7 +257,7 @@ describe('a client that does not wait for its answer', () => {
     const server = await startServer();
     await server.client.perform(aBulk(transfersOf(5)));
     // Once the bulk is published, the relay reads nothing more for it.
-    await untilPublished(server);
+    await untilQuiet(server);
     const held = holdStatements(server);
     const { socket } = await openConnection(server.url);
     const closed = new Promise<void>((resolve) => {
@@ -284,7 +284,7 @@ describe('a client that does not wait for its answer', () => {
     const server = await startServer({ REQUEST_TIMEOUT_MS: '1000', LOCK_TIMEOUT_MS: '1000' });
     await server.client.perform(aBulk(transfersOf(5)));
     // Once the bulk is published, the relay reads nothing more for it.
-    await untilPublished(server);
+    await untilQuiet(server);
     const held = holdStatements(server);
 
     const answer = await server.client.send(NESTED);

@@ -496,6 +496,28 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
 };
 
+/** The columns that all search tables share. */
+const entryColumns = (table: string): Readonly<Record<string, ColumnCorruptions>> => ({
+  [`${table}.account_short_id`]: { found: [['account_short_id = account_short_id + 1']] },
+  [`${table}.list`]: { found: [['list = 1', 'list = 0'], ['list = 2']] },
+  [`${table}.position`]: { found: [['position = position + 100']] },
+});
+
+/** The corruptions of the search tables. SQLite has them in a file that the ledger's connection only reads. */
+export const SEARCH_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
+  ...entryColumns('search_iban'),
+  'search_iban.counterparty_iban': { found: [[`counterparty_iban = ${OTHER_IBAN}`]] },
+  ...entryColumns('search_name'),
+  'search_name.folded_name': { found: [["folded_name = x'626970'"]] },
+  ...entryColumns('search_amount'),
+  'search_amount.amount_minor': { found: [['amount_minor = amount_minor + 1']] },
+  ...entryColumns('search_end_to_end_id'),
+  'search_end_to_end_id.end_to_end_id': { found: [["end_to_end_id = x'33'"]] },
+  'search_watermark.account_short_id': { found: [['account_short_id = account_short_id + 1']] },
+  'search_watermark.sequence': { found: [['sequence = sequence + 1'], ['sequence = 0']] },
+  'search_watermark.entry_id': { found: [[`entry_id = ${OTHER_ID}`]] },
+};
+
 /** Rows whose deletion verification must find. */
 export const DELETIONS: readonly (readonly [table: string, where: string])[] = [
   ['account', 'sequence > 0'],
@@ -511,4 +533,12 @@ export const DELETIONS: readonly (readonly [table: string, where: string])[] = [
   ['api_key', 'revoked_at is null'],
   ['audit_entry', done('createApiKey')],
   ['audit_entry', done('revokeApiKey')],
+];
+
+/** Rows of the search tables whose deletion verification must find. */
+export const SEARCH_DELETIONS: typeof DELETIONS = [
+  ['search_iban', '1 = 1'],
+  ['search_name', 'list = 1'],
+  ['search_amount', '1 = 1'],
+  ['search_end_to_end_id', '1 = 1'],
 ];

@@ -7,7 +7,7 @@ import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/outbox/outbox.js'
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf, transfersOf } from './builders.js';
 import type { Client } from './client.js';
 import { startIdentityProvider } from './identity-provider.js';
-import { startServerOn, type TestServer } from './server.js';
+import { accountsBehind, startServerOn, type TestServer } from './server.js';
 import type { TestDatabase } from './test-database.js';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -34,9 +34,11 @@ export async function fillLedger(database: TestDatabase): Promise<void> {
 }
 
 /** Waits outside a test, where expect cannot poll. */
-function untilAllPublished({ database }: TestServer): Promise<boolean> {
+async function untilAllPublished({ database }: TestServer): Promise<void> {
   const outbox = new Outbox(database.orm);
-  return vi.waitUntil(async () => (await outbox.counts()).due === 0, { timeout: 120_000 });
+  const isQuiet = async () =>
+    (await outbox.counts()).due === 0 && (await accountsBehind(database)).length === 0;
+  await vi.waitUntil(isQuiet, { timeout: 120_000 });
 }
 
 async function performBulks(client: Client): Promise<void> {

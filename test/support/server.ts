@@ -2,8 +2,11 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished } from 'vitest';
 import { composeServer, type Server } from '../../src/composition-root.js';
 import { loadConfig } from '../../src/config.js';
+import type { Database } from '../../src/infrastructure/database/dialect.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import { Outbox } from '../../src/infrastructure/outbox/outbox.js';
+import type { SearchUpdater } from '../../src/infrastructure/search/indexer.js';
+import { joinWatermark } from '../../src/infrastructure/search/search-tables.js';
 import { checkInvariants } from '../../src/infrastructure/verify/invariants.js';
 import { Client } from './client.js';
 import { createMigratedDatabase, type TestDatabase } from './test-database.js';
@@ -19,6 +22,23 @@ export interface TestServer extends Server {
   readonly startLog: readonly Record<string, unknown>[];
   readonly log: readonly Record<string, unknown>[];
 }
+
+/** Waits until a server has published and indexed all commits, and sends no statements by itself. */
+export async function untilQuiet(server: Pick<TestServer, 'database'>): Promise<void> {
+  await untilPublished(server);
+  await expect.poll(() => accountsBehind(server.database), { timeout: 10_000 }).toEqual([]);
+}
+
+/** Returns the accounts that have ledger entries after their watermark. */
+export function accountsBehind({ orm }: Pick<Database, 'orm'>): Promise<object[]> {
+  return orm.em.fork().execute(`select account.iban from account ${joinWatermark('account')}
+    where account.sequence > coalesce(watermark.sequence, 0)`);
+}
+
+/** For readers of a few transfers, which never wait for the search tables. */
+export const NO_CATCHING_UP: SearchUpdater = {
+  catchUp: () => Promise.reject(new Error('The tail is too long')),
+};
 
 /** Starts a server. When the test ends, its ledger is verified, and the server and its database are removed. */
 export async function startServer(env: NodeJS.ProcessEnv = {}): Promise<TestServer> {

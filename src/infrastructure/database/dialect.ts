@@ -51,6 +51,11 @@ export interface Database {
   /** Appends rows in the transaction of an entity manager, in the given order. */
   appendRows(em: EntityManager, batches: readonly AppendBatch[]): Promise<void>;
   /**
+   * Runs statements that write the search tables, in one transaction. They may read the ledger. They never hold the
+   * writer of the ledger.
+   */
+  writeSearch(statements: readonly string[]): Promise<void>;
+  /**
    * Tells whether the database aborted the work in favour of another transaction. The same work may succeed when it
    * runs again.
    */

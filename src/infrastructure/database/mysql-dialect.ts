@@ -13,6 +13,7 @@ import { CompiledQuery, MysqlDialect, type Transaction } from 'kysely';
 import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
+import { SEARCH_COLUMNS } from '../search/search-tables.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings, DatabaseStatus } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
@@ -21,6 +22,7 @@ import { MySqlPresence } from './mysql-presence.js';
 import { type AskServer, prepareSession, requireCapableServer } from './mysql-session.js';
 import { type MySqlAddress, parseMySqlUrl } from './mysql-url.js';
 import { ormOptions } from './orm-options.js';
+import { writeInTransaction } from './transaction.js';
 import { needsOtherServer, unavailabilityOf } from './unavailability.js';
 import { writtenTablesOf } from './written-tables.js';
 
@@ -71,6 +73,7 @@ export async function openMySql(
     snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },
     whileMigrating: (work) => withMigrationLock(orm, work),
     appendRows: (em, batches) => appendRows(em, batches, pool.server.packetBytesMax),
+    writeSearch: (statements) => writeInTransaction(orm, statements),
     isContention: (error) =>
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||
@@ -214,7 +217,7 @@ function makeRequireUsable(
 
 /** Returns statements that use every column and every privilege that the server needs. */
 function statementsOf(orm: MikroORM): string[] {
-  return writtenTablesOf(orm).flatMap(({ table, columns, updatedColumns, isPruned }) => {
+  const ofLedger = writtenTablesOf(orm).flatMap(({ table, columns, updatedColumns, isPruned }) => {
     const assignments = updatedColumns.map((column) => `${column} = ?`);
     return [
       `select ${columns} from ${table}`,
@@ -224,6 +227,12 @@ function statementsOf(orm: MikroORM): string[] {
       ...(isPruned ? [`delete from ${table} where 1 = 0`] : []),
     ];
   });
+  const ofSearch = SEARCH_COLUMNS.flatMap(({ name, columns }) => [
+    `select ${columns.join(', ')} from ${name}`,
+    // REPLACE needs the privileges to insert and to delete.
+    `replace into ${name} (${columns.join(', ')}) values (${columns.map(() => '?')})`,
+  ]);
+  return [...ofLedger, ...ofSearch];
 }
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];

@@ -19,6 +19,13 @@ import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
 import { ormOptions } from './orm-options.js';
 import { SolePresence } from './presence.js';
+import {
+  attachSearchFile,
+  attachSearchInMemory,
+  type SearchWriter,
+  startSearchWriter,
+} from './sqlite-search.js';
+import { writeInTransaction } from './transaction.js';
 import { sqliteCodeOf, unavailabilityOf } from './unavailability.js';
 import { writtenTablesOf } from './written-tables.js';
 
@@ -80,6 +87,7 @@ export async function openSqlite(
       driverOptions: new SqliteDialect({ database: driverOf(connection, note) }),
     });
     const stopCheckpoints = access === 'read-only' ? async () => {} : startCheckpoints(file);
+    const searchWriter = access === 'read-only' ? undefined : searchWriterOf(file, orm);
     return {
       orm,
       groupsMax: 1,
@@ -92,6 +100,7 @@ export async function openSqlite(
       // No other process has the file.
       whileMigrating: (work) => work(),
       appendRows: appenderOf(connection, note),
+      writeSearch: async (statements) => searchWriter?.write(statements),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // A file that cannot be written already failed at start.
       readStatus: async () => ({ isWritable: true }),
@@ -99,6 +108,7 @@ export async function openSqlite(
       hasOwnClock: false,
       lastEntryAt: () => lastEntryAt(orm),
       close: async () => {
+        await searchWriter?.close();
         await stopCheckpoints();
         await orm.close(true);
         releaseFile();
@@ -149,6 +159,12 @@ function openFile(file: string, access: DatabaseAccess): DatabaseSync {
     for (const setting of SETTINGS) connection.exec(setting);
     connection.exec('select count(*) from sqlite_schema');
     if (access === 'read-write') connection.exec(WRITE_NOTHING);
+    if (file === MEMORY) attachSearchInMemory(connection);
+    else
+      attachSearchFile(connection, file, {
+        connect: connectTo,
+        mayCreate: access === 'read-write',
+      });
     return connection;
   } catch (error) {
     connection.close();
@@ -218,6 +234,12 @@ const NOTHING_TO_DO = {
   run: () => ({ changes: 0, lastInsertRowid: 0 }),
   iterate: () => [].values(),
 };
+
+/** Returns the writer of the search tables. No other thread reads a database in memory, so its own connection writes. */
+function searchWriterOf(file: string, orm: MikroORM<AbstractSqlDriver>): SearchWriter {
+  if (file !== MEMORY) return startSearchWriter(file);
+  return { write: (statements) => writeInTransaction(orm, statements), close: async () => {} };
+}
 
 /** Limits the rows that are inserted in one turn of the event loop, which take some ten milliseconds. */
 const ROWS_PER_TURN = 400;

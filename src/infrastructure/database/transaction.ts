@@ -3,7 +3,7 @@
  * transaction may have been committed, and only the error of the COMMIT can tell that it was not.
  */
 import { DeadlockException, LockWaitTimeoutException } from '@mikro-orm/core';
-import type { EntityManager } from '@mikro-orm/sql';
+import type { EntityManager, MikroORM } from '@mikro-orm/sql';
 import { UnavailableError } from '../../domain/errors.js';
 import { isCertainlyRolledBack, throwUnavailable } from './unavailability.js';
 
@@ -27,6 +27,16 @@ export async function inTransaction<Result>(
   }
   await commit(em).catch(throwUnavailable);
   return result;
+}
+
+/** Runs statements without results in a transaction of their own. */
+export function writeInTransaction(
+  { em }: Pick<MikroORM, 'em'>,
+  statements: readonly string[],
+): Promise<void> {
+  return inTransaction(em.fork(), async (inside) => {
+    for (const statement of statements) await inside.execute(statement);
+  });
 }
 
 /**

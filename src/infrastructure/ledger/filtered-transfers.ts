@@ -1,15 +1,17 @@
 /**
- * Pages of transfers that match a filter. The number of rows that are read for one page is limited.
+ * Pages of transfers that match a filter. The search tables find the positions of the transfers that were indexed; the
+ * transfers after the account's watermark, its tail, are read from the ledger. A filter therefore sees a transfer as
+ * soon as it is committed. The number of rows that are read for one page is limited.
  *
- * An index serves an IBAN or an end-to-end id in the order of the list. No index serves a range of names or amounts
- * in that order. For a filter with few matches, the database would read the whole account for one page. Such a page
- * is therefore read in one of two ways:
+ * A search table has the transfers with one IBAN or end-to-end id in the order of the list, but not those within a
+ * range of names or amounts. A page is therefore read in one of three ways:
  *
- *   few matches   the range's own index gives their positions, up to MATCHES_FEW, and these transfers are read
- *   many matches  transfers are examined in the order of the list, TRANSFERS_EXAMINED_MAX at most
+ *   range with few matches   all matches of the range, MATCHES_MAX at most, are examined
+ *   IBAN or end-to-end id    its next matches in the order of the list are examined, MATCHES_MAX at most
+ *   otherwise                transfers are examined in the order of the list, TRANSFERS_EXAMINED_MAX at most
  *
- * A page that ends at the second limit may have fewer nodes than the page size, or none. The page says that there are
- * more, and its cursor continues after the last examined transfer.
+ * A page that ends at a limit may have fewer nodes than the page size, or none. The page says that there are more, and
+ * its cursor continues after the last examined transfer.
  */
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
@@ -20,16 +22,25 @@ import {
   type PageRange,
 } from '../../application/ports/page.js';
 import type { TransferFilter } from '../../application/ports/scoped-ledger-reader.js';
+import { firstPositionOf } from '../../domain/postings.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
+import { idLiteral } from '../database/id-literal.js';
+import {
+  isOfList,
+  SEARCH_TABLES,
+  SEARCHED_NAME_BYTES,
+  type SearchedList,
+  type SearchTable,
+} from '../search/search-tables.js';
 import type { Read } from './keyset-page.js';
 import { toPage } from './keyset-page.js';
 import type { AccountRows } from './ledger-scope.js';
 
-/** A table of transfers that can be searched. Both tables have the same columns and indexes for the search. */
+/** A table of transfers that can be searched. Both tables have the same columns for the search. */
 export interface SearchedTable<Row> {
   readonly entity: EntityClass<Row>;
-  readonly name: 'transfer' | 'incoming_transfer';
+  readonly name: SearchedList;
 }
 
 export const TRANSFERS: SearchedTable<Transfer> = {
@@ -47,11 +58,11 @@ export const INCOMING_TRANSFERS: SearchedTable<IncomingTransfer> = {
  */
 const TRANSFERS_EXAMINED_MAX = 10_000;
 
-/** The largest number of matches of a range that are read one by one. */
-const MATCHES_FEW = 1_000;
+/** The largest number of matches of a condition that are examined for one page. */
+const MATCHES_MAX = 1_000;
 
-/** The last code point. A prefix followed by it sorts after every text with the prefix, on both databases. */
-const LAST_CHARACTER = '\u{10FFFF}';
+/** The last code point. A prefix followed by it sorts after every text with the prefix. */
+const LAST_CHARACTER = Buffer.from('\u{10FFFF}');
 
 /** Positions of an account's list. Both limits are inclusive. */
 export interface PositionBounds {
@@ -65,20 +76,20 @@ interface Condition {
   readonly parameters: readonly (string | Uint8Array)[];
 }
 
-/**
- * Tells whether a page of a filter has to be examined row by row. This is so if no index serves the whole filter in
- * the order of the list.
- */
-export function needsExamining(filter: TransferFilter): boolean {
-  return rangesOf(filter).length > 0 || equalitiesOf(filter).length > 1;
+/** Tells whether a filter has a condition other than a time, which the positions express. */
+export function needsSearch(filter: TransferFilter): boolean {
+  return criteriaOf(filter).length > 0;
 }
 
 /** The transfers of an account that match a filter. */
 export interface SearchedTransfers {
+  readonly accountId: string;
   readonly ofAccount: AccountRows;
   readonly filter: TransferFilter;
   /** The positions that match the times of the filter. */
   readonly bounds: PositionBounds;
+  /** The sequence of the last ledger entry that the search tables contain. */
+  readonly watermark: bigint;
 }
 
 export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
@@ -122,30 +133,41 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
 }
 
 /**
- * Counts the transfers of a filter. The rows of each condition are examined by its own index, one condition after the
- * other. The first condition with few enough rows decides: the count is the number of its rows that meet all
- * conditions.
+ * Counts the transfers of a filter. The matches of each condition are examined, one condition after the other. The
+ * first condition with few enough matches decides: the count is the number of its matches that meet all conditions.
  */
 async function countMatches(
   read: Read,
   { name }: Pick<SearchedTable<never>, 'name'>,
-  { ofAccount, filter, bounds: { first = 0n, last = POSITION_MAX } }: SearchedTransfers,
+  searched: SearchedTransfers,
 ): Promise<number | null> {
-  const conditions = [
-    ...[...equalitiesOf(filter), ...rangesOf(filter)].map(({ indexed }) => indexed),
+  const { first = 0n, last = POSITION_MAX } = searched.bounds;
+  const criteria = criteriaOf(searched.filter);
+  const within = allOf([
+    plain(searched.ofAccount.sql),
     plain(`position between ${first} and ${last}`),
+  ]);
+  const meetsAll = allOf([within, ...criteria.map(({ unindexed }) => unindexed)]);
+  const limit = `limit ${COUNT_MAX + 1}`;
+  const sources = [
+    ...criteria.map((criterion) => matchesSource(name, searched, criterion, limit)),
+    // The positions of the times, if any.
+    {
+      sql: `select position from ${name} where ${within.sql} ${limit}`,
+      parameters: within.parameters,
+    },
   ];
-  const meetsAll = allOf(conditions);
-  for (const driving of conditions) {
-    const examined = allOf([plain(ofAccount.sql), driving]);
-    const rows = await read((em) =>
+  for (const { sql, parameters } of sources) {
+    const [counted] = await read((em) =>
       em.getConnection().execute<CountedRow[]>(
-        `select count(*) as examined, coalesce(sum(meets_all), 0) as matching from (select ${meetsAll.sql} as meets_all
-            from ${name} where ${examined.sql} limit ${COUNT_MAX + 1}) counted`,
-        [...meetsAll.parameters, ...examined.parameters],
+        `select (select count(*) from (${sql}) examined) as examined,
+          (select count(*) from (select position as matched from (${sql}) sources) matches
+            cross join ${name} on ${name}.account_id = ${idLiteral(searched.accountId)}
+              and ${name}.position = matches.matched
+            where ${meetsAll.sql}) as matching`,
+        [...parameters, ...parameters, ...meetsAll.parameters],
       ),
     );
-    const [counted] = rows;
     if (Number(counted?.examined) <= COUNT_MAX) return Number(counted?.matching);
   }
   return null;
@@ -172,154 +194,193 @@ interface FoundRow {
 class TransferSearch {
   /** The condition of the page: its account, its cursors and its times. */
   readonly #within: Condition;
-  readonly #ofAccount: Condition;
-  readonly #equalities: readonly Condition[];
-  readonly #ranges: readonly Criterion[];
-  readonly #direction: 'asc' | 'desc';
-  readonly #limit: number;
+  readonly #criteria: readonly Criterion[];
+  readonly #pageOrder: string;
 
   constructor(
     private readonly em: EntityManager,
     private readonly table: Pick<SearchedTable<never>, 'name'>,
-    { ofAccount, filter, bounds }: SearchedTransfers,
+    private readonly searched: SearchedTransfers,
     private readonly range: PageRange<bigint>,
   ) {
-    this.#ofAccount = plain(ofAccount.sql);
-    this.#ranges = rangesOf(filter);
-    const { first, last } = boundsOf(bounds, range);
-    this.#within = allOf([this.#ofAccount, plain(`position between ${first} and ${last}`)]);
-    // The first equality is the most selective one, and its index is read. The other equalities filter its rows.
-    this.#equalities = equalitiesOf(filter).map(({ indexed, unindexed }, index) =>
-      index === 0 ? indexed : unindexed,
-    );
-    this.#direction = range.fromEnd ? 'asc' : 'desc';
-    this.#limit = range.size + 1;
+    this.#criteria = criteriaOf(searched.filter);
+    this.#within = plain(`${searched.ofAccount.sql} and ${this.#bounds}`);
+    this.#pageOrder = `order by position ${range.fromEnd ? 'asc' : 'desc'} limit`;
   }
 
   async find(): Promise<Found> {
-    const few = await this.#findFew();
-    if (few) return { positions: few };
-    const examinedTo = await this.#lastExamined();
-    const examined =
-      examinedTo === undefined
-        ? []
-        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo}`)];
-    const ranges = this.#ranges.map(({ unindexed }) => unindexed);
-    const positions = await this.#positions(
-      [this.#within, ...this.#equalities, ...examined, ...ranges],
-      this.#limit,
-    );
-    return { positions, examinedTo };
+    return (await this.#findFew()) ?? (await this.#findNext()) ?? this.#findAmongAll();
   }
 
   /** @returns undefined if every range has many matches, or if there is no range */
-  async #findFew(): Promise<readonly bigint[] | undefined> {
-    for (const { indexed } of this.#ranges) {
-      const matches = await this.#readPositions(
-        [this.#ofAccount, indexed],
-        `limit ${MATCHES_FEW + 1}`,
-      );
-      if (matches.length > MATCHES_FEW) continue;
-      if (matches.length === 0) return [];
-      const amongThem = plain(`position in (${matches.join(',')})`);
-      const ranges = this.#ranges.map(({ unindexed }) => unindexed);
-      return this.#positions(
-        [this.#within, amongThem, ...this.#equalities, ...ranges],
-        this.#limit,
-      );
+  async #findFew(): Promise<Found | undefined> {
+    for (const criterion of this.#criteria.filter(({ isRange }) => isRange)) {
+      const all = this.#indexedMatches(criterion);
+      const matches = await this.#read(all, `limit ${MATCHES_MAX + 1}`);
+      if (matches.length <= MATCHES_MAX) return { positions: await this.#among(matches) };
     }
     return undefined;
   }
 
-  /** Returns the position at which the examination ends; undefined if the list ends before. */
-  async #lastExamined(): Promise<bigint | undefined> {
-    const [driving] = this.#equalities;
-    const [position] = await this.#readPositions(
-      driving ? [this.#within, driving] : [this.#within],
-      this.#ordered(1, TRANSFERS_EXAMINED_MAX - 1),
+  /** @returns undefined if there is no IBAN or end-to-end id */
+  async #findNext(): Promise<Found | undefined> {
+    const criterion = this.#criteria.find(({ isRange }) => !isRange);
+    if (!criterion) return undefined;
+    const { sql, parameters } = this.#indexedMatches(criterion);
+    const within = { sql: `${sql} and ${this.#bounds}`, parameters };
+    const matches = await this.#read(within, `${this.#pageOrder} ${MATCHES_MAX + 1}`);
+    const examined = matches.slice(0, MATCHES_MAX);
+    const examinedTo = matches.length > MATCHES_MAX ? examined.at(-1) : undefined;
+    return { positions: await this.#among(examined, examinedTo), examinedTo };
+  }
+
+  /** Examines transfers in the order of the list. */
+  async #findAmongAll(): Promise<Found> {
+    const { name } = this.table;
+    const all = { ...this.#within, sql: `select position from ${name} where ${this.#within.sql}` };
+    const end = `${this.#pageOrder} 1 offset ${TRANSFERS_EXAMINED_MAX - 1}`;
+    const [examinedTo] = await this.#read(all, end);
+    const { sql, parameters } = this.#meetingAll(examinedTo);
+    const matching = { sql: `select position from ${name} where ${sql}`, parameters };
+    const positions = await this.#read(matching, `${this.#pageOrder} ${this.range.size + 1}`);
+    return { positions, examinedTo };
+  }
+
+  /** Returns the positions of the page among indexed matches, and in the tail. */
+  #among(matches: readonly bigint[], examinedTo?: bigint): Promise<readonly bigint[]> {
+    const { name } = this.table;
+    const { watermark } = this.searched;
+    const { sql, parameters } = this.#meetingAll(examinedTo);
+    const places = [`position >= ${firstPositionOf(watermark + 1n)}`];
+    if (matches.length > 0) places.push(`position in (${matches.join(',')})`);
+    // Each select reads its own places and then judges the rows.
+    const selects = places.map(
+      (place) => `select position from (select * from ${name}
+        where account_id = ${idLiteral(this.searched.accountId)} and ${place}) placed where ${sql}`,
     );
-    return position;
+    const union = {
+      sql: `select position from (${selects.join(' union all ')}) found`,
+      parameters: places.flatMap(() => parameters),
+    };
+    return this.#read(union, `${this.#pageOrder} ${this.range.size + 1}`);
   }
 
-  #positions(conditions: readonly Condition[], limit: number): Promise<readonly bigint[]> {
-    return this.#readPositions(conditions, this.#ordered(limit));
+  /** Returns the condition on the rows of the page. @param examinedTo the last position that is examined */
+  #meetingAll(examinedTo: bigint | undefined): Condition {
+    const examined =
+      examinedTo === undefined
+        ? []
+        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo}`)];
+    return allOf([this.#within, ...examined, ...this.#criteria.map(({ unindexed }) => unindexed)]);
   }
 
-  #ordered(limit: number, offset = 0): string {
-    return `order by position ${this.#direction} limit ${limit} offset ${offset}`;
+  #indexedMatches(criterion: Criterion): Condition {
+    return indexedMatches(this.table.name, this.searched, criterion);
   }
 
-  async #readPositions(conditions: readonly Condition[], rest: string): Promise<readonly bigint[]> {
-    const rows = await this.#read('position', conditions, rest);
+  get #bounds(): string {
+    const { first, last } = boundsOf(this.searched.bounds, this.range);
+    return `position between ${first} and ${last}`;
+  }
+
+  async #read({ sql, parameters }: Condition, rest: string): Promise<readonly bigint[]> {
+    const rows = await this.em
+      .getConnection()
+      .execute<FoundRow[]>(`${sql} ${rest}`, [...parameters]);
     return rows.map(({ position }) => BigInt(position));
   }
+}
 
-  #read(
-    columns: string,
-    conditions: readonly Condition[],
-    rest: string,
-  ): Promise<readonly FoundRow[]> {
-    const where = allOf(conditions);
-    return this.em
-      .getConnection()
-      .execute(`select ${columns} from ${this.table.name} where ${where.sql} ${rest}`, [
-        ...where.parameters,
-      ]);
-  }
+/** Returns the select of the positions that a search table has for a criterion. */
+function indexedMatches(
+  list: SearchedList,
+  { accountId, watermark }: SearchedTransfers,
+  { table, indexed }: Criterion,
+): Condition {
+  return {
+    sql: `select position from ${table.name} where ${isOfList(accountId, list)} and ${indexed.sql}
+      and position < ${firstPositionOf(watermark + 1n)}`,
+    parameters: indexed.parameters,
+  };
+}
+
+/** Returns the select of the positions that match a criterion, with those of the tail. */
+function matchesSource(
+  list: SearchedList,
+  searched: SearchedTransfers,
+  criterion: Criterion,
+  limit: string,
+): Condition {
+  const indexed = indexedMatches(list, searched, criterion);
+  const { sql, parameters } = criterion.unindexed;
+  return {
+    sql: `select position from (${indexed.sql} union all
+        select position from ${list} where account_id = ${idLiteral(searched.accountId)}
+          and position >= ${firstPositionOf(searched.watermark + 1n)} and ${sql}) sources ${limit}`,
+    parameters: [...indexed.parameters, ...parameters],
+  };
 }
 
 /**
- * One condition of a filter in two forms. The indexed form uses the condition's index. The unindexed form uses no
- * index, for rows that are examined anyway.
+ * One condition of a filter in two forms: on a search table, and on the rows of the ledger. The search table may find
+ * more rows than the condition allows.
  */
 interface Criterion {
+  readonly table: SearchTable;
   readonly indexed: Condition;
   readonly unindexed: Condition;
+  /** Tells whether the search table has the matches in another order than the list. */
+  readonly isRange: boolean;
 }
 
-/**
- * Returns the range conditions of a filter. A database looks up a column in an index, but never an expression. The
- * form with an expression makes both databases read by position.
- */
-function rangesOf(filter: TransferFilter): Criterion[] {
-  const { counterpartyNamePrefix: prefix, amountMinorMin, amountMinorMax } = filter;
-  const ranges: Criterion[] = [];
-  if (prefix !== undefined && prefix !== '') {
-    const parameters = [Buffer.from(prefix), Buffer.from(prefix + LAST_CHARACTER)];
-    const within = (column: string) => ({ sql: `(${column} >= ? and ${column} < ?)`, parameters });
-    ranges.push({
-      indexed: within('counterparty_name_folded'),
-      unindexed: within("coalesce(counterparty_name_folded, '')"),
-    });
+/** Returns the conditions of a filter, the most selective kind first. */
+function criteriaOf(filter: TransferFilter): Criterion[] {
+  const { endToEndId, counterpartyIban, counterpartyNamePrefix: prefix } = filter;
+  const { amountMinorMin, amountMinorMax } = filter;
+  const criteria: Criterion[] = [];
+  if (endToEndId !== undefined) {
+    criteria.push(equality(SEARCH_TABLES.endToEndId, Buffer.from(endToEndId)));
   }
+  if (counterpartyIban !== undefined) {
+    criteria.push(equality(SEARCH_TABLES.iban, counterpartyIban));
+  }
+  if (prefix !== undefined && prefix !== '') criteria.push(nameCriterion(prefix));
   if (amountMinorMin !== undefined || amountMinorMax !== undefined) {
-    const within = (column: string) =>
-      plain(`${column} between ${amountMinorMin ?? 0n} and ${amountMinorMax ?? AMOUNT_MAX}`);
-    ranges.push({
-      indexed: within('amount_minor'),
-      unindexed: within('coalesce(amount_minor, 0)'),
+    const within = plain(
+      `amount_minor between ${amountMinorMin ?? 0n} and ${amountMinorMax ?? AMOUNT_MAX}`,
+    );
+    criteria.push({
+      table: SEARCH_TABLES.amount,
+      indexed: within,
+      unindexed: within,
+      isRange: true,
     });
   }
-  return ranges;
+  return criteria;
+}
+
+function equality(table: SearchTable, value: string | Uint8Array): Criterion {
+  const equal = { sql: `${table.column} = ?`, parameters: [value] };
+  return { table, indexed: equal, unindexed: equal, isRange: false };
+}
+
+function nameCriterion(prefix: string): Criterion {
+  const within = (column: string, start: Uint8Array): Condition => ({
+    sql: `(${column} >= ? and ${column} < ?)`,
+    parameters: [start, Buffer.concat([start, LAST_CHARACTER])],
+  });
+  const start = Buffer.from(prefix);
+  const table = SEARCH_TABLES.name;
+  return {
+    table,
+    indexed: within(table.column, start.subarray(0, SEARCHED_NAME_BYTES)),
+    unindexed: within('counterparty_name_folded', start),
+    isRange: true,
+  };
 }
 
 /** A value above every amount. */
 const AMOUNT_MAX = 2n ** 53n;
-
-/** Returns the equality conditions of a filter, the most selective one first. */
-function equalitiesOf({ endToEndId, counterpartyIban }: TransferFilter): Criterion[] {
-  return [
-    ...(endToEndId === undefined ? [] : [equality('end_to_end_id', Buffer.from(endToEndId))]),
-    ...(counterpartyIban === undefined ? [] : [equality('counterparty_iban', counterpartyIban)]),
-  ];
-}
-
-function equality(column: string, value: string | Uint8Array): Criterion {
-  return {
-    indexed: { sql: `${column} = ?`, parameters: [value] },
-    unindexed: { sql: `coalesce(${column}, '') = ?`, parameters: [value] },
-  };
-}
 
 /** Returns the limits of a page. The list is newest first, so lower positions come after a cursor. */
 function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>) {

@@ -84,6 +84,12 @@ export class GroupLedger {
     }));
   }
 
+  /** The accounts that have new ledger entries. */
+  get changedAccountIds(): string[] {
+    const entries = this.records.flatMap((one) => one.entries);
+    return [...new Set(entries.map(({ accountId }) => accountId))];
+  }
+
   account(id: string): Account {
     const account = this.accounts.get(id);
     if (!account) throw new Error(`Account ${id} is not locked by this unit of work`);

@@ -8,6 +8,8 @@ export interface AccountRows {
   readonly where: object;
   /** The condition in plain SQL. It names the column account_id and needs no parameters. */
   readonly sql: string;
+  /** The part of it that depends on the account alone. */
+  readonly isVisibleSql: string;
 }
 
 /** Conditions that limit a statement to the organizations of a caller. A scope of all organizations adds none. */
@@ -51,8 +53,9 @@ export class LedgerScope {
   ofAccount(accountId: string): AccountRows {
     const id = idLiteral(accountId);
     const sql = `account_id = ${id}`;
-    if (!this.#ids) return { where: { accountId }, sql };
-    const isVisible = `exists (select 1 from account where id = ${id} and ${this.#accountsSql})`;
-    return { where: { accountId, [raw(isVisible)]: [] }, sql: `${sql} and ${isVisible}` };
+    if (!this.#ids) return { where: { accountId }, sql, isVisibleSql: '1 = 1' };
+    const isVisibleSql = `exists (select 1 from account where id = ${id} and ${this.#accountsSql})`;
+    const where = { accountId, [raw(isVisibleSql)]: [] };
+    return { where, sql: `${sql} and ${isVisibleSql}`, isVisibleSql };
   }
 }

@@ -15,6 +15,7 @@ import type {
   TransferFilter,
 } from '../../application/ports/scoped-ledger-reader.js';
 import type { OrganizationScope } from '../../domain/caller.js';
+import { UnavailableError } from '../../domain/errors.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { type PositionedKind, parsePositionId } from '../../domain/position-id.js';
 import { firstPositionOf } from '../../domain/postings.js';
@@ -29,9 +30,13 @@ import { Organization } from '../../entities/organization.entity.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
+import { idLiteral } from '../database/id-literal.js';
+import type { SearchUpdater } from '../search/indexer.js';
+import { isOfList, type SearchedList } from '../search/search-tables.js';
+import { readWatermark } from '../search/watermark.js';
 import {
   INCOMING_TRANSFERS,
-  needsExamining,
+  needsSearch,
   type PositionBounds,
   readFilteredPage,
   type SearchedTable,
@@ -51,6 +56,9 @@ const NAMED_TRANSFERS_MAX = 10;
 const EARLIEST = new Date('1970-01-01T00:00:00.000Z');
 const LATEST = new Date('9999-12-31T23:59:59.999Z');
 
+/** A sequence above every sequence. */
+const SEQUENCE_MAX = 2n ** 33n;
+
 interface PaidNameRow {
   readonly counterparty_iban: string;
   readonly counterparty_name: string;
@@ -61,6 +69,7 @@ interface PaidNameRow {
 export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLedgerReader {
   constructor(
     database: Pick<Database, 'orm' | 'readSlots'>,
+    private readonly search: SearchUpdater,
     organizations: OrganizationScope,
     caller: ReadingCaller,
   ) {
@@ -168,20 +177,33 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   ): Promise<ListPage<Row>> {
     const ofAccount = this.scope.ofAccount(accountId);
     const bounds = await this.#positionBounds(accountId, filter);
-    if (needsExamining(filter)) {
-      const searched = { ofAccount, filter, bounds };
+    if (needsSearch(filter)) {
+      const watermark = await this.#watermarkOf(accountId, table.name);
+      const searched = { accountId, ofAccount, filter, bounds, watermark };
       return readFilteredPage((statement) => this.read(statement), table, searched, range);
     }
-    const { counterpartyIban, endToEndId } = filter;
     const { first, last } = bounds;
     const conditions: object[] = [ofAccount.where];
-    if (counterpartyIban !== undefined) conditions.push({ counterpartyIban });
-    if (endToEndId !== undefined) conditions.push({ endToEndId });
     if (first !== undefined) conditions.push({ position: { $gte: first } });
     if (last !== undefined) conditions.push({ position: { $lte: last } });
     const where = { $and: conditions } as FilterQuery<Row>;
     const list = { entity: table.entity, where, key: 'position', order: 'newest-first' } as const;
     return this.readList<Row, 'position'>(list, range);
+  }
+
+  /**
+   * Returns the sequence of the last ledger entry that the search tables contain. If many transfers follow it, the read
+   * waits until they are indexed.
+   * @throws UnavailableError if this takes too long
+   */
+  async #watermarkOf(accountId: string, list: SearchedList): Promise<bigint> {
+    const read = () => this.read((em) => readWatermark(em, accountId, list));
+    const watermark = await read();
+    if (watermark !== undefined) return watermark;
+    await this.search.catchUp(accountId);
+    const again = await read();
+    if (again === undefined) throw new UnavailableError('STATEMENT_FAILED');
+    return again;
   }
 
   /**
@@ -253,23 +275,35 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   ): Promise<PaidName[]> {
     const payees = ibans.filter(hasIbanShape);
     if (payees.length === 0) return [];
-    const { sql } = this.scope.ofAccount(accountId);
-    const until = before === undefined ? '' : `and position < ${firstPositionOf(before)}`;
+    const watermark = await this.#watermarkOf(accountId, 'transfer');
+    const { isVisibleSql } = this.scope.ofAccount(accountId);
+    const until = `position < ${firstPositionOf(before ?? SEQUENCE_MAX)}`;
+    const tail = firstPositionOf(watermark + 1n);
     // An ORM's conditions would take a microsecond each. A text with the shape of an IBAN needs no escaping. Each
-    // select reads the end of one range of transfer_counterparty_iban_index. SQLite requires that the limit of one
-    // select is inside a subquery, and MariaDB requires a name for the subquery.
-    const latest = payees.map(
+    // select reads the end of one range of the search table. SQLite requires that the limit of one select is inside a
+    // subquery, and MariaDB requires a name for the subquery.
+    const indexed = payees.map(
       (iban) =>
-        `select * from (select counterparty_iban, counterparty_name, account_id, position
-          from transfer where ${sql} and counterparty_iban = '${iban}' ${until}
+        `select position from (select position from search_iban
+          where ${isOfList(accountId, 'transfer')} and counterparty_iban = '${iban}'
+            and position < ${tail} and ${until}
           order by position desc limit ${NAMED_TRANSFERS_MAX}) latest`,
     );
+    const ofPayees = `counterparty_iban in (${payees.map((iban) => `'${iban}'`).join(',')})`;
+    const latest = [
+      ...indexed,
+      `select position from transfer where account_id = ${idLiteral(accountId)}
+        and position >= ${tail} and ${ofPayees} and ${until}`,
+    ];
     const rows = await this.read((em) =>
       em.getConnection().execute<PaidNameRow[]>(
         `select counterparty_iban, counterparty_name, position, bulk_transfer.id as bulk_transfer_id
-        from (${latest.join(' union all ')}) paid
-        join bulk_transfer on bulk_transfer.account_id = paid.account_id
-          and bulk_transfer.sequence = ${sequenceSql('paid.position')}`,
+        from (select position as paid_position from (${latest.join(' union all ')}) latest) paid
+        cross join transfer on transfer.account_id = ${idLiteral(accountId)}
+          and transfer.position = paid_position
+        join bulk_transfer on bulk_transfer.account_id = ${idLiteral(accountId)}
+          and bulk_transfer.sequence = ${sequenceSql('paid_position')}
+        where ${isVisibleSql}`,
       ),
     );
     return rows

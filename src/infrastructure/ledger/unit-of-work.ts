@@ -45,6 +45,7 @@ import { commit, isOutcomeUnknown, rollBack } from '../database/transaction.js';
 import { mayPassSoon, unavailabilityOf } from '../database/unavailability.js';
 import { currentTraceparent } from '../observability/request-scope.js';
 import type { CommittedMessage, Publisher, Reservation } from '../outbox/outbox.js';
+import { type CommitFollower, NO_FOLLOWER } from '../search/indexer.js';
 import { lockAccounts, type WhenLocked } from './account-lock.js';
 import {
   type EarlierRows,
@@ -74,6 +75,7 @@ const BACKOFF = { firstMs: 5, maxMs: 250 };
 export class MikroOrmUnitOfWork implements UnitOfWork {
   readonly #line = new WaitingLine(() => this.#unavailable ?? busy());
   readonly #tables: LedgerTables;
+  readonly #takeWhenRoom = () => this.#takeSoon();
   /** The turns of the units of work that wait for a lock that another server has. */
   readonly #lockTurns: Semaphore;
   #groupsUnderWay = 0;
@@ -85,6 +87,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
     private readonly publisher: Publisher,
+    private readonly follower: CommitFollower = NO_FOLLOWER,
   ) {
     this.#lockTurns = new Semaphore(database.lockWaitersMax);
     this.#tables = new LedgerTables(database);
@@ -132,7 +135,10 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   }
 
   #take(): void {
-    while (this.#groupsUnderWay < this.database.groupsMax) {
+    while (
+      this.#groupsUnderWay < this.database.groupsMax &&
+      this.follower.hasRoom(this.#takeWhenRoom)
+    ) {
       const group = this.#line.take();
       if (group.length === 0) return;
       this.#groupsUnderWay += 1;
@@ -204,8 +210,9 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     if (isWritable || this.#unavailable?.reason === 'DATABASE_AWAY') this.#unavailable = undefined;
     // The commit stands, even if a receiver of its outcome fails.
     for (const [member, outcome] of committed.outcomes) member.settle(outcome);
-    const { messages, reservation, setAside } = committed;
+    const { messages, reservation, setAside, changedAccountIds } = committed;
     reservation?.take(messages);
+    if (isWritable) this.follower.noteCommit(changedAccountIds, rowCountOf(group));
     return setAside;
   }
 
@@ -270,10 +277,10 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       );
       const ledger = new GroupLedger(accounts, await readEarlier(em, locked));
       const outcomes = locked.map((member) => [member, ledger.judge(member)] as const);
-      const { messages } = ledger;
+      const { messages, changedAccountIds } = ledger;
       if (ledger.isEmpty) {
         await em.rollback();
-        return { outcomes, setAside: setAside, messages };
+        return { outcomes, setAside, messages, changedAccountIds };
       }
       reservation = this.publisher.reserve(messages.length);
       const { lease } = reservation;
@@ -281,7 +288,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       await openAccounts(em, ledger.openings);
       await em.flush();
       await this.#tables.append(em, ledger);
-      committed = { outcomes, setAside: setAside, messages, reservation };
+      committed = { outcomes, setAside, messages, changedAccountIds, reservation };
     } catch (error) {
       reservation?.cancel();
       await rollBack(em);
@@ -315,6 +322,8 @@ interface Committed {
   /** The members whose accounts another transaction has locked. Nothing was done for them. */
   readonly setAside: readonly PendingMember[];
   readonly messages: readonly CommittedMessage[];
+  /** The accounts that have new ledger entries. */
+  readonly changedAccountIds: readonly string[];
   /** The reservation of the messages, if anything was written. */
   readonly reservation?: Reservation;
 }
@@ -330,6 +339,11 @@ class CommitInDoubt extends SharedFailure {
   ) {
     super('The commit failed', options);
   }
+}
+
+/** Returns the number of transfer rows that a group writes, at most. */
+function rowCountOf(group: readonly PendingMember[]): number {
+  return group.reduce((sum, { request }) => sum + request.rowCount, 0);
 }
 
 /** Reads the rows that already used the keys of a group, with one statement for bulks and one for credits. */

@@ -1,0 +1,344 @@
+/**
+ * The indexer follows the ledger into the search tables: see search-tables.ts.
+ *
+ * It learns of changed accounts from the commits of this process, and from reads that find many transfers after an
+ * account's watermark. A sweep at the start and at intervals finds what others left, such as a server that died. Each
+ * batch takes entries of many accounts, and moves their watermarks in the same transaction. After a failure, the batch
+ * is tried again.
+ *
+ * An account whose watermark is not an entry of the ledger is removed from the search tables and indexed from its first
+ * entry on.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UnavailableError } from '../../domain/errors.js';
+import { backoffMs } from '../backoff.js';
+import type { Database } from '../database/dialect.js';
+import { idLiteral, idOfHex } from '../database/id-literal.js';
+import { isOutage } from '../database/unavailability.js';
+import type { Logger } from '../observability/logger.js';
+import { type IndexedRange, indexStatements, removeStatements } from './search-batch.js';
+import { joinWatermark } from './search-tables.js';
+
+/** The time for which commits gather into one batch. */
+const GATHER_MS = 50;
+
+/** The largest number of accounts in one batch. */
+const ACCOUNTS_MAX = 100;
+
+/** The number of transfers at which a batch is full. A larger bulk is a batch of its own. */
+const BATCH_ROWS = 10_000;
+
+/** The number of entries of one account that are read for a batch. */
+const ENTRIES_MAX = 500;
+
+/** A backlog of this size is indexed in a few seconds. */
+const BACKLOG_ROWS_MAX = 250_000;
+
+/** The interval between sweeps for accounts that another server left behind. */
+const SWEEP_MS = 60_000;
+
+/** The number of accounts that one statement of a sweep reads. */
+const SWEEP_ACCOUNTS = 1_000;
+
+/** The longest time that a read waits for the account to be indexed. */
+const CATCH_UP_MAX_MS = 5_000;
+
+const BACKOFF = { firstMs: 50, maxMs: 5_000 };
+
+/** Receives the accounts that a commit changed. */
+export interface CommitFollower {
+  /** Takes note of a commit. It never throws. @param rowCount the number of transfers that were committed */
+  noteCommit(accountIds: readonly string[], rowCount: number): void;
+  /** Tells whether bulks may be committed. If not, the caller is called back as soon as they may. */
+  hasRoom(callBack: () => void): boolean;
+}
+
+/** Brings the search tables up to date for reads. */
+export interface SearchUpdater {
+  /**
+   * Waits until the entries of an account that exist now are indexed.
+   * @throws UnavailableError if this takes too long
+   */
+  catchUp(accountId: string): Promise<void>;
+}
+
+/** For a process that serves no reads. The next server indexes what it commits. */
+export const NO_FOLLOWER: CommitFollower = { noteCommit: () => {}, hasRoom: () => true };
+
+/** An account of a batch, as the driver returns it. */
+interface AccountRow {
+  readonly id: string;
+  readonly short_id: number;
+  readonly sequence: number | string;
+  /** The watermark; null if the account has none. */
+  readonly indexed: number | string | null;
+  readonly is_right: number;
+}
+
+/** A ledger entry after a watermark, as the driver returns it. */
+interface EntryRow {
+  readonly account: string;
+  readonly id: string;
+  readonly sequence: number | string;
+  readonly kind: string;
+  readonly row_count: number;
+}
+
+/** An account of a sweep, as the driver returns it. */
+interface SweptRow {
+  readonly id: string;
+  readonly is_behind: number;
+}
+
+/** An id before all ids. */
+const NO_ID = '00000000-0000-0000-0000-000000000000';
+
+/** An account with entries after its watermark. */
+interface AccountBehind {
+  readonly accountId: string;
+  readonly shortId: number;
+  readonly after: bigint;
+  readonly head: bigint;
+}
+
+/** The entries that a batch adds, and the accounts that have more entries. */
+interface Batch {
+  readonly ranges: readonly IndexedRange[];
+  /** The number of transfers of these entries, at most. */
+  readonly rowCount: number;
+  readonly unfinished: ReadonlySet<string>;
+}
+
+export class Indexer implements CommitFollower, SearchUpdater {
+  readonly #stopping = new AbortController();
+  /** The accounts that may have entries after their watermark. */
+  #changed = new Set<string>();
+  /** The number of transfers of commits of this process since the last time that nothing was left to index. */
+  #backlogRows = 0;
+  readonly #waitingForRoom = new Set<() => void>();
+  readonly #waitingReads = new Map<string, (() => void)[]>();
+  #running: Promise<void> | undefined;
+  #sweeping: Promise<void> | undefined;
+
+  /** @param backlogRowsMax the number of committed transfers that may wait before bulks wait too */
+  constructor(
+    private readonly database: Pick<Database, 'orm' | 'writeSearch'>,
+    private readonly logger: Logger,
+    private readonly backlogRowsMax = BACKLOG_ROWS_MAX,
+  ) {}
+
+  start(): void {
+    this.#sweeping = this.#sweepAtIntervals();
+  }
+
+  /** Ends the current batch, and starts no other. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#sweeping;
+    await this.#running;
+  }
+
+  /** Removes all entries of accounts, and indexes the accounts from their first ledger entry on. */
+  async rebuild(
+    accounts: readonly { readonly id: string; readonly shortId: number }[],
+  ): Promise<void> {
+    await this.database.writeSearch(removeStatements(accounts.map(({ shortId }) => shortId)));
+    this.noteCommit(
+      accounts.map(({ id }) => id),
+      0,
+    );
+    await this.#running;
+  }
+
+  noteCommit(accountIds: readonly string[], rowCount: number): void {
+    for (const id of accountIds) this.#changed.add(id);
+    this.#backlogRows += rowCount;
+    this.#run();
+  }
+
+  hasRoom(callBack: () => void): boolean {
+    if (this.#backlogRows < this.backlogRowsMax || this.#stopping.signal.aborted) return true;
+    this.#waitingForRoom.add(callBack);
+    return false;
+  }
+
+  async catchUp(accountId: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const late = () => reject(new UnavailableError('STATEMENT_FAILED'));
+    const timer = setTimeout(late, CATCH_UP_MAX_MS);
+    this.#waitingReads.set(accountId, [...(this.#waitingReads.get(accountId) ?? []), resolve]);
+    this.#changed.add(accountId);
+    this.#run();
+    await promise.finally(() => clearTimeout(timer));
+  }
+
+  #run(): void {
+    if (this.#running || this.#stopping.signal.aborted) return;
+    this.#running = this.#indexAll().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Indexes batches until no account is left. */
+  async #indexAll(): Promise<void> {
+    let failures = 0;
+    while (this.#changed.size > 0 && !this.#stopping.signal.aborted) {
+      const isUrgent = this.#waitingReads.size > 0 || this.#backlogRows > BATCH_ROWS;
+      if (failures > 0 || !isUrgent) {
+        await this.#pause(failures > 0 ? backoffMs(failures, BACKOFF) : GATHER_MS);
+      }
+      const accountIds = this.#nextAccounts();
+      for (const id of accountIds) this.#changed.delete(id);
+      try {
+        await this.#indexSome(accountIds);
+        failures = 0;
+      } catch (error) {
+        for (const id of accountIds) this.#changed.add(id);
+        failures += 1;
+        // An outage of the database has a log line of its own.
+        if (failures === 1 && !isOutage(error)) {
+          this.logger.warn({ err: error }, 'Search tables not updated');
+        }
+      }
+    }
+  }
+
+  /** Returns the accounts of the next batch. Accounts for which a read waits come first. */
+  #nextAccounts(): string[] {
+    const urgent = [...this.#waitingReads.keys()].filter((id) => this.#changed.has(id));
+    return [...new Set([...urgent, ...this.#changed])].slice(0, ACCOUNTS_MAX);
+  }
+
+  async #indexSome(accountIds: readonly string[]): Promise<void> {
+    // The batch may lack entries that are committed after it was read.
+    const reads = new Map(accountIds.map((id) => [id, [...(this.#waitingReads.get(id) ?? [])]]));
+    const { ranges, rowCount, unfinished } = await this.#readBatch(accountIds);
+    if (ranges.length > 0) await this.database.writeSearch(indexStatements(ranges));
+    for (const id of unfinished) this.#changed.add(id);
+    for (const [id, waiting] of reads) if (!unfinished.has(id)) this.#answerReads(id, waiting);
+    this.#makeRoom(rowCount);
+  }
+
+  #answerReads(accountId: string, answered: readonly (() => void)[]): void {
+    for (const answer of answered) answer();
+    const others = (this.#waitingReads.get(accountId) ?? []).filter(
+      (waiting) => !answered.includes(waiting),
+    );
+    if (others.length > 0) this.#waitingReads.set(accountId, others);
+    else this.#waitingReads.delete(accountId);
+  }
+
+  #makeRoom(rowCount: number): void {
+    // Commits of other servers are indexed too, and are not part of the backlog.
+    const isDone = this.#changed.size === 0;
+    this.#backlogRows = isDone ? 0 : Math.max(0, this.#backlogRows - rowCount);
+    if (this.#backlogRows >= this.backlogRowsMax) return;
+    const waiting = [...this.#waitingForRoom];
+    this.#waitingForRoom.clear();
+    for (const callBack of waiting) callBack();
+  }
+
+  async #readBatch(accountIds: readonly string[]): Promise<Batch> {
+    const accounts = await this.#readAccounts(accountIds);
+    const wrong = accounts.filter(({ is_right }) => !Number(is_right));
+    if (wrong.length > 0) {
+      this.logger.warn({ accounts: wrong.length }, 'Search entries of another ledger removed');
+      await this.database.writeSearch(removeStatements(wrong.map(({ short_id }) => short_id)));
+    }
+    const behind = accounts
+      .map((row) => ({
+        accountId: idOfHex(row.id),
+        shortId: row.short_id,
+        after: BigInt((Number(row.is_right) && row.indexed) || 0),
+        head: BigInt(row.sequence),
+      }))
+      .filter(({ after, head }) => after < head);
+    return this.#chooseEntries(behind, await this.#readEntries(behind));
+  }
+
+  #readAccounts(accountIds: readonly string[]): Promise<AccountRow[]> {
+    return this.database.orm.em.fork().execute(
+      `select hex(account.id) as id, account.short_id, account.sequence,
+        watermark.sequence as indexed,
+        (watermark.sequence is null or indexed_entry.id is not null) as is_right
+      from account ${joinWatermark('account')}
+      where account.id in (${accountIds.map(idLiteral).join(',')})`,
+    );
+  }
+
+  async #readEntries(accounts: readonly AccountBehind[]): Promise<EntryRow[]> {
+    if (accounts.length === 0) return [];
+    // SQLite requires that the limit of one select is inside a subquery, and MariaDB requires a name for it.
+    const ofEach = accounts.map(
+      ({ accountId, after }) =>
+        `select * from (select hex(entry.account_id) as account, hex(entry.id) as id, entry.sequence,
+          entry.kind, coalesce(bulk.transfer_count, 0) as row_count
+        from ledger_entry entry left join bulk_transfer bulk on bulk.id = entry.bulk_transfer_id
+        where entry.account_id = ${idLiteral(accountId)} and entry.sequence > ${after}
+        order by entry.sequence limit ${ENTRIES_MAX}) entries`,
+    );
+    return this.database.orm.em.fork().execute(ofEach.join(' union all '));
+  }
+
+  /** Chooses the entries of a batch: those of one account after those of another, until the batch is full. */
+  #chooseEntries(accounts: readonly AccountBehind[], entries: readonly EntryRow[]): Batch {
+    const byAccount = Map.groupBy(entries, ({ account }) => idOfHex(account));
+    const ranges: IndexedRange[] = [];
+    const unfinished = new Set<string>();
+    let rowCount = 0;
+    for (const { accountId, shortId, after, head } of accounts) {
+      const all = (byAccount.get(accountId) ?? []).toSorted(
+        (one, other) => Number(one.sequence) - Number(other.sequence),
+      );
+      let chosen = 0;
+      for (const { row_count } of all) {
+        if (rowCount > 0 && rowCount + row_count > BATCH_ROWS) break;
+        rowCount += row_count;
+        chosen += 1;
+      }
+      const last = all[chosen - 1];
+      if (!last || BigInt(last.sequence) < head) unfinished.add(accountId);
+      if (!last) continue;
+      ranges.push({
+        accountId,
+        shortId,
+        after,
+        last: BigInt(last.sequence),
+        lastEntryId: idOfHex(last.id),
+        hasIncomingTransfers: all.slice(0, chosen).some(({ kind }) => kind === 'BOOK_TRANSFER'),
+      });
+    }
+    return { ranges, rowCount, unfinished };
+  }
+
+  async #sweepAtIntervals(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      // The next sweep finds what this one does not.
+      await this.#sweep().catch(() => {});
+      await this.#pause(SWEEP_MS);
+    }
+  }
+
+  /** Finds the accounts that have entries after their watermark. */
+  async #sweep(): Promise<void> {
+    let last: string | undefined = NO_ID;
+    while (last !== undefined && !this.#stopping.signal.aborted) {
+      const rows: SweptRow[] = await this.database.orm.em.fork().execute(
+        `select hex(account.id) as id,
+          (account.sequence > 0 and (indexed_entry.id is null
+            or watermark.sequence < account.sequence)) as is_behind
+        from (select id, short_id, sequence from account where id > ${idLiteral(last)}
+          order by id limit ${SWEEP_ACCOUNTS}) account ${joinWatermark('account')}
+        order by account.id`,
+      );
+      for (const { id, is_behind } of rows) if (Number(is_behind)) this.#changed.add(idOfHex(id));
+      this.#run();
+      const end = rows.at(-1);
+      last = end && idOfHex(end.id);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
+  }
+}

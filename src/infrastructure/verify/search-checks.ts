@@ -1,0 +1,70 @@
+/**
+ * The invariants of the search tables: up to the watermark of an account, they have exactly one entry for each transfer
+ * that has the value. Transfers after the watermark are not indexed yet.
+ */
+import { firstPositionOf } from '../../domain/postings.js';
+import {
+  ALL_SEARCH_TABLES,
+  listNumber,
+  SEARCHED_LISTS,
+  type SearchedList,
+  type SearchTable,
+  WATERMARK,
+} from '../search/search-tables.js';
+import { type Check, sqlCheck } from './check.js';
+
+/** The SQL for the position after the last indexed transfer of an account. */
+const INDEXED_END = `(watermark.sequence + 1) * ${firstPositionOf(1n)}`;
+
+/** Joins one select for each list of a search table. */
+function ofBothLists(
+  select: (list: SearchedList, table: SearchTable) => string,
+  table: SearchTable,
+): string {
+  return SEARCHED_LISTS.map((list) => select(list, table)).join(' union all ');
+}
+
+function wrongEntries(list: SearchedList, { name, column, valueIn }: SearchTable): string {
+  return `
+      select '${list}' as list, entry.account_short_id, entry.position from ${name} entry
+      left join account on account.short_id = entry.account_short_id
+      left join ${list} on ${list}.account_id = account.id and ${list}.position = entry.position
+      where entry.list = ${listNumber(list)}
+        and (${valueIn(list)} is null or entry.${column} <> ${valueIn(list)})`;
+}
+
+function wrongCounts(list: SearchedList, { name, valueIn }: SearchTable): string {
+  return `
+      select '${list}' as list, hex(id) as account, transfers, entries from (
+        select account.id,
+          (select count(*) from ${list} where ${list}.account_id = account.id
+            and ${list}.position < ${INDEXED_END}
+            and ${valueIn(list)} is not null) as transfers,
+          (select count(*) from ${name} entry where entry.account_short_id = account.short_id
+            and entry.list = ${listNumber(list)} and entry.position < ${INDEXED_END}) as entries
+        from account join ${WATERMARK.name} watermark
+          on watermark.account_short_id = account.short_id
+      ) counted where transfers <> entries`;
+}
+
+export const SEARCH_CHECKS: readonly Check[] = [
+  sqlCheck(
+    'the watermark of an account is one of its ledger entries',
+    `
+      select watermark.account_short_id, watermark.sequence from ${WATERMARK.name} watermark
+      left join account on account.short_id = watermark.account_short_id
+      left join ledger_entry entry on entry.account_id = account.id
+        and entry.sequence = watermark.sequence and entry.id = watermark.entry_id
+      where entry.id is null`,
+  ),
+  ...ALL_SEARCH_TABLES.flatMap((table) => [
+    sqlCheck(
+      `an entry of ${table.name} has the value of its transfer`,
+      ofBothLists(wrongEntries, table),
+    ),
+    sqlCheck(
+      `${table.name} has one entry for each indexed transfer`,
+      ofBothLists(wrongCounts, table),
+    ),
+  ]),
+];

@@ -1,0 +1,307 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
+import { createConnection } from 'mysql2/promise';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { shortIdOf } from '../../src/domain/id.js';
+import { makeLogger } from '../../src/infrastructure/observability/logger.js';
+import { Indexer } from '../../src/infrastructure/search/indexer.js';
+import { ACME, aBulk, aTransfer, GLOBEX, ibanOf } from '../support/builders.js';
+import type { Client } from '../support/client.js';
+import { runScript, startProcess } from '../support/process.js';
+import { Random } from '../support/seeded-random.js';
+import { accountsBehind, startServer, startServerOn, untilQuiet } from '../support/server.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+
+const SEARCH_TABLES = ['iban', 'name', 'amount', 'end_to_end_id', 'watermark'].map(
+  (name) => `search_${name}`,
+);
+
+const searchFileOf = (databaseUrl: string) => `${databaseUrl.slice('sqlite:'.length)}-search`;
+
+/** Sends statements to the search tables from outside of the server. @returns a function that ends the connection */
+async function onSearchTables(
+  databaseUrl: string,
+  { sqlite, mysql }: { readonly sqlite: string; readonly mysql: string },
+): Promise<() => Promise<void>> {
+  if (DIALECT === 'sqlite') {
+    const connection = new DatabaseSync(searchFileOf(databaseUrl), { timeout: 5_000 });
+    connection.exec(sqlite);
+    return async () => connection.close();
+  }
+  const connection = await createConnection(databaseUrl.replace(/^mariadb:/, 'mysql:'));
+  await connection.query(mysql);
+  return () => connection.end();
+}
+
+/** Keeps the server from writing the search tables. @returns a function that releases them */
+function holdSearchTables(databaseUrl: string): Promise<() => Promise<void>> {
+  return onSearchTables(databaseUrl, {
+    sqlite: 'begin immediate',
+    mysql: `lock tables ${SEARCH_TABLES.map((name) => `${name} read`).join(', ')}`,
+  });
+}
+
+const OTHER_ID = "x'019000000000700080000000000000ff'";
+
+const FILTERED = `query ($iban: String!, $filter: TransferFilter, $first: Int, $after: Cursor) {
+  account(iban: $iban) { transfers(filter: $filter, first: $first, after: $after) {
+    nodes { description } pageInfo { hasNextPage endCursor } totalCount } } }`;
+
+/** Returns the descriptions of all matches of a filter, newest first. */
+async function matchesOf(client: Client, filter: object, first = 7): Promise<string[]> {
+  const found: string[] = [];
+  for (let after: string | null = null; ; ) {
+    const { account } = await client.data(FILTERED, { iban: ACME, filter, first, after });
+    const { nodes, pageInfo } = account.transfers;
+    found.push(...nodes.map(({ description }: { description: string }) => description));
+    if (!pageInfo.hasNextPage) return found;
+    after = pageInfo.endCursor;
+  }
+}
+
+const NAMES = ['Zoë Müller', 'Zoe Muller', 'Bip Bip', 'bip', 'Αθηνά', 'Åse'];
+
+/** A transfer with few distinct values, so filters have many matches. */
+function aRandomTransfer(random: Random, description: string) {
+  return aTransfer({
+    amount: `0.0${random.between(1, 5)}`,
+    counterpartyName: random.pick(NAMES),
+    counterpartyIban: random.below(4) === 0 ? GLOBEX : ibanOf(random.below(5)),
+    description,
+    // An end-to-end id occurs once in a bulk.
+    ...(random.below(3) === 0 && { endToEndId: `E-${description.split('/')[1]}` }),
+  });
+}
+
+const FILTERS = [
+  { counterpartyIban: ibanOf(1) },
+  { counterpartyIban: ibanOf(99) },
+  { endToEndId: 'E-3' },
+  { counterpartyName: 'zo' },
+  { counterpartyName: 'bip bip' },
+  { minAmount: '0.05' },
+  { maxAmount: '0.02', counterpartyName: 'å' },
+  { counterpartyIban: ibanOf(2), minAmount: '0.03' },
+  { counterpartyIban: ibanOf(2), endToEndId: 'E-1', counterpartyName: '' },
+];
+
+type Row = ReturnType<typeof aTransfer>;
+
+/** The conditions of a filter, as a client understands them. */
+function isMatch(row: Row, filter: (typeof FILTERS)[number]): boolean {
+  const { counterpartyIban, endToEndId, counterpartyName, minAmount, maxAmount } = {
+    counterpartyIban: undefined,
+    endToEndId: undefined,
+    counterpartyName: '',
+    minAmount: '0',
+    maxAmount: '9',
+    ...filter,
+  };
+  return (
+    (counterpartyIban === undefined || row.counterpartyIban === counterpartyIban) &&
+    (endToEndId === undefined || row.endToEndId === endToEndId) &&
+    String(row.counterpartyName).toLowerCase().startsWith(counterpartyName) &&
+    Number(row.amount) >= Number(minAmount) &&
+    Number(row.amount) <= Number(maxAmount)
+  );
+}
+
+async function expectRightMatches(client: Client, rows: readonly Row[]): Promise<void> {
+  for (const filter of FILTERS) {
+    const expected = rows.filter((row) => isMatch(row, filter)).map((row) => row.description);
+    expect([filter, await matchesOf(client, filter)]).toEqual([filter, expected.toReversed()]);
+    const { account } = await client.data(FILTERED, { iban: ACME, filter, first: 1 });
+    expect([filter, account.transfers.totalCount]).toEqual([filter, expected.length]);
+  }
+}
+
+test('a filter finds each transfer, whether it is indexed or not', async () => {
+  const server = await startServer();
+  const random = new Random('search');
+  const rows: Row[] = [];
+  const perform = async (bulk: number) => {
+    const sent = Array.from({ length: 8 }, (_, row) => aRandomTransfer(random, `${bulk}/${row}`));
+    rows.push(...sent);
+    await server.client.perform(aBulk(sent));
+  };
+
+  for (let bulk = 0; bulk < 10; bulk += 1) await perform(bulk);
+  await untilQuiet(server);
+  await expectRightMatches(server.client, rows);
+
+  const release = await holdSearchTables(server.databaseUrl);
+  for (let bulk = 10; bulk < 15; bulk += 1) await perform(bulk);
+  expect(await accountsBehind(server.database)).not.toEqual([]);
+  await expectRightMatches(server.client, rows);
+
+  await release();
+  await untilQuiet(server);
+  await expectRightMatches(server.client, rows);
+});
+
+test('a filter finds a transfer as soon as its bulk is answered', async () => {
+  const { client } = await startServer();
+
+  for (let bulk = 0; bulk < 30; bulk += 1) {
+    const counterpartyIban = ibanOf(bulk);
+    await client.perform(aBulk([aTransfer({ counterpartyIban, description: `${bulk}` })]));
+    expect(await matchesOf(client, { counterpartyIban })).toEqual([`${bulk}`]);
+  }
+});
+
+test('a filter waits for the search tables if many transfers are not indexed', async () => {
+  const server = await startServer({ BULK_TRANSFERS_MAX: '12000' });
+  const release = await holdSearchTables(server.databaseUrl);
+  const rows = Array.from({ length: 12_000 }, (_, row) =>
+    aTransfer({ amount: '0.01', counterpartyIban: ibanOf(row % 3_000), description: `${row}` }),
+  );
+  await server.client.perform(aBulk(rows));
+
+  const waiting = matchesOf(server.client, { counterpartyIban: ibanOf(17) });
+  await release();
+
+  expect(await waiting).toEqual(['9017', '6017', '3017', '17']);
+});
+
+test('a filter is refused, and may be repeated, while the search tables cannot be written', async () => {
+  const server = await startServer({ BULK_TRANSFERS_MAX: '12000' });
+  const release = await holdSearchTables(server.databaseUrl);
+  await server.client.perform(
+    aBulk(Array.from({ length: 12_000 }, () => aTransfer({ amount: '0.01' }))),
+  );
+
+  const filter = { counterpartyIban: ibanOf(1) };
+  const { status, errors } = await server.client.send(FILTERED, { iban: ACME, filter });
+
+  expect([status, errors?.[0]?.extensions]).toMatchObject([503, { code: 'UNAVAILABLE' }]);
+  await release();
+  await expect.poll(() => matchesOf(server.client, filter), { timeout: 10_000 }).toEqual([]);
+}, 30_000);
+
+test('the search entries of another history of an account are replaced', async () => {
+  const server = await startServer();
+  const counterpartyIban = ibanOf(1);
+  await server.client.perform(aBulk([aTransfer({ counterpartyIban, description: 'one' })]));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  const other = `update search_watermark set entry_id = ${OTHER_ID}
+    where account_short_id = ${shortIdOf(account.id)}`;
+  const close = await onSearchTables(server.databaseUrl, { sqlite: other, mysql: other });
+  await close();
+
+  expect(await matchesOf(server.client, { counterpartyIban })).toEqual(['one']);
+  await expect
+    .poll(() => server.log.map(({ msg }) => msg))
+    .toContain('Search entries of another ledger removed');
+});
+
+test('transfers of a server that was killed are found, and are indexed by the next server', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const env = { DATABASE_URL: database.url };
+  const counterpartyIban = ibanOf(1);
+  for (let round = 0; round < 3; round += 1) {
+    const server = await startProcess(env);
+    for (let bulk = 0; bulk < 5; bulk += 1) {
+      await server.client.perform(
+        aBulk([aTransfer({ counterpartyIban, description: `${round}` })]),
+      );
+    }
+    await server.kill();
+  }
+
+  const server = await startServerOn(database);
+  expect(await matchesOf(server.client, { counterpartyIban })).toHaveLength(15);
+  await untilQuiet(server);
+  await server.close();
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+});
+
+test('npm run search:rebuild makes the search tables anew', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const env = { DATABASE_URL: database.url };
+  const counterpartyIban = ibanOf(1);
+  const first = await startServerOn(database);
+  await first.client.perform(aBulk([aTransfer({ counterpartyIban, description: 'one' })]));
+  await untilQuiet(first);
+  await first.close();
+  const wrong = 'update search_amount set amount_minor = amount_minor + 1';
+  const close = await onSearchTables(database.url, { sqlite: wrong, mysql: wrong });
+  await close();
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('VIOLATED  an entry of search_amount has the value'),
+  });
+
+  const rebuild = (...args: string[]) => runScript('dist/commands/rebuild-search.js', env, args);
+  expect(await rebuild('--account', ibanOf(4_711))).toEqual({
+    code: 1,
+    output: `No account has the IBAN ${ibanOf(4_711)}.\n`,
+  });
+  expect(await rebuild('--account', ACME)).toMatchObject({ code: 0 });
+
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+  expect(await rebuild()).toMatchObject({ code: 0 });
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+});
+
+test('an indexer has no room while its backlog is too large, and then calls back', async () => {
+  const server = await startServer();
+  const logger = makeLogger('silent');
+  const indexer = new Indexer(server.database, logger, 10);
+  onTestFinished(() => indexer.stop());
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+
+  expect(indexer.hasRoom(() => {})).toBe(true);
+  indexer.noteCommit([account.id], 11);
+  const called = new Promise<void>((resolve) => {
+    expect(indexer.hasRoom(resolve)).toBe(false);
+  });
+
+  await called;
+  expect(indexer.hasRoom(() => {})).toBe(true);
+});
+
+describe.runIf(DIALECT === 'mysql')('two servers of one database', () => {
+  test('index the transfers of both', async () => {
+    const one = await startServer();
+    const other = await startServerOn({ url: one.databaseUrl, drop: async () => {} });
+    const counterpartyIban = ibanOf(1);
+
+    await Promise.all(
+      [one, other].flatMap(({ client }) =>
+        Array.from({ length: 20 }, () => client.perform(aBulk([aTransfer({ counterpartyIban })]))),
+      ),
+    );
+
+    expect(await matchesOf(one.client, { counterpartyIban })).toHaveLength(40);
+    expect(await matchesOf(other.client, { counterpartyIban })).toHaveLength(40);
+    await untilQuiet(other);
+    await other.close();
+  });
+});
+
+describe.runIf(DIALECT === 'sqlite')('a search file', () => {
+  test.each([
+    ['is missing', (file: string) => rm(file)],
+    ['is damaged', (file: string) => writeFile(file, 'no database')],
+  ])('that %s is made anew', async (_name, damage) => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const counterpartyIban = ibanOf(1);
+    const first = await startServerOn(database);
+    await first.client.perform(aBulk([aTransfer({ counterpartyIban, description: 'one' })]));
+    await untilQuiet(first);
+    await first.close();
+    await damage(searchFileOf(database.url));
+    expect(
+      await runScript('dist/commands/verify.js', { DATABASE_URL: database.url }),
+    ).toMatchObject({ code: 0 });
+
+    const second = await startServerOn(database);
+    expect(await matchesOf(second.client, { counterpartyIban })).toEqual(['one']);
+    await untilQuiet(second);
+    await second.close();
+  });
+});

@@ -11,7 +11,9 @@ const LICENSES = 'third-party-licenses.txt';
 
 const programs = [
   'src/main.ts',
-  ...globSync('src/commands/{emit-schema,emit-settings,migrate,rebuild-search,seed,token,verify}.ts'),
+  ...globSync(
+    'src/commands/{emit-schema,emit-settings,migrate,rebuild-search,seed,token,verify}.ts',
+  ),
 ];
 const outputOf = (source: string) => source.replace(/^src\//, '').replace(/\.ts$/, '');
 

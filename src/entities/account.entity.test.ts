@@ -46,6 +46,7 @@ describe('an account', () => {
     expect(anAccount()).toEqual(
       Object.assign(new Account(), {
         id: '01900000-0000-7000-8000-00000000000a',
+        shortId: 0xa,
         organizationId: '01900000-0000-7000-8000-00000000000b',
         organizationName: 'ACME Corp',
         iban: 'FR7630006000011234567890189',

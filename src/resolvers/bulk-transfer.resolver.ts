@@ -1,15 +1,4 @@
-import {
-  Arg,
-  Args,
-  Ctx,
-  FieldResolver,
-  ID,
-  Mutation,
-  Query,
-  Resolver,
-  Root,
-  UseMiddleware,
-} from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -20,16 +9,16 @@ import { type Connection, PageArgs } from '../schema/page.js';
 import {
   BulkTransferPerformedType,
   BulkTransferValidationType,
-  PerformBulkTransferInput,
+  type PerformBulkTransferInput,
   PerformBulkTransferResult,
 } from '../schema/perform-bulk-transfer.js';
 import { TransferConnection, type TransferType } from '../schema/transfer.js';
 import { IdempotencyKeyReusedType } from '../schema/user-errors.js';
 import { audited } from './audited.js';
+import { BulkInput } from './bulk-input.js';
 import { type RequestContext, requireRole } from './context.js';
 import { transfersOfBulk } from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
-import { yieldForLargeBulk } from './large-bulk.js';
 import { loadReferenced } from './loaders.js';
 import {
   make,
@@ -53,11 +42,8 @@ export class BulkTransferResolver {
     description:
       'Performs a bulk: records all of its transfers and debits the account in one commit, or does nothing. Counterparties with an account on this server are credited in the same commit. Requires the role INITIATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and is performed once.',
   })
-  @UseMiddleware(yieldForLargeBulk)
   performBulkTransfer(
-    @Arg('input', () => PerformBulkTransferInput, {
-      description: 'The account to debit, and the transfers.',
-    })
+    @BulkInput('The account to debit, and the transfers.')
     input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof PerformBulkTransferResult> {
@@ -82,11 +68,8 @@ export class BulkTransferResolver {
     description:
       'A dry run of performBulkTransfer: the same checks, but nothing is stored and no money moves. Requires the role VIEWER or INITIATOR, else FORBIDDEN.',
   })
-  @UseMiddleware(yieldForLargeBulk)
   async validateBulkTransfer(
-    @Arg('input', () => PerformBulkTransferInput, {
-      description: 'The input of performBulkTransfer.',
-    })
+    @BulkInput('The input of performBulkTransfer.')
     input: PerformBulkTransferInput,
     @Ctx() context: RequestContext,
   ): Promise<BulkTransferValidationType> {

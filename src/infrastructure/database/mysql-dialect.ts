@@ -144,8 +144,11 @@ function poolOf(address: MySqlAddress, settings: DatabaseSettings): MySqlPool {
       // Appended rows need multiple statements. The driver escapes the values that a client sent; IBANs and ids are
       // safe by their format.
       multipleStatements: true,
+      // The driver would look for placeholders in the text of thousands of rows.
+      queryFormat: (sql: string, values: ColumnValue[]) =>
+        values.length === 0 ? sql : format(sql, values, false, UTC),
       // MikroORM expects results in this form.
-      timezone: 'Z',
+      timezone: UTC,
       dateStrings: true,
       supportBigNumbers: true,
       jsonStrings: true,
@@ -260,6 +263,9 @@ async function requireServer(
   }
 }
 
+/** The time zone of all times in the database. */
+const UTC = 'Z';
+
 /**
  * Limits the rows of one packet. The first packet is small, so that the database soon has work. Later packets have some
  * 150 KB of SQL, and 2.5 MB at most. Larger packets are not faster.
@@ -353,7 +359,7 @@ function sqlOf({ batch: { table, columns }, rows }: Insert): string {
   const used = <Value>(values: readonly Value[]) => values.filter((_, index) => isUsed[index]);
   const names = used(columns).map((column) => `\`${column}\``);
   const values = isUsed.includes(false) ? rows.map(used) : rows;
-  return format(`insert into \`${table}\` (${names.join(', ')}) values ?`, [values], false, 'Z');
+  return format(`insert into \`${table}\` (${names.join(', ')}) values ?`, [values], false, UTC);
 }
 
 /** Executes statements without MikroORM, which would serialise the values a second time. */

@@ -73,12 +73,11 @@ export function attachSearchFile(
     .run(`${pathToFileURL(searchFile).href}?mode=ro`);
 }
 
-export function searchFileOf(file: string): string {
+function searchFileOf(file: string): string {
   return `${file}-search`;
 }
 
-/** Removes the search file. The server must not run. */
-export function removeSearchFile(file: string): void {
+function removeSearchFile(file: string): void {
   for (const suffix of ['', '-wal', '-shm'])
     rmSync(`${searchFileOf(file)}${suffix}`, { force: true });
 }

@@ -306,8 +306,12 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
         where ${isVisibleSql}`,
       ),
     );
-    return rows
-      .toSorted((one, other) => Number(BigInt(other.position) - BigInt(one.position)))
+    const latestFirst = rows.toSorted((one, other) =>
+      Number(BigInt(other.position) - BigInt(one.position)),
+    );
+    const byIban = Map.groupBy(latestFirst, (row) => row.counterparty_iban);
+    return [...byIban.values()]
+      .flatMap((ofIban) => ofIban.slice(0, NAMED_TRANSFERS_MAX))
       .map((row) => ({
         counterpartyIban: row.counterparty_iban,
         counterpartyName: row.counterparty_name,

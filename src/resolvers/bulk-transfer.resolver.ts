@@ -1,4 +1,15 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import {
+  Arg,
+  Args,
+  Ctx,
+  FieldResolver,
+  ID,
+  Mutation,
+  Query,
+  Resolver,
+  Root,
+  UseMiddleware,
+} from 'type-graphql';
 import type { PerformBulkTransfer } from '../application/perform-bulk-transfer.js';
 import type { ValidateBulkTransfer } from '../application/validate-bulk-transfer.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -15,7 +26,7 @@ import {
 import { TransferConnection, type TransferType } from '../schema/transfer.js';
 import { IdempotencyKeyReusedType } from '../schema/user-errors.js';
 import { audited } from './audited.js';
-import { BulkInput } from './bulk-input.js';
+import { BulkInput, hideRows } from './bulk-input.js';
 import { type RequestContext, requireRole } from './context.js';
 import { transfersOfBulk } from './cursor-scopes.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
@@ -42,6 +53,7 @@ export class BulkTransferResolver {
     description:
       'Performs a bulk: records all of its transfers and debits the account in one commit, or does nothing. Counterparties with an account on this server are credited in the same commit. Requires the role INITIATOR, else FORBIDDEN. With an idempotency key the same request may be sent again, and is performed once.',
   })
+  @UseMiddleware(hideRows)
   performBulkTransfer(
     @BulkInput('The account to debit, and the transfers.')
     input: PerformBulkTransferInput,
@@ -68,6 +80,7 @@ export class BulkTransferResolver {
     description:
       'A dry run of performBulkTransfer: the same checks, but nothing is stored and no money moves. Requires the role VIEWER or INITIATOR, else FORBIDDEN.',
   })
+  @UseMiddleware(hideRows)
   async validateBulkTransfer(
     @BulkInput('The input of performBulkTransfer.')
     input: PerformBulkTransferInput,

@@ -23,7 +23,7 @@ import {
   writeCommitted,
 } from './report/committed-figures.ts';
 import { report, writeReport } from './report/document.ts';
-import { Floor } from './subjects/floor/floor.ts';
+import { FLOOR_IDS, Floor } from './subjects/floor/floor.ts';
 import { openPeer, PEER_IDS, type PeerId } from './subjects/peers/peers.ts';
 import { type Subject, type SubjectId, VIREMENT_IDS } from './subjects/subject.ts';
 import { Virement } from './subjects/virement/virement.ts';
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
 const plan = options.quick ? QUICK : FULL;
 
 interface Subjects {
-  readonly floor: Floor;
+  readonly floors: readonly Floor[];
   readonly virements: readonly Virement[];
   readonly peers: readonly Subject[];
   readonly skipped: BenchResult['skipped'];
@@ -56,12 +56,12 @@ async function openSubjects(client: LoadClient): Promise<Subjects> {
       return [];
     }
   };
-  const [floor, virements, peers] = await Promise.all([
-    Floor.open(),
+  const [floors, virements, peers] = await Promise.all([
+    Promise.all(FLOOR_IDS.map((id) => Floor.open(id))),
     Promise.all(VIREMENT_IDS.map((id) => Virement.open(id, client))),
     Promise.all((plan.hasPeers ? PEER_IDS : []).map(openOrSkip)),
   ]);
-  return { floor, virements, peers: peers.flat(), skipped };
+  return { floors, virements, peers: peers.flat(), skipped };
 }
 
 async function verifyAndClose(subject: Subject): Promise<void> {
@@ -73,11 +73,11 @@ async function verifyAndClose(subject: Subject): Promise<void> {
 async function measure(): Promise<BenchResult> {
   const mariaDb = await mariaDbVersion();
   const postgres = await postgresVersion().catch(() => 'none');
-  const { floor, virements, peers, skipped } = await openSubjects(startLoadClient());
-  logProgress('tuning the floor');
-  await floor.tune(plan.tuningMs);
-  const figures = await compareSubjects([floor, ...virements, ...peers], plan, logProgress);
-  for (const subject of [floor, ...peers]) await verifyAndClose(subject);
+  const { floors, virements, peers, skipped } = await openSubjects(startLoadClient());
+  logProgress('tuning the floors');
+  for (const floor of floors) await floor.tune(plan.tuningMs);
+  const figures = await compareSubjects([...floors, ...virements, ...peers], plan, logProgress);
+  for (const subject of [...floors, ...peers]) await verifyAndClose(subject);
   const alone: (AloneFigures & { readonly id: SubjectId })[] = [];
   for (const virement of virements) {
     alone.push({ id: virement.id, ...(await measureAlone(virement, plan, logProgress)) });
@@ -87,7 +87,7 @@ async function measure(): Promise<BenchResult> {
     date: new Date().toISOString().slice(0, 10),
     form: plan.form,
     machine: { ...describeMachine(), MariaDB: mariaDb, PostgreSQL: postgres },
-    floor: floor.tuning,
+    floors: Object.fromEntries(floors.map(({ id, tuning }) => [id, tuning])),
     historyTransfers: Object.fromEntries(alone.map((one) => [one.id, one.historyTransfers])),
     figures: withRatios([...figures, ...alone.flatMap((one) => one.figures)]),
     memory: Object.fromEntries(alone.flatMap(({ id, memory }) => (memory ? [[id, memory]] : []))),

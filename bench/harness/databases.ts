@@ -58,11 +58,13 @@ export async function createSqliteFile(): Promise<BenchDatabase> {
 }
 
 /** @throws Error if MariaDB is unreachable */
-async function onMariaDb<Result>(
+export async function onMariaDb<Result>(
   work: (connection: Connection) => Promise<Result>,
+  url = MARIADB_URL,
 ): Promise<Result> {
   const connection = await createConnection({
-    uri: mysqlUrl(MARIADB_URL),
+    uri: mysqlUrl(url),
+    timezone: 'Z',
     connectTimeout: CONNECT_MAX_MS,
   });
   try {

@@ -87,7 +87,7 @@ function bar(id: SubjectId, value: number, share: number): string {
 }
 
 function kindOf(id: SubjectId): 'virement' | 'floor' | 'peer' {
-  if (id === 'floor') return 'floor';
+  if (id.startsWith('floor')) return 'floor';
   return isVirement(id) ? 'virement' : 'peer';
 }
 

@@ -13,7 +13,7 @@ export interface BenchResult {
   readonly form: Plan['form'];
   /** The machine and the software, by name. */
   readonly machine: Readonly<Record<string, string>>;
-  readonly floor: FloorTuning;
+  readonly floors: Readonly<Partial<Record<SubjectId, FloorTuning>>>;
   /** Transfers of the account with a long history. */
   readonly historyTransfers: Readonly<Partial<Record<SubjectId, number>>>;
   readonly figures: readonly Figure[];

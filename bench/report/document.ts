@@ -42,12 +42,19 @@ export function report(result: BenchResult): string {
     .join('\n\n');
 }
 
-function introduction({ date, form, machine, floor, skipped }: BenchResult): string {
+function introduction({ date, form, machine, floors, skipped }: BenchResult): string {
   const head = form === 'quick' ? `${date}, the quick form` : date;
-  const tuning = `The floor was fastest with \`${floor.form}\`, ${connections(floor.hotConnections)} for the hot account and ${connections(floor.manyConnections)} for many.`;
+  const tunings = SUBJECT_IDS.flatMap((id) => {
+    const floor = floors[id];
+    if (!floor) return [];
+    const { form, hotConnections, manyConnections } = floor;
+    return `${SUBJECT_TITLES[id]} was fastest with \`${form}\`, ${connections(hotConnections)} for the hot account and ${connections(manyConnections)} for many.`;
+  });
   const absent = Object.entries(skipped).map(([id, why]) => `**${id} was not measured: ${why}**`);
-  return [`${head}: ${machineLine(machine)}.`, tuning, ...absent].join(' ');
+  return [`${head}: ${machineLine(machine)}.`, ...tunings.map(capitalised), ...absent].join(' ');
 }
+
+const capitalised = (sentence: string) => sentence.charAt(0).toUpperCase() + sentence.slice(1);
 
 const connections = (count: number) => `${count} ${count === 1 ? 'connection' : 'connections'}`;
 
@@ -82,9 +89,9 @@ function titleOf(measure: MeasureId): string {
   return `${title}, ${unit}${ratioNote(ratioTo)}`;
 }
 
-/** Names the base of a ratio, unless it is the floor. */
+/** Names the base of a ratio, unless it is the floor of 2026-11. */
 function ratioNote(ratioTo: Measure['ratioTo']): string {
-  if (ratioTo === undefined || ratioTo === 'floor') return '';
+  if (ratioTo === undefined || ratioTo === 'floor-2026-11') return '';
   return ratioTo === 'median' ? '; p99 to median' : `; to ${MEASURES[ratioTo].title}`;
 }
 
@@ -94,7 +101,8 @@ function cell(figure: Figure | undefined): string {
   const isRate = MEASURES[measure].unit === 'requests/s';
   const tail = p99 === undefined ? '' : ` (${format(p99)}${isRate ? ' ms' : ''})`;
   const isOne =
-    ratio === undefined || (subject === 'floor' && MEASURES[measure].ratioTo === 'floor');
+    ratio === undefined ||
+    (subject === 'floor-2026-11' && MEASURES[measure].ratioTo === 'floor-2026-11');
   return `${format(median)}${tail}${isOne ? '' : `, ${ratio.toFixed(2)} ×`}`;
 }
 

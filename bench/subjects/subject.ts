@@ -4,6 +4,7 @@ import type { LoadLoop, LoopResult } from '../harness/load-loop.ts';
 
 /** The order of the columns in tables and charts. */
 export const SUBJECT_IDS = [
+  'floor-2026-11',
   'floor',
   'virement-mariadb',
   'virement-sqlite',
@@ -28,6 +29,7 @@ export function isVirement(id: SubjectId): id is VirementId {
 
 /** The title of each subject, with the database of its ledger. */
 export const SUBJECT_TITLES: Readonly<Record<SubjectId, string>> = {
+  'floor-2026-11': 'the floor of 2026-11: mysql2 on MariaDB, seven indexes',
   floor: 'the floor: mysql2 on MariaDB',
   'virement-mariadb': 'Virement on MariaDB',
   'virement-sqlite': 'Virement on SQLite',

@@ -1,4 +1,7 @@
-/** The floor: the raw driver on the same tables, without a server. No server on MariaDB can be expected to cost less. */
+/**
+ * The floors: the raw driver without a server, on the tables of today and on those of November 2026. No server on MariaDB
+ * can be expected to cost less than the floor of its tables.
+ */
 import {
   BULK_OF_1000,
   HOT_ACCOUNT_BULKS,
@@ -8,9 +11,10 @@ import {
 import type { BenchDatabase } from '../../harness/databases.ts';
 import { type LoopResult, ratePerS } from '../../harness/load-loop.ts';
 import { WorkerProcess } from '../../harness/worker-process.ts';
-import type { Subject, Workload } from '../subject.ts';
+import type { Subject, SubjectId, Workload } from '../subject.ts';
+import { createLedgerOf2026, verifyLedgerOf2026 } from '../tables-2026-11/ledger.ts';
 import { createLedgerWithAccounts, verifyLedger } from '../virement/ledger.ts';
-import type { RawDriverJob, ValueBinding } from './raw-driver.ts';
+import type { RawDriverJob, TablesName, ValueBinding } from './raw-driver.ts';
 
 /** The fastest settings of the raw driver. */
 export interface FloorTuning {
@@ -25,20 +29,46 @@ const VALUE_BINDINGS = ['query', 'execute'] as const;
 /** More connections wait for one account's lock. For many accounts, the database flushes their commits together. */
 const CONNECTIONS = [1, 4, 32] as const;
 
+export const FLOOR_IDS = ['floor', 'floor-2026-11'] as const satisfies readonly SubjectId[];
+
+export type FloorId = (typeof FLOOR_IDS)[number];
+
+/** The tables of a floor. */
+interface FloorLedger {
+  readonly tables: TablesName;
+  create(): Promise<BenchDatabase>;
+  /** @throws Error if the ledger is wrong */
+  verify(databaseUrl: string): Promise<void>;
+}
+
+const LEDGERS: Readonly<Record<FloorId, FloorLedger>> = {
+  floor: {
+    tables: 'today',
+    create: () => createLedgerWithAccounts('mariadb', 'floor'),
+    verify: verifyLedger,
+  },
+  'floor-2026-11': {
+    tables: '2026-11',
+    create: () => createLedgerOf2026('floor_2026_11'),
+    verify: verifyLedgerOf2026,
+  },
+};
+
 export class Floor implements Subject {
-  readonly id = 'floor';
+  readonly id: FloorId;
   readonly #database: BenchDatabase;
   readonly #driver: WorkerProcess<RawDriverJob, LoopResult>;
   #tuning: FloorTuning = { form: 'execute', hotConnections: 1, manyConnections: 32 };
 
-  private constructor(database: BenchDatabase) {
+  private constructor(id: FloorId, database: BenchDatabase) {
+    this.id = id;
     this.#database = database;
     const script = new URL('./raw-driver.ts', import.meta.url);
     this.#driver = new WorkerProcess(script, { DATABASE_URL: database.url });
   }
 
-  static async open(): Promise<Floor> {
-    return new Floor(await createLedgerWithAccounts('mariadb', 'floor'));
+  static async open(id: FloorId): Promise<Floor> {
+    return new Floor(id, await LEDGERS[id].create());
   }
 
   get tuning(): FloorTuning {
@@ -52,13 +82,14 @@ export class Floor implements Subject {
   async tune(durationMs: number): Promise<void> {
     const driver = this.#driver;
     const sequential = { inFlight: 1, durationMs, countMax: Infinity };
-    const bulks = { bulks: BULK_OF_1000, connections: 1, loop: sequential };
+    const { tables } = LEDGERS[this.id];
+    const bulks = { tables, bulks: BULK_OF_1000, connections: 1, loop: sequential };
     const form = await fastest(VALUE_BINDINGS, (candidate) =>
       driver.run({ ...bulks, form: candidate }),
     );
     const loop = { ...sequential, inFlight: IN_FLIGHT };
-    const hot = { bulks: HOT_ACCOUNT_BULKS, form, loop };
-    const many = { bulks: MANY_ACCOUNTS_BULKS, form, loop };
+    const hot = { tables, bulks: HOT_ACCOUNT_BULKS, form, loop };
+    const many = { tables, bulks: MANY_ACCOUNTS_BULKS, form, loop };
     this.#tuning = {
       form,
       hotConnections: await fastest(CONNECTIONS, (connections) =>
@@ -74,14 +105,21 @@ export class Floor implements Subject {
     const { form, hotConnections, manyConnections } = this.#tuning;
     const isSequential = loop.inFlight === 1;
     const connections = bulks.length > 1 ? manyConnections : hotConnections;
-    return this.#driver.run({ bulks, loop, form, connections: isSequential ? 1 : connections });
+    const { tables } = LEDGERS[this.id];
+    return this.#driver.run({
+      tables,
+      bulks,
+      loop,
+      form,
+      connections: isSequential ? 1 : connections,
+    });
   }
 
   async settle(): Promise<void> {}
 
   async verify(): Promise<void> {
     await this.#driver.stop();
-    await verifyLedger(this.#database.url);
+    await LEDGERS[this.id].verify(this.#database.url);
   }
 
   async close(): Promise<void> {

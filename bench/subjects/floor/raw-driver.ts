@@ -1,17 +1,19 @@
 /**
- * The process of the floor: the cost of the database and its driver, without a server, GraphQL or an ORM.
- * It checks funds only. The ledger has the same tables, indexes and rows as that of the server under test.
+ * The process of a floor: the cost of the database and its driver, without a server, GraphQL or an ORM.
+ * It checks funds only. Its ledger has the rows of the server under test, in the tables that the job names.
  *
  * One bulk is one transaction of seven statements or more: begin, the locked read of the account, one
  * INSERT each for bulk, entry and outbox message, one for each 1,000 transfers, one UPDATE, commit.
  */
 import { createPool, type Pool, type PoolConnection, type RowDataPacket } from 'mysql2/promise';
-import { v7 } from 'uuid';
-import type { BulkRequest, CreditTransfer } from '../../harness/bulk-requests.ts';
+import type { BulkRequest } from '../../harness/bulk-requests.ts';
 import { mysqlUrl } from '../../harness/databases.ts';
 import { type LoadLoop, type LoopResult, runLoadLoop } from '../../harness/load-loop.ts';
 import { answerJobs } from '../../harness/worker-process.ts';
-import { bulkDescription, foldedName, positionOf } from '../bulk-rules.ts';
+import { bulkDescription } from '../bulk-rules.ts';
+import { newId, type PostedBulk, type Tables, type Value } from './tables.ts';
+import { TABLES_OF_2026 } from './tables-2026-11.ts';
+import { TABLES_OF_TODAY } from './tables-of-today.ts';
 
 /**
  * The way in which values reach the database. query: the driver escapes them into the text of the
@@ -19,7 +21,15 @@ import { bulkDescription, foldedName, positionOf } from '../bulk-rules.ts';
  */
 export type ValueBinding = 'query' | 'execute';
 
+const TABLES = { today: TABLES_OF_TODAY, '2026-11': TABLES_OF_2026 } as const satisfies Record<
+  string,
+  Tables
+>;
+
+export type TablesName = keyof typeof TABLES;
+
 export interface RawDriverJob {
+  readonly tables: TablesName;
   readonly bulks: readonly BulkRequest[];
   readonly form: ValueBinding;
   readonly connections: number;
@@ -28,21 +38,11 @@ export interface RawDriverJob {
 
 const INSERT_ROWS_MAX = 1_000;
 
-const TRANSFER_COLUMNS =
-  '(id, bulk_transfer_id, account_id, position, currency, amount_minor, counterparty_name, counterparty_name_folded, counterparty_iban, description, created_at)';
-const TRANSFER_VALUES = '(?,?,?,?,?,?,?,?,?,?,?)';
-
-type Value = string | number | bigint | Buffer | Date;
-
 interface LockedAccount {
   readonly id: Buffer;
   readonly balanceMinor: bigint;
   readonly sequence: bigint;
 }
-
-const newId = () => v7(undefined, Buffer.alloc(16));
-
-const minorUnitsOf = ({ amount }: CreditTransfer) => BigInt(amount.replace('.', ''));
 
 const pools = new Map<number, Pool>();
 
@@ -76,49 +76,47 @@ async function lock(connection: PoolConnection, iban: string): Promise<LockedAcc
 
 async function insertTransfers(
   connection: PoolConnection,
+  { transferColumns }: Tables,
   rows: readonly (readonly Value[])[],
   form: ValueBinding,
 ): Promise<void> {
+  const values = `(${transferColumns.map(() => '?').join(',')})`;
   for (let start = 0; start < rows.length; start += INSERT_ROWS_MAX) {
     const part = rows.slice(start, start + INSERT_ROWS_MAX);
-    const sql = `insert into transfer ${TRANSFER_COLUMNS} values ${part.map(() => TRANSFER_VALUES).join(',')}`;
-    const values = part.flat();
-    await (form === 'query' ? connection.query(sql, values) : connection.execute(sql, values));
+    const sql = `insert into transfer (${transferColumns.join(',')}) values ${part.map(() => values).join(',')}`;
+    const flat = part.flat();
+    await (form === 'query' ? connection.query(sql, flat) : connection.execute(sql, flat));
   }
 }
 
 async function post(
   connection: PoolConnection,
-  bulk: BulkRequest,
+  tables: Tables,
+  { organizationIban, creditTransfers }: BulkRequest,
   form: ValueBinding,
 ): Promise<void> {
-  const account = await lock(connection, bulk.organizationIban);
+  const account = await lock(connection, organizationIban);
   const at = new Date();
-  const total = bulk.creditTransfers.reduce((sum, row) => sum + minorUnitsOf(row), 0n);
+  const transfers = creditTransfers.map((row) => ({
+    ...row,
+    amountMinor: BigInt(row.amount.replace('.', '')),
+  }));
+  const total = transfers.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
   const balance = account.balanceMinor - total;
   if (balance < 0n) throw new Error('Insufficient funds');
   const sequence = account.sequence + 1n;
-  const bulkId = newId();
-  const count = bulk.creditTransfers.length;
+  const bulk: PostedBulk = { accountId: account.id, sequence, at };
+  const bulkId = tables.bulkId(bulk);
+  const count = transfers.length;
   await connection.execute(
     `insert into bulk_transfer (id, account_id, sequence, transfer_count, currency,
       total_amount_minor, balance_after_minor, created_at) values (?,?,?,?,?,?,?,?)`,
     [bulkId, account.id, sequence, count, 'EUR', total, balance, at],
   );
-  const rows = bulk.creditTransfers.map((row, index) => [
-    newId(),
-    bulkId,
-    account.id,
-    positionOf(sequence, index),
-    'EUR',
-    minorUnitsOf(row),
-    row.counterpartyName,
-    foldedName(row.counterpartyName),
-    row.counterpartyIban,
-    row.description,
-    at,
-  ]);
-  await insertTransfers(connection, rows, form);
+  const rows = transfers.map((row, index) =>
+    tables.transferValues(row, index, { ...bulk, bulkId }),
+  );
+  await insertTransfers(connection, tables, rows, form);
   await connection.execute(
     `insert into ledger_entry (id, account_id, sequence, kind, currency, amount_minor,
       balance_after_minor, bulk_transfer_id, description, created_at) values (?,?,?,?,?,?,?,?,?,?)`,
@@ -136,7 +134,7 @@ async function post(
     ],
   );
   await connection.execute(
-    `insert into outbox_message (id, type, subject_id, sequence, created_at, due_at)
+    `insert into outbox_message (id, type, ${tables.outboxSubject}, sequence, created_at, due_at)
       values (?,?,?,?,?,?)`,
     [newId(), 'bulk-transfer.performed', account.id, sequence, at, at],
   );
@@ -146,11 +144,16 @@ async function post(
   );
 }
 
-async function perform(pool: Pool, bulk: BulkRequest, form: ValueBinding): Promise<void> {
+async function perform(
+  pool: Pool,
+  tables: Tables,
+  bulk: BulkRequest,
+  form: ValueBinding,
+): Promise<void> {
   const connection = await pool.getConnection();
   try {
     await connection.beginTransaction();
-    await post(connection, bulk, form);
+    await post(connection, tables, bulk, form);
     await connection.commit();
   } catch (error) {
     await connection.rollback();
@@ -160,12 +163,12 @@ async function perform(pool: Pool, bulk: BulkRequest, form: ValueBinding): Promi
   }
 }
 
-function runJob({ bulks, form, connections, loop }: RawDriverJob): Promise<LoopResult> {
+function runJob({ tables, bulks, form, connections, loop }: RawDriverJob): Promise<LoopResult> {
   const pool = poolOf(connections);
   return runLoadLoop(loop, (index) => {
     const bulk = bulks[index % bulks.length];
     if (!bulk) throw new Error('The job has no bulk to perform');
-    return perform(pool, bulk, form);
+    return perform(pool, TABLES[tables], bulk, form);
   });
 }
 

@@ -7,7 +7,7 @@ import type { LoadClient, LoadJob } from '../../harness/load-client.ts';
 import { PACKAGES } from '../../harness/paths.ts';
 import { ServerProcess } from '../../harness/server-process.ts';
 import type { Subject, SubjectId, Workload } from '../subject.ts';
-import { createLedgerWithAccounts, verifyLedger } from '../virement/ledger.ts';
+import { createLedgerOf2026, verifyLedgerOf2026 } from '../tables-2026-11/ledger.ts';
 import { bulkJob } from '../virement/requests.ts';
 import {
   createPostgresLedger,
@@ -39,8 +39,8 @@ const startServer = (id: PeerId) => (databaseUrl: string) =>
     env: { DATABASE_URL: mysqlUrl(databaseUrl), GRAPHILE_ENV: 'production' },
   });
 
-/** Creates the tables of the server under test, so that indexes cost every subject on MariaDB the same. */
-const createMariaDbLedger = (id: PeerId) => () => createLedgerWithAccounts('mariadb', id);
+/** Creates the tables that a common service has, with an index for each filter. */
+const createMariaDbLedger = (id: PeerId) => () => createLedgerOf2026(id);
 
 const PEERS: Readonly<Record<PeerId, Peer>> = {
   postgraphile: {
@@ -61,7 +61,7 @@ const PEERS: Readonly<Record<PeerId, Peer>> = {
       return startServer('yoga-prisma')(databaseUrl);
     },
     job: bulkJob,
-    verify: verifyLedger,
+    verify: verifyLedgerOf2026,
   },
   'express-typeorm': {
     createLedger: createMariaDbLedger('express-typeorm'),
@@ -71,7 +71,7 @@ const PEERS: Readonly<Record<PeerId, Peer>> = {
       path: '/bulk-transfers',
       bodies: workload.bulks.map((bulk) => JSON.stringify(bulk)),
     }),
-    verify: verifyLedger,
+    verify: verifyLedgerOf2026,
   },
 };
 

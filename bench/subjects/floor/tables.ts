@@ -1,0 +1,31 @@
+/** The tables to which a floor writes. */
+import { v7 } from 'uuid';
+import type { CreditTransfer } from '../../harness/bulk-requests.ts';
+
+export type Value = string | number | bigint | Buffer | Date;
+
+export const newId = () => v7(undefined, Buffer.alloc(16));
+
+/** What the rows of a bulk have in common. */
+export interface PostedBulk {
+  readonly accountId: Buffer;
+  readonly sequence: bigint;
+  readonly at: Date;
+}
+
+export interface PostedTransfer extends CreditTransfer {
+  readonly amountMinor: bigint;
+}
+
+/** What differs between the tables of today and those of earlier. */
+export interface Tables {
+  readonly transferColumns: readonly string[];
+  readonly outboxSubject: 'subject_id' | 'account_id';
+  bulkId(bulk: PostedBulk): Buffer;
+  /** Returns the values of a transfer, in the order of the columns. */
+  transferValues(
+    transfer: PostedTransfer,
+    index: number,
+    bulk: PostedBulk & { readonly bulkId: Buffer },
+  ): readonly Value[];
+}

@@ -19,8 +19,11 @@ import type { Logger } from '../observability/logger.js';
 import { type IndexedRange, indexStatements, removeStatements } from './search-batch.js';
 import { joinWatermark } from './search-tables.js';
 
-/** The time for which commits gather into one batch. */
-const GATHER_MS = 50;
+/**
+ * The time for which commits gather into one batch, unless the batch is full before. Each batch costs a commit and
+ * changes many pages, so large batches are cheaper. Filters read the transfers that wait from the ledger.
+ */
+const GATHER_MS = 1_000;
 
 /** The largest number of accounts in one batch. */
 const ACCOUNTS_MAX = 100;
@@ -118,6 +121,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
   readonly #waitingForRoom = new Set<() => void>();
   readonly #waitingReads = new Map<string, (() => void)[]>();
   #running: Promise<void> | undefined;
+  #isRebuilding = false;
+  #endGathering: () => void = () => {};
   #sweeping: Promise<void> | undefined;
 
   /** @param backlogRowsMax the number of committed transfers that may wait before bulks wait too */
@@ -134,6 +139,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   /** Ends the current batch, and starts no other. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#endGathering();
     await this.#sweeping;
     await this.#running;
   }
@@ -143,6 +149,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
     accounts: readonly { readonly id: string; readonly shortId: number }[],
   ): Promise<void> {
     await this.database.writeSearch(removeStatements(accounts.map(({ shortId }) => shortId)));
+    this.#isRebuilding = true;
     this.noteCommit(
       accounts.map(({ id }) => id),
       0,
@@ -154,6 +161,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
     for (const id of accountIds) this.#changed.add(id);
     this.#backlogRows += rowCount;
     this.#run();
+    if (this.#isUrgent) this.#endGathering();
   }
 
   hasRoom(callBack: () => void): boolean {
@@ -169,6 +177,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
     this.#waitingReads.set(accountId, [...(this.#waitingReads.get(accountId) ?? []), resolve]);
     this.#changed.add(accountId);
     this.#run();
+    this.#endGathering();
     await promise.finally(() => clearTimeout(timer));
   }
 
@@ -183,10 +192,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
   async #indexAll(): Promise<void> {
     let failures = 0;
     while (this.#changed.size > 0 && !this.#stopping.signal.aborted) {
-      const isUrgent = this.#waitingReads.size > 0 || this.#backlogRows > BATCH_ROWS;
-      if (failures > 0 || !isUrgent) {
-        await this.#pause(failures > 0 ? backoffMs(failures, BACKOFF) : GATHER_MS);
-      }
+      if (failures > 0) await this.#pause(backoffMs(failures, BACKOFF));
+      else await this.#gather();
       const accountIds = this.#nextAccounts();
       for (const id of accountIds) this.#changed.delete(id);
       try {
@@ -201,6 +208,22 @@ export class Indexer implements CommitFollower, SearchUpdater {
         }
       }
     }
+  }
+
+  get #isUrgent(): boolean {
+    const isWaitedFor = this.#waitingReads.size > 0 || this.#isRebuilding;
+    return isWaitedFor || this.#backlogRows >= BATCH_ROWS || this.#stopping.signal.aborted;
+  }
+
+  /** Waits until commits have gathered, or until the next batch is urgent. */
+  #gather(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#isUrgent ? 0 : GATHER_MS);
+      this.#endGathering = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** Returns the accounts of the next batch. Accounts for which a read waits come first. */

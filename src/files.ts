@@ -3,6 +3,7 @@
  * directly below the project's root.
  */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 const ROOT = new URL('../', import.meta.url);
 const IS_BUILT = import.meta.url.endsWith('.js');
@@ -21,6 +22,9 @@ export const SQLITE_SEARCH_THREAD = new URL(
   IS_BUILT ? 'dist/sqlite-search-thread.js' : 'src/infrastructure/database/sqlite-search-thread.ts',
   ROOT,
 );
+
+/** The folder in which Node keeps compiled code. It can be deleted at any time. */
+export const COMPILE_CACHE = fileURLToPath(new URL('dist/compile-cache/', ROOT));
 
 /** The version of Virement in package.json. */
 export const VERSION: string = JSON.parse(

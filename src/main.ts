@@ -1,8 +1,10 @@
+import { enableCompileCache, flushCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import type { FastifyInstance } from 'fastify';
 import { readArguments } from './commands/arguments.js';
 import type { Server } from './composition-root.js';
 import { type Config, loadConfig } from './config.js';
+import { COMPILE_CACHE } from './files.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { type Logger, logDestination, makeLogger } from './infrastructure/observability/logger.js';
 import { runProgram } from './program.js';
@@ -28,6 +30,8 @@ await runProgram(async () => {
   const logger = makeLogger(config.logLevel, await logDestination(config.logFormat));
   const { unknownNames } = config;
   if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
+  // V8 compiles a server once, not at each start. Without the right to write the folder, it compiles again.
+  enableCompileCache(COMPILE_CACHE);
   // This module is loaded late, so that a wrong setting and --help are answered in a quarter of the time.
   const { composeServer } = await import('./composition-root.js');
   const server = await composeServer(config, logger);
@@ -39,6 +43,7 @@ await runProgram(async () => {
     logger.info(`Metrics: ${metricsAddress}/metrics`);
   }
   logger.info(config.graphiql ? `GraphiQL: ${address}/graphiql/` : `Listening: ${address}/graphql`);
+  flushCompileCache();
   if (process.stdout.isTTY) console.log(welcomeOf(config, address));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

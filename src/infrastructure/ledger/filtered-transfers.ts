@@ -192,9 +192,9 @@ interface FoundRow {
 }
 
 class TransferSearch {
-  /** The condition of the page: its account, its cursors and its times. */
-  readonly #within: Condition;
   readonly #criteria: readonly Criterion[];
+  /** The positions of the page. */
+  readonly #bounds: BoundPositions;
   readonly #pageOrder: string;
 
   constructor(
@@ -204,7 +204,7 @@ class TransferSearch {
     private readonly range: PageRange<bigint>,
   ) {
     this.#criteria = criteriaOf(searched.filter);
-    this.#within = plain(`${searched.ofAccount.sql} and ${this.#bounds}`);
+    this.#bounds = boundsOf(searched.bounds, range);
     this.#pageOrder = `order by position ${range.fromEnd ? 'asc' : 'desc'} limit`;
   }
 
@@ -215,7 +215,7 @@ class TransferSearch {
   /** @returns undefined if every range has many matches, or if there is no range */
   async #findFew(): Promise<Found | undefined> {
     for (const criterion of this.#criteria.filter(({ isRange }) => isRange)) {
-      const all = this.#indexedMatches(criterion);
+      const all = this.#indexedMatches(criterion, EVERYWHERE);
       const matches = await this.#read(all, `limit ${MATCHES_MAX + 1}`);
       if (matches.length <= MATCHES_MAX) return { positions: await this.#among(matches) };
     }
@@ -226,9 +226,8 @@ class TransferSearch {
   async #findNext(): Promise<Found | undefined> {
     const criterion = this.#criteria.find(({ isRange }) => !isRange);
     if (!criterion) return undefined;
-    const { sql, parameters } = this.#indexedMatches(criterion);
-    const within = { sql: `${sql} and ${this.#bounds}`, parameters };
-    const matches = await this.#read(within, `${this.#pageOrder} ${MATCHES_MAX + 1}`);
+    const next = this.#indexedMatches(criterion, this.#bounds);
+    const matches = await this.#read(next, `${this.#pageOrder} ${MATCHES_MAX + 1}`);
     const examined = matches.slice(0, MATCHES_MAX);
     const examinedTo = matches.length > MATCHES_MAX ? examined.at(-1) : undefined;
     return { positions: await this.#among(examined, examinedTo), examinedTo };
@@ -237,50 +236,53 @@ class TransferSearch {
   /** Examines transfers in the order of the list. */
   async #findAmongAll(): Promise<Found> {
     const { name } = this.table;
-    const all = { ...this.#within, sql: `select position from ${name} where ${this.#within.sql}` };
+    const { sql } = this.searched.ofAccount;
+    const all = plain(`select position from ${name} where ${sql} and ${isWithin(this.#bounds)}`);
     const end = `${this.#pageOrder} 1 offset ${TRANSFERS_EXAMINED_MAX - 1}`;
     const [examinedTo] = await this.#read(all, end);
-    const { sql, parameters } = this.#meetingAll(examinedTo);
-    const matching = { sql: `select position from ${name} where ${sql}`, parameters };
+    const matching = this.#meetingAll(isWithin(this.#examinedBounds(examinedTo)));
     const positions = await this.#read(matching, `${this.#pageOrder} ${this.range.size + 1}`);
     return { positions, examinedTo };
   }
 
   /** Returns the positions of the page among indexed matches, and in the tail. */
   #among(matches: readonly bigint[], examinedTo?: bigint): Promise<readonly bigint[]> {
-    const { name } = this.table;
-    const { watermark } = this.searched;
-    const { sql, parameters } = this.#meetingAll(examinedTo);
-    const places = [`position >= ${firstPositionOf(watermark + 1n)}`];
-    if (matches.length > 0) places.push(`position in (${matches.join(',')})`);
-    // Each select reads its own places and then judges the rows.
-    const selects = places.map(
-      (place) => `select position from (select * from ${name}
-        where account_id = ${idLiteral(this.searched.accountId)} and ${place}) placed where ${sql}`,
-    );
+    const { first, last } = this.#examinedBounds(examinedTo);
+    const tail = firstPositionOf(this.searched.watermark + 1n);
+    const isInTail = first > tail;
+    const places = [isWithin({ first: isInTail ? first : tail, last })];
+    const within = matches.filter((position) => position >= first && position <= last);
+    if (within.length > 0) places.push(`position in (${within.join(',')})`);
+    const selects = places.map((place) => this.#meetingAll(place));
     const union = {
-      sql: `select position from (${selects.join(' union all ')}) found`,
-      parameters: places.flatMap(() => parameters),
+      sql: `select position from (${selects.map(({ sql }) => sql).join(' union all ')}) found`,
+      parameters: selects.flatMap(({ parameters }) => parameters),
     };
     return this.#read(union, `${this.#pageOrder} ${this.range.size + 1}`);
   }
 
-  /** Returns the condition on the rows of the page. @param examinedTo the last position that is examined */
-  #meetingAll(examinedTo: bigint | undefined): Condition {
-    const examined =
-      examinedTo === undefined
-        ? []
-        : [plain(`position ${this.range.fromEnd ? '<=' : '>='} ${examinedTo}`)];
-    return allOf([this.#within, ...examined, ...this.#criteria.map(({ unindexed }) => unindexed)]);
+  /**
+   * Returns the select of the rows at some places that meet all conditions. The condition on places is the only one on
+   * the position, because SQLite uses only one lower and one upper limit of a range, whichever they are.
+   */
+  #meetingAll(place: string): Condition {
+    const { sql, parameters } = allOf([
+      plain(this.searched.ofAccount.sql),
+      plain(place),
+      ...this.#criteria.map(({ unindexed }) => unindexed),
+    ]);
+    return { sql: `select position from ${this.table.name} where ${sql}`, parameters };
   }
 
-  #indexedMatches(criterion: Criterion): Condition {
-    return indexedMatches(this.table.name, this.searched, criterion);
+  /** Returns the positions of the page up to the last position that is examined. */
+  #examinedBounds(examinedTo: bigint | undefined): BoundPositions {
+    const { first, last } = this.#bounds;
+    if (examinedTo === undefined) return { first, last };
+    return this.range.fromEnd ? { first, last: examinedTo } : { first: examinedTo, last };
   }
 
-  get #bounds(): string {
-    const { first, last } = boundsOf(this.searched.bounds, this.range);
-    return `position between ${first} and ${last}`;
+  #indexedMatches(criterion: Criterion, bounds: BoundPositions): Condition {
+    return indexedMatches(this.table.name, this.searched, criterion, bounds);
   }
 
   async #read({ sql, parameters }: Condition, rest: string): Promise<readonly bigint[]> {
@@ -296,10 +298,13 @@ function indexedMatches(
   list: SearchedList,
   { accountId, watermark }: SearchedTransfers,
   { table, indexed }: Criterion,
+  { first, last }: BoundPositions = EVERYWHERE,
 ): Condition {
+  const indexedLast = firstPositionOf(watermark + 1n) - 1n;
+  const bounds = { first, last: last < indexedLast ? last : indexedLast };
   return {
     sql: `select position from ${table.name} where ${isOfList(accountId, list)} and ${indexed.sql}
-      and position < ${firstPositionOf(watermark + 1n)}`,
+      and ${isWithin(bounds)}`,
     parameters: indexed.parameters,
   };
 }
@@ -382,8 +387,15 @@ function nameCriterion(prefix: string): Criterion {
 /** A value above every amount. */
 const AMOUNT_MAX = 2n ** 53n;
 
+/** Positions between two limits, which are inclusive. */
+type BoundPositions = Required<PositionBounds>;
+
+function isWithin({ first, last }: BoundPositions): string {
+  return `position between ${first} and ${last}`;
+}
+
 /** Returns the limits of a page. The list is newest first, so lower positions come after a cursor. */
-function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>) {
+function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>): BoundPositions {
   const firsts = [bounds.first ?? 0n, before === undefined ? 0n : before + 1n];
   const lasts = [bounds.last ?? POSITION_MAX, after === undefined ? POSITION_MAX : after - 1n];
   return {
@@ -393,6 +405,8 @@ function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>) 
 }
 
 const POSITION_MAX = 2n ** 53n - 1n;
+
+const EVERYWHERE: BoundPositions = { first: 0n, last: POSITION_MAX };
 
 function plain(sql: string): Condition {
   return { sql, parameters: [] };

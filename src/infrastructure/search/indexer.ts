@@ -34,8 +34,8 @@ const BATCH_ROWS = 10_000;
 /** The number of entries of one account that are read for a batch. */
 const ENTRIES_MAX = 500;
 
-/** A backlog of this size is indexed in a few seconds. */
-const BACKLOG_ROWS_MAX = 250_000;
+/** A backlog of this size is indexed within ten seconds. */
+const BACKLOG_ROWS_MAX = 150_000;
 
 /** The interval between sweeps for accounts that another server left behind. */
 const SWEEP_MS = 60_000;

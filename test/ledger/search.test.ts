@@ -263,6 +263,21 @@ test('an indexer has no room while its backlog is too large, and then calls back
   expect(indexer.hasRoom(() => {})).toBe(true);
 });
 
+test('an indexer that cannot write the search tables makes no bulk wait for long', async () => {
+  const server = await startServer();
+  const release = await holdSearchTables(server.databaseUrl);
+  await server.client.perform(aBulk([aTransfer()]));
+  const indexer = new Indexer(server.database, makeLogger('silent'), 10);
+  onTestFinished(() => indexer.stop());
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+
+  indexer.noteCommit([account.id], 11);
+
+  expect(indexer.hasRoom(() => {})).toBe(false);
+  await expect.poll(() => indexer.hasRoom(() => {}), { timeout: 10_000 }).toBe(true);
+  await release();
+});
+
 describe.runIf(DIALECT === 'mysql')('two servers of one database', () => {
   test('index the transfers of both', async () => {
     const one = await startServer();

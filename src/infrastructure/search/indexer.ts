@@ -4,7 +4,7 @@
  * It learns of changed accounts from the commits of this process, and from reads that find many transfers after an
  * account's watermark. A sweep at the start and at intervals finds what others left, such as a server that died. Each
  * batch takes entries of many accounts, and moves their watermarks in the same transaction. After a failure, the batch
- * is tried again.
+ * is tried again. Bulks wait for an indexer that is slow, but not for one that fails.
  *
  * An account whose watermark is not an entry of the ledger is removed from the search tables and indexed from its first
  * entry on.
@@ -36,6 +36,9 @@ const ENTRIES_MAX = 500;
 
 /** A backlog of this size is indexed within ten seconds. */
 const BACKLOG_ROWS_MAX = 150_000;
+
+/** The longest time that bulks wait for the indexer without progress. */
+const STALL_MAX_MS = 3_000;
 
 /** The interval between sweeps for accounts that another server left behind. */
 const SWEEP_MS = 60_000;
@@ -119,6 +122,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   /** The number of transfers of commits of this process since the last time that nothing was left to index. */
   #backlogRows = 0;
   readonly #waitingForRoom = new Set<() => void>();
+  #stallTimer: NodeJS.Timeout | undefined;
   readonly #waitingReads = new Map<string, (() => void)[]>();
   #running: Promise<void> | undefined;
   #isRebuilding = false;
@@ -139,6 +143,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   /** Ends the current batch, and starts no other. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#setBacklog(0);
     this.#endGathering();
     await this.#sweeping;
     await this.#running;
@@ -167,6 +172,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   hasRoom(callBack: () => void): boolean {
     if (this.#backlogRows < this.backlogRowsMax || this.#stopping.signal.aborted) return true;
     this.#waitingForRoom.add(callBack);
+    this.#stallTimer ??= setTimeout(() => this.#setBacklog(0), STALL_MAX_MS);
     return false;
   }
 
@@ -202,6 +208,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
       } catch (error) {
         for (const id of accountIds) this.#changed.add(id);
         failures += 1;
+        // Payments do not depend on the search tables.
+        this.#setBacklog(0);
         // An outage of the database has a log line of its own.
         if (failures === 1 && !isOutage(error)) {
           this.logger.warn({ err: error }, 'Search tables not updated');
@@ -239,7 +247,9 @@ export class Indexer implements CommitFollower, SearchUpdater {
     if (ranges.length > 0) await this.database.writeSearch(indexStatements(ranges));
     for (const id of unfinished) this.#changed.add(id);
     for (const [id, waiting] of reads) if (!unfinished.has(id)) this.#answerReads(id, waiting);
-    this.#makeRoom(rowCount);
+    // Commits of other servers are indexed too, and are not part of the backlog.
+    const isDone = this.#changed.size === 0;
+    this.#setBacklog(isDone ? 0 : Math.max(0, this.#backlogRows - rowCount));
   }
 
   #answerReads(accountId: string, answered: readonly (() => void)[]): void {
@@ -251,11 +261,12 @@ export class Indexer implements CommitFollower, SearchUpdater {
     else this.#waitingReads.delete(accountId);
   }
 
-  #makeRoom(rowCount: number): void {
-    // Commits of other servers are indexed too, and are not part of the backlog.
-    const isDone = this.#changed.size === 0;
-    this.#backlogRows = isDone ? 0 : Math.max(0, this.#backlogRows - rowCount);
-    if (this.#backlogRows >= this.backlogRowsMax) return;
+  /** Sets the number of transfers that wait, after progress or when bulks may no longer wait for progress. */
+  #setBacklog(rowCount: number): void {
+    clearTimeout(this.#stallTimer);
+    this.#stallTimer = undefined;
+    this.#backlogRows = rowCount;
+    if (rowCount >= this.backlogRowsMax) return;
     const waiting = [...this.#waitingForRoom];
     this.#waitingForRoom.clear();
     for (const callBack of waiting) callBack();

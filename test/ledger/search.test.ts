@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { shortIdOf } from '../../src/domain/id.js';
@@ -298,6 +299,29 @@ describe.runIf(DIALECT === 'mysql')('two servers of one database', () => {
 });
 
 describe.runIf(DIALECT === 'sqlite')('a search file', () => {
+  test('is written without the lock of the ledger’s writer', async () => {
+    const { database, databaseUrl } = await startServer();
+    const ledger = new DatabaseSync(databaseUrl.slice('sqlite:'.length), { timeout: 0 });
+    onTestFinished(() => ledger.close());
+    let isWriting = true;
+    const slow = `replace into search_watermark select 1, 1, x'00' from (
+      with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 3000000)
+      select count(*) as counted from numbers) where counted = 0`;
+
+    const written = database.writeSearch([slow]).finally(() => {
+      isWriting = false;
+    });
+
+    let attempts = 0;
+    while (isWriting) {
+      ledger.exec('begin immediate; rollback');
+      attempts += 1;
+      await turnOfTheLoop();
+    }
+    await written;
+    expect(attempts).toBeGreaterThan(1);
+  });
+
   test.each([
     ['is missing', (file: string) => rm(file)],
     ['is damaged', (file: string) => writeFile(file, 'no database')],

@@ -1,8 +1,10 @@
 /**
  * A worker thread that writes the search tables of an embedded database. They are in a file of their own, so the thread
- * never holds the lock of the ledger's writer. The statements read the ledger, whose file is attached.
+ * never holds the lock of the ledger's writer. The statements read the ledger, whose file is attached read-only: a
+ * transaction that begins immediately locks each attached file that it may write.
  */
 import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** The statements of one transaction. */
@@ -17,7 +19,12 @@ export interface SearchWritten {
 
 const connection = new DatabaseSync(workerData.searchFile);
 connection.exec('pragma synchronous = NORMAL; pragma cache_size = -32768');
-connection.prepare('attach database ? as ledger').run(workerData.file);
+connection.prepare('attach database ? as ledger').run(readOnly(workerData.file));
+
+/** Returns the URI of a file that is opened for reading alone. */
+function readOnly(file: string): string {
+  return `${pathToFileURL(file).href}?mode=ro`;
+}
 
 function write({ statements }: SearchWrite): SearchWritten {
   try {

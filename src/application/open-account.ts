@@ -22,6 +22,9 @@ import type { Clock } from './ports/clock.js';
 import type { LedgerReader } from './ports/ledger-reader.js';
 import type { UnitOfWork } from './ports/unit-of-work.js';
 
+/** With a million accounts, one id in four thousand has a short id that is taken. */
+const SHORT_ID_ATTEMPTS_MAX = 10;
+
 /** The key for which all openings take turns. Most openings are for an organization that does not exist yet. */
 const OPENINGS = 'openings';
 
@@ -112,10 +115,11 @@ export function makeOpenAccount(ports: OpenAccountPorts): OpenAccount {
  * same time, the database refuses the later one, and its client sends it again.
  */
 async function newAccountId({ newId, reader }: OpenAccountPorts): Promise<string> {
-  for (;;) {
+  for (let attempt = 1; attempt <= SHORT_ID_ATTEMPTS_MAX; attempt += 1) {
     const id = newId();
     if (!(await reader.hasShortId(shortIdOf(id)))) return id;
   }
+  throw new Error('No short id is free');
 }
 
 async function readRequest(

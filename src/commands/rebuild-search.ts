@@ -48,6 +48,7 @@ async function rebuild(
   const total = await orm.em.fork().count(Account, ofOne);
   if (total === 0 && iban !== undefined)
     throw new ExplainedError(`No account has the IBAN ${iban}.`);
+  if (iban === undefined) await indexer.removeOrphans();
   const bar = new SingleBar({ format: 'accounts [{bar}] {value}/{total}' });
   bar.start(total, 0);
   for (let last = ''; ; ) {

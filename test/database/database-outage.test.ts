@@ -592,6 +592,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         ...['outbox_message', ...SEARCH_COLUMNS.map(({ name }) => name)].map(
           (table) => `delete on ${database}.${table}`,
         ),
+        `update (sequence, entry_id) on ${database}.search_watermark`,
         `update (balance_minor, sequence, updated_at) on ${database}.account`,
         `update (revoked_at) on ${database}.api_key`,
         `update (due_at, leased_by, attempts, published_at, parked_at, last_error)

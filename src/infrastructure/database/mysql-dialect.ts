@@ -13,7 +13,7 @@ import { CompiledQuery, MysqlDialect, type Transaction } from 'kysely';
 import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
-import { SEARCH_COLUMNS } from '../search/search-tables.js';
+import { SEARCH_COLUMNS, WATERMARK } from '../search/search-tables.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings, DatabaseStatus } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
@@ -235,7 +235,8 @@ function statementsOf(orm: MikroORM): string[] {
     // REPLACE needs the privileges to insert and to delete.
     `replace into ${name} (${columns.join(', ')}) values (${columns.map(() => '?')})`,
   ]);
-  return [...ofLedger, ...ofSearch];
+  const moveWatermark = `update ${WATERMARK.name} set sequence = ?, entry_id = ? where 1 = 0`;
+  return [...ofLedger, ...ofSearch, moveWatermark];
 }
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];

@@ -9,9 +9,16 @@ import { Worker } from 'node:worker_threads';
 import { SQLITE_SEARCH_THREAD } from '../../files.js';
 import { ALL_SEARCH_TABLES, WATERMARK } from '../search/search-tables.js';
 import type { SearchWritten } from './sqlite-search-thread.js';
+import { sqliteCodeOf } from './unavailability.js';
 
 /** The version of the tables. A file with another version is made anew. */
 const VERSION = 1;
+
+/**
+ * The errors of a file that lacks a table, is damaged, or is no database: https://sqlite.org/rescode.html. After any
+ * other error the file may be right.
+ */
+const DAMAGES = [1, 11, 26];
 
 /** Returns the statements that create the tables in a schema. */
 function tablesIn(schema: string): string {
@@ -91,6 +98,7 @@ function isUsable(searchFile: string, connect: (file: string) => DatabaseSync): 
     for (const sql of tables) opened.prepare(`${sql} limit 1`).get();
     return version?.user_version === VERSION;
   } catch (error) {
+    if (!DAMAGES.includes(sqliteCodeOf(error) ?? -1)) throw error;
     process.emitWarning(`The search file ${searchFile} is made anew: ${error}`);
     return false;
   } finally {

@@ -319,9 +319,12 @@ function matchesSource(
   const indexed = indexedMatches(list, searched, criterion);
   const { sql, parameters } = criterion.unindexed;
   return {
-    sql: `select position from (${indexed.sql} union all
-        select position from ${list} where account_id = ${idLiteral(searched.accountId)}
-          and position >= ${firstPositionOf(searched.watermark + 1n)} and ${sql}) sources ${limit}`,
+    // Each branch has the limit, because MariaDB reads the whole union first.
+    sql: `select position from (select * from (${indexed.sql} ${limit}) matches union all
+        select * from (select position from ${list}
+          where account_id = ${idLiteral(searched.accountId)}
+            and position >= ${firstPositionOf(searched.watermark + 1n)} and ${sql} ${limit}) tail
+      ) sources ${limit}`,
     parameters: [...indexed.parameters, ...parameters],
   };
 }

@@ -103,11 +103,16 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
     const ofKind = references.filter((reference) => reference.kind === kind);
     if (ofKind.length === 0) return ids.map(() => null);
     const byAccount = Map.groupBy(ofKind, ({ accountShortId }) => accountShortId);
-    const rows = [...byAccount].map(([shortId, ofAccount]) => ({
-      accountId: { shortId },
-      position: { $in: ofAccount.map(({ position }) => position) },
+    const ofAccounts = { shortId: { $in: [...byAccount.keys()] }, ...this.scope.accounts };
+    const fields = ['shortId'] as const;
+    const accounts = await this.read((em) => em.find(Account, ofAccounts, { fields }));
+    if (accounts.length === 0) return ids.map(() => null);
+    // With a join, a database would read the whole accounts.
+    const rows = accounts.map(({ id, shortId }) => ({
+      accountId: id,
+      position: { $in: (byAccount.get(shortId) ?? []).map(({ position }) => position) },
     }));
-    const where = this.scope.ofAnyAccount<NoInfer<Row>>({ $or: rows });
+    const where = { $or: rows } as FilterQuery<NoInfer<Row>>;
     return inOrderOf(ids, await this.read((em) => em.find<Row>(entity, where)));
   }
 

@@ -16,7 +16,12 @@ import type { Database } from '../database/dialect.js';
 import { idLiteral, idOfHex } from '../database/id-literal.js';
 import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
-import { type IndexedRange, indexStatements, removeStatements } from './search-batch.js';
+import {
+  type IndexedRange,
+  indexStatements,
+  removeOrphansStatements,
+  removeStatements,
+} from './search-batch.js';
 import { joinWatermark } from './search-tables.js';
 
 /**
@@ -31,11 +36,11 @@ const ACCOUNTS_MAX = 100;
 /** The number of transfers at which a batch is full. A larger bulk is a batch of its own. */
 const BATCH_ROWS = 10_000;
 
-/** The number of entries of one account that are read for a batch. */
-const ENTRIES_MAX = 500;
+/** The number of entries that are read for a batch. They are shared among its accounts. */
+const ENTRIES_MAX = 3_000;
 
-/** A backlog of this size is indexed within ten seconds. */
-const BACKLOG_ROWS_MAX = 150_000;
+/** A backlog of this size is indexed within a few seconds, before reads stop waiting for it. */
+const BACKLOG_ROWS_MAX = 50_000;
 
 /** The longest time that bulks wait for the indexer without progress. */
 const STALL_MAX_MS = 3_000;
@@ -149,6 +154,11 @@ export class Indexer implements CommitFollower, SearchUpdater {
     await this.#running;
   }
 
+  /** Removes the entries of accounts that the ledger does not have. */
+  removeOrphans(): Promise<void> {
+    return this.database.writeSearch(removeOrphansStatements());
+  }
+
   /** Removes all entries of accounts, and indexes the accounts from their first ledger entry on. */
   async rebuild(
     accounts: readonly { readonly id: string; readonly shortId: number }[],
@@ -184,17 +194,18 @@ export class Indexer implements CommitFollower, SearchUpdater {
     this.#changed.add(accountId);
     this.#run();
     this.#endGathering();
-    await promise.finally(() => clearTimeout(timer));
-  }
-
-  #run(): void {
-    if (this.#running || this.#stopping.signal.aborted) return;
-    this.#running = this.#indexAll().finally(() => {
-      this.#running = undefined;
+    await promise.finally(() => {
+      clearTimeout(timer);
+      this.#forgetReads(accountId, [resolve]);
     });
   }
 
-  /** Indexes batches until no account is left. */
+  #run(): void {
+    const hasWork = this.#changed.size > 0 && !this.#stopping.signal.aborted;
+    if (hasWork && !this.#running) this.#running = this.#indexAll();
+  }
+
+  /** Indexes batches until no account is left. It never throws. */
   async #indexAll(): Promise<void> {
     let failures = 0;
     while (this.#changed.size > 0 && !this.#stopping.signal.aborted) {
@@ -216,6 +227,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
         }
       }
     }
+    // A commit after the last check starts the next run.
+    this.#running = undefined;
   }
 
   get #isUrgent(): boolean {
@@ -246,14 +259,17 @@ export class Indexer implements CommitFollower, SearchUpdater {
     const { ranges, rowCount, unfinished } = await this.#readBatch(accountIds);
     if (ranges.length > 0) await this.database.writeSearch(indexStatements(ranges));
     for (const id of unfinished) this.#changed.add(id);
-    for (const [id, waiting] of reads) if (!unfinished.has(id)) this.#answerReads(id, waiting);
+    for (const [id, waiting] of reads) {
+      if (unfinished.has(id)) continue;
+      for (const answer of waiting) answer();
+      this.#forgetReads(id, waiting);
+    }
     // Commits of other servers are indexed too, and are not part of the backlog.
     const isDone = this.#changed.size === 0;
     this.#setBacklog(isDone ? 0 : Math.max(0, this.#backlogRows - rowCount));
   }
 
-  #answerReads(accountId: string, answered: readonly (() => void)[]): void {
-    for (const answer of answered) answer();
+  #forgetReads(accountId: string, answered: readonly (() => void)[]): void {
     const others = (this.#waitingReads.get(accountId) ?? []).filter(
       (waiting) => !answered.includes(waiting),
     );
@@ -280,6 +296,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
       await this.database.writeSearch(removeStatements(wrong.map(({ short_id }) => short_id)));
     }
     const behind = accounts
+      // Accounts for which a read waits come first.
+      .toSorted((one, other) => Number(this.#isWaitedFor(other)) - Number(this.#isWaitedFor(one)))
       .map((row) => ({
         accountId: idOfHex(row.id),
         shortId: row.short_id,
@@ -288,6 +306,10 @@ export class Indexer implements CommitFollower, SearchUpdater {
       }))
       .filter(({ after, head }) => after < head);
     return this.#chooseEntries(behind, await this.#readEntries(behind));
+  }
+
+  #isWaitedFor({ id }: AccountRow): boolean {
+    return this.#waitingReads.has(idOfHex(id));
   }
 
   #readAccounts(accountIds: readonly string[]): Promise<AccountRow[]> {
@@ -303,13 +325,14 @@ export class Indexer implements CommitFollower, SearchUpdater {
   async #readEntries(accounts: readonly AccountBehind[]): Promise<EntryRow[]> {
     if (accounts.length === 0) return [];
     // SQLite requires that the limit of one select is inside a subquery, and MariaDB requires a name for it.
+    const limit = Math.ceil(ENTRIES_MAX / accounts.length);
     const ofEach = accounts.map(
       ({ accountId, after }) =>
         `select * from (select hex(entry.account_id) as account, hex(entry.id) as id, entry.sequence,
           entry.kind, coalesce(bulk.transfer_count, 0) as row_count
         from ledger_entry entry left join bulk_transfer bulk on bulk.id = entry.bulk_transfer_id
         where entry.account_id = ${idLiteral(accountId)} and entry.sequence > ${after}
-        order by entry.sequence limit ${ENTRIES_MAX}) entries`,
+        order by entry.sequence limit ${limit}) entries`,
     );
     return this.database.orm.em.fork().execute(ofEach.join(' union all '));
   }
@@ -359,8 +382,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
     while (last !== undefined && !this.#stopping.signal.aborted) {
       const rows: SweptRow[] = await this.database.orm.em.fork().execute(
         `select hex(account.id) as id,
-          (account.sequence > 0 and (indexed_entry.id is null
-            or watermark.sequence < account.sequence)) as is_behind
+          (coalesce(watermark.sequence, 0) <> account.sequence
+            or (watermark.sequence is not null and indexed_entry.id is null)) as is_behind
         from (select id, short_id, sequence from account where id > ${idLiteral(last)}
           order by id limit ${SWEEP_ACCOUNTS}) account ${joinWatermark('account')}
         order by account.id`,

@@ -24,40 +24,45 @@ export interface IndexedRange {
 
 /**
  * Returns the statements that index ranges, for one transaction. They replace entries that exist already, because two
- * servers may index the same range.
+ * servers may index the same range. A watermark that another process has moved or removed meanwhile is left alone.
  */
 export function indexStatements(ranges: readonly IndexedRange[]): string[] {
   const receiving = ranges.filter(({ hasIncomingTransfers }) => hasIncomingTransfers);
   const lists = { transfer: ranges, incoming_transfer: receiving };
-  const watermarks = ranges.map(
-    ({ shortId, last, lastEntryId }) => `(${shortId}, ${last}, ${idLiteral(lastEntryId)})`,
+  const entries = SEARCHED_LISTS.flatMap((list) =>
+    lists[list].length === 0
+      ? []
+      : ALL_SEARCH_TABLES.map((table) => indexStatement(list, table, lists[list])),
   );
-  return [
-    ...SEARCHED_LISTS.flatMap((list) =>
-      lists[list].length === 0
-        ? []
-        : ALL_SEARCH_TABLES.map((table) => indexStatement(list, table, lists[list])),
-    ),
-    `replace into ${WATERMARK.name} (${WATERMARK.columns.join(', ')}) values ${watermarks.join(', ')}`,
-  ];
+  return [...ranges.map(watermarkStatement), ...entries];
 }
 
+function watermarkStatement({ shortId, after, last, lastEntryId }: IndexedRange): string {
+  const [account, sequence, entryId] = WATERMARK.columns;
+  return after === 0n
+    ? `replace into ${WATERMARK.name} (${account}, ${sequence}, ${entryId})
+        values (${shortId}, ${last}, ${idLiteral(lastEntryId)})`
+    : `update ${WATERMARK.name} set ${sequence} = ${last}, ${entryId} = ${idLiteral(lastEntryId)}
+        where ${account} = ${shortId} and ${sequence} = ${after}`;
+}
+
+/** Each range is a select of its own. With a join or an OR, MariaDB would read the whole accounts. */
 function indexStatement(
   list: SearchedList,
   { name, column, valueIn }: SearchTable,
   ranges: readonly IndexedRange[],
 ): string {
-  const ofRanges = ranges.map(
-    ({ accountId, after, last }) =>
-      `(account_id = ${idLiteral(accountId)} and position between ${firstPositionOf(after + 1n)}
-        and ${firstPositionOf(last + 1n) - 1n})`,
-  );
   const value = valueIn(list);
+  const selects = ranges.map(
+    ({ accountId, shortId, after, last }) =>
+      `select ${shortId} as account_short_id, ${listNumber(list)} as list, ${value} as value, position
+      from ${list} where account_id = ${idLiteral(accountId)}
+        and position between ${firstPositionOf(after + 1n)} and ${firstPositionOf(last + 1n) - 1n}
+        and ${value} is not null`,
+  );
   return `replace into ${name} (account_short_id, list, ${column}, position)
-    select account.short_id, ${listNumber(list)}, ${value}, position
-    from ${list} join account on account.id = ${list}.account_id
-    where (${ofRanges.join(' or ')}) and ${value} is not null
-    order by account.short_id, ${value}, position`;
+    select account_short_id, list, value, position from (${selects.join(' union all ')}) entries
+    order by account_short_id, value, position`;
 }
 
 /** Returns the statements that remove accounts from the search tables. */
@@ -65,5 +70,12 @@ export function removeStatements(shortIds: readonly number[]): string[] {
   const tables = [...ALL_SEARCH_TABLES.map(({ name }) => name), WATERMARK.name];
   return tables.map(
     (name) => `delete from ${name} where account_short_id in (${shortIds.join(',')})`,
+  );
+}
+
+/** Returns the statements that remove what belongs to no account, because a ledger without the account was restored. */
+export function removeOrphansStatements(): string[] {
+  return [...ALL_SEARCH_TABLES.map(({ name }) => name), WATERMARK.name].map(
+    (name) => `delete from ${name} where account_short_id not in (select short_id from account)`,
   );
 }

@@ -35,7 +35,7 @@ export function accountsBehind({ orm }: Pick<Database, 'orm'>): Promise<object[]
     where account.sequence > coalesce(watermark.sequence, 0)`);
 }
 
-/** For readers of a few transfers, which never wait for the search tables. */
+/** The updater for readers of a few transfers. They never wait for the search tables. */
 export const NO_CATCHING_UP: SearchUpdater = {
   catchUp: () => Promise.reject(new Error('The tail is too long')),
 };

@@ -6,7 +6,7 @@ export type Value = string | number | bigint | Buffer | Date;
 
 export const newId = () => v7(undefined, Buffer.alloc(16));
 
-/** What the rows of a bulk have in common. */
+/** The values that the rows of a bulk share. */
 export interface PostedBulk {
   readonly accountId: Buffer;
   readonly sequence: bigint;
@@ -17,7 +17,7 @@ export interface PostedTransfer extends CreditTransfer {
   readonly amountMinor: bigint;
 }
 
-/** What differs between the tables of today and those of earlier. */
+/** The differences between the tables of today and those of November 2026. */
 export interface Tables {
   readonly transferColumns: readonly string[];
   readonly outboxSubject: 'subject_id' | 'account_id';

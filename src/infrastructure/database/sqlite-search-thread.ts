@@ -4,7 +4,6 @@
  * transaction that begins immediately locks each attached file that it may write.
  */
 import { DatabaseSync } from 'node:sqlite';
-import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** The statements of one transaction. */
@@ -19,12 +18,7 @@ export interface SearchWritten {
 
 const connection = new DatabaseSync(workerData.searchFile);
 connection.exec('pragma synchronous = NORMAL; pragma cache_size = -32768');
-connection.prepare('attach database ? as ledger').run(readOnly(workerData.file));
-
-/** Returns the URI of a file that is opened for reading alone. */
-function readOnly(file: string): string {
-  return `${pathToFileURL(file).href}?mode=ro`;
-}
+connection.prepare('attach database ? as ledger').run(workerData.readOnlyLedger);
 
 function write({ statements }: SearchWrite): SearchWritten {
   try {

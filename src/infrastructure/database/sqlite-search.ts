@@ -7,7 +7,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { SQLITE_SEARCH_THREAD } from '../../files.js';
-import { ALL_SEARCH_TABLES, WATERMARK } from '../search/search-tables.js';
+import { ALL_SEARCH_TABLES, SEARCH_COLUMNS, WATERMARK } from '../search/search-tables.js';
 import type { SearchWritten } from './sqlite-search-thread.js';
 import { sqliteCodeOf } from './unavailability.js';
 
@@ -75,9 +75,12 @@ export function attachSearchFile(
     created.exec(`pragma journal_mode = WAL; begin; ${tablesIn('main')}; commit`);
     created.close();
   }
-  connection
-    .prepare('attach database ? as search')
-    .run(`${pathToFileURL(searchFile).href}?mode=ro`);
+  connection.prepare('attach database ? as search').run(readOnlyUri(searchFile));
+}
+
+/** Returns the URI of a file that is opened for reading alone. */
+function readOnlyUri(file: string): string {
+  return `${pathToFileURL(file).href}?mode=ro`;
 }
 
 function searchFileOf(file: string): string {
@@ -94,8 +97,7 @@ function isUsable(searchFile: string, connect: (file: string) => DatabaseSync): 
   const opened = connect(searchFile);
   try {
     const version = opened.prepare('pragma user_version').get();
-    const tables = [...ALL_SEARCH_TABLES, WATERMARK].map(({ name }) => `select * from ${name}`);
-    for (const sql of tables) opened.prepare(`${sql} limit 1`).get();
+    for (const { name } of SEARCH_COLUMNS) opened.prepare(`select * from ${name} limit 1`).get();
     return version?.user_version === VERSION;
   } catch (error) {
     if (!DAMAGES.includes(sqliteCodeOf(error) ?? -1)) throw error;
@@ -115,7 +117,7 @@ export interface SearchWriter {
 }
 
 export function startSearchWriter(file: string): SearchWriter {
-  const workerData = { file, searchFile: searchFileOf(file) };
+  const workerData = { readOnlyLedger: readOnlyUri(file), searchFile: searchFileOf(file) };
   const thread = new Worker(SQLITE_SEARCH_THREAD, { workerData });
   thread.unref();
   const waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];

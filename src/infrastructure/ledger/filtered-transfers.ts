@@ -141,11 +141,10 @@ async function countMatches(
   { name }: Pick<SearchedTable<never>, 'name'>,
   searched: SearchedTransfers,
 ): Promise<number | null> {
-  const { first = 0n, last = POSITION_MAX } = searched.bounds;
   const criteria = criteriaOf(searched.filter);
   const within = allOf([
     plain(searched.ofAccount.sql),
-    plain(`position between ${first} and ${last}`),
+    plain(isWithin({ ...EVERYWHERE, ...searched.bounds })),
   ]);
   const meetsAll = allOf([within, ...criteria.map(({ unindexed }) => unindexed)]);
   const limit = `limit ${COUNT_MAX + 1}`;

@@ -73,7 +73,7 @@ export interface SearchUpdater {
   catchUp(accountId: string): Promise<void>;
 }
 
-/** For a process that serves no reads. The next server indexes what it commits. */
+/** The follower of a process that serves no reads. The next server indexes the commits of the process. */
 export const NO_FOLLOWER: CommitFollower = { noteCommit: () => {}, hasRoom: () => true };
 
 /** An account of a batch, as the driver returns it. */

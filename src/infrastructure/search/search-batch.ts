@@ -4,6 +4,7 @@ import { idLiteral } from '../database/id-literal.js';
 import {
   ALL_SEARCH_TABLES,
   listNumber,
+  SEARCH_COLUMNS,
   SEARCHED_LISTS,
   type SearchedList,
   type SearchTable,
@@ -67,15 +68,14 @@ function indexStatement(
 
 /** Returns the statements that remove accounts from the search tables. */
 export function removeStatements(shortIds: readonly number[]): string[] {
-  const tables = [...ALL_SEARCH_TABLES.map(({ name }) => name), WATERMARK.name];
-  return tables.map(
-    (name) => `delete from ${name} where account_short_id in (${shortIds.join(',')})`,
-  );
+  return deletionsWhere(`account_short_id in (${shortIds.join(',')})`);
 }
 
 /** Returns the statements that remove what belongs to no account, because a ledger without the account was restored. */
 export function removeOrphansStatements(): string[] {
-  return [...ALL_SEARCH_TABLES.map(({ name }) => name), WATERMARK.name].map(
-    (name) => `delete from ${name} where account_short_id not in (select short_id from account)`,
-  );
+  return deletionsWhere('account_short_id not in (select short_id from account)');
+}
+
+function deletionsWhere(condition: string): string[] {
+  return SEARCH_COLUMNS.map(({ name }) => `delete from ${name} where ${condition}`);
 }

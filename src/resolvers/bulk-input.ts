@@ -1,20 +1,30 @@
 /**
- * The argument `input` of a bulk, as GraphQL coerced it. type-graphql would copy each row into an instance of its class,
+ * The argument `input` of a bulk, as GraphQL coerces it. type-graphql would copy each row into an instance of its class,
  * which takes 40 ms for 10,000 rows and cannot be interrupted. It converts the arguments of every parameter, so the rows
- * are hidden from it. A resolver that has the parameter `BulkInput` also uses the middleware `hideRows`.
+ * are hidden from it. A resolver that has the parameter `BulkInput` also uses the middleware `hideRows`. The rows of a
+ * variable are usually in the context: see server/bulk-rows.ts.
  */
+import { type GraphQLResolveInfo, Kind } from 'graphql';
 import { createParameterDecorator, type MiddlewareFn } from 'type-graphql';
 import { PerformBulkTransferInput } from '../schema/perform-bulk-transfer.js';
+import type { RequestContext } from './context.js';
 
 /** The inputs by the objects without rows that type-graphql converts. */
 const inputs = new WeakMap<object, PerformBulkTransferInput>();
 
-export const hideRows: MiddlewareFn = ({ args }, next) => {
+export const hideRows: MiddlewareFn<RequestContext> = ({ args, info, context }, next) => {
+  const creditTransfers = context.bulkRows.get(variableOf(info)) ?? args.input.creditTransfers;
   const hidden = { ...args.input, creditTransfers: [] };
-  inputs.set(hidden, args.input);
+  inputs.set(hidden, { ...args.input, creditTransfers });
   args.input = hidden;
   return next();
 };
+
+/** Returns the name of the variable that is the argument `input` of a field; an empty text for a literal. */
+function variableOf({ fieldNodes: [field] }: GraphQLResolveInfo): string {
+  const value = field?.arguments?.find(({ name }) => name.value === 'input')?.value;
+  return value?.kind === Kind.VARIABLE ? value.name.value : '';
+}
 
 /** Declares the argument, and passes its value to the parameter. */
 export function BulkInput(description: string): ReturnType<typeof createParameterDecorator> {

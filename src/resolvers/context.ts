@@ -4,7 +4,11 @@ import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-read
 import type { RequestSource } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
 import type { Role } from '../domain/kinds.js';
+import type { CreditTransferInput } from '../schema/perform-bulk-transfer.js';
 import type { Loaders } from './loaders.js';
+
+/** The rows of a bulk, as GraphQL coerces them. */
+export type BulkRows = readonly CreditTransferInput[];
 
 /**
  * The context of one GraphQL operation. Resolvers take `reader` and `loaders` from the context right before they
@@ -24,6 +28,8 @@ export interface RequestContext {
   readonly feeds: AccountFeeds;
   readonly loaders: Loaders;
   readonly audit: AuditLog;
+  /** The rows that were taken out of the variables, by the name of the variable. */
+  readonly bulkRows: Map<string, BulkRows>;
   /**
    * Charges the caller for rows that are summed. Their number is known only when the operation runs.
    * @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED

@@ -3,7 +3,7 @@ import type { AuditLog } from '../application/ports/audit-log.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { RequestSource } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
-import type { RequestContext } from '../resolvers/context.js';
+import type { BulkRows, RequestContext } from '../resolvers/context.js';
 import { type Loaders, makeLoaders } from '../resolvers/loaders.js';
 import { graphQLErrorOf } from './error-response.js';
 import type { OperationGate, StreamPlace } from './limits/operation-gate.js';
@@ -70,6 +70,7 @@ export class OperationContext implements RequestContext {
   eventCursor: string | undefined;
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
+  readonly bulkRows = new Map<string, BulkRows>();
   readonly unitsPaid: number;
   private readonly rowCharger: RowCharger;
   private readonly followMore: OperationContextParts['followAccounts'];

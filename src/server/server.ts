@@ -34,6 +34,7 @@ import { guardOrigins, type OriginSettings } from './access/origins.js';
 import type { AddressOf } from './access/remote-address.js';
 import { addSecurityHeaders, headersOnce } from './access/security-headers.js';
 import type { TrustedDocuments } from './access/trusted-documents.js';
+import { bulkRowsPlugin } from './bulk-rows.js';
 import { outageResponse, RequestError, sendErrorResponse } from './error-response.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import {
@@ -201,6 +202,8 @@ function makeApollo(
       ApolloServerPluginCacheControlDisabled(),
       errorPlugin(logger),
       costPlugin(gate),
+      // The cost depends on the number of rows.
+      bulkRowsPlugin(schema),
     ],
     logger,
   });

@@ -7,6 +7,7 @@ import {
   PAYROLL_TOO_LARGE,
   transfersOf,
 } from '../support/builders.js';
+import { PERFORM } from '../support/client.js';
 import { startServer } from '../support/server.js';
 
 test('a covered bulk is performed: every transfer recorded, the balance debited', async () => {
@@ -379,4 +380,62 @@ test('a dry run with a used key says so', async () => {
     valid: false,
     error: { __typename: 'IdempotencyKeyReused' },
   });
+});
+
+test.each([
+  ['a number as an amount', { amount: 1 }, 'String cannot represent a non string value: 1'],
+  ['a field that is missing', { description: undefined }, 'Field "description" of required type'],
+  ['an unknown field', { iban: 'x' }, 'Field "iban" is not defined by type "CreditTransferInput"'],
+])('%s is refused, and its row is named', async (_, wrong, message) => {
+  const { client } = await startServer();
+  const rows = [aTransfer(), aTransfer(wrong)];
+
+  const { errors } = await client.send(PERFORM, { input: aBulk(rows) });
+
+  expect(errors?.[0]?.message).toContain('"input.creditTransfers[1]');
+  expect(errors?.[0]?.message).toContain(message);
+  expect(await client.balance(ACME)).toBe('100000.00');
+});
+
+test('the rows are the same in a variable, in a part of a variable, and in the text', async () => {
+  const { client } = await startServer();
+  const rows = transfersOf(3);
+  const literal = rows.map((row) =>
+    Object.entries(row).map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
+  );
+  const asText = `{ organizationIban: "${ACME}", creditTransfers: [${literal.map((row) => `{ ${row.join(', ')} }`)}] }`;
+  const selected = `{ ... on BulkTransferPerformed { bulkTransfer {
+    transferCount totalAmount { amount currency }
+    transfers { nodes { amount { amount currency } counterpartyName counterpartyIban description } }
+  } } ... on UserError { message } }`;
+
+  const data = await client.data(
+    `mutation ($input: PerformBulkTransferInput!, $rows: [CreditTransferInput!]!) {
+      variable: performBulkTransfer(input: $input) ${selected}
+      again: performBulkTransfer(input: $input) ${selected}
+      part: performBulkTransfer(input: { organizationIban: "${ACME}", creditTransfers: $rows }) ${selected}
+      text: performBulkTransfer(input: ${asText}) ${selected}
+    }`,
+    { input: aBulk(rows), rows },
+  );
+
+  expect(data.variable.bulkTransfer).toMatchObject({
+    transferCount: 3,
+    totalAmount: { amount: '3.00', currency: 'EUR' },
+  });
+  expect(data.variable.bulkTransfer.transfers.nodes).toHaveLength(3);
+  expect([data.again, data.part, data.text]).toEqual(Array(3).fill(data.variable));
+});
+
+test('the default value of a variable is the input of a bulk', async () => {
+  const { client } = await startServer();
+
+  const { performBulkTransfer } = await client.data(
+    `mutation ($input: PerformBulkTransferInput! = { organizationIban: "${ACME}", creditTransfers: [
+      { amount: "2", counterpartyName: "Bip Bip", counterpartyIban: "DE89370400440532013000", description: "" }
+    ] }) { performBulkTransfer(input: $input) { __typename } }`,
+  );
+
+  expect(performBulkTransfer).toEqual({ __typename: 'BulkTransferPerformed' });
+  expect(await client.balance(ACME)).toBe('99998.00');
 });

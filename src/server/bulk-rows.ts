@@ -1,0 +1,92 @@
+/**
+ * Takes the rows of bulks out of the variables before GraphQL coerces them. graphql-js takes 5 ms for 1,000 rows, a fifth
+ * of the processor time of their bulk, and cannot be interrupted. A row that consists of the known fields, each with a
+ * string, is what graphql-js would return. If every row of a bulk is such a row, graphql-js gets an empty list, and the
+ * resolver takes the rows from the context: see resolvers/bulk-input.ts. Any other bulk is left to graphql-js, which
+ * reports its faults.
+ */
+import type { ApolloServerPlugin } from '@apollo/server';
+import {
+  GraphQLInputObjectType,
+  type GraphQLSchema,
+  GraphQLString,
+  getNullableType,
+  isNullableType,
+  isRequiredInputField,
+  Kind,
+  type TypeNode,
+} from 'graphql';
+import type { BulkRows, RequestContext } from '../resolvers/context.js';
+
+const INPUT = 'PerformBulkTransferInput';
+const ROW = 'CreditTransferInput';
+
+/** Takes the rows of each variable whose type is the input of a bulk. */
+export function bulkRowsPlugin(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
+  const rowsOf = makeRowsOf(schema);
+  return {
+    requestDidStart: async () => ({
+      didResolveOperation: async ({ operation, request, contextValue }) => {
+        for (const { variable, type } of operation?.variableDefinitions ?? []) {
+          if (typeNameOf(type) !== INPUT) continue;
+          const name = variable.name.value;
+          const input = request.variables?.[name];
+          const rows = rowsOf(input);
+          if (!rows) continue;
+          contextValue.bulkRows.set(name, rows);
+          request.variables = { ...request.variables, [name]: { ...input, creditTransfers: [] } };
+        }
+      },
+    }),
+  };
+}
+
+function typeNameOf(type: TypeNode): string | undefined {
+  const nullable = type.kind === Kind.NON_NULL_TYPE ? type.type : type;
+  return nullable.kind === Kind.NAMED_TYPE ? nullable.name.value : undefined;
+}
+
+/** Returns a function that returns the coerced rows of an input; undefined if graphql-js must coerce them. */
+export function makeRowsOf(schema: GraphQLSchema): (input: unknown) => BulkRows | undefined {
+  const coerceRow = makeCoerceRow(schema);
+  return (input) => {
+    const rows = isObject(input) ? input.creditTransfers : undefined;
+    return Array.isArray(rows) && rows.every(coerceRow) ? rows : undefined;
+  };
+}
+
+/**
+ * Returns a function that coerces a row from JSON in place, by adding the default values. It returns false for a row
+ * that graphql-js must coerce.
+ */
+function makeCoerceRow(schema: GraphQLSchema): (row: unknown) => boolean {
+  const type = schema.getType(ROW);
+  if (!(type instanceof GraphQLInputObjectType)) throw new Error(`The schema has no input ${ROW}`);
+  const fields = Object.values(type.getFields()).map((field) => ({
+    name: field.name,
+    defaultValue: field.defaultValue,
+    isString: getNullableType(field.type) === GraphQLString,
+    isNullable: isNullableType(field.type),
+    isRequired: isRequiredInputField(field),
+  }));
+  return (row) => {
+    if (!isObject(row)) return false;
+    let given = 0;
+    for (const { name, isString, isNullable, isRequired } of fields) {
+      const value = row[name];
+      if (value === undefined && !isRequired) continue;
+      const isCoerced = (isString && typeof value === 'string') || (isNullable && value === null);
+      if (!isCoerced) return false;
+      given += 1;
+    }
+    if (Object.keys(row).length !== given) return false;
+    for (const { name, defaultValue } of fields) {
+      if (defaultValue !== undefined && row[name] === undefined) row[name] = defaultValue;
+    }
+    return true;
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

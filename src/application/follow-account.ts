@@ -97,6 +97,7 @@ async function* itemsOf<Item>(
   source: FollowedSource<Item>,
 ): AsyncGenerator<Item, undefined> {
   let place = source.from;
+  let turnEnd = 0;
   try {
     if (source.first !== undefined) yield source.first;
     while (!feed.isClosed) {
@@ -107,7 +108,7 @@ async function* itemsOf<Item>(
         continue;
       }
       for (const item of page.items) {
-        await sharedTurn.take();
+        if (performance.now() >= turnEnd) turnEnd = await sharedTurn.take();
         if (feed.isClosed) return;
         yield item;
       }

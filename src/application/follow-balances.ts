@@ -85,12 +85,13 @@ class BalancesStream {
   }
 
   async *read(): AsyncGenerator<Account, undefined> {
+    let turnEnd = 0;
     try {
       while (!this.#isClosed) {
         const accounts = await this.#readChanged().catch(() => undefined);
         if (accounts === undefined) await sleep(RETRY_MS);
         for (const account of accounts ?? []) {
-          await sharedTurn.take();
+          if (performance.now() >= turnEnd) turnEnd = await sharedTurn.take();
           if (this.#isClosed) return;
           yield account;
         }

@@ -35,6 +35,9 @@ const MESSAGE_BYTES_MAX = 32 * 1_024;
 /** Limits on the JSON of one message. */
 const MESSAGE_LIMITS = { depthMax: 32, valuesMax: 10_000 };
 
+/** The bytes on their way to a client, beyond which its next event waits until they are written. */
+const UNSENT_BYTES_MAX = 16 * 1_024;
+
 /** Limits the backlog of answers to a client's own messages, such as pings. */
 const BACKLOG_BYTES_MAX = 1_024 * 1_024;
 
@@ -247,11 +250,7 @@ function speakProtocol(
   const closed = server.opened(
     {
       protocol: socket.protocol,
-      send: (message) =>
-        new Promise((resolve, reject) => {
-          if (socket.readyState !== socket.OPEN) return resolve();
-          socket.send(message, (error) => (error ? reject(error) : resolve()));
-        }),
+      send: (message) => send(socket, request.socket, message),
       close: (code, reason) => socket.close(code, closeReason(reason)),
       onMessage: (handle) => {
         socket.on('message', async (message) => {
@@ -286,6 +285,25 @@ function speakProtocol(
   socket.once('close', (code, reason) => {
     for (const { release } of places.values()) release();
     void closed(code, String(reason));
+  });
+}
+
+/**
+ * Sends a message. The messages of one tick go out in one write.
+ * @returns a promise that waits until the client has taken messages, if many are on their way
+ */
+function send(socket: WebSocket, tcp: Socket, message: string): Promise<void> | undefined {
+  if (socket.readyState !== socket.OPEN) return undefined;
+  if (tcp.writableCorked === 0) {
+    tcp.cork();
+    process.nextTick(() => tcp.uncork());
+  }
+  if (tcp.writableLength < UNSENT_BYTES_MAX) {
+    socket.send(message);
+    return undefined;
+  }
+  return new Promise((resolve, reject) => {
+    socket.send(message, (error) => (error ? reject(error) : resolve()));
   });
 }
 

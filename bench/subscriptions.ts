@@ -86,7 +86,7 @@ class Subscribers {
       socket.once('error', reject);
       socket.on('open', () => socket.send('{"type":"connection_init"}'));
       socket.on('message', (data: Buffer) => {
-        const createdAt = CREATED_AT.exec(data.latin1Slice())?.[1];
+        const createdAt = CREATED_AT.exec(data.toString('latin1'))?.[1];
         if (createdAt !== undefined) this.#note(createdAt);
         else if (data.includes('connection_ack')) {
           const query = `subscription { transferPerformed(accountIban: "${BULK_ACCOUNT}") { transfer { createdAt } } }`;

@@ -2,28 +2,29 @@
 const TURN_BUDGET_MS = 4;
 
 /**
- * The time of one follower's turn. Its events go to the client in one write, and a write takes as long as some ten
- * events.
+ * The limits of one follower's turn. The events of a turn go to the client in one write, which takes as long as some ten
+ * events. All followers of an account get the same number, so they stay close together and share what they read.
  */
-const FOLLOWER_TURN_MS = 0.25;
+const FOLLOWER_EVENTS_MAX = 16;
+const FOLLOWER_TURN_MS = 1;
 
 /**
  * Limits the time that all streams together take of each turn of the event loop. A mutation waits only a few
  * milliseconds at each of its steps, for any number of followers and events.
  *
- * Followers run one after the other, each for the events of a quarter of a millisecond, and for one event at least. The
- * next follower is served in a tick that a microtask requests. Such a tick runs after all microtasks of the previous
- * follower, so the time is checked between two followers. Node runs ticks that ticks request before any microtask.
+ * Followers run one after the other, each for a few events. The next follower is served in a tick that a microtask
+ * requests. Such a tick runs after all microtasks of the previous follower, so the time is checked between two followers.
+ * A tick that a tick requests would run before any microtask, and all followers would run at once.
  */
 class EventLoopTurn {
-  #waiting: ((turnEnd: number) => void)[] = [];
+  #waiting: (() => void)[] = [];
   #next = 0;
   #isServing = false;
   /** The time at which the first follower was served in this turn of the loop. */
   #startedAt: number | undefined;
 
-  /** Waits for the caller's turn. @returns the end of the turn, by the clock of performance.now() */
-  take(): Promise<number> {
+  /** Waits for the caller's turn. */
+  take(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
       if (this.#isServing) return;
@@ -39,7 +40,7 @@ class EventLoopTurn {
       this.#isServing = false;
     } else if (this.#hasTimeLeft()) {
       this.#next += 1;
-      serveNext(performance.now() + FOLLOWER_TURN_MS);
+      serveNext();
       queueMicrotask(() => process.nextTick(this.#serve));
     } else {
       this.#forgetServed();
@@ -67,3 +68,22 @@ class EventLoopTurn {
 
 /** The turns of this process, which has one event loop. */
 export const sharedTurn = new EventLoopTurn();
+
+/** The turns of one follower. */
+export class FollowerTurns {
+  #eventsLeft = 0;
+  #endsAt = 0;
+
+  /** Waits for the follower's turn to send an event. A turn has room for several events. */
+  async take(): Promise<void> {
+    await sharedTurn.take();
+    this.#eventsLeft = FOLLOWER_EVENTS_MAX - 1;
+    this.#endsAt = performance.now() + FOLLOWER_TURN_MS;
+  }
+
+  /** Counts an event. @returns false if the event needs another turn */
+  hasRoom(): boolean {
+    this.#eventsLeft -= 1;
+    return this.#eventsLeft >= 0 && performance.now() < this.#endsAt;
+  }
+}

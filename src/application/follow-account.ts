@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../entities/account.entity.js';
-import { sharedTurn } from './event-loop-turn.js';
+import { FollowerTurns } from './event-loop-turn.js';
 import type {
   AccountFeed,
   AccountFeeds,
@@ -97,7 +97,7 @@ async function* itemsOf<Item>(
   source: FollowedSource<Item>,
 ): AsyncGenerator<Item, undefined> {
   let place = source.from;
-  let turnEnd = 0;
+  const turns = new FollowerTurns();
   try {
     if (source.first !== undefined) yield source.first;
     while (!feed.isClosed) {
@@ -108,7 +108,7 @@ async function* itemsOf<Item>(
         continue;
       }
       for (const item of page.items) {
-        if (performance.now() >= turnEnd) turnEnd = await sharedTurn.take();
+        if (!turns.hasRoom()) await turns.take();
         if (feed.isClosed) return;
         yield item;
       }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../entities/account.entity.js';
-import { sharedTurn } from './event-loop-turn.js';
+import { FollowerTurns } from './event-loop-turn.js';
 import { closable, RETRY_MS } from './follow-account.js';
 import type { AccountFeed, AccountFeeds } from './ports/account-feeds.js';
 import type { ScopedLedgerReader } from './ports/scoped-ledger-reader.js';
@@ -85,13 +85,13 @@ class BalancesStream {
   }
 
   async *read(): AsyncGenerator<Account, undefined> {
-    let turnEnd = 0;
+    const turns = new FollowerTurns();
     try {
       while (!this.#isClosed) {
         const accounts = await this.#readChanged().catch(() => undefined);
         if (accounts === undefined) await sleep(RETRY_MS);
         for (const account of accounts ?? []) {
-          if (performance.now() >= turnEnd) turnEnd = await sharedTurn.take();
+          if (!turns.hasRoom()) await turns.take();
           if (this.#isClosed) return;
           yield account;
         }

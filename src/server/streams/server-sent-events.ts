@@ -143,7 +143,10 @@ async function stream(
       ...lastEventIdOf(request),
       followAccounts: parameters.place?.followAccounts,
     });
-    await sendResults(resultsOf(parameters, request, context, ports), response, context);
+    await sendResults(resultsOf(parameters, request, context, ports), response, {
+      context,
+      jsonOf: (result) => ports.results.jsonOf(result),
+    });
   } catch (error) {
     ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
     response.destroy();
@@ -191,11 +194,16 @@ function isDocument(prepared: Prepared): prepared is DocumentNode {
   return 'kind' in prepared;
 }
 
+interface ResultFormat {
+  readonly context: Pick<OperationContext, 'eventCursor'>;
+  readonly jsonOf: (result: ExecutionResult) => string;
+}
+
 /** Sends each result after the previous one is on its way. The results end at once when the client disconnects. */
 async function sendResults(
   results: Promise<AsyncIterator<ExecutionResult>>,
   response: ServerResponse,
-  context: Pick<OperationContext, 'eventCursor'>,
+  { context, jsonOf }: ResultFormat,
 ): Promise<void> {
   const iterator = await results;
   const end = () => void iterator.return?.();
@@ -206,7 +214,7 @@ async function sendResults(
     if (response.destroyed) return;
     if (done) break;
     const id = context.eventCursor === undefined ? '' : `id: ${context.eventCursor}\n`;
-    await write(response, `event: next\n${id}data: ${JSON.stringify(value)}\n\n`);
+    await write(response, `event: next\n${id}data: ${jsonOf(value)}\n\n`);
   }
   response.end('event: complete\ndata:\n\n');
 }

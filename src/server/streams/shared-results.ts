@@ -9,7 +9,7 @@
  * has disconnected. Subscribers of one caller wait for an execution in progress. Other callers do not, because the
  * reads of a caller wait in the caller's own turns.
  *
- * The kept results have a limit in bytes. The least recently used results are dropped first, and later subscribers
+ * The kept results are also serialised once. They have a limit in bytes. The least recently used results are dropped first, and later subscribers
  * execute again.
  */
 import { createHash } from 'node:crypto';
@@ -30,8 +30,8 @@ import { visibleOrganizations } from '../../domain/caller.js';
 import { callerKeyOf } from '../limits/caller-key.js';
 import type { OperationContext } from '../operation-context.js';
 
-/** The largest size of all kept results, in characters of JSON. In memory a result takes about three times as much. */
-const KEPT_CHARACTERS_MAX = 8 * 1_024 * 1_024;
+/** The largest size of all kept results, in characters of JSON. In memory a result takes about four times as much. */
+const KEPT_CHARACTERS_MAX = 6 * 1_024 * 1_024;
 
 /** The largest size of a result that is kept, in characters of JSON. */
 const RESULT_CHARACTERS_MAX = 128 * 1_024;
@@ -62,6 +62,8 @@ interface Question {
 
 export class SharedResults {
   readonly #byEvent = new WeakMap<object, EventResults>();
+  /** The JSON of kept results. */
+  readonly #texts = new WeakMap<ExecutionResult, string>();
   /** All kept results, with the function that drops a result from its event. */
   readonly #kept: LRUCache<SharedResult, () => void>;
 
@@ -104,6 +106,11 @@ export class SharedResults {
     return results;
   }
 
+  /** Returns the JSON of a result that a subscriber got. */
+  jsonOf(result: ExecutionResult): string {
+    return this.#texts.get(result) ?? JSON.stringify(result);
+  }
+
   async #resultOf(
     event: unknown,
     { key, callerKey }: Question,
@@ -143,10 +150,11 @@ export class SharedResults {
     // Another caller may have kept the same result meanwhile.
     if (kept.has(key)) return executed;
     kept.set(key, executed);
-    const size = JSON.stringify(executed.result).length;
+    const text = JSON.stringify(executed.result);
     // A result that is too large is dropped at once.
-    this.#kept.set(executed, () => void kept.delete(key), { size });
-    if (!this.#kept.has(executed)) kept.delete(key);
+    this.#kept.set(executed, () => void kept.delete(key), { size: text.length });
+    if (this.#kept.has(executed)) this.#texts.set(executed.result, text);
+    else kept.delete(key);
     return executed;
   }
 }

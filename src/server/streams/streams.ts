@@ -125,23 +125,6 @@ export function bytesOf({ query, variables }: { query: string; variables?: unkno
   return query.length + (variables == null ? 0 : JSON.stringify(variables).length);
 }
 
-/** Yields the results of a subscription. Each result is paid for before it is made. */
-export function payingFor<Result>(
-  results: AsyncIterableIterator<Result>,
-  payForEvent: () => Promise<void>,
-): AsyncIterableIterator<Result> {
-  return {
-    next: async () => {
-      await payForEvent();
-      return results.next();
-    },
-    return: async () => (await results.return?.()) ?? { done: true, value: undefined },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
-
 /** The time for which a client may leave all sent data unread. */
 const STUCK_MS = 10_000;
 const STUCK_CHECK_MS = 2_000;

@@ -23,7 +23,6 @@ import {
   bytesOf,
   graphQLError,
   KEEP_ALIVE_MS,
-  payingFor,
   prepareSubscription,
   type StreamPorts,
   whenStuck,
@@ -126,9 +125,15 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
       const contextValue = contextOf(source, { followAccounts: place?.followAccounts });
       return { schema, document: prepared, operationName, variableValues: variables, contextValue };
     },
-    onOperation: (...[{ extra }, , payload, , result]) => {
+    onOperation: (...[{ extra }, id, payload, , result]) => {
       const place = extra.places.get(payload);
-      return place && isAsyncIterator(result) ? payingFor(result, place.payForEvent) : undefined;
+      if (!place || !isAsyncIterator(result)) return undefined;
+      const head = `{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`;
+      return sendingEvents(result, {
+        pay: place.payForEvent,
+        send: (event) =>
+          send(extra.socket, extra.request.socket, `${head}${results.jsonOf(event)}}`),
+      });
     },
     onComplete: ({ extra: { places } }, _id, payload) => {
       places.get(payload)?.release();
@@ -286,6 +291,41 @@ function speakProtocol(
     for (const { release } of places.values()) release();
     void closed(code, String(reason));
   });
+}
+
+interface EventTransport {
+  readonly pay: () => Promise<void>;
+  readonly send: (event: ExecutionResult) => Promise<void> | undefined;
+}
+
+/**
+ * Sends the events of a subscription, each after it is paid for. Events without errors are sent here, because graphql-ws
+ * would serialise each event again for each subscriber. It gets the others, which are different for each subscriber.
+ */
+function sendingEvents(
+  events: AsyncIterableIterator<ExecutionResult>,
+  { pay, send }: EventTransport,
+): AsyncIterableIterator<ExecutionResult> {
+  let isOver = false;
+  return {
+    next: async () => {
+      for (;;) {
+        await pay();
+        const next = await events.next();
+        if (next.done || next.value.errors) return next;
+        if (isOver) return { done: true, value: undefined };
+        const sending = send(next.value);
+        if (sending) await sending;
+      }
+    },
+    return: async () => {
+      isOver = true;
+      return (await events.return?.()) ?? { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 /**

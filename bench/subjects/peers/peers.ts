@@ -8,12 +8,9 @@ import { PACKAGES } from '../../harness/paths.ts';
 import { ServerProcess } from '../../harness/server-process.ts';
 import type { Subject, SubjectId, Workload } from '../subject.ts';
 import { createLedgerOf2026, verifyLedgerOf2026 } from '../tables-2026-11/ledger.ts';
+import { createPostgresLedger, verifyPostgresLedger } from '../tables-2026-11/postgres-ledger.ts';
 import { bulkJob } from '../virement/requests.ts';
-import {
-  createPostgresLedger,
-  PERFORM_BY_FUNCTION,
-  verifyPostgresLedger,
-} from './postgraphile/ledger.ts';
+import { PERFORM_BY_FUNCTION } from './postgraphile/mutation.ts';
 
 export const PEER_IDS = [
   'postgraphile',
@@ -42,9 +39,12 @@ const startServer = (id: PeerId) => (databaseUrl: string) =>
 /** Creates the tables that a common service has, with an index for each filter. */
 const createMariaDbLedger = (id: PeerId) => () => createLedgerOf2026(id);
 
+const createPostgresLedgerOf = (id: PeerId) => () =>
+  createPostgresLedger(id, join(import.meta.dirname, id, 'functions.sql'));
+
 const PEERS: Readonly<Record<PeerId, Peer>> = {
   postgraphile: {
-    createLedger: createPostgresLedger,
+    createLedger: createPostgresLedgerOf('postgraphile'),
     start: startServer('postgraphile'),
     job: (origin, workload) => ({
       ...bulkJob(origin, workload),

@@ -1,21 +1,24 @@
-/** The ledger of PostGraphile on PostgreSQL: its tables and accounts, the mutation that performs a bulk, and the recount. */
+/** The ledger with the tables of November 2026 on PostgreSQL: its accounts and its recount. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ACCOUNTS, BIC, OPENING_BALANCE } from '../../../harness/bulk-requests.ts';
-import { type BenchDatabase, createPostgres, onPostgres } from '../../../harness/databases.ts';
+import { ACCOUNTS, BIC, OPENING_BALANCE } from '../../harness/bulk-requests.ts';
+import { type BenchDatabase, createPostgres, onPostgres } from '../../harness/databases.ts';
 
-export const PERFORM_BY_FUNCTION = `
-  mutation ($input: PerformBulkTransferInput!) {
-    performBulkTransfer(input: $input) {
-      result { rowId transferCount totalAmountMinor balanceAfterMinor }
-    }
-  }`;
-
-export async function createPostgresLedger(): Promise<BenchDatabase> {
-  const database = await createPostgres('postgraphile');
-  const schema = await readFile(join(import.meta.dirname, 'schema.sql'), 'utf8');
+/**
+ * Creates a database with every account of the bench.
+ * @param name tells the databases of one program apart
+ * @param functionsFile the SQL file of the functions that a peer calls
+ */
+export async function createPostgresLedger(
+  name: string,
+  functionsFile: string,
+): Promise<BenchDatabase> {
+  const database = await createPostgres(name);
+  const tables = await readFile(join(import.meta.dirname, 'postgres-tables.sql'), 'utf8');
+  const functions = await readFile(functionsFile, 'utf8');
   await onPostgres(database.url, async (client) => {
-    await client.query(schema);
+    await client.query(tables);
+    await client.query(functions);
     await client.query(
       `with opened as (
         insert into account (id, organization_id, organization_name, iban, bic, currency, balance_minor, sequence)
@@ -30,7 +33,7 @@ export async function createPostgresLedger(): Promise<BenchDatabase> {
   return database;
 }
 
-/** The invariants that the command verify checks on MariaDB, as far as the function of this peer could violate them. */
+/** The invariants of Virement, as far as a peer could violate them. */
 const VIOLATIONS = `
   select 'account' as violated, a.id from account a
   left join (
@@ -55,7 +58,5 @@ const VIOLATIONS = `
 /** @throws Error that lists the violations */
 export async function verifyPostgresLedger(databaseUrl: string): Promise<void> {
   const { rows } = await onPostgres(databaseUrl, (client) => client.query(VIOLATIONS));
-  if (rows.length > 0) {
-    throw new Error(`The ledger of PostGraphile is wrong: ${JSON.stringify(rows)}`);
-  }
+  if (rows.length > 0) throw new Error(`The ledger is wrong: ${JSON.stringify(rows)}`);
 }

@@ -73,9 +73,14 @@ export function positionOf(sequence: bigint, index: number): bigint {
   return (sequence << INDEX_BITS) | BigInt(index);
 }
 
-/** Returns the name in the form of the column counterparty_name_folded. */
-export function foldedName(name: string): Buffer<ArrayBuffer> {
-  return Buffer.from(name.toLowerCase().normalize('NFC'));
+/** Returns the name in the form of the column counterparty_name_folded on PostgreSQL. */
+export function foldedName(name: string): string {
+  return name.toLowerCase().normalize('NFC');
+}
+
+/** Returns the name in the form of the column counterparty_name_folded on MariaDB. */
+export function foldedNameBytes(name: string): Buffer<ArrayBuffer> {
+  return Buffer.from(foldedName(name));
 }
 
 /** Returns the description of a bulk's ledger entry. */

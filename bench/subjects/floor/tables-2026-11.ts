@@ -1,4 +1,4 @@
-import { foldedName, positionOf } from '../bulk-rules.ts';
+import { foldedNameBytes, positionOf } from '../bulk-rules.ts';
 import { newId, type Tables } from './tables.ts';
 
 export const TABLES_OF_2026: Tables = {
@@ -25,7 +25,7 @@ export const TABLES_OF_2026: Tables = {
     'EUR',
     transfer.amountMinor,
     transfer.counterpartyName,
-    foldedName(transfer.counterpartyName),
+    foldedNameBytes(transfer.counterpartyName),
     transfer.counterpartyIban,
     transfer.description,
     at,

@@ -1,4 +1,4 @@
-import { foldedName, positionOf } from '../bulk-rules.ts';
+import { foldedNameBytes, positionOf } from '../bulk-rules.ts';
 import type { PostedBulk, Tables } from './tables.ts';
 
 export const TABLES_OF_TODAY: Tables = {
@@ -18,7 +18,7 @@ export const TABLES_OF_TODAY: Tables = {
     positionOf(sequence, index),
     transfer.amountMinor,
     transfer.counterpartyName,
-    foldedName(transfer.counterpartyName),
+    foldedNameBytes(transfer.counterpartyName),
     transfer.counterpartyIban,
     transfer.description,
   ],

@@ -9,7 +9,7 @@ import {
   bulkDescription,
   type CheckedBulk,
   checkBulk,
-  foldedName,
+  foldedNameBytes,
   formatEuro,
   positionOf,
 } from '../../bulk-rules.ts';
@@ -222,7 +222,7 @@ async function record(
       currency: 'EUR',
       amountMinor: String(transfer.amountMinor),
       counterpartyName: transfer.counterpartyName,
-      counterpartyNameFolded: foldedName(transfer.counterpartyName),
+      counterpartyNameFolded: foldedNameBytes(transfer.counterpartyName),
       counterpartyIban: transfer.counterpartyIban,
       description: transfer.description,
       createdAt,

@@ -13,10 +13,11 @@ import {
   bulkDescription,
   type CheckedBulk,
   checkBulk,
-  foldedName,
+  foldedNameBytes,
   formatEuro,
   positionOf,
 } from '../../bulk-rules.ts';
+import { TYPE_DEFS } from '../graphql-contract.ts';
 import { type BulkTransfer, type Prisma, PrismaClient, type Transfer } from './generated/client.ts';
 
 /** A request waits for a connection without a practical limit, because the wait is measured. */
@@ -107,7 +108,7 @@ async function record(
       currency: 'EUR',
       amountMinor: transfer.amountMinor,
       counterpartyName: transfer.counterpartyName,
-      counterpartyNameFolded: foldedName(transfer.counterpartyName),
+      counterpartyNameFolded: foldedNameBytes(transfer.counterpartyName),
       counterpartyIban: transfer.counterpartyIban,
       description: transfer.description,
       createdAt,
@@ -143,62 +144,6 @@ async function record(
   });
   return bulkTransfer;
 }
-
-const typeDefs = /* GraphQL */ `
-  type Query {
-    account(iban: String!): Account
-  }
-  type Mutation {
-    performBulkTransfer(input: PerformBulkTransferInput!): PerformBulkTransferResult!
-  }
-  input PerformBulkTransferInput {
-    organizationIban: String!
-    idempotencyKey: String
-    creditTransfers: [CreditTransferInput!]!
-  }
-  input CreditTransferInput {
-    amount: String!
-    counterpartyName: String!
-    counterpartyIban: String!
-    description: String!
-  }
-  union PerformBulkTransferResult = BulkTransferPerformed | RefusedBulkTransfer
-  interface UserError {
-    code: String!
-    message: String!
-  }
-  type RefusedBulkTransfer implements UserError {
-    code: String!
-    message: String!
-  }
-  type BulkTransferPerformed {
-    bulkTransfer: BulkTransfer!
-  }
-  type Account {
-    iban: String!
-  }
-  type Money {
-    amount: String!
-  }
-  type BulkTransfer {
-    id: ID!
-    transferCount: Int!
-    totalAmount: Money!
-    balanceAfter: Money!
-    transfers(first: Int = 20): TransferConnection!
-  }
-  type TransferConnection {
-    nodes: [Transfer!]!
-  }
-  type Transfer {
-    id: ID!
-    index: Int!
-    amount: Money!
-    counterpartyName: String!
-    counterpartyIban: String!
-    description: String!
-  }
-`;
 
 const idOf = ({ id }: { readonly id: Uint8Array }) => Buffer.from(id).toString('hex');
 
@@ -237,7 +182,10 @@ const resolvers = {
   },
 };
 
-const yoga = createYoga({ schema: createSchema({ typeDefs, resolvers }), logging: false });
+const yoga = createYoga({
+  schema: createSchema({ typeDefs: TYPE_DEFS, resolvers }),
+  logging: false,
+});
 const server = createServer(yoga);
 server.listen(0, '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);

@@ -13,6 +13,7 @@ import { bulkJob } from '../virement/requests.ts';
 import { PERFORM_BY_FUNCTION } from './postgraphile/mutation.ts';
 
 export const PEER_IDS = [
+  'mercurius-postgres',
   'postgraphile',
   'yoga-prisma',
   'express-typeorm',
@@ -52,6 +53,12 @@ const PEERS: Readonly<Record<PeerId, Peer>> = {
         JSON.stringify({ query: PERFORM_BY_FUNCTION, variables: { input } }),
       ),
     }),
+    verify: verifyPostgresLedger,
+  },
+  'mercurius-postgres': {
+    createLedger: createPostgresLedgerOf('mercurius-postgres'),
+    start: startServer('mercurius-postgres'),
+    job: bulkJob,
     verify: verifyPostgresLedger,
   },
   'yoga-prisma': {

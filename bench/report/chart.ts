@@ -11,8 +11,8 @@ const FILE = join(DOCS, 'benchmarks.svg');
 const PANELS: readonly MeasureId[] = ['bulk-1000', 'bulk-10000', 'hot-account', 'many-accounts'];
 const COLUMNS = 2;
 
-const PANEL = { width: 510, gap: 24, titleHeight: 44 };
-const BAR = { height: 18, pitch: 28, left: 242, valueWidth: 84 };
+const PANEL = { width: 544, gap: 24, titleHeight: 44 };
+const BAR = { height: 18, pitch: 28, left: 276, valueWidth: 84 };
 const MARGIN = 24;
 
 const STYLE = `

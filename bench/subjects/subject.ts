@@ -30,7 +30,7 @@ export function isVirement(id: SubjectId): id is VirementId {
 
 /** The title of each subject, with the database of its ledger. */
 export const SUBJECT_TITLES: Readonly<Record<SubjectId, string>> = {
-  'floor-2026-11': 'the floor of 2026-11: mysql2 on MariaDB, seven indexes',
+  'floor-2026-11': 'the floor of 2026-11: mysql2 on MariaDB',
   floor: 'the floor: mysql2 on MariaDB',
   'virement-mariadb': 'Virement on MariaDB',
   'virement-sqlite': 'Virement on SQLite',

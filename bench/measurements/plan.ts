@@ -52,7 +52,7 @@ export const FULL: Plan = {
   publishMs: 5_000,
   starts: 7,
   profileMs: 10_000,
-  minutesMax: 10,
+  minutesMax: 20,
 };
 
 export const QUICK: Plan = {

@@ -26,6 +26,12 @@ export interface DatabaseStatus {
   readonly nowMs?: number;
 }
 
+/** A table and the columns of its primary key. */
+export interface KeyedTable {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
 /** An open database, with everything that differs between the two kinds of database. The kind is chosen here, once. */
 export interface Database {
   readonly orm: MikroORM;
@@ -55,6 +61,11 @@ export interface Database {
    * writer of the ledger.
    */
   writeSearch(statements: readonly string[]): Promise<void>;
+  /**
+   * Returns the statement that deletes some of the rows of a table that meet a condition.
+   * @param table its name and the columns of its primary key
+   */
+  deleteSome(table: KeyedTable, condition: string, rowsMax: number): string;
   /**
    * Tells whether the database aborted the work in favour of another transaction. The same work may succeed when it
    * runs again.

@@ -74,6 +74,8 @@ export async function openMySql(
     whileMigrating: (work) => withMigrationLock(orm, work),
     appendRows: (em, batches) => appendRows(em, batches, pool.server.packetBytesMax),
     writeSearch: (statements) => writeInTransaction(orm, statements),
+    deleteSome: ({ name }, condition, rowsMax) =>
+      `delete from ${name} where ${condition} limit ${rowsMax}`,
     isContention: (error) =>
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||

@@ -101,6 +101,10 @@ export async function openSqlite(
       whileMigrating: (work) => work(),
       appendRows: appenderOf(connection, note),
       writeSearch: async (statements) => searchWriter?.write(statements),
+      // SQLite has no DELETE with a limit.
+      deleteSome: ({ name, columns }, condition, rowsMax) =>
+        `delete from ${name} where (${columns}) in
+          (select ${columns} from ${name} where ${condition} limit ${rowsMax})`,
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // A file that cannot be written already failed at start.
       readStatus: async () => ({ isWritable: true }),

@@ -4,6 +4,7 @@
  * each transfer, in the order of account, list, value and position.
  */
 import { shortIdOf } from '../../domain/id.js';
+import { idLiteral, NO_ID } from '../database/id-literal.js';
 
 /** The lists of an account that can be searched, each by the table that it lists. */
 export const SEARCHED_LISTS = ['transfer', 'incoming_transfer'] as const;
@@ -62,15 +63,28 @@ export const WATERMARK = {
   columns: ['account_short_id', 'sequence', 'entry_id'],
 } as const;
 
+/**
+ * Returns the SQL condition on a watermark whose account is being removed from the search tables: it has the sequence 0
+ * and the id of no entry. The watermark is set so before the first entry is removed, and is deleted with the last one.
+ */
+export function isBeingRemoved(watermark: string): string {
+  return `(${watermark}.sequence = 0 and ${watermark}.entry_id = ${NO_ENTRY})`;
+}
+
+/** The SQL for the id of no ledger entry. */
+export const NO_ENTRY = idLiteral(NO_ID);
+
+/** Returns the columns of a search table, which are its primary key. */
+export function entryColumns({ column }: SearchTable): readonly string[] {
+  return ['account_short_id', 'list', column, 'position'];
+}
+
 /** The columns of all tables. */
 export const SEARCH_COLUMNS: readonly {
   readonly name: string;
   readonly columns: readonly string[];
 }[] = [
-  ...ALL_SEARCH_TABLES.map(({ name, column }) => ({
-    name,
-    columns: ['account_short_id', 'list', column, 'position'],
-  })),
+  ...ALL_SEARCH_TABLES.map((table) => ({ name: table.name, columns: entryColumns(table) })),
   WATERMARK,
 ];
 
@@ -82,6 +96,15 @@ export function isOfList(accountId: string, list: SearchedList): string {
 /** Returns the number of a list in the column list. */
 export function listNumber(list: SearchedList): number {
   return SEARCHED_LISTS.indexOf(list);
+}
+
+/**
+ * Returns the SQL condition that the search tables still have all entries of an account up to a watermark that was read
+ * before. The condition belongs into the statement that reads the entries, which sees both in one state.
+ */
+export function isIndexedTo(accountId: string, watermark: bigint): string {
+  return `(${watermark} = 0 or exists (select 1 from ${WATERMARK.name}
+    where account_short_id = ${shortIdOf(accountId)} and sequence >= ${watermark}))`;
 }
 
 /** Returns the SQL for the watermark of an account: its columns are null if the account has none that counts. */

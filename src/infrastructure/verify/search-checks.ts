@@ -5,6 +5,7 @@
 import { firstPositionOf } from '../../domain/postings.js';
 import {
   ALL_SEARCH_TABLES,
+  isBeingRemoved,
   listNumber,
   SEARCHED_LISTS,
   type SearchedList,
@@ -49,13 +50,14 @@ function wrongCounts(list: SearchedList, { name, valueIn }: SearchTable): string
 
 export const SEARCH_CHECKS: readonly Check[] = [
   sqlCheck(
-    'the watermark of an account is one of its ledger entries',
+    'the watermark of an account is one of its ledger entries, unless the account is being removed',
     `
       select watermark.account_short_id, watermark.sequence from ${WATERMARK.name} watermark
       left join account on account.short_id = watermark.account_short_id
       left join ledger_entry entry on entry.account_id = account.id
         and entry.sequence = watermark.sequence and entry.id = watermark.entry_id
-      where entry.id is null`,
+      where entry.id is null
+        and not (account.id is not null and ${isBeingRemoved('watermark')})`,
   ),
   ...ALL_SEARCH_TABLES.flatMap((table) => [
     sqlCheck(

@@ -4,6 +4,10 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { shortIdOf } from '../../src/domain/id.js';
+import type { Database } from '../../src/infrastructure/database/dialect.js';
+import { FairSlots } from '../../src/infrastructure/database/fair-slots.js';
+import { openDatabase } from '../../src/infrastructure/database/open-database.js';
+import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import { Indexer } from '../../src/infrastructure/search/indexer.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf } from '../support/builders.js';
@@ -11,7 +15,7 @@ import type { Client } from '../support/client.js';
 import { runScript, startProcess } from '../support/process.js';
 import { Random } from '../support/seeded-random.js';
 import { accountsBehind, startServer, startServerOn, untilQuiet } from '../support/server.js';
-import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+import { createMigratedDatabase, DIALECT, type TestDatabase } from '../support/test-database.js';
 
 const SEARCH_TABLES = ['iban', 'name', 'amount', 'end_to_end_id', 'watermark'].map(
   (name) => `search_${name}`,
@@ -29,7 +33,8 @@ async function onSearchTables(
     connection.exec(sqlite);
     return async () => connection.close();
   }
-  const connection = await createConnection(databaseUrl.replace(/^mariadb:/, 'mysql:'));
+  const uri = databaseUrl.replace(/^mariadb:/, 'mysql:');
+  const connection = await createConnection({ uri, multipleStatements: true });
   await connection.query(mysql);
   return () => connection.end();
 }
@@ -194,6 +199,99 @@ test('the search entries of another history of an account are replaced', async (
   await expect
     .poll(() => server.log.map(({ msg }) => msg))
     .toContain('Search entries of another ledger removed');
+});
+
+/** Performs two bulks of 12,000 transfers on a server of their own, which indexes them. */
+async function indexTwoLargeBulks(database: TestDatabase): Promise<string> {
+  const server = await startServerOn(database, { BULK_TRANSFERS_MAX: '12000' });
+  for (const bulk of [0, 1]) {
+    const rows = Array.from({ length: 12_000 }, (_, row) =>
+      aTransfer({ amount: '0.01', counterpartyIban: ibanOf(row), description: `${bulk}/${row}` }),
+    );
+    await server.client.perform(aBulk(rows));
+  }
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  await server.close();
+  return account.id;
+}
+
+async function rowCount({ orm }: Pick<Database, 'orm'>, table: string): Promise<number> {
+  const [row] = await orm.em
+    .fork()
+    .execute<{ count: number | string }[]>(`select count(*) as count from ${table}`);
+  return Number(row?.count);
+}
+
+test('a large account is removed in short transactions, and the next server continues', async () => {
+  const migrated = await createMigratedDatabase();
+  onTestFinished(() => migrated.drop());
+  const id = await indexTwoLargeBulks(migrated);
+  const settings = { databaseUrl: migrated.url, databasePoolMax: 5, lockTimeoutMs: 5_000 };
+  const database = await openDatabase(settings);
+  const counts: number[] = [];
+  const indexer: Indexer = new Indexer(
+    {
+      ...database,
+      writeSearch: async (statements) => {
+        await database.writeSearch(statements);
+        counts.push(await rowCount(database, 'search_iban'));
+        // The server stops in the middle of the removal.
+        if (counts.length === 3) void indexer.stop();
+      },
+    },
+    makeLogger('silent'),
+  );
+
+  await indexer.rebuild([{ id, shortId: shortIdOf(id) }]);
+
+  expect(counts).toEqual([24_000, 14_000, 4_000]);
+  await database.close();
+  const server = await startServerOn(migrated);
+  expect(await matchesOf(server.client, { counterpartyIban: ibanOf(11_999) })).toEqual([
+    '1/11999',
+    '0/11999',
+  ]);
+  await untilQuiet(server);
+  await server.close();
+  const env = { DATABASE_URL: migrated.url };
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+});
+
+test('a filter that runs while its account is removed from the search tables misses nothing', async () => {
+  const server = await startServer();
+  const counterpartyIban = ibanOf(1);
+  await server.client.perform(aBulk([aTransfer({ counterpartyIban }), aTransfer()]));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  const indexer = new Indexer(server.database, makeLogger('silent'));
+  onTestFinished(() => indexer.stop());
+  // Reads take turns, so the removal takes place after the watermark was read.
+  const readSlots = new FairSlots(1);
+  const reader = new MikroOrmScopedLedgerReader(
+    { orm: server.database.orm, readSlots },
+    indexer,
+    'all',
+    { key: 'reader' },
+  );
+  const removeAll = async () => {
+    const tables = SEARCH_TABLES.map((name) => `delete from ${name}`).join(';');
+    await (await onSearchTables(server.databaseUrl, { sqlite: tables, mysql: tables }))();
+  };
+  const page = () =>
+    reader.transfers(account.id, { counterpartyIban }, { size: 5, fromEnd: false });
+
+  const reading = page();
+  const removed = readSlots.run('rebuild', removeAll);
+  const { nodes, count } = await reading;
+  await removed;
+
+  expect(nodes).toHaveLength(1);
+  expect(await count()).toBe(1);
+  await indexer.catchUp(account.id);
+  const again = await page();
+  await removeAll();
+  expect(await again.count()).toBe(1);
 });
 
 test('transfers of a server that was killed are found, and are indexed by the next server', async () => {

@@ -10,23 +10,23 @@
  *   IBAN or end-to-end id    its next matches in the order of the list are examined, MATCHES_MAX at most
  *   otherwise                transfers are examined in the order of the list, TRANSFERS_EXAMINED_MAX at most
  *
+ * A rebuild may remove the account from the search tables at any time. Each statement that reads them therefore also
+ * tells whether they still have all entries up to the watermark. If not, the read begins again with another watermark.
+ *
  * A page that ends at a limit may have fewer nodes than the page size, or none. The page says that there are more, and
  * its cursor continues after the last examined transfer.
  */
 import type { EntityClass, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
-import {
-  COUNT_MAX,
-  type ListPage,
-  type Page,
-  type PageRange,
-} from '../../application/ports/page.js';
+import { COUNT_MAX, type Page, type PageRange } from '../../application/ports/page.js';
 import type { TransferFilter } from '../../application/ports/scoped-ledger-reader.js';
+import { UnavailableError } from '../../domain/errors.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import { idLiteral } from '../database/id-literal.js';
 import {
+  isIndexedTo,
   isOfList,
   SEARCH_TABLES,
   SEARCHED_NAME_BYTES,
@@ -92,17 +92,15 @@ export interface SearchedTransfers {
   readonly watermark: bigint;
 }
 
-export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
-  read: Read,
-  table: SearchedTable<Row>,
-  searched: SearchedTransfers,
-  range: PageRange<bigint>,
-): Promise<ListPage<Row>> {
-  const page = await read((em) => readExaminedPage(em, table, searched, range));
-  return { ...page, count: () => countMatches(read, table, searched) };
+/** The error of a read that found less in the search tables than it relies on. */
+export class EntriesRemovedError extends UnavailableError {
+  constructor() {
+    super('STATEMENT_FAILED');
+  }
 }
 
-async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
+/** Reads one page. @throws EntriesRemovedError if the search tables no longer have all entries up to the watermark */
+export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
   em: EntityManager,
   table: SearchedTable<Row>,
   searched: SearchedTransfers,
@@ -133,10 +131,12 @@ async function readExaminedPage<Row extends Transfer | IncomingTransfer>(
 }
 
 /**
- * Counts the transfers of a filter. The matches of each condition are examined, one condition after the other. The
+ * Counts the transfers of a filter, up to a limit. The matches of each condition are examined, one condition after the other. The
  * first condition with few enough matches decides: the count is the number of its matches that meet all conditions.
+ * @returns null if every condition has too many matches
+ * @throws EntriesRemovedError if the search tables no longer have all entries up to the watermark
  */
-async function countMatches(
+export async function countMatches(
   read: Read,
   { name }: Pick<SearchedTable<never>, 'name'>,
   searched: SearchedTransfers,
@@ -148,6 +148,7 @@ async function countMatches(
   ]);
   const meetsAll = allOf([within, ...criteria.map(({ unindexed }) => unindexed)]);
   const limit = `limit ${COUNT_MAX + 1}`;
+  const isIndexed = isIndexedTo(searched.accountId, searched.watermark);
   const sources = [
     ...criteria.map((criterion) => matchesSource(name, searched, criterion, limit)),
     // The positions of the times, if any.
@@ -159,7 +160,7 @@ async function countMatches(
   for (const { sql, parameters } of sources) {
     const [counted] = await read((em) =>
       em.getConnection().execute<CountedRow[]>(
-        `select (select count(*) from (${sql}) examined) as examined,
+        `select ${isIndexed} as is_indexed, (select count(*) from (${sql}) examined) as examined,
           (select count(*) from (select position as matched from (${sql}) sources) matches
             cross join ${name} on ${name}.account_id = ${idLiteral(searched.accountId)}
               and ${name}.position = matches.matched
@@ -167,6 +168,7 @@ async function countMatches(
         [...parameters, ...parameters, ...meetsAll.parameters],
       ),
     );
+    if (Number(counted?.is_indexed) !== 1) throw new EntriesRemovedError();
     if (Number(counted?.examined) <= COUNT_MAX) return Number(counted?.matching);
   }
   return null;
@@ -174,6 +176,7 @@ async function countMatches(
 
 /** A row as the driver returns it. */
 interface CountedRow {
+  readonly is_indexed: number | string;
   readonly examined: number | string;
   readonly matching: number | string;
 }
@@ -194,6 +197,7 @@ class TransferSearch {
   readonly #criteria: readonly Criterion[];
   /** The positions of the page. */
   readonly #bounds: BoundPositions;
+  readonly #order: string;
   readonly #pageOrder: string;
 
   constructor(
@@ -204,7 +208,8 @@ class TransferSearch {
   ) {
     this.#criteria = criteriaOf(searched.filter);
     this.#bounds = boundsOf(searched.bounds, range);
-    this.#pageOrder = `order by position ${range.fromEnd ? 'asc' : 'desc'} limit`;
+    this.#order = `order by position ${range.fromEnd ? 'asc' : 'desc'}`;
+    this.#pageOrder = `${this.#order} limit`;
   }
 
   async find(): Promise<Found> {
@@ -215,7 +220,7 @@ class TransferSearch {
   async #findFew(): Promise<Found | undefined> {
     for (const criterion of this.#criteria.filter(({ isRange }) => isRange)) {
       const all = this.#indexedMatches(criterion, EVERYWHERE);
-      const matches = await this.#read(all, `limit ${MATCHES_MAX + 1}`);
+      const matches = await this.#readIndexed(all, `limit ${MATCHES_MAX + 1}`);
       if (matches.length <= MATCHES_MAX) return { positions: await this.#among(matches) };
     }
     return undefined;
@@ -226,7 +231,7 @@ class TransferSearch {
     const criterion = this.#criteria.find(({ isRange }) => !isRange);
     if (!criterion) return undefined;
     const next = this.#indexedMatches(criterion, this.#bounds);
-    const matches = await this.#read(next, `${this.#pageOrder} ${MATCHES_MAX + 1}`);
+    const matches = await this.#readIndexed(next, `${this.#pageOrder} ${MATCHES_MAX + 1}`);
     const examined = matches.slice(0, MATCHES_MAX);
     const examinedTo = matches.length > MATCHES_MAX ? examined.at(-1) : undefined;
     return { positions: await this.#among(examined, examinedTo), examinedTo };
@@ -282,6 +287,17 @@ class TransferSearch {
 
   #indexedMatches(criterion: Criterion, bounds: BoundPositions): Condition {
     return indexedMatches(this.table.name, this.searched, criterion, bounds);
+  }
+
+  /** Reads positions of a search table, and tells apart no match and no entries any more. */
+  async #readIndexed({ sql, parameters }: Condition, rest: string): Promise<readonly bigint[]> {
+    const { accountId, watermark } = this.searched;
+    const isIndexed = isIndexedTo(accountId, watermark);
+    const checked = `select position from (${sql} ${rest}) matches
+      union all select ${NOT_INDEXED} where not ${isIndexed}`;
+    const positions = await this.#read({ sql: checked, parameters }, this.#order);
+    if (positions.includes(NOT_INDEXED)) throw new EntriesRemovedError();
+    return positions;
   }
 
   async #read({ sql, parameters }: Condition, rest: string): Promise<readonly bigint[]> {
@@ -407,6 +423,9 @@ function boundsOf(bounds: PositionBounds, { after, before }: PageRange<bigint>):
 }
 
 const POSITION_MAX = 2n ** 53n - 1n;
+
+/** The position that stands for the answer that the search tables no longer have the entries. */
+const NOT_INDEXED = -1n;
 
 const EVERYWHERE: BoundPositions = { first: 0n, last: POSITION_MAX };
 

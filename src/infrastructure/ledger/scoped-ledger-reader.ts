@@ -35,6 +35,8 @@ import type { SearchUpdater } from '../search/indexer.js';
 import { isOfList, type SearchedList } from '../search/search-tables.js';
 import { readWatermark } from '../search/watermark.js';
 import {
+  countMatches,
+  EntriesRemovedError,
   INCOMING_TRANSFERS,
   needsSearch,
   type PositionBounds,
@@ -42,7 +44,7 @@ import {
   type SearchedTable,
   TRANSFERS,
 } from './filtered-transfers.js';
-import type { ListOrder } from './keyset-page.js';
+import type { ListOrder, Read } from './keyset-page.js';
 import { inOrderOf, LedgerReads } from './ledger-reads.js';
 import { LedgerScope } from './ledger-scope.js';
 
@@ -58,6 +60,9 @@ const LATEST = new Date('9999-12-31T23:59:59.999Z');
 
 /** A sequence above every sequence. */
 const SEQUENCE_MAX = 2n ** 33n;
+
+/** Runs a read that uses the search tables up to a watermark. */
+type SearchReads = <Result>(read: (watermark: bigint) => Promise<Result>) => Promise<Result>;
 
 interface PaidNameRow {
   readonly counterparty_iban: string;
@@ -183,9 +188,15 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
     const ofAccount = this.scope.ofAccount(accountId);
     const bounds = await this.#positionBounds(accountId, filter);
     if (needsSearch(filter)) {
-      const watermark = await this.#watermarkOf(accountId, table.name);
-      const searched = { accountId, ofAccount, filter, bounds, watermark };
-      return readFilteredPage((statement) => this.read(statement), table, searched, range);
+      const search = { accountId, ofAccount, filter, bounds };
+      const inSearch = this.#searchOf(accountId, table.name);
+      const page = await inSearch((watermark) =>
+        this.read((em) => readFilteredPage(em, table, { ...search, watermark }, range)),
+      );
+      const read: Read = (statement) => this.read(statement);
+      const count = () =>
+        inSearch((watermark) => countMatches(read, table, { ...search, watermark }));
+      return { ...page, count };
     }
     const { first, last } = bounds;
     const conditions: object[] = [ofAccount.where];
@@ -197,12 +208,34 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   }
 
   /**
+   * Returns a function that runs reads with the watermark of an account. If a rebuild removes the entries during a read,
+   * the read is run once more with another watermark.
+   * @param before the sequence of the first entry that the reads ignore
+   */
+  #searchOf(accountId: string, list: SearchedList, before?: bigint): SearchReads {
+    let watermark: bigint | undefined;
+    const attempt: SearchReads = async (read) => {
+      watermark ??= await this.#watermarkOf(accountId, list, before);
+      return read(watermark);
+    };
+    return async (read) => {
+      try {
+        return await attempt(read);
+      } catch (error) {
+        if (!(error instanceof EntriesRemovedError)) throw error;
+        watermark = undefined;
+        return attempt(read);
+      }
+    };
+  }
+
+  /**
    * Returns the sequence of the last ledger entry that the search tables contain. If many transfers follow it, the read
    * waits until they are indexed.
    * @throws UnavailableError if this takes too long
    */
-  async #watermarkOf(accountId: string, list: SearchedList): Promise<bigint> {
-    const read = () => this.read((em) => readWatermark(em, accountId, list));
+  async #watermarkOf(accountId: string, list: SearchedList, before?: bigint): Promise<bigint> {
+    const read = () => this.read((em) => readWatermark(em, accountId, list, before));
     const watermark = await read();
     if (watermark !== undefined) return watermark;
     await this.search.catchUp(accountId);

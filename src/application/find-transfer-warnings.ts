@@ -11,7 +11,6 @@ import {
   ibansOf,
   normaliseBulk,
 } from '../domain/bulk-transfer.js';
-import { AbandonedError } from '../domain/errors.js';
 import { hasIbanShape, normaliseIban } from '../domain/iban.js';
 import { parseAmountIn } from '../domain/money.js';
 import {
@@ -50,9 +49,6 @@ const ROWS_AT_ONCE = 500;
 
 /** The number of rows of a slice that are judged. A slice takes about five milliseconds. */
 const SLICE_ROWS = 1_000;
-
-/** The number of IBANs in one look-up of names. SQLite allows 500, but reads them in one turn of the event loop. */
-const IBANS_AT_ONCE = 100;
 
 export interface TransferWarningPorts {
   readonly turns: FairTurns;
@@ -195,15 +191,9 @@ class HistoryReader {
     return true;
   }
 
-  async #paidNames(before: bigint | undefined): Promise<readonly PaidName[]> {
+  #paidNames(before: bigint | undefined): Promise<readonly PaidName[]> {
     const ibans = ibansOf(normaliseBulk(this.request)).filter(hasIbanShape);
-    const names: PaidName[] = [];
-    for (let start = 0; start < ibans.length; start += IBANS_AT_ONCE) {
-      if (this.slices.isAbandoned?.()) throw new AbandonedError();
-      const some = ibans.slice(start, start + IBANS_AT_ONCE);
-      names.push(...(await this.reader.paidNames(this.account.id, some, before)));
-    }
-    return names;
+    return this.reader.paidNames(this.account.id, ibans, before);
   }
 }
 

@@ -184,6 +184,25 @@ test('a filter is refused, and may be repeated, while the search tables cannot b
   await expect.poll(() => matchesOf(server.client, filter), { timeout: 10_000 }).toEqual([]);
 }, 30_000);
 
+test('warnings need no search entries of their own bulk', async () => {
+  const server = await startServer({ BULK_TRANSFERS_MAX: '12000' });
+  const counterpartyIban = ibanOf(1);
+  await server.client.perform(aBulk([aTransfer({ counterpartyIban, counterpartyName: 'One' })]));
+  const release = await holdSearchTables(server.databaseUrl);
+  const rows = Array.from({ length: 12_000 }, (_, row) =>
+    aTransfer({ amount: '0.01', counterpartyIban: ibanOf(row), counterpartyName: 'Other' }),
+  );
+
+  const { performBulkTransfer } = await server.client.data(
+    `mutation ($input: PerformBulkTransferInput!) { performBulkTransfer(input: $input) {
+      ... on BulkTransferPerformed { warnings { index code } } } }`,
+    { input: aBulk(rows) },
+  );
+
+  expect(performBulkTransfer.warnings).toEqual([{ index: 1, code: 'NAME_DIFFERS' }]);
+  await release();
+});
+
 test('the search entries of another history of an account are replaced', async () => {
   const server = await startServer();
   const counterpartyIban = ibanOf(1);

@@ -68,7 +68,7 @@ export interface ScopedLedgerReader {
   /**
    * Returns the names under which an account last paid these IBANs, the latest first. They are the names of the last
    * ten transfers to each IBAN.
-   * @param ibans a hundred at most, without duplicates
+   * @param ibans without duplicates
    * @param before the sequence of the first bulk that is ignored; undefined if no bulk is ignored
    */
   paidNames(

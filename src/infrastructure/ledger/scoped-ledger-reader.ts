@@ -15,7 +15,7 @@ import type {
   TransferFilter,
 } from '../../application/ports/scoped-ledger-reader.js';
 import type { OrganizationScope } from '../../domain/caller.js';
-import { UnavailableError } from '../../domain/errors.js';
+import { AbandonedError, UnavailableError } from '../../domain/errors.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { type PositionedKind, parsePositionId } from '../../domain/position-id.js';
 import { firstPositionOf } from '../../domain/postings.js';
@@ -32,7 +32,7 @@ import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
 import { idLiteral } from '../database/id-literal.js';
 import type { SearchUpdater } from '../search/indexer.js';
-import { isOfList, type SearchedList } from '../search/search-tables.js';
+import { isIndexedTo, isOfList, type SearchedList } from '../search/search-tables.js';
 import { readWatermark } from '../search/watermark.js';
 import {
   countMatches,
@@ -47,6 +47,9 @@ import {
 import type { ListOrder, Read } from './keyset-page.js';
 import { inOrderOf, LedgerReads } from './ledger-reads.js';
 import { LedgerScope } from './ledger-scope.js';
+
+/** The number of IBANs in one look-up of names. SQLite allows 500, but reads them in one turn of the event loop. */
+const IBANS_AT_ONCE = 100;
 
 /** The number of latest transfers whose names are read for each IBAN. */
 const NAMED_TRANSFERS_MAX = 10;
@@ -64,6 +67,15 @@ const SEQUENCE_MAX = 2n ** 33n;
 /** Runs a read that uses the search tables up to a watermark. */
 type SearchReads = <Result>(read: (watermark: bigint) => Promise<Result>) => Promise<Result>;
 
+/** The names under which an account last paid IBANs, and the watermark with which they are read. */
+interface PaidNamesRead {
+  readonly accountId: string;
+  readonly payees: readonly string[];
+  readonly before: bigint | undefined;
+  readonly watermark: bigint;
+}
+
+/** A row as the driver returns it. */
 interface PaidNameRow {
   readonly counterparty_iban: string;
   readonly counterparty_name: string;
@@ -313,36 +325,9 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   ): Promise<PaidName[]> {
     const payees = ibans.filter(hasIbanShape);
     if (payees.length === 0) return [];
-    const watermark = await this.#watermarkOf(accountId, 'transfer');
-    const { isVisibleSql } = this.scope.ofAccount(accountId);
-    const until = `position < ${firstPositionOf(before ?? SEQUENCE_MAX)}`;
-    const tail = firstPositionOf(watermark + 1n);
-    // An ORM's conditions would take a microsecond each. A text with the shape of an IBAN needs no escaping. Each
-    // select reads the end of one range of the search table. SQLite requires that the limit of one select is inside a
-    // subquery, and MariaDB requires a name for the subquery.
-    const indexed = payees.map(
-      (iban) =>
-        `select position from (select position from search_iban
-          where ${isOfList(accountId, 'transfer')} and counterparty_iban = '${iban}'
-            and position < ${tail} and ${until}
-          order by position desc limit ${NAMED_TRANSFERS_MAX}) latest`,
-    );
-    const ofPayees = `counterparty_iban in (${payees.map((iban) => `'${iban}'`).join(',')})`;
-    const latest = [
-      ...indexed,
-      `select position from transfer where account_id = ${idLiteral(accountId)}
-        and position >= ${tail} and ${ofPayees} and ${until}`,
-    ];
-    const rows = await this.read((em) =>
-      em.getConnection().execute<PaidNameRow[]>(
-        `select counterparty_iban, counterparty_name, position, bulk_transfer.id as bulk_transfer_id
-        from (select position as paid_position from (${latest.join(' union all ')}) latest) paid
-        cross join transfer on transfer.account_id = ${idLiteral(accountId)}
-          and transfer.position = paid_position
-        join bulk_transfer on bulk_transfer.account_id = ${idLiteral(accountId)}
-          and bulk_transfer.sequence = ${sequenceSql('paid_position')}
-        where ${isVisibleSql}`,
-      ),
+    const inSearch = this.#searchOf(accountId, 'transfer', before);
+    const rows = await inSearch((watermark) =>
+      this.#readPaidNames({ accountId, payees, before, watermark }),
     );
     const latestFirst = rows.toSorted((one, other) =>
       Number(BigInt(other.position) - BigInt(one.position)),
@@ -356,6 +341,68 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
         bulkTransferId: stringify(row.bulk_transfer_id),
       }));
   }
+
+  /** Reads the tail once, and the indexed transfers of some IBANs at a time. */
+  async #readPaidNames({
+    accountId,
+    payees,
+    before,
+    watermark,
+  }: PaidNamesRead): Promise<PaidNameRow[]> {
+    const end = firstPositionOf(before ?? SEQUENCE_MAX);
+    const tail = firstPositionOf(watermark + 1n);
+    const read = (positions: string) => {
+      const sql = this.#paidNamesSelect(accountId, positions, watermark);
+      return this.read((em) => em.getConnection().execute<PaidNameRow[]>(sql));
+    };
+    const rows: PaidNameRow[] = [];
+    const hasTail = tail < end;
+    if (hasTail) {
+      const ofPayees = `counterparty_iban in (${payees.map(ibanLiteral).join(',')})`;
+      rows.push(
+        ...(await read(`select position from transfer where account_id = ${idLiteral(accountId)}
+          and position >= ${tail} and position < ${end} and ${ofPayees}`)),
+      );
+    }
+    const indexedEnd = hasTail ? tail : end;
+    for (let start = 0; start < payees.length; start += IBANS_AT_ONCE) {
+      if (this.caller.isAbandoned?.()) throw new AbandonedError();
+      // Each select reads the end of one range of the search table. SQLite requires that the limit of one select is
+      // inside a subquery, and MariaDB requires a name for the subquery.
+      const latest = payees.slice(start, start + IBANS_AT_ONCE).map(
+        (iban) => `select position from (select position from search_iban
+          where ${isOfList(accountId, 'transfer')} and counterparty_iban = ${ibanLiteral(iban)}
+            and position < ${indexedEnd}
+          order by position desc limit ${NAMED_TRANSFERS_MAX}) latest`,
+      );
+      rows.push(...(await read(latest.join(' union all '))));
+    }
+    if (rows.some(({ counterparty_iban }) => counterparty_iban === null)) {
+      throw new EntriesRemovedError();
+    }
+    return rows;
+  }
+
+  /**
+   * Returns the select of the names at some positions. It has a row of nulls if the search tables no longer have all
+   * entries up to the watermark. An ORM's conditions would take a microsecond each.
+   */
+  #paidNamesSelect(accountId: string, positions: string, watermark: bigint): string {
+    const { isVisibleSql } = this.scope.ofAccount(accountId);
+    const account = idLiteral(accountId);
+    return `select counterparty_iban, counterparty_name, position, bulk_transfer.id as bulk_transfer_id
+      from (select position as paid_position from (${positions}) latest) paid
+      cross join transfer on transfer.account_id = ${account} and transfer.position = paid_position
+      join bulk_transfer on bulk_transfer.account_id = ${account}
+        and bulk_transfer.sequence = ${sequenceSql('paid_position')}
+      where ${isVisibleSql}
+      union all select null, null, null, null where not ${isIndexedTo(accountId, watermark)}`;
+  }
+}
+
+/** Returns an IBAN as a SQL literal. A text with the shape of an IBAN needs no escaping. */
+function ibanLiteral(iban: string): string {
+  return `'${iban}'`;
 }
 
 /** Returns the last moment before another moment. Times are stored to the millisecond. */

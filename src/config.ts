@@ -208,7 +208,7 @@ const DATABASE = {
   }),
   DATABASE_POOL_MAX: integer(10, 5, 1_000).meta({
     description:
-      'Largest number of connections to MySQL or MariaDB. Two of them are kept for reads.',
+      'Largest number of connections to MySQL or MariaDB. Two of them are kept for reads, or one of 5, and one for the search tables.',
   }),
   LOCK_TIMEOUT_MS: integer(5_000, 1, LOCK_TIMEOUT_LIMIT_MS).meta({
     description:

@@ -29,7 +29,10 @@ import { writtenTablesOf } from './written-tables.js';
 /** One group is checked while the other is written. More groups would only be smaller. */
 const GROUPS_MAX = 2;
 
-/** Connections that units of work leave free for reads. */
+/** The connection of the indexer, which runs one transaction at a time. */
+const INDEXER_CONNECTIONS = 1;
+
+/** Connections that units of work and the indexer leave free for reads, if the connection pool has six or more. */
 const READ_CONNECTIONS = 2;
 
 /** The error of MariaDB 11.6 and later for a row that changed since this transaction's snapshot. */
@@ -64,11 +67,13 @@ export async function openMySql(
     if (needsOtherServer(reason)) presence.renew();
     settings.onUnavailable?.(reason, error);
   };
+  // The connections that reads and waits for a lock share.
+  const shared = Math.max(databasePoolMax - GROUPS_MAX - INDEXER_CONNECTIONS, 1);
   return {
     orm,
     groupsMax: GROUPS_MAX,
-    readSlots: new FairSlots(databasePoolMax - GROUPS_MAX),
-    lockWaitersMax: databasePoolMax - GROUPS_MAX - READ_CONNECTIONS,
+    readSlots: new FairSlots(shared),
+    lockWaitersMax: Math.max(shared - READ_CONNECTIONS, 1),
     migratesAtStart: false,
     snapshotIsolation: { isolationLevel: IsolationLevel.REPEATABLE_READ },
     whileMigrating: (work) => withMigrationLock(orm, work),

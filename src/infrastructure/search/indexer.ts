@@ -58,6 +58,9 @@ const SWEEP_MS = 60_000;
 /** The number of accounts that one statement of a sweep reads. */
 const SWEEP_ACCOUNTS = 1_000;
 
+/** The longest time for which a rebuild tries again without progress. */
+const REBUILD_STALL_MAX_MS = 30_000;
+
 /** The longest time that a read waits for the account to be indexed. */
 const CATCH_UP_MAX_MS = 5_000;
 
@@ -121,7 +124,10 @@ export class Indexer implements CommitFollower, SearchUpdater {
   #stallTimer: NodeJS.Timeout | undefined;
   readonly #waitingReads = new Map<string, (() => void)[]>();
   #running: Promise<void> | undefined;
-  #isRebuilding = false;
+  /** The longest time for which the current rebuild tries again; undefined if there is no rebuild. */
+  #rebuildStallMaxMs: number | undefined;
+  /** The error for which the rebuild gave up. */
+  #rebuildError: unknown;
   #isRemoving = false;
   #endGathering: () => void = () => {};
   #sweeping: Promise<void> | undefined;
@@ -158,18 +164,24 @@ export class Indexer implements CommitFollower, SearchUpdater {
     }
   }
 
-  /** Removes all entries of accounts, and indexes the accounts from their first ledger entry on. */
+  /**
+   * Removes all entries of accounts, and indexes the accounts from their first ledger entry on.
+   * @param stallMaxMs the time after which a rebuild without progress gives up
+   * @throws the last error of the database. The next server or rebuild continues
+   */
   async rebuild(
     accounts: readonly { readonly id: string; readonly shortId: number }[],
+    stallMaxMs = REBUILD_STALL_MAX_MS,
   ): Promise<void> {
     const shortIds = accounts.map(({ shortId }) => shortId);
     await this.database.writeSearch([beginRemovalStatement(shortIds)]);
-    this.#isRebuilding = true;
+    this.#rebuildStallMaxMs = stallMaxMs;
     this.noteCommit(
       accounts.map(({ id }) => id),
       0,
     );
     await this.#running;
+    if (this.#rebuildError !== undefined) throw this.#rebuildError;
   }
 
   noteCommit(accountIds: readonly string[], rowCount: number): void {
@@ -208,6 +220,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   /** Indexes batches until no account is left. It never throws. */
   async #indexAll(): Promise<void> {
     let failures = 0;
+    let progressAt = performance.now();
     while (this.#changed.size > 0 && !this.#stopping.signal.aborted) {
       if (failures > 0) await this.#pause(backoffMs(failures, BACKOFF));
       else await this.#gather();
@@ -216,6 +229,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
       try {
         await this.#indexSome(accountIds);
         failures = 0;
+        progressAt = performance.now();
       } catch (error) {
         for (const id of accountIds) this.#changed.add(id);
         failures += 1;
@@ -226,6 +240,11 @@ export class Indexer implements CommitFollower, SearchUpdater {
         if (failures === 1 && !isExpected) {
           this.logger.warn({ err: error }, 'Search tables not updated');
         }
+        const stalledMs = performance.now() - progressAt;
+        if (this.#rebuildStallMaxMs !== undefined && stalledMs >= this.#rebuildStallMaxMs) {
+          this.#rebuildError = error;
+          this.#changed.clear();
+        }
       }
     }
     // A commit after the last check starts the next run.
@@ -233,7 +252,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   }
 
   get #isUrgent(): boolean {
-    const isWaitedFor = this.#waitingReads.size > 0 || this.#isRebuilding;
+    const isWaitedFor = this.#waitingReads.size > 0 || this.#rebuildStallMaxMs !== undefined;
     return (
       isWaitedFor ||
       this.#isRemoving ||

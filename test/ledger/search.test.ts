@@ -1,6 +1,7 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { shortIdOf } from '../../src/domain/id.js';
@@ -313,6 +314,23 @@ test('a filter that runs while its account is removed from the search tables mis
   expect(await again.count()).toBe(1);
 });
 
+/** Overwrites the page of a table that has its last rows. The server does not read it at start. */
+async function damageLastLeaf(file: string, table: string): Promise<void> {
+  const connection = new DatabaseSync(file);
+  const leaf = connection
+    .prepare(
+      `select pgoffset, pgsize from dbstat where name = ? and pagetype = 'leaf'
+        order by path desc limit 1`,
+    )
+    .get(table);
+  connection.close();
+  const opened = await open(file, 'r+');
+  await opened.write(Buffer.alloc(Number(leaf?.pgsize), 0xff), {
+    position: Number(leaf?.pgoffset),
+  });
+  await opened.close();
+}
+
 test('transfers of a server that was killed are found, and are indexed by the next server', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
@@ -360,8 +378,32 @@ test('npm run search:rebuild makes the search tables anew', async () => {
   expect(await rebuild('--account', ACME)).toMatchObject({ code: 0 });
 
   expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+  expect(await rebuild('--after', ACME)).toMatchObject({ code: 0 });
   expect(await rebuild()).toMatchObject({ code: 0 });
   expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+});
+
+test('a rebuild gives up without progress, and continues when it is run again', async () => {
+  const server = await startServer();
+  const counterpartyIban = ibanOf(1);
+  await server.client.perform(aBulk([aTransfer({ counterpartyIban, description: 'one' })]));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  const accounts = [{ id: account.id, shortId: shortIdOf(account.id) }];
+  const { writeSearch, deleteSome, orm } = server.database;
+  let writes = 0;
+  const refusing = async (statements: readonly string[]) => {
+    writes += 1;
+    await writeSearch(writes === 1 ? statements : ['select * from no_such_table']);
+  };
+  const database = { orm, deleteSome, writeSearch: refusing };
+
+  const rebuilding = new Indexer(database, makeLogger('silent')).rebuild(accounts, 300);
+
+  await expect(rebuilding).rejects.toThrow(/no_such_table|DATABASE_INCOMPLETE/);
+  expect(writes).toBeGreaterThan(2);
+  await new Indexer(server.database, makeLogger('silent')).rebuild(accounts);
+  expect(await matchesOf(server.client, { counterpartyIban })).toEqual(['one']);
 });
 
 test('an indexer has no room while its backlog is too large, and then calls back', async () => {
@@ -438,6 +480,58 @@ describe.runIf(DIALECT === 'sqlite')('a search file', () => {
     await written;
     expect(attempts).toBeGreaterThan(1);
   });
+
+  test('whose thread ended is written by another thread', async () => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    onTestFinished(() => void process.off('worker', note));
+    const server = await startServer();
+    await server.client.perform(aBulk([aTransfer()]));
+    await untilQuiet(server);
+    const writer = threads.at(-1);
+
+    await writer?.terminate();
+    await server.client.perform(aBulk([aTransfer()]));
+
+    await untilQuiet(server);
+    expect(threads.at(-1)).not.toBe(writer);
+  });
+
+  test.each(['a bulk', 'a filter'])(
+    'whose damage is deep is made anew when %s finds it',
+    async (finder) => {
+      const database = await createMigratedDatabase();
+      onTestFinished(() => database.drop());
+      const first = await startServerOn(database);
+      const ibans = Array.from({ length: 3_000 }, (_, row) => ibanOf(row)).toSorted();
+      const counterpartyIban = String(ibans.at(-1));
+      const rows = ibans.map((iban) => aTransfer({ amount: '0.01', counterpartyIban: iban }));
+      await first.client.perform(aBulk(rows));
+      await untilQuiet(first);
+      await first.close();
+      await damageLastLeaf(searchFileOf(database.url), 'search_iban');
+
+      const second = await startServerOn(database);
+      if (finder === 'a bulk')
+        await second.client.perform(aBulk([aTransfer({ counterpartyIban })]));
+      else await second.client.send(FILTERED, { iban: ACME, filter: { counterpartyIban } });
+      const count = finder === 'a bulk' ? 2 : 1;
+      const { em } = second.database.orm;
+      await expect
+        .poll(() => em.fork().execute('pragma search.quick_check'))
+        .toEqual([{ quick_check: 'ok' }]);
+      expect(await matchesOf(second.client, { counterpartyIban })).toHaveLength(count);
+      await second.close();
+
+      const third = await startServerOn(database);
+      await untilQuiet(third);
+      expect(await matchesOf(third.client, { counterpartyIban })).toHaveLength(count);
+      await third.close();
+      const env = { DATABASE_URL: database.url };
+      expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+    },
+  );
 
   test.each([
     ['is missing', (file: string) => rm(file)],

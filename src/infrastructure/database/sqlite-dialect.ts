@@ -22,11 +22,11 @@ import { SolePresence } from './presence.js';
 import {
   attachSearchFile,
   attachSearchInMemory,
+  SearchFile,
   type SearchWriter,
-  startSearchWriter,
 } from './sqlite-search.js';
 import { writeInTransaction } from './transaction.js';
-import { sqliteCodeOf, unavailabilityOf } from './unavailability.js';
+import { isDamage, sqliteCodeOf, unavailabilityOf } from './unavailability.js';
 import { writtenTablesOf } from './written-tables.js';
 
 const MEMORY = ':memory:';
@@ -74,7 +74,9 @@ export async function openSqlite(
       cause: error,
     });
   }
+  let searchWriter: SearchWriter | undefined;
   const note: Note = (error) => {
+    if (isDamage(error)) searchWriter?.check();
     const reason = unavailabilityOf(error);
     if (reason !== undefined) onUnavailable(reason, error);
     throw error;
@@ -87,7 +89,7 @@ export async function openSqlite(
       driverOptions: new SqliteDialect({ database: driverOf(connection, note) }),
     });
     const stopCheckpoints = access === 'read-only' ? async () => {} : startCheckpoints(file);
-    const searchWriter = access === 'read-only' ? undefined : searchWriterOf(file, orm);
+    searchWriter = access === 'read-only' ? undefined : searchWriterOf(file, connection, orm);
     return {
       orm,
       groupsMax: 1,
@@ -240,9 +242,22 @@ const NOTHING_TO_DO = {
 };
 
 /** Returns the writer of the search tables. No other thread reads a database in memory, so its own connection writes. */
-function searchWriterOf(file: string, orm: MikroORM<AbstractSqlDriver>): SearchWriter {
-  if (file !== MEMORY) return startSearchWriter(file);
-  return { write: (statements) => writeInTransaction(orm, statements), close: async () => {} };
+function searchWriterOf(
+  file: string,
+  connection: DatabaseSync,
+  orm: MikroORM<AbstractSqlDriver>,
+): SearchWriter {
+  if (file === MEMORY) {
+    const write = (statements: readonly string[]) => writeInTransaction(orm, statements);
+    return { write, check: () => {}, close: async () => {} };
+  }
+  const whileIdle = (work: () => void) =>
+    orm.em
+      .fork()
+      .getKysely()
+      .connection()
+      .execute(async () => work());
+  return new SearchFile(file, { connection, connect: connectTo, whileIdle });
 }
 
 /** Limits the rows that are inserted in one turn of the event loop, which take some ten milliseconds. */

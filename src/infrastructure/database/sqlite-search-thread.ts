@@ -6,7 +6,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** The statements of one transaction. */
+/** The statements of one transaction; none to check the file alone. */
 export interface SearchWrite {
   readonly statements: readonly string[];
 }
@@ -14,27 +14,63 @@ export interface SearchWrite {
 /** The outcome of a write: an error, or nothing. */
 export interface SearchWritten {
   readonly error?: unknown;
+  /** Tells whether the search file is damaged. The error may also come from the ledger's file. */
+  readonly isDamaged?: boolean;
 }
 
-const connection = new DatabaseSync(workerData.searchFile);
-connection.exec('pragma synchronous = NORMAL; pragma cache_size = -32768');
-connection.prepare('attach database ? as ledger').run(workerData.readOnlyLedger);
+/** SQLITE_CORRUPT and SQLITE_NOTADB. A thread that runs from its source imports no other source. */
+const DAMAGES = [11, 26];
+
+let connection: DatabaseSync | undefined;
+
+function connect(): DatabaseSync {
+  const opened = new DatabaseSync(workerData.searchFile);
+  connection = opened;
+  opened.exec('pragma synchronous = NORMAL; pragma cache_size = -32768');
+  opened.prepare('attach database ? as ledger').run(workerData.readOnlyLedger);
+  return opened;
+}
 
 function write({ statements }: SearchWrite): SearchWritten {
   try {
-    connection.exec('begin immediate');
-    for (const statement of statements) connection.exec(statement);
-    connection.exec('commit');
-    return {};
+    const open = connection ?? connect();
+    open.exec('begin immediate');
+    for (const statement of statements) open.exec(statement);
+    open.exec('commit');
+    return statements.length > 0 ? {} : checkFile();
   } catch (error) {
-    if (connection.isTransaction) connection.exec('rollback');
-    return { error };
+    rollBack();
+    return isDamage(error) ? checkFile(error) : { error };
+  }
+}
+
+function rollBack(): void {
+  try {
+    if (connection?.isTransaction) connection.exec('rollback');
+  } catch {
+    // A damaged file may also fail to roll back. The error before says more.
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return (
+    error instanceof Error && 'errcode' in error && DAMAGES.includes(Number(error.errcode) & 0xff)
+  );
+}
+
+/** @param error the error for which the file is checked, if any */
+function checkFile(error?: unknown): SearchWritten {
+  try {
+    const found = connection?.prepare('pragma main.quick_check(1)').get()?.quick_check;
+    return { error, isDamaged: found !== 'ok' };
+  } catch (damage) {
+    return { error: error ?? damage, isDamaged: isDamage(damage) };
   }
 }
 
 parentPort?.on('message', (message: SearchWrite | 'stop') => {
   if (message === 'stop') {
-    connection.close();
+    connection?.close();
     parentPort?.close();
   } else {
     parentPort?.postMessage(write(message));

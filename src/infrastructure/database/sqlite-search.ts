@@ -6,19 +6,17 @@ import { existsSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { Mutex } from 'async-mutex';
 import { SQLITE_SEARCH_THREAD } from '../../files.js';
 import { ALL_SEARCH_TABLES, SEARCH_COLUMNS, WATERMARK } from '../search/search-tables.js';
 import type { SearchWritten } from './sqlite-search-thread.js';
-import { sqliteCodeOf } from './unavailability.js';
+import { isDamage, sqliteCodeOf } from './unavailability.js';
 
 /** The version of the tables. A file with another version is made anew. */
 const VERSION = 1;
 
-/**
- * The errors of a file that lacks a table, is damaged, or is no database: https://sqlite.org/rescode.html. After any
- * other error the file may be right.
- */
-const DAMAGES = [1, 11, 26];
+/** The code of an error about a missing table: https://sqlite.org/rescode.html */
+const SQLITE_ERROR = 1;
 
 /** Returns the statements that create the tables in a schema. */
 function tablesIn(schema: string): string {
@@ -70,11 +68,19 @@ export function attachSearchFile(
       attachSearchInMemory(connection);
       return;
     }
-    removeSearchFile(file);
-    const created = connect(searchFile);
-    created.exec(`pragma journal_mode = WAL; begin; ${tablesIn('main')}; commit`);
-    created.close();
+    makeSearchFile(file, connect);
   }
+  attachReadOnly(connection, searchFile);
+}
+
+function makeSearchFile(file: string, connect: SearchFileOptions['connect']): void {
+  removeSearchFile(file);
+  const created = connect(searchFileOf(file));
+  created.exec(`pragma journal_mode = WAL; begin; ${tablesIn('main')}; commit`);
+  created.close();
+}
+
+function attachReadOnly(connection: DatabaseSync, searchFile: string): void {
   connection.prepare('attach database ? as search').run(readOnlyUri(searchFile));
 }
 
@@ -100,7 +106,8 @@ function isUsable(searchFile: string, connect: (file: string) => DatabaseSync): 
     for (const { name } of SEARCH_COLUMNS) opened.prepare(`select * from ${name} limit 1`).get();
     return version?.user_version === VERSION;
   } catch (error) {
-    if (!DAMAGES.includes(sqliteCodeOf(error) ?? -1)) throw error;
+    // After any other error the file may be right.
+    if (!isDamage(error) && sqliteCodeOf(error) !== SQLITE_ERROR) throw error;
     process.emitWarning(`The search file ${searchFile} is made anew: ${error}`);
     return false;
   } finally {
@@ -108,41 +115,117 @@ function isUsable(searchFile: string, connect: (file: string) => DatabaseSync): 
   }
 }
 
-/** The thread that writes the search file. */
+/** Writes the search tables. */
 export interface SearchWriter {
   /** Runs statements in one transaction. */
   write(statements: readonly string[]): Promise<void>;
-  /** Ends the thread after its current transaction. */
+  /** Checks the tables after a read failed, and makes them anew if they are damaged. */
+  check(): void;
+  /** Ends the writer after its current transaction. */
   close(): Promise<void>;
 }
 
-export function startSearchWriter(file: string): SearchWriter {
-  const workerData = { readOnlyLedger: readOnlyUri(file), searchFile: searchFileOf(file) };
-  const thread = new Worker(SQLITE_SEARCH_THREAD, { workerData });
-  thread.unref();
-  const waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
-  let failure: unknown;
-  thread.on('message', ({ error }: SearchWritten) => {
-    const first = waiting.shift();
-    if (error === undefined) first?.resolve();
-    else first?.reject(error);
-  });
-  thread.once('error', (error) => {
-    failure = error;
-    for (const { reject } of waiting.splice(0)) reject(error);
-  });
-  const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
-  return {
-    write: (statements) =>
-      new Promise((resolve, reject) => {
-        if (failure !== undefined) return reject(failure);
-        waiting.push({ resolve, reject });
-        thread.postMessage({ statements });
-      }),
-    close: () => {
-      thread.ref();
-      thread.postMessage('stop');
-      return ended;
-    },
-  };
+/** The error of a write to a search file that was damaged, and has been made anew. */
+class SearchFileDamagedError extends Error {
+  override readonly name = 'SearchFileDamagedError';
+}
+
+export interface SearchFilePorts {
+  /** The connection of the ledger, to which the file is attached. */
+  readonly connection: DatabaseSync;
+  /** Opens a file. */
+  readonly connect: (file: string) => DatabaseSync;
+  /** Runs work while nothing else uses the connection. */
+  readonly whileIdle: (work: () => void) => Promise<void>;
+}
+
+/** The search file that a thread writes. If the file is damaged, it is made anew, without entries. */
+export class SearchFile implements SearchWriter {
+  readonly #thread: SearchThread;
+  /** Writes take turns, so no thread has the file open while it is made anew. */
+  readonly #turns = new Mutex();
+  #checking: Promise<void> | undefined;
+
+  constructor(
+    private readonly file: string,
+    private readonly ports: SearchFilePorts,
+  ) {
+    this.#thread = new SearchThread(file);
+  }
+
+  write(statements: readonly string[]): Promise<void> {
+    return this.#turns.runExclusive(async () => {
+      const { error, isDamaged } = await this.#thread.write(statements);
+      if (isDamaged) throw await this.#makeAnew(error);
+      if (error !== undefined) throw error;
+    });
+  }
+
+  check(): void {
+    // The next failed read or write checks again.
+    this.#checking ??= this.write([])
+      .catch((error: unknown) => process.emitWarning(String(error)))
+      .finally(() => {
+        this.#checking = undefined;
+      });
+  }
+
+  close(): Promise<void> {
+    return this.#turns.runExclusive(() => this.#thread.close());
+  }
+
+  async #makeAnew(cause: unknown): Promise<SearchFileDamagedError> {
+    const { connection, connect, whileIdle } = this.ports;
+    const searchFile = searchFileOf(this.file);
+    await this.#thread.close();
+    await whileIdle(() => {
+      connection.exec('detach database search');
+      makeSearchFile(this.file, connect);
+      attachReadOnly(connection, searchFile);
+    });
+    const message = `The search file ${searchFile} was damaged, and is made anew`;
+    return new SearchFileDamagedError(message, { cause });
+  }
+}
+
+/** The thread that writes the search file. If it has ended, the next write starts another one. */
+class SearchThread {
+  #thread: Worker | undefined;
+  readonly #waiting: ((written: SearchWritten) => void)[] = [];
+
+  constructor(private readonly file: string) {}
+
+  write(statements: readonly string[]): Promise<SearchWritten> {
+    return new Promise((resolve) => {
+      this.#thread ??= this.#start();
+      this.#waiting.push(resolve);
+      this.#thread.postMessage({ statements });
+    });
+  }
+
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    if (!thread) return;
+    const ended = new Promise((resolve) => thread.once('exit', resolve));
+    thread.ref();
+    thread.postMessage('stop');
+    await ended;
+  }
+
+  #start(): Worker {
+    const { file } = this;
+    const workerData = { readOnlyLedger: readOnlyUri(file), searchFile: searchFileOf(file) };
+    const thread = new Worker(SQLITE_SEARCH_THREAD, { workerData });
+    thread.unref();
+    let failure: unknown = new Error('The search thread ended');
+    thread.on('message', (written: SearchWritten) => this.#waiting.shift()?.(written));
+    thread.once('error', (error) => {
+      failure = error;
+    });
+    thread.once('exit', () => {
+      this.#thread = undefined;
+      for (const answer of this.#waiting.splice(0)) answer({ error: failure });
+    });
+    return thread;
+  }
 }

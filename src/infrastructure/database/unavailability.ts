@@ -87,7 +87,9 @@ const QUERY_INTERRUPTED = 1_317;
 const SQLITE_ERROR = 1;
 const SQLITE_NOMEM = 7;
 const SQLITE_IOERR = 10;
+const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
 
 /** The code of a connection pool error that leaves a statement without a connection, for any reason. */
 export const NO_CONNECTION = 'NO_DATABASE_CONNECTION';
@@ -138,6 +140,12 @@ export function missingOf(
 export function sqliteCodeOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error)) return undefined;
   return Number(error.errcode) & 0xff;
+}
+
+/** Tells whether an error shows that a SQLite file is damaged, or is no database. */
+export function isDamage(error: unknown): boolean {
+  const code = sqliteCodeOf(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }
 
 /**

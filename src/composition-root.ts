@@ -206,6 +206,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       probeDatabase: await makeDatabaseProbe(database, watch),
       isBrokerReady: () => broker.isReady,
       isRelayCaughtUp: () => relay.isCaughtUp,
+      isSearchReady: () => watch.isSearchUsable && !indexer.isFailing,
       readMetrics,
     });
     stops.push(() => http.close());

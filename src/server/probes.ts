@@ -4,7 +4,8 @@
  *   /livez, /healthz   the process answers; nothing else is checked, because a restart would fix nothing else
  *   /readyz            bulks can be accepted: 200, also if a part is degraded; else 503
  *
- * Events of bulks wait in the outbox while the broker is disconnected, so a missing broker does not stop bulks.
+ * Events of bulks wait in the outbox while the broker is disconnected, so a missing broker does not stop bulks. Neither
+ * do search tables that cannot be used: filters find transfers after them in the ledger, or are answered UNAVAILABLE.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -24,18 +25,21 @@ export interface ProbePorts {
   readonly isBrokerReady: () => boolean;
   /** Tells whether the relay has claimed all due messages. */
   readonly isRelayCaughtUp: () => boolean;
+  /** Tells whether the search tables can be used and are updated. */
+  readonly isSearchReady: () => boolean;
 }
 
 /** The time after which a database that hangs counts as unreachable. */
 const PROBE_TIMEOUT_MS = 2_000;
 
-type PartName = 'server' | 'database' | 'broker' | 'relay';
+type PartName = 'server' | 'database' | 'broker' | 'relay' | 'search';
 
 /** The faults that the probes find, and the status that each gives. */
 const FAULTS = {
   STOPPING: 'unavailable',
   UNREACHABLE: 'degraded',
   BACKLOG: 'degraded',
+  NOT_UPDATED: 'degraded',
   TIMEOUT: 'unavailable',
 } as const satisfies Record<string, PartStatus>;
 
@@ -56,6 +60,7 @@ export function answerProbes(app: FastifyInstance, ports: ProbePorts): void {
       database: await inTime(ports.probeDatabase),
       broker: stateFor('UNREACHABLE', !ports.isBrokerReady()),
       relay: stateFor('BACKLOG', !ports.isRelayCaughtUp()),
+      search: stateFor('NOT_UPDATED', !ports.isSearchReady()),
     };
     const status = worstOf(Object.values(parts).map((part) => part.status));
     return reply.code(status === 'unavailable' ? 503 : 200).send({ status, parts });

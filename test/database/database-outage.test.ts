@@ -612,6 +612,35 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         .toEqual({ code: 503, status: 'unavailable', reasons: ['ACCESS_DENIED'] });
     });
 
+    test('whose user may not use the search tables takes bulks, and says that it cannot search', async () => {
+      const { server, mariaDb } = await startAsUser();
+      const database = new URL(server.databaseUrl).pathname.slice(1);
+      const on = `on ${database}.*`;
+      await mariaDb.run(`revoke all ${on} from bank@'%'`);
+      await mariaDb.run(`grant select ${on} to bank@'%'`);
+      const tables = await mariaDb.run(
+        `select table_name as name from information_schema.tables where table_schema = '${database}'`,
+      );
+      const ofLedger = tables.map(({ name }) => name).filter((name) => !name.startsWith('search_'));
+      for (const name of ofLedger)
+        await mariaDb.run(`grant insert, update, delete on ${database}.${name} to bank@'%'`);
+      await mariaDb.run('kill user bank');
+
+      await expect
+        .poll(() => readinessOf(server.url))
+        .toMatchObject({
+          code: 200,
+          status: 'degraded',
+          parts: {
+            database: { status: 'ok' },
+            search: { status: 'degraded', reasons: ['NOT_UPDATED'] },
+          },
+        });
+      expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
+      await mariaDb.run(`grant all ${on} to bank@'%'`);
+      await expect.poll(() => readinessOf(server.url)).toMatchObject({ code: 200, status: 'ok' });
+    });
+
     test('without a free connection makes requests retryable, and is used again later', async () => {
       const { server, mariaDb } = await startAsUser();
       const { client, databaseUrl } = server;

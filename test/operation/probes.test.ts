@@ -38,6 +38,7 @@ test('a server that can take bulks is ready and reports the state of each part',
         database: { status: 'ok' },
         broker: { status: 'ok' },
         relay: { status: 'ok' },
+        search: { status: 'ok' },
       },
     });
 });

@@ -59,6 +59,7 @@ export class DatabaseWatch {
   #isStopped = false;
   /** The error of the wall clock, in milliseconds; undefined if the clock is right or its error is unknown. */
   #skewMs: number | undefined;
+  #isSearchUsable = true;
   /** Tells whether the two clocks have agreed since the start. */
   #hasAgreed = false;
 
@@ -108,17 +109,25 @@ export class DatabaseWatch {
       this.#log(error);
       return troubleOf(error);
     }
-    return this.#findMissing();
+    const { database } = this.ports;
+    this.#isSearchUsable =
+      (await this.#findMissing(() => database.requireSearchable())) === undefined;
+    return this.#findMissing(() => database.requireUsable());
+  }
+
+  /** Tells whether the last check found the search tables usable. Bulks do not need them. */
+  get isSearchUsable(): boolean {
+    return this.#isSearchUsable;
   }
 
   /**
    * Returns the table or privilege trouble, if any. An error that does not concern the database reports no trouble,
    * because the database has just answered.
    */
-  async #findMissing(): Promise<DatabaseTrouble | undefined> {
+  async #findMissing(require: () => Promise<void>): Promise<DatabaseTrouble | undefined> {
     const { database } = this.ports;
     try {
-      await database.requireUsable();
+      await require();
       return undefined;
     } catch (error) {
       // Another session changes or locks a table, so the table exists.

@@ -79,11 +79,13 @@ export interface Database {
    */
   readStatus(): Promise<DatabaseStatus>;
   /**
-   * Checks that the database has every table and column that the server uses, and grants the privileges that it needs.
+   * Checks that the database has every table and column of the ledger, and grants the privileges that the server needs.
    * The check changes nothing.
    * @throws the database's error, which names the missing part
    */
   requireUsable(): Promise<void>;
+  /** Checks the search tables in the same way. A ledger without them can post. */
+  requireSearchable(): Promise<void>;
   /**
    * Returns the time of the latest ledger entry, for a database that has no other clock.
    * @returns undefined if there is no entry, and for a database with a clock of its own

@@ -86,7 +86,8 @@ export async function openMySql(
       error instanceof LockWaitTimeoutException ||
       errorNumberOf(error) === ER_CHECKREAD,
     readStatus: () => readStatus(orm),
-    requireUsable: makeRequireUsable(orm, pool),
+    requireUsable: makeCheck(orm, pool, ledgerStatementsOf(orm)),
+    requireSearchable: makeCheck(orm, pool, SEARCH_STATEMENTS),
     hasOwnClock: true,
     lastEntryAt: async () => undefined,
     presence,
@@ -185,7 +186,7 @@ async function readStatus(orm: MikroORM): Promise<DatabaseStatus> {
 const CHECK_LOCK_WAIT_S = 1;
 
 /**
- * Makes the check that the server's user can use every table. The check prepares the statements and executes none.
+ * Makes the check that the server's user can run statements. The check prepares the statements and executes none.
  *
  * - PREPARE checks names and privileges. It takes the weakest metadata lock, which LOCK TABLES, a dump, a copying ALTER
  *   and FLUSH TABLES WITH READ LOCK allow. An executed INSERT, even of no row, would wait for all of these.
@@ -193,11 +194,12 @@ const CHECK_LOCK_WAIT_S = 1;
  *   check has the short wait, and only during the check.
  * - A privilege that is granted again may not apply to an open connection. All connections are therefore renewed.
  */
-function makeRequireUsable(
+function makeCheck(
   orm: MikroORM<AbstractSqlDriver>,
   pool: MySqlPool,
-): Database['requireUsable'] {
-  const prepares = statementsOf(orm).map((sql) => format('prepare virement_check from ?', [sql]));
+  statements: readonly string[],
+): () => Promise<void> {
+  const prepares = statements.map((sql) => format('prepare virement_check from ?', [sql]));
   const check = [
     `set session lock_wait_timeout = ${CHECK_LOCK_WAIT_S}`,
     ...prepares,
@@ -225,9 +227,9 @@ function makeRequireUsable(
   };
 }
 
-/** Returns statements that use every column and every privilege that the server needs. */
-function statementsOf(orm: MikroORM): string[] {
-  const ofLedger = writtenTablesOf(orm).flatMap(({ table, columns, updatedColumns, isPruned }) => {
+/** Returns statements that use every column of the ledger, and every privilege on it that the server needs. */
+function ledgerStatementsOf(orm: MikroORM): string[] {
+  return writtenTablesOf(orm).flatMap(({ table, columns, updatedColumns, isPruned }) => {
     const assignments = updatedColumns.map((column) => `${column} = ?`);
     return [
       `select ${columns} from ${table}`,
@@ -237,14 +239,17 @@ function statementsOf(orm: MikroORM): string[] {
       ...(isPruned ? [`delete from ${table} where 1 = 0`] : []),
     ];
   });
-  const ofSearch = SEARCH_COLUMNS.flatMap(({ name, columns }) => [
+}
+
+/** Statements that use every column of the search tables, and every privilege on them that the server needs. */
+const SEARCH_STATEMENTS: readonly string[] = [
+  ...SEARCH_COLUMNS.flatMap(({ name, columns }) => [
     `select ${columns.join(', ')} from ${name}`,
     // REPLACE needs the privileges to insert and to delete.
     `replace into ${name} (${columns.join(', ')}) values (${columns.map(() => '?')})`,
-  ]);
-  const moveWatermark = `update ${WATERMARK.name} set sequence = ?, entry_id = ? where 1 = 0`;
-  return [...ofLedger, ...ofSearch, moveWatermark];
-}
+  ]),
+  `update ${WATERMARK.name} set sequence = ?, entry_id = ? where 1 = 0`,
+];
 
 const WRITABLE: readonly string[] = ['0', 'OFF'];
 

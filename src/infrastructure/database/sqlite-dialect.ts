@@ -111,6 +111,8 @@ export async function openSqlite(
       // A file that cannot be written already failed at start.
       readStatus: async () => ({ isWritable: true }),
       requireUsable: () => requireTables(orm),
+      // The server makes the search tables itself.
+      requireSearchable: async () => {},
       hasOwnClock: false,
       lastEntryAt: () => lastEntryAt(orm),
       close: async () => {

@@ -129,6 +129,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   /** The error for which the rebuild gave up. */
   #rebuildError: unknown;
   #isRemoving = false;
+  #isFailing = false;
   #endGathering: () => void = () => {};
   #sweeping: Promise<void> | undefined;
 
@@ -150,6 +151,11 @@ export class Indexer implements CommitFollower, SearchUpdater {
     this.#endGathering();
     await this.#sweeping;
     await this.#running;
+  }
+
+  /** Tells whether the last batch failed. */
+  get isFailing(): boolean {
+    return this.#isFailing;
   }
 
   /** Removes the entries of accounts that the ledger does not have. */
@@ -229,6 +235,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
       try {
         await this.#indexSome(accountIds);
         failures = 0;
+        this.#isFailing = false;
         progressAt = performance.now();
       } catch (error) {
         for (const id of accountIds) this.#changed.add(id);
@@ -237,6 +244,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
         this.#setBacklog(0);
         // An outage of the database has a log line of its own. Another server may have indexed an account first.
         const isExpected = isOutage(error) || error instanceof UniqueConstraintViolationException;
+        this.#isFailing = !(error instanceof UniqueConstraintViolationException);
         if (failures === 1 && !isExpected) {
           this.logger.warn({ err: error }, 'Search tables not updated');
         }

@@ -131,8 +131,9 @@ export async function readFilteredPage<Row extends Transfer | IncomingTransfer>(
 }
 
 /**
- * Counts the transfers of a filter, up to a limit. The matches of each condition are examined, one condition after the other. The
- * first condition with few enough matches decides: the count is the number of its matches that meet all conditions.
+ * Counts the transfers of a filter, up to a limit. The matches of each condition are examined, one condition after the
+ * other. The first condition with few enough matches decides: the count is the number of its matches that meet all
+ * conditions.
  * @returns null if every condition has too many matches
  * @throws EntriesRemovedError if the search tables no longer have all entries up to the watermark
  */

@@ -239,14 +239,10 @@ export class Indexer implements CommitFollower, SearchUpdater {
         progressAt = performance.now();
       } catch (error) {
         for (const id of accountIds) this.#changed.add(id);
-        failures += 1;
-        // Payments do not depend on the search tables.
-        this.#setBacklog(0);
-        // An outage of the database has a log line of its own. Another server may have indexed an account first.
-        const isExpected = isOutage(error) || error instanceof UniqueConstraintViolationException;
-        this.#isFailing = !(error instanceof UniqueConstraintViolationException);
-        if (failures === 1 && !isExpected) {
-          this.logger.warn({ err: error }, 'Search tables not updated');
+        // Another server may have indexed an account first. The next batch reads the watermark of that server.
+        if (!(error instanceof UniqueConstraintViolationException)) {
+          failures += 1;
+          this.#noteFailure(error, failures);
         }
         const stalledMs = performance.now() - progressAt;
         if (this.#rebuildStallMaxMs !== undefined && stalledMs >= this.#rebuildStallMaxMs) {
@@ -257,6 +253,16 @@ export class Indexer implements CommitFollower, SearchUpdater {
     }
     // A commit after the last check starts the next run.
     this.#running = undefined;
+  }
+
+  #noteFailure(error: unknown, failures: number): void {
+    this.#isFailing = true;
+    // Payments do not depend on the search tables.
+    this.#setBacklog(0);
+    // An outage of the database has a log line of its own.
+    if (failures === 1 && !isOutage(error)) {
+      this.logger.warn({ err: error }, 'Search tables not updated');
+    }
   }
 
   get #isUrgent(): boolean {

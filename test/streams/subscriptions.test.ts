@@ -197,7 +197,8 @@ test('an unknown account and a cursor of another account are refused with a code
 interface Message {
   readonly id?: string;
   readonly type: string;
-  readonly payload?: { readonly extensions?: { readonly code: string } }[];
+  // biome-ignore lint/suspicious/noExplicitAny: what comes is what the test asserts
+  readonly payload?: any;
 }
 
 /** Opens a connection that is ready for operations, message by message. */
@@ -353,6 +354,45 @@ test('a connection may have 100 operations at once, and one more is refused', as
   expect(refused).toMatchObject([
     { id: '101', payload: [{ extensions: { code: 'TOO_MANY_OPERATIONS' } }] },
   ]);
+});
+
+test('operations of one connection get their own frames, in order, whatever their ids are', async () => {
+  const { client, url } = await startServer();
+  const { socket, seen } = await connectRaw(url);
+  const ids = ['1', 'a "quoted" \\ id', 'ü\u2028\u{1f980}'];
+  const query = `subscription { transferPerformed(accountIban: "${ACME}") { transfer { description } } }`;
+  const balance = `subscription { balanceUpdated(accountIban: "${ACME}") { sequence } }`;
+  const send = (message: object) => socket.send(JSON.stringify(message));
+  /** Waits until the server has handled all messages before. */
+  const untilHandled = async (id: string) => {
+    send({ id, type: 'subscribe', payload: { query: balance } });
+    await expect.poll(() => seen.some((message) => message.id === id)).toBe(true);
+  };
+  for (const id of ids) send({ id, type: 'subscribe', payload: { query } });
+  await untilHandled('begun');
+  const descriptionsOf = (id: string) =>
+    seen
+      .filter((message) => message.type === 'next' && message.id === id)
+      .map(({ payload }) => payload.data.transferPerformed.transfer.description);
+  const performed: string[] = [];
+  const perform = async () => {
+    const rows = transfersOf(50).map((row, index) => ({
+      ...row,
+      description: `"é" ${performed.length + index}`,
+    }));
+    await client.perform(aBulk(rows));
+    performed.push(...rows.map(({ description }) => description));
+  };
+
+  await perform();
+  for (const id of ids) await expect.poll(() => descriptionsOf(id)).toEqual(performed);
+  send({ id: ids[1], type: 'complete' });
+  await untilHandled('completed');
+  await perform();
+
+  await expect.poll(() => descriptionsOf(ids[0] ?? '')).toEqual(performed);
+  await expect.poll(() => descriptionsOf(ids[2] ?? '')).toEqual(performed);
+  expect(descriptionsOf(ids[1] ?? '')).toEqual(performed.slice(0, 50));
 });
 
 test('queries and mutations over a WebSocket are refused: they need HTTP, for their idempotency keys', async () => {

@@ -6,6 +6,7 @@ import { hasBrowser, openBrowser } from '../support/browser.js';
 import { ACME, aBulk, aTransfer, transfersOf } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { startServer } from '../support/server.js';
+import { subscriptionCount } from '../support/subscriber.js';
 
 const TRANSFERS = `subscription ($iban: String!, $after: Cursor) {
   transferPerformed(accountIban: $iban, after: $after) { cursor transfer { description } }
@@ -53,12 +54,6 @@ async function newestOf(client: Client): Promise<string> {
     `{ account(iban: "${ACME}") { transfers(first: 1) { edges { cursor } } } }`,
   );
   return account.transfers.edges[0].cursor;
-}
-
-/** Returns the number of subscriptions in the metrics. */
-async function subscriptionCount(url: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^virement_subscriptions (\d+)$/m.exec(metrics)?.[1]);
 }
 
 test('server-sent events carry the same streams as a WebSocket and resume after a cursor', async () => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { followList } from '../../src/application/follow-account.js';
@@ -12,7 +13,7 @@ import type { Client } from '../support/client.js';
 import { startProcess } from '../support/process.js';
 import { CHAOS_SEED, Random } from '../support/seeded-random.js';
 import { startServer } from '../support/server.js';
-import { type Subscriber, subscribe } from '../support/subscriber.js';
+import { type Subscriber, subscribe, subscriptionCount } from '../support/subscriber.js';
 import { createMigratedDatabase } from '../support/test-database.js';
 
 const TRANSFERS = `subscription ($iban: String!, $after: Cursor) {
@@ -393,6 +394,25 @@ test('operations of one connection get their own frames, in order, whatever thei
   await expect.poll(() => descriptionsOf(ids[0] ?? '')).toEqual(performed);
   await expect.poll(() => descriptionsOf(ids[2] ?? '')).toEqual(performed);
   expect(descriptionsOf(ids[1] ?? '')).toEqual(performed.slice(0, 50));
+});
+
+test('a slow client that disconnects leaves no subscription behind', async () => {
+  const { client, url, log } = await startServer();
+  const { socket } = await connectRaw(url);
+  const repeated = Array.from({ length: 8 }, (_, number) => `text${number}: description`);
+  const query = `subscription { transferPerformed(accountIban: "${ACME}") { transfer { ${repeated} } } }`;
+  socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }));
+  await expect.poll(() => subscriptionCount(url)).toBe(1);
+  socket.pause();
+  const description = '🥕'.repeat(140);
+  await client.perform(aBulk(transfersOf(10_000, '0.01').map((row) => ({ ...row, description }))));
+  // Meanwhile the buffers of both systems fill up, and an event waits for them.
+  await sleep(1_500);
+
+  socket.terminate();
+
+  await expect.poll(() => subscriptionCount(url), { timeout: 10_000 }).toBe(0);
+  expect(log.filter(({ level }) => Number(level) >= 50)).toEqual([]);
 });
 
 test('queries and mutations over a WebSocket are refused: they need HTTP, for their idempotency keys', async () => {

@@ -76,3 +76,9 @@ export function subscribe(
     },
   };
 }
+
+/** Returns the number of subscriptions in the metrics of a server. */
+export async function subscriptionCount(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^virement_subscriptions (\d+)$/m.exec(metrics)?.[1]);
+}

@@ -9,8 +9,8 @@
  * has disconnected. Subscribers of one caller wait for an execution in progress. Other callers do not, because the
  * reads of a caller wait in the caller's own turns.
  *
- * The kept results are also serialised once. They have a limit in bytes. The least recently used results are dropped first, and later subscribers
- * execute again.
+ * The kept results are also serialised once. They have a limit in bytes. The least recently used results are dropped
+ * first, and later subscribers execute again.
  */
 import { createHash } from 'node:crypto';
 import {

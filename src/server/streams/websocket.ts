@@ -314,8 +314,13 @@ function sendingEvents(
         const next = await events.next();
         if (next.done || next.value.errors) return next;
         if (isOver) return { done: true, value: undefined };
-        const sending = send(next.value);
-        if (sending) await sending;
+        try {
+          await send(next.value);
+        } catch (error) {
+          // graphql-ws ends only what yields an event.
+          await events.return?.();
+          throw error;
+        }
       }
     },
     return: async () => {
@@ -343,7 +348,11 @@ function send(socket: WebSocket, tcp: Socket, message: string): Promise<void> | 
     return undefined;
   }
   return new Promise((resolve, reject) => {
-    socket.send(message, (error) => (error ? reject(error) : resolve()));
+    socket.send(message, (error) => {
+      // The close of a connection ends its subscriptions.
+      if (error && socket.readyState === socket.OPEN) reject(error);
+      else resolve();
+    });
   });
 }
 

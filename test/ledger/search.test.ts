@@ -1,17 +1,17 @@
-import { open, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
-import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { shortIdOf } from '../../src/domain/id.js';
-import type { Database } from '../../src/infrastructure/database/dialect.js';
+import type { Database, KeyedTable } from '../../src/infrastructure/database/dialect.js';
 import { FairSlots } from '../../src/infrastructure/database/fair-slots.js';
 import { openDatabase } from '../../src/infrastructure/database/open-database.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { makeLogger } from '../../src/infrastructure/observability/logger.js';
 import { Indexer } from '../../src/infrastructure/search/indexer.js';
-import { ACME, aBulk, aTransfer, GLOBEX, ibanOf } from '../support/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { runScript, startProcess } from '../support/process.js';
 import { Random } from '../support/seeded-random.js';
@@ -390,13 +390,13 @@ test('a rebuild gives up without progress, and continues when it is run again', 
   await untilQuiet(server);
   const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
   const accounts = [{ id: account.id, shortId: shortIdOf(account.id) }];
-  const { writeSearch, deleteSome, orm } = server.database;
+  const { writeSearch, deleteSome, isContention, orm } = server.database;
   let writes = 0;
   const refusing = async (statements: readonly string[]) => {
     writes += 1;
     await writeSearch(writes === 1 ? statements : ['select * from no_such_table']);
   };
-  const database = { orm, deleteSome, writeSearch: refusing };
+  const database = { orm, deleteSome, isContention, writeSearch: refusing };
 
   const rebuilding = new Indexer(database, makeLogger('silent')).rebuild(accounts, 300);
 
@@ -404,6 +404,27 @@ test('a rebuild gives up without progress, and continues when it is run again', 
   expect(writes).toBeGreaterThan(2);
   await new Indexer(server.database, makeLogger('silent')).rebuild(accounts);
   expect(await matchesOf(server.client, { counterpartyIban })).toEqual(['one']);
+});
+
+test('a rebuild ends although its account gets new transfers all the time', async () => {
+  const server = await startServer();
+  await server.client.perform(aBulk([aTransfer()]));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  const performing = {
+    ...server.database,
+    writeSearch: async (statements: readonly string[]) => {
+      await server.client.perform(aBulk([aTransfer()]));
+      await server.database.writeSearch(statements);
+    },
+  };
+
+  const indexer = new Indexer(performing, makeLogger('silent'));
+  await indexer.rebuild([{ id: account.id, shortId: shortIdOf(account.id) }]);
+
+  await untilQuiet(server);
+  const { account: after } = await server.client.data(`{ account(iban: "${ACME}") { sequence } }`);
+  expect(Number(after.sequence)).toBeLessThan(20);
 });
 
 test('an indexer has no room while its backlog is too large, and then calls back', async () => {
@@ -436,6 +457,37 @@ test('an indexer that cannot write the search tables makes no bulk wait for long
   expect(indexer.hasRoom(() => {})).toBe(false);
   await expect.poll(() => indexer.hasRoom(() => {}), { timeout: 10_000 }).toBe(true);
   await release();
+});
+
+test('bulks wait no longer for the removal of an account than for an indexer without progress', async () => {
+  const server = await startServer();
+  await server.client.perform(aBulk(transfersOf(100)));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  const { orm, writeSearch, deleteSome, isContention } = server.database;
+  const slow = {
+    orm,
+    isContention,
+    // The removal of a large account takes many transactions of some 0.2 s.
+    writeSearch: async (statements: readonly string[]) => {
+      await sleep(200);
+      await writeSearch(statements);
+    },
+    deleteSome: (table: KeyedTable, condition: string) => deleteSome(table, condition, 2),
+  };
+  const indexer = new Indexer(slow, makeLogger('silent'), 10);
+  onTestFinished(() => indexer.stop());
+  void indexer.rebuild([{ id: account.id, shortId: shortIdOf(account.id) }]);
+  await sleep(300);
+
+  indexer.noteCommit([account.id], 100);
+  const startedAt = performance.now();
+  await new Promise<void>((resolve) => {
+    if (indexer.hasRoom(resolve)) resolve();
+  });
+
+  // The removal takes ten seconds.
+  expect(performance.now() - startedAt).toBeLessThan(8_000);
 });
 
 describe.runIf(DIALECT === 'mysql')('two servers of one database', () => {
@@ -496,6 +548,41 @@ describe.runIf(DIALECT === 'sqlite')('a search file', () => {
 
     await untilQuiet(server);
     expect(threads.at(-1)).not.toBe(writer);
+  });
+
+  test.each([
+    ['is deleted', async () => {}],
+    [
+      'cannot be opened for a while',
+      async (file: string) => {
+        await mkdir(file);
+        await sleep(500);
+        await rm(file, { recursive: true });
+      },
+    ],
+  ])('that %s while its thread ends is made anew', async (_name, obstruct) => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    onTestFinished(() => void process.off('worker', note));
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const server = await startServerOn(database);
+    await server.client.perform(aBulk([aTransfer()]));
+    await untilQuiet(server);
+
+    await threads.at(-1)?.terminate();
+    for (const suffix of ['', '-wal', '-shm']) {
+      await rm(`${searchFileOf(database.url)}${suffix}`, { force: true });
+    }
+    const obstructed = obstruct(searchFileOf(database.url));
+    await server.client.perform(aBulk([aTransfer()]));
+    await obstructed;
+
+    const { em } = server.database.orm;
+    const indexed = () => em.fork().execute('select count(*) as count from search.search_iban');
+    await expect.poll(indexed, { timeout: 20_000 }).toEqual([{ count: 2 }]);
+    await server.close();
   });
 
   test.each(['a bulk', 'a filter'])(

@@ -18,16 +18,24 @@ export interface SearchWritten {
   readonly isDamaged?: boolean;
 }
 
-/** SQLITE_CORRUPT and SQLITE_NOTADB. A thread that runs from its source imports no other source. */
-const DAMAGES = [11, 26];
+/**
+ * The codes of errors after which the file is checked: SQLITE_ERROR, for a table that is missing, SQLITE_CORRUPT and
+ * SQLITE_NOTADB. A thread that runs from its source imports no other source.
+ */
+const SIGNS_OF_DAMAGE = [1, 11, 26];
 
 let connection: DatabaseSync | undefined;
 
 function connect(): DatabaseSync {
   const opened = new DatabaseSync(workerData.searchFile);
+  try {
+    opened.exec('pragma synchronous = NORMAL; pragma cache_size = -32768');
+    opened.prepare('attach database ? as ledger').run(workerData.readOnlyLedger);
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
   connection = opened;
-  opened.exec('pragma synchronous = NORMAL; pragma cache_size = -32768');
-  opened.prepare('attach database ? as ledger').run(workerData.readOnlyLedger);
   return opened;
 }
 
@@ -40,7 +48,7 @@ function write({ statements }: SearchWrite): SearchWritten {
     return statements.length > 0 ? {} : checkFile();
   } catch (error) {
     rollBack();
-    return isDamage(error) ? checkFile(error) : { error };
+    return isSignOfDamage(error) ? checkFile(error) : { error };
   }
 }
 
@@ -52,9 +60,11 @@ function rollBack(): void {
   }
 }
 
-function isDamage(error: unknown): boolean {
+function isSignOfDamage(error: unknown): boolean {
   return (
-    error instanceof Error && 'errcode' in error && DAMAGES.includes(Number(error.errcode) & 0xff)
+    error instanceof Error &&
+    'errcode' in error &&
+    SIGNS_OF_DAMAGE.includes(Number(error.errcode) & 0xff)
   );
 }
 
@@ -62,9 +72,10 @@ function isDamage(error: unknown): boolean {
 function checkFile(error?: unknown): SearchWritten {
   try {
     const found = connection?.prepare('pragma main.quick_check(1)').get()?.quick_check;
-    return { error, isDamaged: found !== 'ok' };
+    const version = connection?.prepare('pragma main.user_version').get()?.user_version;
+    return { error, isDamaged: found !== 'ok' || version !== workerData.version };
   } catch (damage) {
-    return { error: error ?? damage, isDamaged: isDamage(damage) };
+    return { error: error ?? damage, isDamaged: isSignOfDamage(damage) };
   }
 }
 

@@ -76,8 +76,11 @@ export function attachSearchFile(
 function makeSearchFile(file: string, connect: SearchFileOptions['connect']): void {
   removeSearchFile(file);
   const created = connect(searchFileOf(file));
-  created.exec(`pragma journal_mode = WAL; begin; ${tablesIn('main')}; commit`);
-  created.close();
+  try {
+    created.exec(`pragma journal_mode = WAL; begin; ${tablesIn('main')}; commit`);
+  } finally {
+    created.close();
+  }
 }
 
 function attachReadOnly(connection: DatabaseSync, searchFile: string): void {
@@ -180,8 +183,14 @@ export class SearchFile implements SearchWriter {
     await this.#thread.close();
     await whileIdle(() => {
       connection.exec('detach database search');
-      makeSearchFile(this.file, connect);
-      attachReadOnly(connection, searchFile);
+      try {
+        makeSearchFile(this.file, connect);
+        attachReadOnly(connection, searchFile);
+      } catch (error) {
+        // The next write makes the file again.
+        attachSearchInMemory(connection);
+        throw error;
+      }
     });
     const message = `The search file ${searchFile} was damaged, and is made anew`;
     return new SearchFileDamagedError(message, { cause });
@@ -214,7 +223,11 @@ class SearchThread {
 
   #start(): Worker {
     const { file } = this;
-    const workerData = { readOnlyLedger: readOnlyUri(file), searchFile: searchFileOf(file) };
+    const workerData = {
+      readOnlyLedger: readOnlyUri(file),
+      searchFile: searchFileOf(file),
+      version: VERSION,
+    };
     const thread = new Worker(SQLITE_SEARCH_THREAD, { workerData });
     thread.unref();
     let failure: unknown = new Error('The search thread ended');

@@ -126,6 +126,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
   #running: Promise<void> | undefined;
   /** The longest time for which the current rebuild tries again; undefined if there is no rebuild. */
   #rebuildStallMaxMs: number | undefined;
+  /** The last ledger entries of the accounts of the current rebuild. A server indexes the entries after them. */
+  #rebuildHeads: ReadonlyMap<string, bigint> = new Map();
   /** The error for which the rebuild gave up. */
   #rebuildError: unknown;
   #isRemoving = false;
@@ -135,7 +137,10 @@ export class Indexer implements CommitFollower, SearchUpdater {
 
   /** @param backlogRowsMax the number of committed transfers that may wait before bulks wait too */
   constructor(
-    private readonly database: Pick<Database, 'orm' | 'writeSearch' | 'deleteSome'>,
+    private readonly database: Pick<
+      Database,
+      'orm' | 'writeSearch' | 'deleteSome' | 'isContention'
+    >,
     private readonly logger: Logger,
     private readonly backlogRowsMax = BACKLOG_ROWS_MAX,
   ) {}
@@ -164,7 +169,9 @@ export class Indexer implements CommitFollower, SearchUpdater {
     const orphans = await orm.em.fork().execute<OrphanRow[]>(orphansSelect());
     for (const { account_short_id: shortId } of orphans) {
       await writeSearch([beginRemovalStatement([shortId])]);
-      const ofOrphan = `select 1 from ${WATERMARK.name} where account_short_id = ${shortId}`;
+      // A restored ledger may have the account again. Then its entries are right.
+      const ofOrphan = `select 1 from ${WATERMARK.name} where account_short_id = ${shortId}
+        and not exists (select 1 from account where short_id = ${shortId})`;
       do await this.#removeSome([shortId]);
       while ((await orm.em.fork().execute<object[]>(ofOrphan)).length > 0);
     }
@@ -179,13 +186,18 @@ export class Indexer implements CommitFollower, SearchUpdater {
     accounts: readonly { readonly id: string; readonly shortId: number }[],
     stallMaxMs = REBUILD_STALL_MAX_MS,
   ): Promise<void> {
+    const ids = accounts.map(({ id }) => id);
     const shortIds = accounts.map(({ shortId }) => shortId);
+    const { orm } = this.database;
+    this.#rebuildHeads = new Map(
+      (await readIndexedAccounts(orm.em.fork(), ids)).map(({ accountId, head }) => [
+        accountId,
+        head,
+      ]),
+    );
     await this.database.writeSearch([beginRemovalStatement(shortIds)]);
     this.#rebuildStallMaxMs = stallMaxMs;
-    this.noteCommit(
-      accounts.map(({ id }) => id),
-      0,
-    );
+    this.noteCommit(ids, 0);
     await this.#running;
     if (this.#rebuildError !== undefined) throw this.#rebuildError;
   }
@@ -239,8 +251,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
         progressAt = performance.now();
       } catch (error) {
         for (const id of accountIds) this.#changed.add(id);
-        // Another server may have indexed an account first. The next batch reads the watermark of that server.
-        if (!(error instanceof UniqueConstraintViolationException)) {
+        if (!this.#isFromAnotherIndexer(error)) {
           failures += 1;
           this.#noteFailure(error, failures);
         }
@@ -253,6 +264,14 @@ export class Indexer implements CommitFollower, SearchUpdater {
     }
     // A commit after the last check starts the next run.
     this.#running = undefined;
+  }
+
+  /**
+   * Tells whether another server indexed an account first, or deadlocked with this one. The next batch reads the
+   * watermark of that server.
+   */
+  #isFromAnotherIndexer(error: unknown): boolean {
+    return error instanceof UniqueConstraintViolationException || this.database.isContention(error);
   }
 
   #noteFailure(error: unknown, failures: number): void {
@@ -303,9 +322,9 @@ export class Indexer implements CommitFollower, SearchUpdater {
       for (const answer of waiting) answer();
       this.#forgetReads(id, waiting);
     }
-    // Commits of other servers are indexed too, and are not part of the backlog.
-    const isDone = this.#changed.size === 0;
-    this.#setBacklog(isDone ? 0 : Math.max(0, this.#backlogRows - rowCount));
+    // Commits of other servers are indexed too, and are not part of the backlog. A batch that only removes is no progress.
+    if (this.#changed.size === 0) this.#setBacklog(0);
+    else if (rowCount > 0) this.#setBacklog(Math.max(0, this.#backlogRows - rowCount));
   }
 
   #forgetReads(accountId: string, answered: readonly (() => void)[]): void {
@@ -384,7 +403,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
         chosen += 1;
       }
       const last = all[chosen - 1];
-      if (!last || BigInt(last.sequence) < head) unfinished.add(accountId);
+      const end = this.#rebuildHeads.get(accountId) ?? head;
+      if (!last || BigInt(last.sequence) < end) unfinished.add(accountId);
       if (!last) continue;
       ranges.push({
         accountId,

@@ -10,6 +10,9 @@ const schema = buildSchema(
 const rowType = schema.getType('CreditTransferInput') as GraphQLInputObjectType;
 const rowsOf = makeRowsOf(schema);
 
+/** Returns the rows of a right input, if they are taken. */
+const rowsIn = (input: object) => rowsOf({ organizationIban: 'FR1', ...input });
+
 const VALID = {
   amount: '1.00',
   counterpartyName: 'Bip Bip',
@@ -27,7 +30,7 @@ function coercedByGraphQL(row: unknown): unknown {
 }
 
 test('rows of strings are taken, with the default currency', () => {
-  expect(rowsOf({ creditTransfers: [VALID, { ...VALID, currency: 'SEK' }] })).toEqual([
+  expect(rowsIn({ creditTransfers: [VALID, { ...VALID, currency: 'SEK' }] })).toEqual([
     { ...VALID, currency: 'EUR' },
     { ...VALID, currency: 'SEK' },
   ]);
@@ -36,13 +39,12 @@ test('rows of strings are taken, with the default currency', () => {
 test('null is taken for a nullable field alone', () => {
   const row = { ...VALID, counterpartyBic: null, currency: null, endToEndId: null };
 
-  expect(rowsOf({ creditTransfers: [row] })).toEqual([row]);
-  expect(rowsOf({ creditTransfers: [{ ...VALID, amount: null }] })).toBeUndefined();
+  expect(rowsIn({ creditTransfers: [row] })).toEqual([row]);
+  expect(rowsIn({ creditTransfers: [{ ...VALID, amount: null }] })).toBeUndefined();
 });
 
 test.each([
   ['no rows', {}],
-  ['null', null],
   ['a single row without a list', { creditTransfers: VALID }],
   ['a row that is null', { creditTransfers: [VALID, null] }],
   ['a row that is a list', { creditTransfers: [[VALID]] }],
@@ -51,6 +53,15 @@ test.each([
   ['a missing field', { creditTransfers: [{ ...VALID, description: undefined }] }],
   ['a number', { creditTransfers: [{ ...VALID, amount: 1 }] }],
 ])('%s is left to graphql-js', (_, input) => {
+  expect(rowsIn(input)).toBeUndefined();
+});
+
+test.each([
+  ['null', null],
+  ['a missing field', { creditTransfers: [VALID] }],
+  ['an unknown field', { organizationIban: 'FR1', iban: 'x', creditTransfers: [VALID] }],
+  ['a number', { organizationIban: 5, creditTransfers: [VALID] }],
+])('an input with %s is left to graphql-js, which quotes it', (_, input) => {
   expect(rowsOf(input)).toBeUndefined();
 });
 
@@ -68,7 +79,7 @@ test('a row that is taken is the row that graphql-js would make', () => {
 
   fc.assert(
     fc.property(row, (sent) => {
-      const rows = rowsOf({ creditTransfers: [{ ...sent }] });
+      const rows = rowsIn({ creditTransfers: [{ ...sent }] });
       if (!rows) return;
       taken += 1;
       expect(rows).toEqual([coercedByGraphQL(sent)]);

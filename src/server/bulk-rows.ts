@@ -20,6 +20,8 @@ import type { BulkRows, RequestContext } from '../resolvers/context.js';
 
 const INPUT = 'PerformBulkTransferInput';
 const ROW = 'CreditTransferInput';
+/** The field of the input that has the rows. */
+const ROWS = 'creditTransfers';
 
 /** Takes the rows of each variable whose type is the input of a bulk. */
 export function bulkRowsPlugin(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
@@ -34,7 +36,7 @@ export function bulkRowsPlugin(schema: GraphQLSchema): ApolloServerPlugin<Reques
           const rows = rowsOf(input);
           if (!rows) continue;
           contextValue.bulkRows.set(name, rows);
-          request.variables = { ...request.variables, [name]: { ...input, creditTransfers: [] } };
+          request.variables = { ...request.variables, [name]: { ...input, [ROWS]: [] } };
         }
       },
     }),
@@ -48,40 +50,50 @@ function typeNameOf(type: TypeNode): string | undefined {
 
 /** Returns a function that returns the coerced rows of an input; undefined if graphql-js must coerce them. */
 export function makeRowsOf(schema: GraphQLSchema): (input: unknown) => BulkRows | undefined {
-  const coerceRow = makeCoerceRow(schema);
+  const coerceRow = makeCoerce(schema, ROW);
+  // An error of graphql-js quotes the input with its rows.
+  const coerceHead = makeCoerce(schema, INPUT, ROWS);
   return (input) => {
-    const rows = isObject(input) ? input.creditTransfers : undefined;
-    return Array.isArray(rows) && rows.every(coerceRow) ? rows : undefined;
+    if (!isObject(input)) return undefined;
+    const { [ROWS]: rows, ...head } = input;
+    if (!Array.isArray(rows) || !coerceHead(head)) return undefined;
+    return rows.every(coerceRow) ? rows : undefined;
   };
 }
 
 /**
- * Returns a function that coerces a row from JSON in place, by adding the default values. It returns false for a row
- * that graphql-js must coerce.
+ * Returns a function that coerces an object from JSON in place, by adding the default values. It returns false for an
+ * object that graphql-js must coerce.
+ * @param except a field that the object does not have
  */
-function makeCoerceRow(schema: GraphQLSchema): (row: unknown) => boolean {
-  const type = schema.getType(ROW);
-  if (!(type instanceof GraphQLInputObjectType)) throw new Error(`The schema has no input ${ROW}`);
-  const fields = Object.values(type.getFields()).map((field) => ({
+function makeCoerce(
+  schema: GraphQLSchema,
+  typeName: string,
+  except?: string,
+): (given: unknown) => boolean {
+  const type = schema.getType(typeName);
+  if (!(type instanceof GraphQLInputObjectType)) throw new Error(`${typeName} is no input type`);
+  const givenFields = Object.values(type.getFields()).filter(({ name }) => name !== except);
+  const fields = givenFields.map((field) => ({
     name: field.name,
     defaultValue: field.defaultValue,
     isString: getNullableType(field.type) === GraphQLString,
     isNullable: isNullableType(field.type),
     isRequired: isRequiredInputField(field),
   }));
-  return (row) => {
-    if (!isObject(row)) return false;
-    let given = 0;
+  return (given) => {
+    if (!isObject(given)) return false;
+    let known = 0;
     for (const { name, isString, isNullable, isRequired } of fields) {
-      const value = row[name];
+      const value = given[name];
       if (value === undefined && !isRequired) continue;
       const isCoerced = (isString && typeof value === 'string') || (isNullable && value === null);
       if (!isCoerced) return false;
-      given += 1;
+      known += 1;
     }
-    if (Object.keys(row).length !== given) return false;
+    if (Object.keys(given).length !== known) return false;
     for (const { name, defaultValue } of fields) {
-      if (defaultValue !== undefined && row[name] === undefined) row[name] = defaultValue;
+      if (defaultValue !== undefined && given[name] === undefined) given[name] = defaultValue;
     }
     return true;
   };

@@ -215,12 +215,25 @@ function classify(error: GraphQLError, requestId: string, logger: Logger): void 
   if (cause instanceof ForbiddenError) error.extensions.code = 'FORBIDDEN';
   if (cause instanceof UnknownCursorError) error.extensions.code = 'UNKNOWN_CURSOR';
   if (cause instanceof AbandonedError) error.extensions.code = 'ABANDONED';
+  if (isRefusedArgument(cause)) error.extensions.code = 'BAD_USER_INPUT';
   if (isStatementTimeout(cause)) {
     Object.assign(error.extensions, { code: TIMEOUT, requestId });
   }
   if (error.extensions.code !== undefined) return;
   Object.assign(error.extensions, { code: INTERNAL_SERVER_ERROR, requestId });
   logger.error({ err: cause, requestId, path: error.path }, 'Unexpected error');
+}
+
+/**
+ * Tells whether GraphQL.js refused the argument of a field while it executed the field. A variable that is null passes
+ * the checks before if it has a default value.
+ */
+function isRefusedArgument(cause: unknown): boolean {
+  return (
+    cause instanceof GraphQLError &&
+    cause.extensions.code === undefined &&
+    cause.message.startsWith('Argument "')
+  );
 }
 
 /** Error numbers of MariaDB and MySQL for a statement that exceeded its timeout. */

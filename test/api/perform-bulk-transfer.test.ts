@@ -439,3 +439,17 @@ test('the default value of a variable is the input of a bulk', async () => {
   expect(performBulkTransfer).toEqual({ __typename: 'BulkTransferPerformed' });
   expect(await client.balance(ACME)).toBe('99998.00');
 });
+
+test('an input that is null is refused as the error of the client', async () => {
+  const { client, log } = await startServer();
+
+  const { errors } = await client.send(
+    `mutation ($input: PerformBulkTransferInput = { organizationIban: "${ACME}", creditTransfers: [] }) {
+      performBulkTransfer(input: $input) { __typename }
+    }`,
+    { input: null },
+  );
+
+  expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+  expect(log.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+});

@@ -4,12 +4,9 @@
  *
  *   npm run bench:sustained [-- --database sqlite|mariadb] [--seconds 60]
  */
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { RowDataPacket } from 'mysql2/promise';
 import { BULK_OF_1000 } from './harness/bulk-requests.ts';
-import { onMariaDb } from './harness/databases.ts';
 import { startLoadClient } from './harness/load-client.ts';
 import { type LoopResult, ratePerS } from './harness/load-loop.ts';
 import { describeMachine, machineLine } from './harness/machine.ts';
@@ -17,15 +14,15 @@ import { logProgress, runProgram } from './harness/program.ts';
 import { percentile } from './harness/statistics.ts';
 import { Floor } from './subjects/floor/floor.ts';
 import type { Subject } from './subjects/subject.ts';
-import { parseLedgerDatabase } from './subjects/virement/ledger.ts';
+import { entriesBehind, parseLedgerDatabase, untilIndexed } from './subjects/virement/ledger.ts';
 import { Virement } from './subjects/virement/virement.ts';
 
 const MINUTES_MAX = 20;
+/** The transfers of each bulk. */
+const BULK_ROWS = 1_000;
 const WARM_UP_MS = 3_000;
 const TUNING_MS = 300;
 const SAMPLE_MS = 500;
-const CAUGHT_UP_POLL_MS = 50;
-const CAUGHT_UP_MAX_MS = 60_000;
 /** The rate is reported for each of these parts of the time. */
 const PARTS = 6;
 
@@ -37,26 +34,8 @@ const { values: options } = parseArgs({
 });
 const durationMs = Number(options.seconds) * 1_000;
 
-/** The bulks of 1,000 that are not in the search tables. Each is one entry of the ledger. */
-const BULKS_BEHIND = `select coalesce(sum(account.sequence - coalesce(watermark.sequence, 0)), 0) as behind
-  from account left join search_watermark watermark on watermark.account_short_id = account.short_id`;
-
 async function transfersBehind(databaseUrl: string): Promise<number> {
-  if (databaseUrl.startsWith('sqlite:')) {
-    const file = databaseUrl.slice('sqlite:'.length);
-    const ledger = new DatabaseSync(file, { readOnly: true });
-    try {
-      ledger.exec(`attach '${file}-search' as search`);
-      return 1_000 * Number(ledger.prepare(BULKS_BEHIND).get()?.behind);
-    } finally {
-      ledger.close();
-    }
-  }
-  const [[row]] = await onMariaDb(
-    (connection) => connection.query<RowDataPacket[]>(BULKS_BEHIND),
-    databaseUrl,
-  );
-  return 1_000 * Number(row?.behind);
+  return BULK_ROWS * (await entriesBehind(databaseUrl));
 }
 
 async function performFor(subject: Subject, forMs: number): Promise<LoopResult> {
@@ -107,10 +86,7 @@ async function measureVirement(virement: Virement): Promise<Sustained> {
   }
   const result = await performing;
   const endedAt = performance.now();
-  while ((await transfersBehind(virement.databaseUrl)) > 0) {
-    if (performance.now() - endedAt > CAUGHT_UP_MAX_MS) throw new Error('The search falls behind');
-    await sleep(CAUGHT_UP_POLL_MS);
-  }
+  await untilIndexed(virement.databaseUrl);
   return { result, behind, caughtUpMs: performance.now() - endedAt };
 }
 

@@ -1,9 +1,17 @@
 /** Creates, fills and recounts ledgers with the tables of the server under test. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { RowDataPacket } from 'mysql2/promise';
 import { ACCOUNTS } from '../../harness/bulk-requests.ts';
-import { type BenchDatabase, createMariaDb, createSqliteFile } from '../../harness/databases.ts';
+import {
+  type BenchDatabase,
+  createMariaDb,
+  createSqliteFile,
+  onMariaDb,
+} from '../../harness/databases.ts';
 import { DIST } from '../../harness/paths.ts';
 import { addOrganization } from './access-token.ts';
 import { VirementServer } from './server.ts';
@@ -50,6 +58,43 @@ export async function createLedgerWithAccounts(
 /** Recounts every invariant of a ledger. @throws Error that lists the violations */
 export function verifyLedger(databaseUrl: string): Promise<void> {
   return runCommand('verify', databaseUrl);
+}
+
+/** Counts the ledger entries that are not in the search tables. */
+const ENTRIES_BEHIND = `select coalesce(sum(account.sequence - coalesce(watermark.sequence, 0)), 0) as behind
+  from account left join search_watermark watermark on watermark.account_short_id = account.short_id`;
+
+/** Returns the number of ledger entries that are not in the search tables. */
+export async function entriesBehind(databaseUrl: string): Promise<number> {
+  if (databaseUrl.startsWith('sqlite:')) {
+    const file = databaseUrl.slice('sqlite:'.length);
+    const ledger = new DatabaseSync(file, { readOnly: true });
+    try {
+      ledger.exec(`attach '${file}-search' as search`);
+      return Number(ledger.prepare(ENTRIES_BEHIND).get()?.behind);
+    } finally {
+      ledger.close();
+    }
+  }
+  const [[row]] = await onMariaDb(
+    (connection) => connection.query<RowDataPacket[]>(ENTRIES_BEHIND),
+    databaseUrl,
+  );
+  return Number(row?.behind);
+}
+
+const INDEXED_MAX_MS = 120_000;
+const INDEXED_POLL_MS = 50;
+
+/** Waits until all transfers are in the search tables. */
+export async function untilIndexed(databaseUrl: string): Promise<void> {
+  const deadline = Date.now() + INDEXED_MAX_MS;
+  while ((await entriesBehind(databaseUrl)) > 0) {
+    if (Date.now() > deadline) {
+      throw new Error(`Transfers are not indexed after ${INDEXED_MAX_MS / 1_000} seconds`);
+    }
+    await sleep(INDEXED_POLL_MS);
+  }
 }
 
 /** Runs a command of the server to its end. @throws Error with its output if it fails */

@@ -2,7 +2,12 @@ import type { BenchDatabase } from '../../harness/databases.ts';
 import type { LoadClient, LoadJob } from '../../harness/load-client.ts';
 import type { LoopResult } from '../../harness/load-loop.ts';
 import type { Subject, VirementId, Workload } from '../subject.ts';
-import { createLedgerWithAccounts, type LedgerDatabase, verifyLedger } from './ledger.ts';
+import {
+  createLedgerWithAccounts,
+  type LedgerDatabase,
+  untilIndexed,
+  verifyLedger,
+} from './ledger.ts';
 import { bulkJob } from './requests.ts';
 import { VirementServer } from './server.ts';
 
@@ -56,8 +61,9 @@ export class Virement implements Subject {
     return this.#client.run(job);
   }
 
-  settle(): Promise<void> {
-    return this.#server.untilPublished();
+  async settle(): Promise<void> {
+    await this.#server.untilPublished();
+    await untilIndexed(this.#database.url);
   }
 
   stop(): Promise<void> {

@@ -28,7 +28,7 @@ import {
 import { type Config, ConfigError } from './config.js';
 import { makeNewId, type NewId } from './domain/id.js';
 import { VERSION } from './files.js';
-import type { Broker } from './infrastructure/broker/broker.js';
+import type { Broker, DeadLetterBroker } from './infrastructure/broker/broker.js';
 import { InProcessBroker } from './infrastructure/broker/in-process-broker.js';
 import { RabbitMqBroker } from './infrastructure/broker/rabbitmq-broker.js';
 import { makeDatabaseProbe } from './infrastructure/database/database-probe.js';
@@ -37,6 +37,8 @@ import type { Database } from './infrastructure/database/dialect.js';
 import { requireMigrated } from './infrastructure/database/migrations.js';
 import { openDatabase } from './infrastructure/database/open-database.js';
 import { missingOf } from './infrastructure/database/unavailability.js';
+import { makeDeadLetterReceiver } from './infrastructure/dead-letters/dead-letter-message.js';
+import { MikroOrmDeadLetters } from './infrastructure/dead-letters/dead-letters.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { Hub } from './infrastructure/feeds/hub.js';
 import { MikroOrmApiKeys } from './infrastructure/ledger/api-keys.js';
@@ -186,7 +188,9 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     indexer.start();
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
     const audit = new MikroOrmAuditLog(database, clock, newId, logger);
-    const metrics = makeMetrics(outbox, () => feeds.subscriptionCount);
+    const deadLetters = new MikroOrmDeadLetters(database.orm, newId);
+    broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
+    const metrics = makeMetrics(outbox, deadLetters, () => feeds.subscriptionCount);
     const readMetrics = () => metrics.metrics();
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
@@ -245,7 +249,7 @@ async function stopAll(stops: readonly (() => Promise<void>)[]): Promise<void> {
     throw new AggregateError(failures, 'Some parts of the server failed to stop');
 }
 
-function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker> {
+function startBroker({ amqpUrl }: Config, logger: Logger): Promise<Broker & DeadLetterBroker> {
   return amqpUrl === undefined
     ? Promise.resolve(new InProcessBroker())
     : RabbitMqBroker.start(amqpUrl, logger);

@@ -24,6 +24,13 @@ export class UuidColumn extends Type<string, Uint8Array> {
   }
 }
 
+/** Bytes of up to 16 MiB. */
+export class BytesColumn extends Type<Uint8Array, Uint8Array> {
+  override getColumnType(): string {
+    return 'mediumblob';
+  }
+}
+
 /** Text that is compared byte by byte: MySQL's text columns ignore trailing spaces, and may ignore case. */
 export class ExactTextColumn extends Type<string | null, Uint8Array | null> {
   constructor(private readonly lengthMax: number) {

@@ -3,6 +3,7 @@ import { AccountSchema } from './account.entity.js';
 import { ApiKeySchema } from './api-key.entity.js';
 import { AuditEntrySchema } from './audit-entry.entity.js';
 import { BulkTransferSchema } from './bulk-transfer.entity.js';
+import { DeadLetterSchema } from './dead-letter.entity.js';
 import { IncomingTransferSchema } from './incoming-transfer.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
 import { OrganizationSchema } from './organization.entity.js';
@@ -18,6 +19,7 @@ export const ENTITIES: EntitySchema[] = [
   IncomingTransferSchema,
   LedgerEntrySchema,
   OutboxMessageSchema,
+  DeadLetterSchema,
   ApiKeySchema,
   AuditEntrySchema,
 ];

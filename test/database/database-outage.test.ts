@@ -589,7 +589,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       const database = new URL(server.databaseUrl).pathname.slice(1);
       const grants = [
         `select, insert on ${database}.*`,
-        ...['outbox_message', ...SEARCH_COLUMNS.map(({ name }) => name)].map(
+        ...['outbox_message', 'dead_letter', ...SEARCH_COLUMNS.map(({ name }) => name)].map(
           (table) => `delete on ${database}.${table}`,
         ),
         `update (sequence, entry_id) on ${database}.search_watermark`,
@@ -597,6 +597,8 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         `update (revoked_at) on ${database}.api_key`,
         `update (due_at, leased_by, attempts, published_at, parked_at, last_error)
           on ${database}.outbox_message`,
+        `update (type, reason, attempts, last_error, first_failed_at, last_failed_at, received_at,
+          arrivals, payload) on ${database}.dead_letter`,
       ];
       await mariaDb.run(`revoke all on ${database}.* from bank@'%'`);
       for (const grant of grants) await mariaDb.run(`grant ${grant} to bank@'%'`);

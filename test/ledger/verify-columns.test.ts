@@ -8,7 +8,7 @@ import {
   SEARCH_CORRUPTIONS,
   SEARCH_DELETIONS,
 } from '../support/corruptions.js';
-import { fillLedger, fillOutbox } from '../support/full-ledger.js';
+import { fillDeadLetters, fillLedger, fillOutbox } from '../support/full-ledger.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
 /**
@@ -75,6 +75,7 @@ beforeAll(async () => {
   const opened = await openDatabase(settings);
   afterAll(() => opened.close());
   await fillOutbox(opened);
+  await fillDeadLetters(opened);
   const em = opened.orm.em.fork();
   columns = await columnsOf(em);
   const findings = await checkInvariants(opened, EVER);

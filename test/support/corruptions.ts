@@ -29,6 +29,7 @@ const bulkHas = (condition: string) => `exists (select 1 from bulk_transfer b wh
 const keyedBulk = bulkHas('b.idempotency_key is not null');
 const unkeyedBulk = bulkHas('b.idempotency_key is null');
 const unkeyedOutside = `${unkeyedBulk} and counterparty_account_id is null`;
+const WHOLE = "reason not like '%PAYLOAD_CUT'";
 const debit = "kind = 'BULK_TRANSFER'";
 const book = "kind = 'BOOK_TRANSFER'";
 const incoming = "kind = 'INCOMING_TRANSFER'";
@@ -364,6 +365,47 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   'outbox_message.traceparent': {
     found: [["traceparent = '00-0-0-01'"]],
     free: 'the trace that a request was part of is told there alone',
+  },
+  'dead_letter.id': { found: [[`id = ${FOREIGN_ID}`]], free: ID_OF_NOTHING },
+  'dead_letter.consumer': {
+    found: [["consumer = x''"]],
+    free: 'the consumer that gave up stands there alone',
+  },
+  'dead_letter.message_id': {
+    found: [["message_id = x''"]],
+    free: 'the message may be of another system, and its own text in the payload may be no JSON',
+  },
+  'dead_letter.type': {
+    found: [["type = ''"]],
+    free: 'the type stands there alone, as the id does',
+  },
+  'dead_letter.reason': {
+    found: [["reason = 'permanent'"], ["reason = 'PERMANENT, PAYLOAD_CUT'", WHOLE]],
+    free: 'why a consumer gave up stands there alone',
+  },
+  'dead_letter.attempts': {
+    found: [['attempts = -1']],
+    free: 'how often the consumer failed is counted there alone',
+  },
+  'dead_letter.last_error': { free: 'the error of a consumer stands there alone' },
+  'dead_letter.first_failed_at': {
+    found: [[later('first_failed_at'), 'first_failed_at = last_failed_at']],
+    free: 'when a consumer failed first is told there alone, by its own clock',
+  },
+  'dead_letter.last_failed_at': {
+    found: [[earlier('last_failed_at'), 'first_failed_at = last_failed_at']],
+    free: 'when a consumer failed last is told there alone, by its own clock',
+  },
+  'dead_letter.received_at': {
+    free: 'when a dead letter arrived is told there alone; the clock of its consumer may be ahead',
+  },
+  'dead_letter.arrivals': {
+    found: [['arrivals = 0']],
+    free: 'how often a dead letter arrived is counted there alone',
+  },
+  'dead_letter.payload': {
+    found: [["payload = x'7b7d'", `not (${WHOLE})`]],
+    free: 'the payload stands there alone: its event may be of a ledger that was restored since',
   },
   'api_key.id': { found: [[`id = ${OTHER_ID}`]] },
   'api_key.prefix': {

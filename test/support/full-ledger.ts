@@ -2,7 +2,10 @@ import { vi } from 'vitest';
 import { composeApplication } from '../../src/composition-root.js';
 import { loadConfig } from '../../src/config.js';
 import { PROGRAM } from '../../src/domain/caller.js';
+import { PAYLOAD_BYTES_MAX, PAYLOAD_CUT } from '../../src/domain/dead-letter.js';
+import { makeNewId } from '../../src/domain/id.js';
 import type { Database } from '../../src/infrastructure/database/dialect.js';
+import { MikroOrmDeadLetters } from '../../src/infrastructure/dead-letters/dead-letters.js';
 import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf, transfersOf } from './builders.js';
 import type { Client } from './client.js';
@@ -132,4 +135,26 @@ export async function fillOutbox(opened: Database): Promise<void> {
   await outbox.park(retried.id, { ...failure, at });
   await outbox.retry(retried.id, PROGRAM);
   await outbox.markPublished([published.id], new Date());
+}
+
+/** Creates dead letters that are whole and cut. */
+export async function fillDeadLetters(opened: Database): Promise<void> {
+  const newId = makeNewId(() => new Date());
+  const deadLetters = new MikroOrmDeadLetters(opened.orm, newId);
+  const at = new Date();
+  const aLetter = {
+    consumer: 'billing',
+    type: 'virement.account.credited.v1',
+    reason: 'PERMANENT',
+    attempts: 1,
+    lastError: 'No such invoice',
+    firstFailedAt: at,
+    lastFailedAt: at,
+    receivedAt: at,
+    payload: Buffer.from('{}'),
+  };
+  await deadLetters.add({ ...aLetter, messageId: 'kept' });
+  const payload = Buffer.alloc(PAYLOAD_BYTES_MAX);
+  const reason = `${aLetter.reason}${PAYLOAD_CUT}`;
+  await deadLetters.add({ ...aLetter, messageId: 'cut', reason, payload });
 }

@@ -51,6 +51,7 @@ export interface ListIdentity {
     | 'incoming-transfer'
     | 'api-key'
     | 'audit'
+    | 'dead-letter'
     | 'ledger-entry';
   readonly ownerId: string;
 }

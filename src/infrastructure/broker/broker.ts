@@ -1,5 +1,6 @@
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { EventMessage } from '../outbox/events.js';
+import type { DeadLetterReceiver } from './dead-letter-drain.js';
 
 /** A listener that learns that an account changed. The listener reads the change itself from the ledger. */
 export type AccountListener = (head: AccountHead) => void;
@@ -20,4 +21,10 @@ export interface Broker {
   /** Registers a listener that is called whenever events can be published again. */
   onReady(listener: () => void): void;
   close(): Promise<void>;
+}
+
+/** The side of a broker on which consumers are: the messages on which they give up. */
+export interface DeadLetterBroker {
+  /** Begins to hand dead letters to a receiver, one at a time. It is called once. */
+  receiveDeadLetters(receiver: DeadLetterReceiver): void;
 }

@@ -1,10 +1,10 @@
-import type { Broker } from './broker.js';
+import type { Broker, DeadLetterBroker } from './broker.js';
 
 /**
  * The broker of a server without RabbitMQ. It has no consumers and hears no other instance. The relay tells the
  * subscribers of this process which accounts changed.
  */
-export class InProcessBroker implements Broker {
+export class InProcessBroker implements Broker, DeadLetterBroker {
   readonly isReady = true;
 
   async publish(): Promise<void> {}
@@ -14,6 +14,8 @@ export class InProcessBroker implements Broker {
   onReady(listener: () => void): void {
     listener();
   }
+
+  receiveDeadLetters(): void {}
 
   async close(): Promise<void> {}
 }

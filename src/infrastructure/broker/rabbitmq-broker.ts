@@ -1,6 +1,6 @@
 /**
- * The RabbitMQ broker. It has one connection, which amqplib reconnects, and one channel with publisher confirms. The
- * topology is asserted at every connection, and after the server closes a channel. The broker is not ready while it has
+ * The RabbitMQ broker. It has one connection, which amqplib reconnects, and one channel with publisher confirms for
+ * events. Dead letters have a channel of their own. The topology is asserted at every connection, and after the server closes a channel. The broker is not ready while it has
  * no channel. Every event without a confirm counts as not published.
  */
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,8 @@ import { ExplainedError } from '../observability/explained-error.js';
 import type { Logger } from '../observability/logger.js';
 import { reasonOf } from '../observability/secrets.js';
 import { CLOUD_EVENTS_JSON, type EventMessage } from '../outbox/events.js';
-import type { AccountListener, Broker } from './broker.js';
+import type { AccountListener, Broker, DeadLetterBroker } from './broker.js';
+import { DeadLetterDrain, type DeadLetterReceiver } from './dead-letter-drain.js';
 import {
   accountIbanOf,
   EXCHANGE,
@@ -44,13 +45,16 @@ const CONFIRM_TIMEOUT_MS = 10_000;
 /** The delay before a channel that the server closed is opened again. */
 const CHANNEL_REOPEN_MS = 200;
 
-export class RabbitMqBroker implements Broker {
+export class RabbitMqBroker implements Broker, DeadLetterBroker {
   /** Identifies the events of this instance, whose changes its relay has reported. */
   readonly #instanceId = randomUUID();
   readonly #eventListeners: AccountListener[] = [];
   readonly #readyListeners: (() => void)[] = [];
   #connection: RecoveringChannelModel | undefined;
   #channel: ConfirmChannel | undefined;
+  /** The connection as it is now; undefined while it is lost. */
+  #model: ChannelModel | undefined;
+  #drain: DeadLetterDrain | undefined;
   #isClosed = false;
   /** True while RabbitMQ accepts no messages because it lacks memory or disk space. */
   #isBlocked = false;
@@ -70,11 +74,12 @@ export class RabbitMqBroker implements Broker {
         initialDelay: RECONNECT_FIRST_MS,
         maxDelay: RECONNECT_MAX_MS,
         waitForConnect: false,
-        setup: (model: ChannelModel) => {
+        setup: async (model: ChannelModel) => {
           // amqplib adds its error listener only after setup. An unhandled error of an earlier disconnect would end the
           // process.
           model.on('error', () => {});
-          return broker.#openChannel(model);
+          await broker.#openChannel(model);
+          void broker.#drain?.drain(model);
         },
       },
     }).catch((error: unknown) => {
@@ -86,6 +91,8 @@ export class RabbitMqBroker implements Broker {
     });
     connection.on('disconnect', (error) => {
       broker.#channel = undefined;
+      broker.#model = undefined;
+      broker.#drain?.release();
       if (!broker.#isClosed) logger.warn({ reason: error.message }, 'RabbitMQ disconnected');
     });
     connection.on('blocked', (reason) => {
@@ -131,8 +138,14 @@ export class RabbitMqBroker implements Broker {
     await confirms.untilBelow(1);
   }
 
+  receiveDeadLetters(receiver: DeadLetterReceiver): void {
+    this.#drain = new DeadLetterDrain(receiver, this.logger);
+    if (this.#model) void this.#drain.drain(this.#model);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
+    await this.#drain?.close();
     this.#channel = undefined;
     // A broker that does not respond does not answer the close either.
     await Promise.race([
@@ -166,6 +179,7 @@ export class RabbitMqBroker implements Broker {
       { noAck: true },
     );
     this.#channel = channel;
+    this.#model = model;
     this.#isBlocked = false;
     this.logger.info('RabbitMQ connected');
     this.#notifyReady();

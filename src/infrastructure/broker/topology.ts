@@ -26,6 +26,23 @@ export const INSTANCE_QUEUE = {
   },
 } as const;
 
+/** The durable exchange to which consumers send the messages on which they give up, and RabbitMQ those of its own. */
+export const DEAD_LETTER_EXCHANGE = {
+  name: 'virement.dead-letters',
+  type: 'fanout',
+  options: { durable: true },
+} as const;
+
+/**
+ * The queue of dead letters, which every server drains. Consumers declare it with the same arguments. It is a quorum
+ * queue, or a classic one at a broker without quorum queues.
+ */
+export const DEAD_LETTER_QUEUE = {
+  name: 'virement.dead-letters',
+  quorum: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
+  classic: { durable: true, arguments: { 'x-queue-type': 'classic' } },
+} as const;
+
 /**
  * Tells whether an instance receives a kind of event. Transfers are read from the ledger, so one wake-up for each bulk
  * and each credit is enough.

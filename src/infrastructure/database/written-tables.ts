@@ -2,6 +2,7 @@
 import type { MikroORM } from '@mikro-orm/sql';
 import { Account } from '../../entities/account.entity.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
+import { DeadLetter } from '../../entities/dead-letter.entity.js';
 import { OutboxMessage } from '../../entities/outbox-message.entity.js';
 
 /** Properties that the server updates, by entity; the rows of all other entities are only appended. */
@@ -19,10 +20,24 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'lastError',
     ] satisfies (keyof OutboxMessage)[],
   ],
+  [
+    DeadLetter,
+    [
+      'type',
+      'reason',
+      'attempts',
+      'lastError',
+      'firstFailedAt',
+      'lastFailedAt',
+      'receivedAt',
+      'arrivals',
+      'payload',
+    ] satisfies (keyof DeadLetter)[],
+  ],
 ]);
 
 /** Entities whose rows are deleted. */
-const PRUNED: readonly unknown[] = [OutboxMessage];
+const PRUNED: readonly unknown[] = [OutboxMessage, DeadLetter];
 
 export interface WrittenTable {
   /** The name, quoted in a form that every dialect accepts. */

@@ -1,8 +1,15 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
 
-/** Makes the metrics for Prometheus: process metrics, and the outbox and subscriptions as of the scrape. */
-export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number): Registry {
+/**
+ * Makes the metrics for Prometheus: process metrics, and the outbox, dead letters and subscriptions as of the scrape.
+ */
+export function makeMetrics(
+  outbox: OutboxAdmin,
+  deadLetters: Pick<DeadLetterStore, 'counts'>,
+  subscriptionCount: () => number,
+): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
@@ -25,6 +32,18 @@ export function makeMetrics(outbox: OutboxAdmin, subscriptionCount: () => number
       // The time of an account may be ahead of this machine's clock.
       const ageMs = oldestDueSince ? Date.now() - oldestDueSince.getTime() : 0;
       this.set(Math.max(ageMs, 0) / 1_000);
+    },
+  });
+  new Gauge({
+    name: 'virement_dead_letters',
+    help: 'Dead letters by consumer: the 20 consumers with the most, and all others as other.',
+    labelNames: ['consumer'],
+    registers: [registry],
+    async collect() {
+      const counts = await deadLetters.counts();
+      // A consumer without dead letters is no longer counted.
+      this.reset();
+      for (const { consumer, count } of counts) this.inc({ consumer }, count);
     },
   });
   new Gauge({

@@ -5,6 +5,7 @@ import { isApiKeyPrefix } from '../../domain/api-key.js';
 import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bulk-transfer.js';
 import { creditFingerprint } from '../../domain/credit.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
+import { isStoredReason } from '../../domain/dead-letter.js';
 import { hasIbanShape, isBic } from '../../domain/iban.js';
 import { isId, shortIdOf } from '../../domain/id.js';
 import {
@@ -91,6 +92,8 @@ const listOf =
     typeof value === 'string' && value.split(',').every(isItem);
 /** Checks an IP address. It is empty for a program of the server itself. */
 const isAddress: Form = (value) => value === '' || isIP(String(value)) > 0;
+/** Checks the name of a queue, a message or a type. */
+const isShortString: Form = (value) => textOf(value) !== '';
 const isRequestId: Form = (value) => value === '' || isId(String(value));
 
 function foldedNames(statement: string): RowRule {
@@ -381,6 +384,18 @@ export const ROW_CHECKS: readonly Check[] = [
       },
     ),
   ]),
+  rowCheck(
+    { columns: 'id, consumer, message_id, type, reason', source: 'dead_letter', key: ['id'] },
+    [
+      formRule("a dead letter's id, names and reason are well-formed", rowOf('deadLetter'), {
+        id: isStoredId,
+        consumer: isShortString,
+        message_id: isShortString,
+        type: isShortString,
+        reason: (value) => isStoredReason(String(value)),
+      }),
+    ],
+  ),
   rowCheck(
     {
       columns: 'id, prefix, secret_hash, name, organization_ids, roles',

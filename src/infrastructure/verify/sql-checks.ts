@@ -1,5 +1,6 @@
 /** The invariants that the database checks in SQL. */
 import { DEVELOPER, PROGRAM } from '../../domain/caller.js';
+import { PAYLOAD_BYTES_MAX, PAYLOAD_CUT } from '../../domain/dead-letter.js';
 import {
   LEDGER_ENTRY_KINDS,
   type LedgerEntryKind,
@@ -417,6 +418,23 @@ const OUTBOX: readonly Check[] = [
   ),
 ];
 
+const DEAD_LETTERS: readonly Check[] = [
+  sqlCheck(
+    'a dead letter arrived at least once, and first failed before it failed last',
+    `
+      select hex(id) as dead_letter, attempts, arrivals, first_failed_at, last_failed_at
+      from dead_letter
+      where attempts < 0 or arrivals < 1 or first_failed_at > last_failed_at`,
+  ),
+  sqlCheck(
+    'the payload of a dead letter is whole, or cut at the largest length',
+    `
+      select hex(id) as dead_letter, reason, length(payload) as payload_bytes from dead_letter
+      where length(payload) > ${PAYLOAD_BYTES_MAX}
+        or (reason like '%${PAYLOAD_CUT}' and length(payload) <> ${PAYLOAD_BYTES_MAX})`,
+  ),
+];
+
 /** The checks of the audit log and API keys. A database may be older than its audit log, so entries may be missing. */
 const ACCESS: readonly Check[] = [
   sqlCheck(
@@ -514,4 +532,10 @@ const ACCESS: readonly Check[] = [
   ),
 ];
 
-export const SQL_CHECKS: readonly Check[] = [...LEDGER, ...INCOMING, ...OUTBOX, ...ACCESS];
+export const SQL_CHECKS: readonly Check[] = [
+  ...LEDGER,
+  ...INCOMING,
+  ...OUTBOX,
+  ...DEAD_LETTERS,
+  ...ACCESS,
+];

@@ -165,7 +165,7 @@ async function projects() {
     ...(rabbitmq
       ? [
           withBroker('rabbitmq', 'mysql', '*', 0),
-          withBroker('rabbitmq-sqlite', 'sqlite', 'events', 1),
+          withBroker('rabbitmq-sqlite', 'sqlite', '{events,dead-letters}', 1),
           chaos('mysql'),
         ]
       : []),

@@ -11,6 +11,10 @@ import {
   makeFindTransferWarnings,
 } from './application/find-transfer-warnings.js';
 import { callerOfApiKey, makeManageApiKeys } from './application/manage-api-keys.js';
+import {
+  type ManageDeadLetters,
+  makeManageDeadLetters,
+} from './application/manage-dead-letters.js';
 import { makeOpenAccount, type OpenAccount } from './application/open-account.js';
 import {
   makePerformBulkTransfer,
@@ -18,6 +22,7 @@ import {
 } from './application/perform-bulk-transfer.js';
 import type { ApiKeyStore } from './application/ports/api-key-store.js';
 import type { Clock } from './application/ports/clock.js';
+import type { DeadLetterStore } from './application/ports/dead-letters.js';
 import type { LedgerReader } from './application/ports/ledger-reader.js';
 import type { OutboxAdmin } from './application/ports/outbox-admin.js';
 import { DEMO_ACCOUNTS, seedDemo } from './application/seed-demo.js';
@@ -64,6 +69,7 @@ import {
   BulkTransferResolver,
   IdempotencyKeyReusedResolver,
 } from './resolvers/bulk-transfer.resolver.js';
+import { DeadLetterResolver } from './resolvers/dead-letter.resolver.js';
 import { IncomingTransferResolver } from './resolvers/incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
@@ -188,14 +194,16 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     indexer.start();
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
     const audit = new MikroOrmAuditLog(database, clock, newId, logger);
-    const deadLetters = new MikroOrmDeadLetters(database.orm, newId);
+    const deadLetters = new MikroOrmDeadLetters(database.orm, clock, newId);
     broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
+    const manageDeadLetters = makeManageDeadLetters({ deadLetters, queues: broker, audit });
     const metrics = makeMetrics(outbox, deadLetters, () => feeds.subscriptionCount);
     const readMetrics = () => metrics.metrics();
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
+    const operatorPorts = { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId };
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, { outbox, apiKeys, clock, newId })),
+      schema: buildSchema(resolverContainer(application, operatorPorts)),
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
       audit,
@@ -287,6 +295,8 @@ export function demoConfig(config: Config): Config {
 interface ResolverPorts {
   readonly outbox: OutboxAdmin;
   readonly apiKeys: ApiKeyStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly manageDeadLetters: ManageDeadLetters;
   readonly clock: Clock;
   readonly newId: NewId;
 }
@@ -294,7 +304,7 @@ interface ResolverPorts {
 /** Returns the instance of a resolver by its class, for type-graphql. */
 function resolverContainer(
   application: Application,
-  { outbox, apiKeys, clock, newId }: ResolverPorts,
+  { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId }: ResolverPorts,
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -308,12 +318,13 @@ function resolverContainer(
     new TransferResolver(),
     new IncomingTransferResolver(),
     new LedgerEntryResolver(),
-    new NodeResolver(),
+    new NodeResolver(deadLetters),
     new MeResolver(),
     new OrganizationResolver(),
     new SubscriptionResolver(),
     new OutboxResolver(outbox),
     new OutboxMessageResolver(),
+    new DeadLetterResolver(manageDeadLetters, deadLetters),
     new ApiKeyResolver(
       makeManageApiKeys({ apiKeys, reader: application.reader, clock, newId }),
       apiKeys,

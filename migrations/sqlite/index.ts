@@ -1,8 +1,10 @@
 /** The migrations of SQLite, in the order in which they run. */
 import CreateLedger from './20261127180000_create_ledger.js';
 import CreateDeadLetter from './20261128010000_create_dead_letter.js';
+import AddAuditEntryReason from './20261128011000_add_audit_entry_reason.js';
 
 export const MIGRATIONS = [
   { name: '20261127180000_create_ledger', class: CreateLedger },
   { name: '20261128010000_create_dead_letter', class: CreateDeadLetter },
+  { name: '20261128011000_add_audit_entry_reason', class: AddAuditEntryReason },
 ];

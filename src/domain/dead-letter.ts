@@ -21,7 +21,7 @@ export function isReasonCode(text: string): boolean {
 }
 
 /** Tells whether a dead letter has only the beginning of its message, which cannot be sent again. */
-function isPayloadCut({ reason }: { readonly reason: string }): boolean {
+export function isPayloadCut({ reason }: { readonly reason: string }): boolean {
   return reason.endsWith(PAYLOAD_CUT);
 }
 
@@ -29,3 +29,6 @@ function isPayloadCut({ reason }: { readonly reason: string }): boolean {
 export function isStoredReason(reason: string): boolean {
   return isReasonCode(isPayloadCut({ reason }) ? reason.slice(0, -PAYLOAD_CUT.length) : reason);
 }
+
+/** The largest number of dead letters of one call. */
+export const DEAD_LETTERS_AT_ONCE_MAX = 100;

@@ -65,6 +65,8 @@ export type Unavailability =
   | 'STATEMENT_FAILED'
   /** The clocks of this server and of the database differ by more than the limit. */
   | 'CLOCK_SKEW'
+  /** The server has no broker, or the broker is disconnected or does not confirm. */
+  | 'BROKER_AWAY'
   /**
    * The commit of a transaction failed, but may have taken effect. The client sends the same request again with the
    * same key to learn the outcome.

@@ -56,6 +56,8 @@ export const MUTATION_NAMES = [
   'createApiKey',
   'revokeApiKey',
   'retryOutboxMessage',
+  'replayDeadLetters',
+  'discardDeadLetters',
 ] as const;
 
 export type MutationName = (typeof MUTATION_NAMES)[number];

@@ -30,6 +30,8 @@ export const MUTATIONS = {
   createApiKey: { role: 'operator', rejections: ['INVALID_INPUT'] },
   revokeApiKey: { role: 'operator', rejections: [] },
   retryOutboxMessage: { role: 'operator', rejections: [] },
+  replayDeadLetters: { role: 'operator', rejections: [] },
+  discardDeadLetters: { role: 'operator', rejections: [] },
 } as const satisfies Readonly<Record<MutationName, MutationRules>>;
 
 /** The codes that a mutation may answer. */

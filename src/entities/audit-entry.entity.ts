@@ -4,14 +4,17 @@ import type { AuditedOutcomeCode, CallerKind, MutationName } from '../domain/kin
 import { UuidColumn } from './column-types.js';
 
 const ACTOR_CHARACTERS_MAX = 255;
+const REASON_CHARACTERS_MAX = 140;
 
 /** The outcome of a mutation. */
 export interface AuditedOutcome {
   readonly action: MutationName;
   readonly outcome: AuditedOutcomeCode;
   readonly accountId?: string | undefined;
-  /** The id of the object that the mutation made or changed: a bulk, a ledger entry, a key, a message. */
+  /** The id of the object that the mutation made or changed: a bulk, a ledger entry, a key, a message, a dead letter. */
   readonly subjectId?: string | undefined;
+  /** The reason that the caller gave. */
+  readonly reason?: string | undefined;
 }
 
 export interface AuditEntryFacts extends AuditedOutcome {
@@ -32,6 +35,7 @@ export class AuditEntry {
   readonly requestId!: string;
   readonly accountId!: string | null;
   readonly subjectId!: string | null;
+  readonly reason!: string | null;
 
   static of({ id, at, source, ...what }: AuditEntryFacts): AuditEntry {
     const { caller, requestId, remoteAddress } = source;
@@ -46,6 +50,7 @@ export class AuditEntry {
       requestId,
       accountId: what.accountId ?? null,
       subjectId: what.subjectId ?? null,
+      reason: what.reason ?? null,
     });
   }
 }
@@ -64,6 +69,7 @@ export const AuditEntrySchema = defineEntity({
     requestId: p.string().length(36),
     accountId: p.type(UuidColumn).nullable(),
     subjectId: p.type(UuidColumn).nullable(),
+    reason: p.string().length(REASON_CHARACTERS_MAX).nullable(),
   },
   indexes: [{ name: 'audit_entry_account_id_index', properties: ['accountId', 'id'] }],
 });

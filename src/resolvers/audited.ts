@@ -37,7 +37,8 @@ export async function audited<Name extends MutationName, Answer>(
     if (replayed) await audit.note(source, { action, outcome: 'REPLAYED', accountId, subjectId });
     return answer;
   } catch (error) {
-    // Nothing was done or refused. The audit log is in the same database, which is unavailable.
+    // Nothing was refused, and what was done is audited in its own commit. The audit log is in the same database, which is
+    // usually what is unavailable.
     if (error instanceof UnavailableError && error.reason !== 'OUTCOME_UNKNOWN') throw error;
     await audit.note(source, { action, outcome: outcomeOf(error) });
     if (error instanceof DomainError && mayAnswer(action, error.rejection)) {

@@ -5,6 +5,7 @@ import { AccountExistsResolver, AccountResolver, StatementResolver } from './acc
 import { ApiKeyResolver } from './api-key.resolver.js';
 import { AuditResolver } from './audit.resolver.js';
 import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
+import { DeadLetterResolver } from './dead-letter.resolver.js';
 import { IncomingTransferResolver } from './incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
@@ -42,6 +43,7 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       SubscriptionResolver,
       OutboxResolver,
       OutboxMessageResolver,
+      DeadLetterResolver,
       ApiKeyResolver,
       AuditResolver,
     ],

@@ -3,6 +3,7 @@ import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry } from '../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { DeadLetter } from '../entities/dead-letter.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
@@ -38,6 +39,15 @@ export const AUDIT_ENTRIES: ListScope<AuditEntry, string> = {
   ownerId: '',
   parse: parseId,
   isVerified: true,
+  placeOf: ({ id }) => ({ position: id }),
+};
+
+/** The scope of the dead letters, of one consumer or all. Rows are deleted, so a cursor may name one that is gone. */
+export const DEAD_LETTERS: ListScope<DeadLetter, string> = {
+  kind: 'dead-letter',
+  ownerId: '',
+  parse: parseId,
+  isVerified: false,
   placeOf: ({ id }) => ({ position: id }),
 };
 

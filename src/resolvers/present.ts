@@ -5,12 +5,14 @@ import type { AccountStatement } from '../application/read-statement.js';
 import { formatAmount } from '../domain/money.js';
 import type { Account } from '../entities/account.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { DeadLetter } from '../entities/dead-letter.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Organization } from '../entities/organization.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
+import { DeadLetterType } from '../schema/dead-letter.js';
 import { IncomingTransferType } from '../schema/incoming-transfer.js';
 import { LedgerEntryType } from '../schema/ledger-entry.js';
 import { MoneyType } from '../schema/money.js';
@@ -104,6 +106,29 @@ export function presentLedgerEntry(entry: LedgerEntry): LedgerEntryType {
     balanceAfter: presentMoney(entry.balanceAfterMinor, entry.currency),
     description: entry.description,
     createdAt: entry.createdAt,
+  });
+}
+
+/**
+ * Returns the characters of a payload that JSON writes as six bytes each: control characters without a short form. They
+ * are shown like bytes that are no UTF-8, so the length of an answer has a bound of three bytes for each byte.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the payload may contain any character
+const LONG_IN_JSON = /[\0-\x08\x0b\x0c\x0e-\x1f]/g;
+
+export function presentDeadLetter(letter: DeadLetter): DeadLetterType {
+  return make(DeadLetterType, {
+    id: letter.id,
+    consumer: letter.consumer,
+    messageId: letter.messageId,
+    type: letter.type,
+    reason: letter.reason,
+    attempts: letter.attempts,
+    lastError: letter.lastError,
+    firstFailedAt: letter.firstFailedAt,
+    lastFailedAt: letter.lastFailedAt,
+    receivedAt: letter.receivedAt,
+    payload: Buffer.from(letter.payload).toString().replace(LONG_IN_JSON, '\ufffd'),
   });
 }
 

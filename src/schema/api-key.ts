@@ -22,7 +22,7 @@ registerEnumType(RoleEnum, {
     },
     OPERATOR: {
       description:
-        'The bank: reads every account, opens and credits accounts, manages API keys and the outbox, and reads the audit log.',
+        'The bank: reads every account, opens and credits accounts, manages API keys, the outbox and dead letters, and reads the audit log.',
     },
     MONITOR: { description: 'Reads /metrics only.' },
   } satisfies Descriptions<keyof typeof RoleEnum>,

@@ -40,9 +40,16 @@ export class AuditEntryType {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The bulk, ledger entry, key or message that was made or changed.',
+    description:
+      'The bulk, ledger entry, key, message or dead letter that was made, changed or deleted.',
   })
   subjectId!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The reason that the caller gave for discardDeadLetters.',
+  })
+  reason!: string | null;
 }
 
 export const AuditEntryConnection = connectionOf('AuditEntry', AuditEntryType);

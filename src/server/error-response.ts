@@ -95,6 +95,10 @@ const OUTAGES: Readonly<Record<Unavailability, Pick<ErrorResponse, 'code' | 'mes
     code: 'UNAVAILABLE',
     message: 'The clock of this server is wrong, and nothing was done: try again.',
   },
+  BROKER_AWAY: {
+    code: 'UNAVAILABLE',
+    message: 'RabbitMQ is unreachable. Each dead letter that was not sent is kept: try again.',
+  },
   OUTCOME_UNKNOWN: {
     code: 'OUTCOME_UNKNOWN',
     message:

@@ -39,6 +39,9 @@ const OPERATORS_ONLY = [
   'createApiKey',
   'revokeApiKey',
   'retryOutboxMessage',
+  'deadLetters',
+  'replayDeadLetters',
+  'discardDeadLetters',
 ];
 
 /** Types that only these root fields lead to. */
@@ -48,6 +51,9 @@ const OPERATORS_TYPES = [
   'AuditEntry',
   'AuditEntryConnection',
   'AuditEntryEdge',
+  'DeadLetterConnection',
+  'DeadLetterEdge',
+  'DeadLettersResult',
   'ApiKey',
   'ApiKeyConnection',
   'ApiKeyEdge',
@@ -361,6 +367,9 @@ test('a root field that only the bank may use is forbidden to companies, whateve
     createApiKey: '(input: { name: "X", organizationIds: [], roles: [OPERATOR] }) { __typename }',
     revokeApiKey: '(prefix: "0123456789ab") { prefix }',
     retryOutboxMessage: '(id: "x")',
+    replayDeadLetters: '(ids: []) { count }',
+    discardDeadLetters: '(ids: [], reason: "") { count }',
+    deadLetters: '{ nodes { id } }',
     outbox: '{ due }',
     auditLog: '{ nodes { id } }',
     apiKeys: '{ nodes { prefix } }',

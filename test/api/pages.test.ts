@@ -194,6 +194,7 @@ const COUNTS = `{
   auditLog(first: 1) { totalCount }
   none: auditLog(accountIban: "NL26TEST0000000009") { totalCount }
   apiKeys { totalCount }
+  deadLetters { totalCount }
   account(iban: "${ACME}") {
     bulkTransfers(first: 1) { totalCount nodes { transfers(first: 2) { totalCount } } }
     transfers(last: 3) { totalCount }
@@ -216,6 +217,7 @@ test('every list has the count of all its nodes', async () => {
     auditLog: { totalCount: 6 },
     none: { totalCount: 0 },
     apiKeys: { totalCount: 0 },
+    deadLetters: { totalCount: 0 },
     account: {
       bulkTransfers: { totalCount: 3, nodes: [{ transfers: { totalCount: 4 } }] },
       transfers: { totalCount: 16 },

@@ -533,8 +533,19 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       [`subject_id = ${OTHER_ID}`, done('revokeApiKey')],
       [`subject_id = ${OTHER_ID}`, refused],
       ['subject_id = null', notFound('retryOutboxMessage')],
+      ['subject_id = null', done('replayDeadLetters')],
+      ['subject_id = null', notFound('discardDeadLetters')],
     ],
     free: 'which message was tried again: it may be published and deleted by now',
+  },
+  'audit_entry.reason': {
+    found: [
+      ["reason = 'Test data'", done('createApiKey')],
+      ["reason = 'Test data'", refused],
+      ['reason = null', done('discardDeadLetters')],
+      ['reason = null', notFound('discardDeadLetters')],
+    ],
+    free: 'the reason that an operator gave is told there alone',
   },
 };
 

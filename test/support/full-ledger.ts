@@ -137,10 +137,13 @@ export async function fillOutbox(opened: Database): Promise<void> {
   await outbox.markPublished([published.id], new Date());
 }
 
-/** Creates dead letters that are whole and cut. */
+/** Creates dead letters that are whole and cut, and the audit entries of some that were sent and discarded. */
 export async function fillDeadLetters(opened: Database): Promise<void> {
-  const newId = makeNewId(() => new Date());
-  const deadLetters = new MikroOrmDeadLetters(opened.orm, newId);
+  const deadLetters = new MikroOrmDeadLetters(
+    opened.orm,
+    () => new Date(),
+    makeNewId(() => new Date()),
+  );
   const at = new Date();
   const aLetter = {
     consumer: 'billing',
@@ -153,8 +156,18 @@ export async function fillDeadLetters(opened: Database): Promise<void> {
     receivedAt: at,
     payload: Buffer.from('{}'),
   };
-  await deadLetters.add({ ...aLetter, messageId: 'kept' });
+  for (const messageId of ['kept', 'sent', 'discarded']) {
+    await deadLetters.add({ ...aLetter, messageId });
+  }
   const payload = Buffer.alloc(PAYLOAD_BYTES_MAX);
   const reason = `${aLetter.reason}${PAYLOAD_CUT}`;
   await deadLetters.add({ ...aLetter, messageId: 'cut', reason, payload });
+  const { nodes } = await deadLetters.list(undefined, { size: 10, fromEnd: false });
+  const named = (messageId: string) => {
+    const letter = nodes.find((each) => each.messageId === messageId);
+    if (!letter) throw new Error(`There is no dead letter ${messageId}`);
+    return letter;
+  };
+  await deadLetters.deleteSent(named('sent'), PROGRAM);
+  await deadLetters.discard([named('discarded').id, UNKNOWN_ID], 'Test data', PROGRAM);
 }

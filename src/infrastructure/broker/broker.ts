@@ -1,4 +1,5 @@
 import type { AccountHead } from '../../application/ports/account-head.js';
+import type { ConsumerQueues } from '../../application/ports/dead-letters.js';
 import type { EventMessage } from '../outbox/events.js';
 import type { DeadLetterReceiver } from './dead-letter-drain.js';
 
@@ -23,8 +24,8 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** The side of a broker on which consumers are: the messages on which they give up. */
-export interface DeadLetterBroker {
+/** The side of a broker on which consumers are: the messages on which they give up, and their queues. */
+export interface DeadLetterBroker extends ConsumerQueues {
   /** Begins to hand dead letters to a receiver, one at a time. It is called once. */
   receiveDeadLetters(receiver: DeadLetterReceiver): void;
 }

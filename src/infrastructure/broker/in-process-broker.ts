@@ -1,3 +1,4 @@
+import { UnavailableError } from '../../domain/errors.js';
 import type { Broker, DeadLetterBroker } from './broker.js';
 
 /**
@@ -16,6 +17,10 @@ export class InProcessBroker implements Broker, DeadLetterBroker {
   }
 
   receiveDeadLetters(): void {}
+
+  async send(): Promise<never> {
+    throw new UnavailableError('BROKER_AWAY');
+  }
 
   async close(): Promise<void> {}
 }

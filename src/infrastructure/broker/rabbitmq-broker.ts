@@ -1,6 +1,6 @@
 /**
  * The RabbitMQ broker. It has one connection, which amqplib reconnects, and one channel with publisher confirms for
- * events. Dead letters have a channel of their own. The topology is asserted at every connection, and after the server closes a channel. The broker is not ready while it has
+ * events. Dead letters, and messages to the queues of consumers, have channels of their own. The topology is asserted at every connection, and after the server closes a channel. The broker is not ready while it has
  * no channel. Every event without a confirm counts as not published.
  */
 import { randomUUID } from 'node:crypto';
@@ -13,12 +13,15 @@ import {
   type Options,
   type RecoveringChannelModel,
 } from 'amqplib';
+import type { QueuedMessage } from '../../application/ports/dead-letters.js';
+import { UnavailableError } from '../../domain/errors.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { Logger } from '../observability/logger.js';
 import { reasonOf } from '../observability/secrets.js';
 import { CLOUD_EVENTS_JSON, type EventMessage } from '../outbox/events.js';
 import type { AccountListener, Broker, DeadLetterBroker } from './broker.js';
 import { DeadLetterDrain, type DeadLetterReceiver } from './dead-letter-drain.js';
+import { sendToQueue } from './queue-sender.js';
 import {
   accountIbanOf,
   EXCHANGE,
@@ -141,6 +144,16 @@ export class RabbitMqBroker implements Broker, DeadLetterBroker {
   receiveDeadLetters(receiver: DeadLetterReceiver): void {
     this.#drain = new DeadLetterDrain(receiver, this.logger);
     if (this.#model) void this.#drain.drain(this.#model);
+  }
+
+  async send(queue: string, message: QueuedMessage): Promise<boolean> {
+    if (!this.#model || !this.isReady) throw new UnavailableError('BROKER_AWAY');
+    try {
+      return await sendToQueue(this.#model, queue, message);
+    } catch (cause) {
+      this.logger.warn({ reason: reasonOf(cause) }, 'Dead letter not sent');
+      throw new UnavailableError('BROKER_AWAY', { cause });
+    }
   }
 
   async close(): Promise<void> {

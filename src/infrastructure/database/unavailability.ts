@@ -5,7 +5,10 @@
 import { type Unavailability, UnavailableError } from '../../domain/errors.js';
 
 /** The reason of the database for a failed statement or connection. */
-export type DatabaseUnavailability = Exclude<Unavailability, 'OUTCOME_UNKNOWN' | 'CLOCK_SKEW'>;
+export type DatabaseUnavailability = Exclude<
+  Unavailability,
+  'OUTCOME_UNKNOWN' | 'CLOCK_SKEW' | 'BROKER_AWAY'
+>;
 
 /** Called with each error that shows that the database is unavailable. Never throws. */
 export type OnUnavailable = (reason: DatabaseUnavailability, error: unknown) => void;

@@ -1,10 +1,14 @@
-/** The table of dead letters. The servers that drain the queue of the broker fill it. */
+/** The table of dead letters. The servers that drain the queue of the broker fill it; operators empty it. */
 import { raw, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import type { Clock } from '../../application/ports/clock.js';
 import type { DeadLetterCount, DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { ListPage, PageRange } from '../../application/ports/page.js';
+import type { RequestSource } from '../../domain/caller.js';
 import type { NewId } from '../../domain/id.js';
+import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { DeadLetter, type DeadLetterFacts } from '../../entities/dead-letter.entity.js';
+import { inTransaction } from '../database/transaction.js';
 import { readListPage } from '../ledger/keyset-page.js';
 
 /**
@@ -28,6 +32,7 @@ interface CountRow {
 export class MikroOrmDeadLetters implements DeadLetterStore {
   constructor(
     private readonly orm: MikroORM,
+    private readonly clock: Clock,
     private readonly newId: NewId,
   ) {}
 
@@ -71,6 +76,28 @@ export class MikroOrmDeadLetters implements DeadLetterStore {
 
   byId(id: string): Promise<DeadLetter | null> {
     return this.#em.findOne(DeadLetter, { id });
+  }
+
+  async deleteSent({ id, arrivals }: DeadLetter, source: RequestSource): Promise<void> {
+    const done = { action: 'replayDeadLetters', outcome: 'DONE', subjectId: id } as const;
+    await inTransaction(this.#em, async (em) => {
+      await em.nativeDelete(DeadLetter, { id, arrivals });
+      em.persist(AuditEntry.of({ id: this.newId(), at: this.clock(), source, ...done }));
+    });
+  }
+
+  discard(ids: readonly string[], reason: string, source: RequestSource): Promise<number> {
+    return inTransaction(this.#em, async (em) => {
+      let count = 0;
+      for (const subjectId of ids) {
+        const isDone = (await em.nativeDelete(DeadLetter, { id: subjectId })) > 0;
+        const outcome = isDone ? 'DONE' : 'NOT_FOUND';
+        const what = { action: 'discardDeadLetters', outcome, subjectId, reason } as const;
+        em.persist(AuditEntry.of({ id: this.newId(), at: this.clock(), source, ...what }));
+        if (isDone) count += 1;
+      }
+      return count;
+    });
   }
 
   async counts(): Promise<readonly DeadLetterCount[]> {

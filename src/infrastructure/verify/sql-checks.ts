@@ -445,15 +445,25 @@ const ACCESS: readonly Check[] = [
           and account_id is not null and subject_id is not null)
         or (outcome = 'DONE' and action = 'openAccount'
           and account_id is not null and subject_id is null)
-        or (outcome = 'DONE' and action in ('createApiKey', 'revokeApiKey', 'retryOutboxMessage')
+        or (outcome = 'DONE' and action in ('createApiKey', 'revokeApiKey', 'retryOutboxMessage',
+            'replayDeadLetters', 'discardDeadLetters')
           and account_id is null and subject_id is not null)
         or (outcome = 'NOT_FOUND' and action = 'revokeApiKey'
           and account_id is null and subject_id is null)
-        or (outcome = 'NOT_FOUND' and action = 'retryOutboxMessage'
+        or (outcome = 'NOT_FOUND'
+          and action in ('retryOutboxMessage', 'replayDeadLetters', 'discardDeadLetters')
           and account_id is null and subject_id is not null)
         or (outcome not in ('DONE', 'REPLAYED', 'NOT_FOUND')
           and account_id is null and subject_id is null)
       )`,
+  ),
+  sqlCheck(
+    'an audit entry has a reason if dead letters were discarded, and only then',
+    `
+      select hex(id) as audit, action, outcome from audit_entry
+      where (case when reason is null then 0 else 1 end)
+        <> (case when action = 'discardDeadLetters' and outcome in ('DONE', 'NOT_FOUND')
+          then 1 else 0 end)`,
   ),
   sqlCheck(
     'a bulk in the audit log exists, with its account and time; a replayed one has a key',

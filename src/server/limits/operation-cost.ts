@@ -48,11 +48,12 @@ export const FIELD_COSTS: Readonly<
   'Query.accounts': OBJECT_COST,
   'Query.apiKeys': OBJECT_COST,
   'Query.auditLog': OBJECT_COST,
+  'Query.deadLetters': OBJECT_COST,
   'Query.bulkTransfer': OBJECT_COST,
   'Query.me': OBJECT_COST,
   'Query.transfer': OBJECT_COST,
-  // The field looks an id up in six tables.
-  'Query.node': 6,
+  // The field looks an id up in seven tables.
+  'Query.node': 7,
   // The field finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
   // The field counts the due and the parked messages.
@@ -63,6 +64,9 @@ export const FIELD_COSTS: Readonly<
   'Mutation.createApiKey': 10,
   'Mutation.revokeApiKey': 10,
   'Mutation.retryOutboxMessage': 10,
+  // A call has up to 100 dead letters, each with a commit or a statement of its own.
+  'Mutation.replayDeadLetters': 100,
+  'Mutation.discardDeadLetters': 100,
   'Query.validateBulkTransfer': 10,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
@@ -148,6 +152,14 @@ const ENUM_BYTES = 42;
 export const FIELD_BYTES: Readonly<Record<string, number>> = {
   'ApiKey.organizationIds': 4_000,
   'OutboxMessage.lastError': 3_002,
+  // 255 bytes, each escaped.
+  'DeadLetter.consumer': 1_532,
+  'DeadLetter.messageId': 1_532,
+  'DeadLetter.type': 1_532,
+  // 1,000 characters, each escaped or of four bytes.
+  'DeadLetter.lastError': 6_002,
+  // 256 KiB, of which each byte may be shown as a character of three: see presentDeadLetter.
+  'DeadLetter.payload': 786_434,
 };
 
 /** Bytes of a field beside its name and value: quotes, a colon, a comma. */

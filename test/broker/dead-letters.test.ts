@@ -8,6 +8,7 @@ import { openBrokerChannel } from '../support/broker-channel.js';
 import { ACME } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
+import { runScript } from '../support/process.js';
 import { startBrokerProxy, startDatabaseProxy } from '../support/proxy.js';
 import { brokerStatusOf, readinessOf } from '../support/readiness.js';
 import { startServer, startServerOn, type TestServer } from '../support/server.js';
@@ -546,6 +547,53 @@ test.runIf(DIALECT === 'mysql')(
     expect(Number(row?.arrivals)).toBe(200);
   },
 );
+
+test('npm run dead-letters lists, shows, sends and discards dead letters', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const server = await startServerOn(database, { AMQP_URL });
+  await expect.poll(() => brokerStatusOf(server.url)).toBe('ok');
+  const channel = await openBrokerChannel();
+  const queue = await declareQueue(channel);
+  await giveUp(channel, anEvent('e1'), gaveUp('e1', { 'x-virement-consumer': queue }));
+  await giveUp(channel, `${anEvent('e2')}\u001b[2J`, gaveUp('e2'));
+  const [second, first] = await lettersOf(server.client, 2);
+  // A command that writes to an embedded database needs it for itself.
+  await server.close();
+  const env = { DATABASE_URL: database.url, AMQP_URL };
+  const run = (...args: string[]) => runScript('dist/commands/dead-letters.js', env, args);
+
+  const listed = await run();
+  expect(listed).toMatchObject({ code: 0 });
+  const lines = listed.output.trim().split('\n');
+  expect(lines[0]).toMatch(/^id +consumer +type +reason +attempts +last failed at$/);
+  expect(lines[1]).toBe(
+    `${second.id}  billing${' '.repeat(queue.length - 7)}  ${TYPE}  PERMANENT  3         2026-11-27T09:30:00.125Z`,
+  );
+  expect(lines[2]).toContain(queue);
+  expect((await run('list', '--consumer', 'billing')).output.trim().split('\n')).toHaveLength(2);
+  expect(await run('show', '--id', second.id)).toEqual({
+    code: 0,
+    output: expect.stringContaining(`payload       ${anEvent('e2')}\ufffd[2J\n`),
+  });
+  expect(await run('replay')).toEqual({ code: 1, output: '--id is missing.\n' });
+  expect(await run('replay', '--id', second.id)).toEqual({
+    code: 1,
+    output: 'The queue billing does not exist, so its dead letters are kept. 0 were sent.\n',
+  });
+  expect(await run('replay', '--id', first.id)).toEqual({ code: 0, output: '1 sent\n' });
+  expect((await nextOf(channel, queue)).properties.messageId).toBe('e1');
+  expect(await run('discard', '--id', second.id)).toEqual({
+    code: 1,
+    output: '--reason is missing.\n',
+  });
+  expect(await run('discard', '--id', second.id, '--reason', 'Paid by hand')).toEqual({
+    code: 0,
+    output: '1 discarded\n',
+  });
+  expect(await run('list')).toEqual({ code: 0, output: 'no dead letters\n' });
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
+});
 
 test('a queue that somebody declared as a classic one is drained', async () => {
   const channel = await openBrokerChannel();

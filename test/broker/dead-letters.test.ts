@@ -8,7 +8,7 @@ import { openBrokerChannel } from '../support/broker-channel.js';
 import { ACME } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
-import { runScript } from '../support/process.js';
+import { runScript, startProcess } from '../support/process.js';
 import { startBrokerProxy, startDatabaseProxy } from '../support/proxy.js';
 import { brokerStatusOf, readinessOf } from '../support/readiness.js';
 import { startServer, startServerOn, type TestServer } from '../support/server.js';
@@ -547,6 +547,27 @@ test.runIf(DIALECT === 'mysql')(
     expect(Number(row?.arrivals)).toBe(200);
   },
 );
+
+test('kill -9 of a server that drains the queue loses no dead letter', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const env = { DATABASE_URL: database.url, AMQP_URL };
+  const killed = await startProcess(env);
+  await expect.poll(() => brokerStatusOf(killed.url)).toBe('ok');
+  const channel = await openBrokerChannel();
+  for (let number = 0; number < 500; number += 1) {
+    channel.publish(EXCHANGE, '', Buffer.from(anEvent('e')), gaveUp(`e${number}`));
+  }
+  const countIn = async (client: Client) =>
+    (await client.data('{ deadLetters(first: 1) { totalCount } }')).deadLetters.totalCount;
+
+  await expect.poll(() => countIn(killed.client), { interval: 5 }).toBeGreaterThan(0);
+  await killed.kill();
+  const next = await startProcess(env);
+
+  await expect.poll(() => countIn(next.client)).toBe(500);
+  await next.stop();
+});
 
 test('npm run dead-letters lists, shows, sends and discards dead letters', async () => {
   const database = await createMigratedDatabase();

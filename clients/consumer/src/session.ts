@@ -1,0 +1,72 @@
+import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
+import type { Outgoing } from './outgoing.js';
+
+/**
+ * One channel with its deliveries. When the channel is closed, whoever closed it, the broker takes back all deliveries
+ * that were not acknowledged: the signal is aborted, and acknowledgements no longer have an effect.
+ */
+export class Session {
+  readonly #closing = new AbortController();
+  /** Messages that the broker returned because no queue took them. The confirm follows. */
+  readonly #returned = new Set<string>();
+
+  constructor(
+    readonly model: ChannelModel,
+    readonly channel: ConfirmChannel,
+  ) {
+    channel.once('close', () => this.#abort());
+    channel.on('return', ({ fields, properties }) => {
+      this.#returned.add(keyOf(fields.exchange, fields.routingKey, properties.messageId));
+    });
+  }
+
+  /** Is aborted when the deliveries were taken back. */
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  get isOpen(): boolean {
+    return !this.#closing.signal.aborted;
+  }
+
+  ack(message: ConsumeMessage): void {
+    if (this.isOpen) this.channel.ack(message);
+  }
+
+  /**
+   * Publishes a message in place of a delivery, and acknowledges the delivery once a queue has stored the message. The
+   * message is published twice if the connection breaks in between.
+   * @throws Error if the message was not stored, so that the delivery must be taken back
+   */
+  async replace(delivery: ConsumeMessage, outgoing: Outgoing): Promise<void> {
+    await this.#publish(outgoing);
+    this.ack(delivery);
+  }
+
+  /** Closes the channel. Everything that was acknowledged before stays acknowledged. */
+  async close(): Promise<void> {
+    if (!this.isOpen) return;
+    this.#abort();
+    await this.channel.close().catch(() => {});
+  }
+
+  #abort(): void {
+    this.#closing.abort(new Error('The event was handed back to the broker'));
+  }
+
+  #publish({ exchange, routingKey, content, options }: Outgoing): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (!this.isOpen) return reject(this.signal.reason);
+      this.channel.publish(exchange, routingKey, content, options, (error) => {
+        const isReturned = this.#returned.delete(keyOf(exchange, routingKey, options.messageId));
+        if (error) reject(error);
+        else if (isReturned) reject(new Error(`No queue for ${exchange || routingKey}`));
+        else resolve();
+      });
+    });
+  }
+}
+
+function keyOf(exchange: string, routingKey: string, messageId: unknown): string {
+  return JSON.stringify([exchange, routingKey, messageId]);
+}

@@ -19,8 +19,9 @@ const WORKERS = 4;
 // Every package must use the same copy of graphql.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
 
-// The built package, as its users get it.
+// The built packages, as their users get them.
 const client = fileURLToPath(new URL('clients/typescript/dist/index.js', import.meta.url));
+const consumer = fileURLToPath(new URL('clients/consumer/dist/index.js', import.meta.url));
 
 const unit = {
   extends: true as const,
@@ -62,12 +63,15 @@ const SUBJECTS = [
   'streams',
 ];
 
+/** The tests of the folders above that need a broker. */
+const WITH_BROKER = 'test/clients/consumer-*.test.ts';
+
 const endToEnd = (name: 'sqlite' | 'mysql') => ({
   extends: true as const,
   test: {
     name,
     include: [`test/{${SUBJECTS.join(',')}}/*.test.ts`],
-    exclude: name === 'mysql' ? ON_SQLITE_ALONE : [],
+    exclude: [WITH_BROKER, ...(name === 'mysql' ? ON_SQLITE_ALONE : [])],
     // A worker keeps the modules that it has loaded: importing the server takes 3 s of a processor.
     isolate: false,
     env: { TEST_DATABASE: name },
@@ -85,11 +89,16 @@ const SHARED_BROKER = process.env.TEST_AMQP_URL;
  * Each worker has a virtual host on the tests' own broker. A shared broker has one exchange, so its tests take
  * turns: file by file, and database by database.
  */
-const withBroker = (name: string, database: 'sqlite' | 'mysql', files: string, turn: number) => ({
+const withBroker = (
+  name: string,
+  database: 'sqlite' | 'mysql',
+  files: readonly string[],
+  turn: number,
+) => ({
   extends: true as const,
   test: {
     name,
-    include: [`test/broker/${files}.test.ts`],
+    include: [...files],
     env: { TEST_DATABASE: database },
     globalSetup: [
       'test/support/build.ts',
@@ -164,8 +173,8 @@ async function projects() {
     chaos('sqlite'),
     ...(rabbitmq
       ? [
-          withBroker('rabbitmq', 'mysql', '*', 0),
-          withBroker('rabbitmq-sqlite', 'sqlite', '{events,dead-letters}', 1),
+          withBroker('rabbitmq', 'mysql', ['test/broker/*.test.ts', WITH_BROKER], 0),
+          withBroker('rabbitmq-sqlite', 'sqlite', ['test/broker/{events,dead-letters}.test.ts'], 1),
           chaos('mysql'),
         ]
       : []),
@@ -177,6 +186,7 @@ export default defineConfig(async () => ({
     alias: [
       { find: /^graphql$/, replacement: graphql },
       { find: /^@virement\/client$/, replacement: client },
+      { find: /^@virement\/consumer$/, replacement: consumer },
     ],
   },
   test: {

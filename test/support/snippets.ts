@@ -12,6 +12,12 @@ export interface Snippets {
 /** The address of the server in the examples. */
 const DOCUMENTED_URL = 'http://127.0.0.1:4000';
 
+/** The folders of this project's packages. */
+const PACKAGES = {
+  '@virement/client': 'clients/typescript',
+  '@virement/consumer': 'clients/consumer',
+} as const;
+
 /** Matches code fences that name a file: ```ts client.ts */
 const SNIPPET = /^```\w+ (\S+)\n([\s\S]*?)^```$/gm;
 
@@ -21,7 +27,9 @@ export async function writeSnippets(document: string, url = DOCUMENTED_URL): Pro
   const folder = resolve(await mkdtemp('generated/snippets-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'node_modules/@virement'), { recursive: true });
-  await symlink(resolve('clients/typescript'), join(folder, 'node_modules/@virement/client'));
+  for (const [name, source] of Object.entries(PACKAGES)) {
+    await symlink(resolve(source), join(folder, 'node_modules', name));
+  }
   const names: string[] = [];
   for (const [, name = '', text = ''] of (await readFile(document, 'utf8')).matchAll(SNIPPET)) {
     names.push(name);

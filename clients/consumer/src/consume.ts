@@ -204,6 +204,7 @@ class EventConsumer implements Consumer {
     const channel = await model.createConfirmChannel();
     channel.on('error', (error) => {
       const { queue } = this.settings;
+      this.#noteError(error);
       this.#logger.error({ queue, reason: error.message }, 'RabbitMQ closed the channel');
     });
     const session = new Session(model, channel);
@@ -222,6 +223,7 @@ class EventConsumer implements Consumer {
     this.#resolveReady();
   }
 
+  /** Declares classic queues from the next connection on if the broker has no quorum queues. */
   #noteError(error: Error): void {
     if (this.#queueType === 'quorum' && lacksQuorumQueues(error)) {
       this.#queueType = 'classic';

@@ -88,7 +88,7 @@ async function hasQueue(model: ChannelModel, queue: string): Promise<boolean> {
   return true;
 }
 
-/** Tells whether the broker closed the connection because it has no quorum queues. */
-export function lacksQuorumQueues(error: unknown): boolean {
-  return error instanceof Error && /feature flag is disabled|x-queue-type/i.test(error.message);
+/** Tells whether an error of the connection or the channel means that the broker has no quorum queues. */
+export function lacksQuorumQueues({ message }: Error): boolean {
+  return /rabbit_quorum_queue.* is disabled|quorum queues are not supported/i.test(message);
 }

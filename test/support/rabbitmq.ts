@@ -35,13 +35,17 @@ export async function missingRabbitMq(): Promise<string | undefined> {
 /**
  * Starts a broker; the caller closes it.
  * @param vhosts virtual hosts besides the default one; the user guest has all privileges in each
+ * @param settings further settings in its environment
  */
-export async function startRabbitMq(vhosts: readonly string[] = []): Promise<RabbitMq> {
+export async function startRabbitMq(
+  vhosts: readonly string[] = [],
+  settings: NodeJS.ProcessEnv = {},
+): Promise<RabbitMq> {
   const missing = await missingRabbitMq();
   if (missing !== undefined) throw new Error(missing);
   const folder = await mkdtemp(join(tmpdir(), 'virement-rabbitmq-'));
   const port = await freePort();
-  const env = await prepare(folder, port, ['/', ...vhosts]);
+  const env = { ...(await prepare(folder, port, ['/', ...vhosts])), ...settings };
   const url = `amqp://guest:guest@127.0.0.1:${port}`;
   const epmd = spawn('epmd', [], { env, stdio: 'ignore' });
   let node: ChildProcess | undefined;

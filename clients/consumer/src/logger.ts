@@ -14,6 +14,25 @@ export const CONSOLE_LOGGER: Logger = {
   error: (fields, message) => console.error(message, fields),
 };
 
+/** Returns a logger whose failures are dropped, so that they end neither the connection nor the process. */
+export function guarded(logger: Logger): Logger {
+  const guard =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      try {
+        logger[level](fields, message);
+      } catch {
+        // There is nowhere else to report it.
+      }
+    };
+  return {
+    debug: guard('debug'),
+    info: guard('info'),
+    warn: guard('warn'),
+    error: guard('error'),
+  };
+}
+
 /** Returns the message of anything that was thrown. */
 export function reasonOf(error: unknown): string {
   try {

@@ -1,6 +1,6 @@
 import type { Dedupe } from './dedupe.js';
 import type { EventType } from './event.js';
-import { CONSOLE_LOGGER, type Logger } from './logger.js';
+import { CONSOLE_LOGGER, guarded, type Logger } from './logger.js';
 import { DEAD_LETTERS } from './names.js';
 import { type RetryOptions, RetryPolicy } from './retry-policy.js';
 
@@ -13,7 +13,7 @@ export interface ConsumeOptions<Transaction = undefined> {
   readonly events?: readonly EventType[];
   /** The IBANs of the accounts. Default: all. */
   readonly accounts?: readonly string[];
-  /** The most events that this process holds, running or waiting. Default: 50. */
+  /** The most events that this process holds, running or waiting. Default: 50, and 1,000 with an order. */
   readonly prefetch?: number;
   /** The most handlers that run at once in this process. Default: 10. */
   readonly concurrency?: number;
@@ -42,6 +42,8 @@ export interface Settings {
 }
 
 const PREFETCH = 50;
+/** With an order, the events of accounts that wait count as well. */
+const ORDERED_PREFETCH = 1_000;
 const PREFETCH_MAX = 65_535;
 const CONCURRENCY = 10;
 const STOP_TIMEOUT_MS = 30_000;
@@ -58,16 +60,17 @@ const ORDERED_RETRY_MAX_MS = 20 * 60 * 1_000;
 
 /** @throws TypeError if the options cannot be used */
 export function settingsOf<Transaction>(options: ConsumeOptions<Transaction>): Settings {
+  const isOrdered = options.order === 'account';
   const settings = {
     url: options.url,
     queue: options.queue,
     events: options.events ?? [],
     accounts: options.accounts ?? [],
-    prefetch: options.prefetch ?? PREFETCH,
+    prefetch: options.prefetch ?? (isOrdered ? ORDERED_PREFETCH : PREFETCH),
     concurrency: options.concurrency ?? CONCURRENCY,
-    isOrdered: options.order === 'account',
+    isOrdered,
     retry: new RetryPolicy(options.retry),
-    logger: options.logger ?? CONSOLE_LOGGER,
+    logger: guarded(options.logger ?? CONSOLE_LOGGER),
     stopTimeoutMs: options.stopTimeoutMs ?? STOP_TIMEOUT_MS,
   };
   check(/^amqps?:$/.test(protocolOf(settings.url)), 'url is no URL of amqp: or amqps:');
@@ -85,7 +88,7 @@ export function settingsOf<Transaction>(options: ConsumeOptions<Transaction>): S
     'stopTimeoutMs is no time in milliseconds',
   );
   check(
-    !settings.isOrdered || settings.retry.totalMs <= ORDERED_RETRY_MAX_MS,
+    !isOrdered || settings.retry.totalMs <= ORDERED_RETRY_MAX_MS,
     'retry.delaysMs adds up to more than 20 minutes, which is too long with an order',
   );
   return settings;

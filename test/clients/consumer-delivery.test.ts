@@ -410,6 +410,96 @@ test('an event stays in the queue if its delay queue is missing, until the consu
   await expect.poll(() => attempts).toEqual([1, 1, 2]);
 });
 
+test.each([
+  ['does not reach the broker', 'before', [1, 1]],
+  ['is stored, but not confirmed,', 'sent', [1, 1, 2]],
+] as const)(
+  'an event whose next attempt %s when the connection breaks is delivered again',
+  async (_name, moment, expected) => {
+    const queue = await makeEventQueue([300]);
+    const { proxy, amqpUrl } = await startBrokerProxy();
+    const attempts: number[] = [];
+    await start(
+      {
+        url: amqpUrl,
+        queue: queue.name,
+        accounts: [queue.account],
+        retry: { delaysMs: [300], jitter: 0 },
+      },
+      (_event, { attempt }) => {
+        attempts.push(attempt);
+        if (attempts.length === 1) throw new Error('Once more');
+      },
+    );
+    const cut = proxy.cutAt('x-virement-attempt', moment);
+
+    await queue.publish([anEvent(queue.account)]);
+    await cut;
+
+    await expect.poll(() => attempts.toSorted()).toEqual(expected);
+    await expect.poll(() => queue.depth()).toBe(0);
+    expect(await queue.depth(`${queue.name}.retry.300`)).toBe(0);
+  },
+);
+
+test('a queue that exists with other arguments is reported, and consumed once it is gone', async () => {
+  const queue = await makeEventQueue();
+  await queue.declare();
+  const errors: object[] = [];
+  const { seen, handler } = noting();
+  const consumer = await consume(
+    {
+      url: AMQP_URL,
+      queue: queue.name,
+      accounts: [queue.account],
+      retry: { delaysMs: [] },
+      logger: { ...SILENT, error: (fields) => errors.push(fields) },
+    },
+    handler,
+  );
+  onTestFinished(() => consumer.stop());
+  await expect.poll(() => errors.length).toBeGreaterThan(1);
+  expect(errors[0]).toMatchObject({
+    queue: queue.name,
+    reason: expect.stringContaining('PRECONDITION_FAILED'),
+  });
+  expect(consumer.isReady).toBe(false);
+
+  await queue.remove();
+  await consumer.ready;
+
+  const event = anEvent(queue.account);
+  await queue.publish([event]);
+  await expect.poll(() => seen).toEqual([event.id]);
+});
+
+test('a logger and a classifier that fail stop nothing', async () => {
+  const queue = await makeEventQueue([10]);
+  const attempts: number[] = [];
+  const fail = () => {
+    throw new Error('A fault of the service');
+  };
+  await start(
+    {
+      queue: queue.name,
+      accounts: [queue.account],
+      retry: { delaysMs: [10], jitter: 0, isPermanent: fail },
+      logger: { debug: fail, info: fail, warn: fail, error: fail },
+    },
+    (_event, { attempt }) => {
+      attempts.push(attempt);
+      // Anything can be thrown.
+      throw Object.create(null);
+    },
+  );
+
+  await queue.publish([anEvent(queue.account)]);
+
+  await expect.poll(() => queue.deadLetters.length).toBe(1);
+  expect(attempts).toEqual([1, 2]);
+  expect(queue.deadLetters[0]?.headers['x-virement-error']).toBe('an error without a text');
+});
+
 test('options that cannot be used are refused', async () => {
   const valid = { url: AMQP_URL, queue: 'payroll' };
   const refused = {

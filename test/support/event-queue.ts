@@ -31,6 +31,8 @@ export interface EventQueue {
   depth(name?: string): Promise<number>;
   /** Returns how many processes consume the queue; 0 if it is not declared yet. */
   consumers(): Promise<number>;
+  /** Declares the queue as something else than the consumer would. */
+  declare(): Promise<void>;
   /** Deletes a queue while its consumers run. */
   remove(name?: string): Promise<void>;
 }
@@ -110,6 +112,9 @@ export async function makeEventQueue(retryDelaysMs: readonly number[] = []): Pro
       } catch {
         return 0;
       }
+    },
+    declare: async () => {
+      await channel.assertQueue(name);
     },
     remove: async (queue = name) => {
       await channel.deleteQueue(queue);

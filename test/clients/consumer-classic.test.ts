@@ -1,6 +1,4 @@
 /** Tests the consumer package on a RabbitMQ without quorum queues. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { consume } from '@virement/consumer';
 import { connect } from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
@@ -13,21 +11,15 @@ const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 /** Only this feature flag is enabled, so that of quorum queues is not. */
 const FEATURE_FLAGS = 'implicit_default_bindings';
 
-/** Returns the reason why RabbitMQ cannot run without quorum queues; undefined if it can. */
-async function missingSwitch(): Promise<string | undefined> {
-  const missing = await missingRabbitMq();
-  if (missing !== undefined) return missing;
-  const { stdout } = await promisify(execFile)('rabbitmqctl', ['version']);
-  return /^3\.(8|9|10)\./.test(stdout.trim())
-    ? undefined
-    : `RabbitMQ ${stdout.trim()} always has them.`;
-}
-
-test.runIf(canRun('a RabbitMQ without quorum queues', await missingSwitch(), false))(
+test.runIf(canRun('a RabbitMQ without quorum queues', await missingRabbitMq()))(
   'a broker without quorum queues gets classic ones, with retries and dead letters',
-  async () => {
+  async ({ skip }) => {
     const rabbitMq = await startRabbitMq([], { RABBITMQ_FEATURE_FLAGS: FEATURE_FLAGS });
     onTestFinished(() => rabbitMq.close());
+    const connection = await connect(rabbitMq.url);
+    onTestFinished(() => connection.close());
+    const { version } = connection.connection.serverProperties;
+    skip(!/^3\.(8|9|10)\./.test(version), `RabbitMQ ${version} always has quorum queues`);
     const account = anAccount();
     const attempts: number[] = [];
     const warnings: string[] = [];
@@ -46,7 +38,6 @@ test.runIf(canRun('a RabbitMQ without quorum queues', await missingSwitch(), fal
     );
     onTestFinished(() => consumer.stop());
     await consumer.ready;
-    const connection = await connect(rabbitMq.url);
     const channel = await connection.createConfirmChannel();
     const event = anEvent(account);
 
@@ -57,6 +48,5 @@ test.runIf(canRun('a RabbitMQ without quorum queues', await missingSwitch(), fal
     await expect.poll(letters).toBe(1);
     expect(attempts).toEqual([1, 2]);
     expect(warnings).toContain('RabbitMQ without quorum queues');
-    await connection.close();
   },
 );

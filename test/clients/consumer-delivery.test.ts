@@ -280,15 +280,20 @@ test('a stop waits for the handlers that run, and starts no other', async () => 
   await queue.publish(events);
   await expect.poll(() => started).toHaveLength(2);
 
+  const next = noting();
+  await start(options, next.handler);
+
   const stopped = consumer.stop();
+  const late = eventsOf(queue.account, 6);
+  await queue.publish(late);
+  // The process that stops gets none of them.
+  await expect.poll(() => next.seen).toEqual(idsOf(late));
   gate.resolve();
   await stopped;
 
   expect(consumer.isReady).toBe(false);
   expect(seen).toEqual(idsOf(events.slice(0, 2)));
-  const next = noting();
-  await start(options, next.handler);
-  await expect.poll(() => next.seen).toEqual(idsOf(events.slice(2)));
+  await expect.poll(() => next.seen).toEqual(idsOf([...late, ...events.slice(2)]));
 });
 
 test('a stop hands events back whose handlers do not end in time, and tells these handlers', async () => {

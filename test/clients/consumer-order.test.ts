@@ -99,12 +99,18 @@ test('one process has all events of an ordered queue; after its stop another one
   await started.promise;
 
   const stopped = first.stop();
+  // The other process must not get this event while the first one still has an earlier one.
+  await queue.publish([anEvent(queue.account, 7)]);
+  await expect.poll(() => queue.depth()).toBe(0);
   gate.resolve();
   await stopped;
 
   await expect
     .poll(() => done)
-    .toEqual(['first 1', 'first 2', 'first 3', 'second 4', 'second 5', 'second 6']);
+    .toEqual([
+      ...['first 1', 'first 2', 'first 3'],
+      ...['second 4', 'second 5', 'second 6', 'second 7'],
+    ]);
 });
 
 test('a stop hands an event back that waits for its next attempt', async () => {

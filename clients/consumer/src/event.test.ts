@@ -19,4 +19,6 @@ test('every documented event has a type', () => {
 
 test.each(Object.entries(ROUTING_KINDS))('events of %s have the routing kind %s', (type, kind) => {
   expect(routingKindOf(type as EventType)).toBe(kind);
+  // The binding of an account for all types relies on it.
+  expect(kind.split('.')).toHaveLength(2);
 });

@@ -9,17 +9,12 @@
  * failed event is retried in place: it keeps its place in the chain and its delivery, and gives its slot to others.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type ChannelModel,
-  type ConsumeMessage,
-  connect,
-  type RecoveringChannelModel,
-} from 'amqplib';
+import { type ChannelModel, connect, type Message, type RecoveringChannelModel } from 'amqplib';
 import type { Dedupe } from './dedupe.js';
 import { MalformedEventError, parseEvent, type VirementEvent } from './event.js';
 import { type Logger, reasonOf } from './logger.js';
 import { type ConsumeOptions, type Settings, settingsOf } from './options.js';
-import { attemptOf, deadLetterOf, retryOf } from './outgoing.js';
+import { attemptOf, deadLetterOf, retryOf, returnsOf } from './outgoing.js';
 import { Session } from './session.js';
 import { Slots } from './slots.js';
 import { declareTopology, lacksQuorumQueues, type QueueType } from './topology.js';
@@ -60,7 +55,10 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const HEARTBEAT_S = '10';
 
 /** The delay before a channel that was closed is opened again. */
-const CHANNEL_REOPEN_MS = 200;
+const CHANNEL_REOPEN_MS = 500;
+
+/** An event that the broker took back this often may be the one on which processes crash. */
+const SUSPECT_RETURNS = 2;
 
 /** The time for a broker to answer a cancel or a close. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -121,7 +119,8 @@ class EventConsumer implements Consumer {
   #queueType: QueueType = 'quorum';
   #connection: RecoveringChannelModel | undefined;
   #session: Session | undefined;
-  #consumerTag = '';
+  /** Undefined while the session does not consume. */
+  #consumerTag: string | undefined;
   #stopped: Promise<void> | undefined;
   #resolveReady: () => void = () => {};
   #rejectReady: (error: Error) => void = () => {};
@@ -141,7 +140,8 @@ class EventConsumer implements Consumer {
   }
 
   get isReady(): boolean {
-    return this.#session?.isOpen === true && !this.#isStopping;
+    const isConsuming = this.#session?.isOpen === true && this.#consumerTag !== undefined;
+    return isConsuming && !this.#isStopping;
   }
 
   get #isStopping(): boolean {
@@ -185,7 +185,7 @@ class EventConsumer implements Consumer {
     this.#rejectReady(new Error('The consumer was stopped before it was ready'));
     const session = this.#session;
     // With an order the consumer stays the active one until its last event is settled.
-    if (session?.isOpen && !isOrdered) {
+    if (session?.isOpen && this.#consumerTag !== undefined && !isOrdered) {
       await inTime(CLOSE_TIMEOUT_MS, session.channel.cancel(this.#consumerTag));
     }
     await inTime(stopTimeoutMs, Promise.all(this.#unfinished));
@@ -208,19 +208,53 @@ class EventConsumer implements Consumer {
       this.#logger.error({ queue, reason: error.message }, 'RabbitMQ closed the channel');
     });
     const session = new Session(model, channel);
+    this.#session = session;
+    this.#consumerTag = undefined;
     await declareTopology(model, channel, this.settings, this.#queueType);
+    if (!session.isOpen) throw new Error('The channel was closed at once');
+    channel.once('close', () => void this.#reopen(session));
+    void this.#begin(session);
+  }
+
+  /** Begins to take events. If this fails, the channel is made again. */
+  async #begin(session: Session): Promise<void> {
+    const { queue, isOrdered } = this.settings;
+    try {
+      if (!isOrdered) await this.#takeSuspects(session);
+      if (this.#isStopping) return;
+      await this.#consume(session);
+      this.#logger.info({ queue }, 'Consumer ready');
+      this.#resolveReady();
+    } catch (error) {
+      this.#logger.warn({ queue, reason: reasonOf(error) }, 'Consumer not begun; retrying');
+      await session.close();
+    }
+  }
+
+  /**
+   * Takes events that came back several times one by one, before any other. If the process crashes on one of them, it
+   * holds no other event, for which the crash would count as well. RabbitMQ has no such request for a queue with a
+   * single active consumer.
+   */
+  async #takeSuspects(session: Session): Promise<void> {
+    while (!this.#isStopping) {
+      const message = await session.channel.get(this.settings.queue);
+      if (!message) return;
+      const delivered = this.#receive(session, message);
+      if (returnsOf(message) < SUSPECT_RETURNS) return;
+      await Promise.race([delivered, session.closed]);
+    }
+  }
+
+  async #consume(session: Session): Promise<void> {
+    const { channel } = session;
     await channel.prefetch(this.settings.prefetch);
     const { consumerTag } = await channel.consume(this.settings.queue, (message) => {
-      if (message) this.#receive(session, message);
+      if (message) void this.#receive(session, message);
       // The broker cancelled the consumer, because the queue was deleted.
       else void session.close();
     });
     this.#consumerTag = consumerTag;
-    this.#session = session;
-    if (session.isOpen) channel.once('close', () => void this.#reopen(session));
-    else throw new Error('The channel was closed at once');
-    this.#logger.info({ queue: this.settings.queue }, 'Consumer ready');
-    this.#resolveReady();
   }
 
   /** Declares classic queues from the next connection on if the broker has no quorum queues. */
@@ -232,13 +266,15 @@ class EventConsumer implements Consumer {
   }
 
   /** Opens another channel in place of a closed one. If this fails, the connection is made again. */
-  async #reopen({ model }: Session): Promise<void> {
+  async #reopen(session: Session): Promise<void> {
+    const { model } = session;
     await sleep(CHANNEL_REOPEN_MS);
-    if (this.#isStopping) return;
+    if (this.#isStopping || this.#session !== session) return;
     await this.#open(model).catch(() => model.close().catch(() => {}));
   }
 
-  #receive(session: Session, message: ConsumeMessage): void {
+  /** Starts to process a delivery. @returns a promise that never rejects, for when it is settled or handed back */
+  async #receive(session: Session, message: Message): Promise<void> {
     // The delivery is handed back when the channel is closed.
     if (this.#isStopping) return;
     const event = eventOf(message);
@@ -250,7 +286,8 @@ class EventConsumer implements Consumer {
       });
     const delivered = this.settings.isOrdered ? this.#chain(accountOf(event), work) : work();
     this.#unfinished.add(delivered);
-    void delivered.then(() => this.#unfinished.delete(delivered));
+    await delivered;
+    this.#unfinished.delete(delivered);
   }
 
   /** Runs the work after all earlier work for the same account. The work never rejects. */
@@ -269,7 +306,7 @@ class EventConsumer implements Consumer {
    */
   async #deliver(
     session: Session,
-    message: ConsumeMessage,
+    message: Message,
     event: VirementEvent | MalformedEventError,
   ): Promise<void> {
     const { queue, retry, isOrdered } = this.settings;
@@ -331,7 +368,7 @@ function withHeartbeat(url: string): string {
   return parsed.href;
 }
 
-function eventOf({ content }: ConsumeMessage): VirementEvent | MalformedEventError {
+function eventOf({ content }: Message): VirementEvent | MalformedEventError {
   try {
     return parseEvent(content);
   } catch (error) {

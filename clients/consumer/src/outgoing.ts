@@ -1,5 +1,5 @@
 /** The messages that a consumer publishes about a failed event: its next attempt, or its dead letter. */
-import type { ConsumeMessage, Options } from 'amqplib';
+import type { Message, Options } from 'amqplib';
 import { reasonOf } from './logger.js';
 import { DEAD_LETTERS, retryQueueOf } from './names.js';
 import type { DeadLetterReason } from './retry-policy.js';
@@ -32,7 +32,7 @@ const NOT_FORWARDED =
   /^(x-virement-.*|x-death|x-(first|last)-death-.*|x-(delivery|acquired)-count|b?cc)$/i;
 
 /** Reads which attempt a message is for, from 1, and when the event first failed. */
-export function attemptOf({ properties }: ConsumeMessage): {
+export function attemptOf({ properties }: Message): {
   readonly attempt: number;
   readonly firstFailedAt: string | undefined;
 } {
@@ -43,9 +43,15 @@ export function attemptOf({ properties }: ConsumeMessage): {
   };
 }
 
+/** Reads how often the broker took a message back. Classic queues do not count it. */
+export function returnsOf({ properties }: Message): number {
+  const { 'x-delivery-count': returns } = properties.headers ?? {};
+  return Number.isSafeInteger(returns) ? returns : 0;
+}
+
 /** Makes the message for the next attempt, which waits in a delay queue. */
 export function retryOf(
-  message: ConsumeMessage,
+  message: Message,
   queue: string,
   delayMs: number,
   { attempts, firstFailedAt }: Failures,
@@ -64,7 +70,7 @@ export function retryOf(
  * @param eventId the id for a message that has none
  */
 export function deadLetterOf(
-  message: ConsumeMessage,
+  message: Message,
   queue: string,
   reason: DeadLetterReason,
   { attempts, firstFailedAt, lastFailedAt, error }: Failures & { readonly error: unknown },
@@ -89,7 +95,7 @@ export function deadLetterOf(
  * Returns the properties of a message with other headers. The expiration is left out, as it would end the wait in a
  * delay queue; the user as well, as RabbitMQ refuses another one than that of the connection.
  */
-function forwarded({ properties }: ConsumeMessage, headers: object): Options.Publish {
+function forwarded({ properties }: Message, headers: object): Options.Publish {
   const { contentType, contentEncoding, messageId, type, timestamp, appId, correlationId } =
     properties;
   const kept = Object.entries(properties.headers ?? {}).filter(

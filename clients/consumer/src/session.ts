@@ -1,4 +1,4 @@
-import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, Message } from 'amqplib';
 import type { Outgoing } from './outgoing.js';
 
 /**
@@ -6,6 +6,8 @@ import type { Outgoing } from './outgoing.js';
  * that were not acknowledged: the signal is aborted, and acknowledgements no longer have an effect.
  */
 export class Session {
+  /** Resolves when the deliveries were taken back. */
+  readonly closed: Promise<void>;
   readonly #closing = new AbortController();
   /** Messages that the broker returned because no queue took them. The confirm follows. */
   readonly #returned = new Set<string>();
@@ -14,6 +16,9 @@ export class Session {
     readonly model: ChannelModel,
     readonly channel: ConfirmChannel,
   ) {
+    this.closed = new Promise((resolve) => {
+      this.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     channel.once('close', () => this.#abort());
     channel.on('return', ({ fields, properties }) => {
       this.#returned.add(keyOf(fields.exchange, fields.routingKey, properties.messageId));
@@ -29,7 +34,7 @@ export class Session {
     return !this.#closing.signal.aborted;
   }
 
-  ack(message: ConsumeMessage): void {
+  ack(message: Message): void {
     if (this.isOpen) this.channel.ack(message);
   }
 
@@ -38,7 +43,7 @@ export class Session {
    * message is published twice if the connection breaks in between.
    * @throws Error if the message was not stored, so that the delivery must be taken back
    */
-  async replace(delivery: ConsumeMessage, outgoing: Outgoing): Promise<void> {
+  async replace(delivery: Message, outgoing: Outgoing): Promise<void> {
     await this.#publish(outgoing);
     this.ack(delivery);
   }

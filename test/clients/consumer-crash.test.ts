@@ -91,7 +91,7 @@ test.each([
 ])(
   'services that are killed at random and between commit and acknowledgement process each event once, with %s',
   async (_name, makePayslips) => {
-    const queue = await makeEventQueue([800, 1_000, 1_200, 8_000, 10_000, 11_000].concat(LONG));
+    const queue = await makeEventQueue([800, 1_000, 1_200, 8_000, 10_000, 12_000].concat(LONG));
     const payslips = await makePayslips();
     const first = startService(queue, payslips, { KILL_AFTER: '20' });
     await expect.poll(() => queue.consumers()).toBe(1);
@@ -117,7 +117,42 @@ test.each([
 );
 
 /** The longer ones of the default delays, with their jitter. */
-const LONG = [48_000, 60_000, 71_000, 480_000, 600_000, 720_000];
+const LONG = [48_000, 60_000, 72_000, 480_000, 600_000, 720_000];
+
+test('events that a process holds when it crashes on another event are processed, and no dead letters', async () => {
+  const queue = await makeEventQueue();
+  const { proxy, amqpUrl } = await startBrokerProxy();
+  const poison = anEvent(queue.account);
+  const others = eventsOf(queue.account, 20);
+  const seen = new Set<string>();
+  const consumer = await consume(
+    {
+      url: amqpUrl,
+      queue: queue.name,
+      accounts: [queue.account],
+      retry: { delaysMs: [] },
+      logger: SILENT,
+    },
+    async ({ id }) => {
+      seen.add(id);
+      // No acknowledgement of the others reaches the broker.
+      if (id === poison.id) proxy.cut();
+    },
+  );
+  onTestFinished(() => consumer.stop());
+  await consumer.ready;
+
+  await queue.publish([poison, ...others]);
+
+  await expect.poll(() => queue.deadLetters.length).toBe(1);
+  expect(queue.deadLetters[0]?.properties.messageId).toBe(poison.id);
+  await expect.poll(() => consumer.isReady).toBe(true);
+  await expect.poll(() => queue.depth()).toBe(0);
+  const last = anEvent(queue.account);
+  await queue.publish([last]);
+  await expect.poll(() => seen.has(last.id)).toBe(true);
+  expect(queue.deadLetters).toHaveLength(1);
+});
 
 test('an event on which processes crash is a dead letter of the broker, and the queue goes on', async () => {
   const queue = await makeEventQueue();

@@ -188,6 +188,8 @@ class EventConsumer implements Consumer {
     if (session?.isOpen && this.#consumerTag !== undefined && !isOrdered) {
       await inTime(CLOSE_TIMEOUT_MS, session.channel.cancel(this.#consumerTag));
     }
+    // Events that wait for a slot are handed back at once.
+    this.#slots.open();
     await inTime(stopTimeoutMs, Promise.all(this.#unfinished));
     if (this.#unfinished.size > 0) {
       this.#logger.warn({ queue, events: this.#unfinished.size }, 'Unfinished events handed back');
@@ -275,8 +277,7 @@ class EventConsumer implements Consumer {
 
   /** Starts to process a delivery. @returns a promise that never rejects, for when it is settled or handed back */
   async #receive(session: Session, message: Message): Promise<void> {
-    // The delivery is handed back when the channel is closed.
-    if (this.#isStopping) return;
+    if (this.#isStopping) return this.#handBack(session, message);
     const event = eventOf(message);
     const work = () =>
       this.#deliver(session, message, event).catch((error: unknown) => {
@@ -313,7 +314,7 @@ class EventConsumer implements Consumer {
     let { attempt, firstFailedAt } = attemptOf(message);
     for (; ; attempt += 1) {
       const outcome = await this.#try(session, event, attempt);
-      if (outcome.kind === 'handed-back') return;
+      if (outcome.kind === 'handed-back') return this.#handBack(session, message);
       if (outcome.kind === 'done') return session.ack(message);
       const { error } = outcome;
       const lastFailedAt = new Date().toISOString();
@@ -334,6 +335,14 @@ class EventConsumer implements Consumer {
       }
       await this.#waitInPlace(delayMs, session.signal);
     }
+  }
+
+  /**
+   * Hands a delivery back during a stop, after the consumer was cancelled. With an order, all deliveries are handed back
+   * together when the channel is closed, so the next process gets them in order.
+   */
+  #handBack(session: Session, message: Message): void {
+    if (!this.settings.isOrdered) session.requeue(message);
   }
 
   /** Runs the handler when a slot is free. */

@@ -38,6 +38,11 @@ export class Session {
     if (this.isOpen) this.channel.ack(message);
   }
 
+  /** Lets the broker deliver a message again, to another process as well. */
+  requeue(message: Message): void {
+    if (this.isOpen) this.channel.nack(message, false, true);
+  }
+
   /**
    * Publishes a message in place of a delivery, and acknowledges the delivery once a queue has stored the message. The
    * message is published twice if the connection breaks in between.

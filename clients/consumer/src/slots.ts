@@ -7,6 +7,12 @@ export class Slots {
     this.#free = count;
   }
 
+  /** Lifts the limit: everything that waits runs at once. */
+  open(): void {
+    this.#free = Number.POSITIVE_INFINITY;
+    for (const next of this.#waiting.splice(0)) next();
+  }
+
   /** Runs the work as soon as a slot is free. */
   async use<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#free > 0) this.#free -= 1;

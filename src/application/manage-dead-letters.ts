@@ -6,7 +6,7 @@ import { NAME, textProblems } from '../domain/text.js';
 import type { AuditLog } from './ports/audit-log.js';
 import type { ConsumerQueues, DeadLetterStore } from './ports/dead-letters.js';
 
-/** What operators do with dead letters. Each call returns the number of dead letters that it sent or deleted. */
+/** The changes that operators make to dead letters. Each call returns the number of dead letters that it sent or deleted. */
 export interface ManageDeadLetters {
   /**
    * Sends dead letters to the queues of their consumers, and deletes them. An id that no longer exists is skipped. A

@@ -28,7 +28,7 @@ beforeAll(async () => {
   return () => rm(folder, { recursive: true });
 });
 
-/** Where the service writes its rows. */
+/** The table to which the service writes its rows. */
 interface Payslips {
   readonly url: string;
   /** Returns the event id of each row. */

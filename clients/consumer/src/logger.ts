@@ -1,4 +1,4 @@
-/** Where the consumer reports what it does. A logger of pino has these methods. */
+/** The logger to which the consumer reports what it does. A logger of pino has these methods. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

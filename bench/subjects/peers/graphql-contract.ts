@@ -1,4 +1,5 @@
 /** The part of Virement's GraphQL contract that the bench sends and reads, for the peers that implement it by resolvers. */
+import { BulkRejectedError } from '../bulk-rules.ts';
 export const TYPE_DEFS = /* GraphQL */ `
   type Query {
     account(iban: String!): Account
@@ -54,3 +55,13 @@ export const TYPE_DEFS = /* GraphQL */ `
     description: String!
   }
 `;
+
+/** Answers performBulkTransfer: the bulk, or why it was refused. */
+export async function answerOf(performing: Promise<object>): Promise<object> {
+  try {
+    return { __typename: 'BulkTransferPerformed', bulkTransfer: await performing };
+  } catch (error) {
+    if (!(error instanceof BulkRejectedError)) throw error;
+    return { __typename: 'RefusedBulkTransfer', code: 'REFUSED', message: error.message };
+  }
+}

@@ -20,7 +20,7 @@ import {
   formatEuro,
   positionOf,
 } from '../../bulk-rules.ts';
-import { TYPE_DEFS } from '../graphql-contract.ts';
+import { answerOf, TYPE_DEFS } from '../graphql-contract.ts';
 
 interface BulkTransfer {
   readonly id: string;
@@ -208,15 +208,8 @@ const resolvers = {
     },
   },
   Mutation: {
-    performBulkTransfer: async (_: unknown, { input }: { readonly input: BulkTransferInput }) => {
-      try {
-        const bulkTransfer = await performBulkTransfer(input);
-        return { __typename: 'BulkTransferPerformed', bulkTransfer };
-      } catch (error) {
-        if (!(error instanceof BulkRejectedError)) throw error;
-        return { __typename: 'RefusedBulkTransfer', code: 'REFUSED', message: error.message };
-      }
-    },
+    performBulkTransfer: (_: unknown, { input }: { readonly input: BulkTransferInput }) =>
+      answerOf(performBulkTransfer(input)),
   },
   BulkTransfer: {
     transferCount: (bulk: BulkTransfer) => bulk.transfer_count,

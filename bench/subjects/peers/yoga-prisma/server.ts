@@ -17,7 +17,7 @@ import {
   formatEuro,
   positionOf,
 } from '../../bulk-rules.ts';
-import { TYPE_DEFS } from '../graphql-contract.ts';
+import { answerOf, TYPE_DEFS } from '../graphql-contract.ts';
 import { type BulkTransfer, type Prisma, PrismaClient, type Transfer } from './generated/client.ts';
 
 /** A request waits for a connection without a practical limit, because the wait is measured. */
@@ -153,15 +153,8 @@ const resolvers = {
       prisma.account.findUnique({ where, select: { iban: true } }),
   },
   Mutation: {
-    performBulkTransfer: async (_: unknown, { input }: { readonly input: BulkTransferInput }) => {
-      try {
-        const bulkTransfer = await performBulkTransfer(input);
-        return { __typename: 'BulkTransferPerformed', bulkTransfer };
-      } catch (error) {
-        if (!(error instanceof BulkRejectedError)) throw error;
-        return { __typename: 'RefusedBulkTransfer', code: 'REFUSED', message: error.message };
-      }
-    },
+    performBulkTransfer: (_: unknown, { input }: { readonly input: BulkTransferInput }) =>
+      answerOf(performBulkTransfer(input)),
   },
   BulkTransfer: {
     id: idOf,

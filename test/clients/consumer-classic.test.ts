@@ -3,10 +3,9 @@ import { consume } from '@virement/consumer';
 import { connect } from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
 import { canRun } from '../support/can-run.js';
+import { SILENT } from '../support/client-consumer.js';
 import { anAccount, anEvent, bodyOf } from '../support/event-queue.js';
 import { missingRabbitMq, startRabbitMq } from '../support/rabbitmq.js';
-
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Only this feature flag is enabled, so that of quorum queues is not. */
 const FEATURE_FLAGS = 'implicit_default_bindings';

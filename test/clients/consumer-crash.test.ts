@@ -8,13 +8,12 @@ import { consume } from '@virement/consumer';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../support/amqp-url.js';
+import { SILENT } from '../support/client-consumer.js';
 import { endProcess } from '../support/end-process.js';
 import { anEvent, type EventQueue, eventsOf, makeEventQueue } from '../support/event-queue.js';
 import { MYSQL_URL } from '../support/mysql-url.js';
 import { startBrokerProxy } from '../support/proxy.js';
 import { createDatabaseOn } from '../support/test-database.js';
-
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A folder in which the script of the service finds the package by its name. */
 let folder = '';

@@ -6,11 +6,10 @@ import { consume, type Dedupe, mysqlDedupe, sqliteDedupe } from '@virement/consu
 import { createPool, type PoolConnection, type RowDataPacket } from 'mysql2/promise';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../support/amqp-url.js';
+import { SILENT } from '../support/client-consumer.js';
 import { anEvent, makeEventQueue } from '../support/event-queue.js';
 import { MYSQL_URL } from '../support/mysql-url.js';
 import { createDatabaseOn } from '../support/test-database.js';
-
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A store, and what a handler writes in its transaction. */
 interface Store<Transaction> {

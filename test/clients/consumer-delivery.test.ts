@@ -1,29 +1,10 @@
 /** Tests how the consumer package retries, gives up, shares the work, stops and reconnects, with a real RabbitMQ. */
-import {
-  type ConsumeOptions,
-  type Consumer,
-  consume,
-  type VirementEvent,
-} from '@virement/consumer';
+import { consume, type VirementEvent } from '@virement/consumer';
 import { expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../support/amqp-url.js';
+import { type Handler, SILENT, startConsumer } from '../support/client-consumer.js';
 import { anAccount, anEvent, bodyOf, eventsOf, makeEventQueue } from '../support/event-queue.js';
 import { startBrokerProxy } from '../support/proxy.js';
-
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-type Handler = Parameters<typeof consume>[1];
-
-/** Starts a consumer that stops with the test. Resolves once it gets events. */
-async function start(
-  options: Omit<ConsumeOptions, 'url'> & { readonly url?: string },
-  handler: Handler,
-): Promise<Consumer> {
-  const consumer = await consume({ url: AMQP_URL, logger: SILENT, ...options }, handler);
-  onTestFinished(() => consumer.stop());
-  await consumer.ready;
-  return consumer;
-}
 
 const idsOf = (events: readonly { readonly id: string }[]) => events.map(({ id }) => id);
 
@@ -41,7 +22,7 @@ function noting(): { readonly seen: string[]; readonly handler: Handler } {
 test('an event is tried again after each delay until its handler succeeds', async () => {
   const queue = await makeEventQueue([100, 400]);
   const attempts: { attempt: number; at: number }[] = [];
-  await start(
+  await startConsumer(
     { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [100, 400], jitter: 0 } },
     async (_event, { attempt }) => {
       attempts.push({ attempt, at: performance.now() });
@@ -63,7 +44,7 @@ test('an event is tried again after each delay until its handler succeeds', asyn
 test('an event that fails in every attempt is a dead letter with the consumer, the attempts and the last error', async () => {
   const queue = await makeEventQueue([8, 10, 12]);
   let attempts = 0;
-  await start(
+  await startConsumer(
     { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [10, 10], jitter: 0.2 } },
     async () => {
       attempts += 1;
@@ -105,7 +86,7 @@ const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 test('a failure that the service calls permanent is a dead letter at once', async () => {
   const queue = await makeEventQueue([60_000]);
-  await start(
+  await startConsumer(
     {
       queue: queue.name,
       accounts: [queue.account],
@@ -133,7 +114,10 @@ test('a failure that the service calls permanent is a dead letter at once', asyn
 test('a message that is no event is a dead letter, and the handler does not see it', async () => {
   const queue = await makeEventQueue();
   const { seen, handler } = noting();
-  await start({ queue: queue.name, accounts: [queue.account], retry: { delaysMs: [] } }, handler);
+  await startConsumer(
+    { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [] } },
+    handler,
+  );
 
   await queue.send(Buffer.from([0xff, 0x00]));
   await queue.send(Buffer.from('null'));
@@ -152,7 +136,7 @@ test('events that fail for long delay no others, even in a process that takes on
   const { seen, handler } = noting();
   const poison = eventsOf(queue.account, 10);
   const good = eventsOf(queue.account, 20);
-  await start(
+  await startConsumer(
     {
       queue: queue.name,
       accounts: [queue.account],
@@ -176,7 +160,7 @@ test('a dead letter that an operator sends to the queue again starts at its firs
   const queue = await makeEventQueue([10]);
   const attempts: number[] = [];
   let isRepaired = false;
-  await start(
+  await startConsumer(
     { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [10], jitter: 0 } },
     (_event, { attempt }) => {
       attempts.push(attempt);
@@ -199,7 +183,7 @@ test('a consumer gets the types and accounts that it asks for, and consumers of 
   const [mine, foreign] = [payroll.account, anAccount()];
   const [ofPayroll, ofAudit] = [noting(), noting()];
   const retry = { delaysMs: [] };
-  await start(
+  await startConsumer(
     {
       queue: payroll.name,
       events: ['virement.account.credited.v1', 'virement.transfer.received.v1'],
@@ -208,7 +192,7 @@ test('a consumer gets the types and accounts that it asks for, and consumers of 
     },
     ofPayroll.handler,
   );
-  await start({ queue: audit.name, accounts: [mine, foreign], retry }, ofAudit.handler);
+  await startConsumer({ queue: audit.name, accounts: [mine, foreign], retry }, ofAudit.handler);
   const wanted = anEvent(mine, 1, 'virement.account.credited.v1');
   const otherType = anEvent(mine);
   const otherAccount = anEvent(foreign, 1, 'virement.account.credited.v1');
@@ -228,8 +212,8 @@ test('two processes share the events of a queue, and each event is processed onc
     retry: { delaysMs: [] },
   };
   const [a, b] = [noting(), noting()];
-  await start(options, a.handler);
-  await start(options, b.handler);
+  await startConsumer(options, a.handler);
+  await startConsumer(options, b.handler);
   const events = eventsOf(queue.account, 200);
 
   await queue.publish(events);
@@ -243,7 +227,7 @@ test('two processes share the events of a queue, and each event is processed onc
 test('no more handlers run at once than the concurrency', async () => {
   const queue = await makeEventQueue();
   let [running, most, done] = [0, 0, 0];
-  await start(
+  await startConsumer(
     {
       queue: queue.name,
       accounts: [queue.account],
@@ -271,7 +255,7 @@ test('a stop waits for the handlers that run, and hands the other events back at
   const gate = Promise.withResolvers<void>();
   const options = { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [] } };
   const started: string[] = [];
-  const consumer = await start({ ...options, concurrency: 2 }, async (event, context) => {
+  const consumer = await startConsumer({ ...options, concurrency: 2 }, async (event, context) => {
     started.push(event.id);
     await gate.promise;
     await handler(event, context);
@@ -281,7 +265,7 @@ test('a stop waits for the handlers that run, and hands the other events back at
   await expect.poll(() => started).toHaveLength(2);
 
   const next = noting();
-  await start(options, next.handler);
+  await startConsumer(options, next.handler);
 
   const stopped = consumer.stop();
   const late = eventsOf(queue.account, 6);
@@ -302,7 +286,7 @@ test('a stop hands events back whose handlers do not end in time, and tells thes
   const queue = await makeEventQueue();
   const options = { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [] } };
   const signals: AbortSignal[] = [];
-  const consumer = await start(
+  const consumer = await startConsumer(
     { ...options, concurrency: 2, stopTimeoutMs: 100 },
     async (_event, { signal }) => {
       signals.push(signal);
@@ -317,7 +301,7 @@ test('a stop hands events back whose handlers do not end in time, and tells thes
 
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
   const { seen, handler } = noting();
-  await start(options, handler);
+  await startConsumer(options, handler);
   await expect.poll(() => seen.toSorted()).toEqual(idsOf(events).sort());
 });
 
@@ -325,7 +309,7 @@ test('a consumer goes on after its connection was cut and the broker was away, a
   const queue = await makeEventQueue([10]);
   const { proxy, amqpUrl } = await startBrokerProxy();
   const seen = new Set<string>();
-  const consumer = await start(
+  const consumer = await startConsumer(
     {
       url: amqpUrl,
       queue: queue.name,
@@ -386,7 +370,7 @@ test('a service starts while the broker is away, and a stop ends its waiting', a
 test('a queue that someone deletes is declared again', async () => {
   const queue = await makeEventQueue();
   const { seen, handler } = noting();
-  const consumer = await start(
+  const consumer = await startConsumer(
     { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [] } },
     handler,
   );
@@ -403,7 +387,7 @@ test('a queue that someone deletes is declared again', async () => {
 test('an event stays in the queue if its delay queue is missing, until the consumer has declared it again', async () => {
   const queue = await makeEventQueue([50]);
   const attempts: number[] = [];
-  await start(
+  await startConsumer(
     { queue: queue.name, accounts: [queue.account], retry: { delaysMs: [50], jitter: 0 } },
     (_event: VirementEvent, { attempt }) => {
       attempts.push(attempt);
@@ -426,7 +410,7 @@ test.each([
     const queue = await makeEventQueue([300]);
     const { proxy, amqpUrl } = await startBrokerProxy();
     const attempts: number[] = [];
-    await start(
+    await startConsumer(
       {
         url: amqpUrl,
         queue: queue.name,
@@ -486,7 +470,7 @@ test('a logger and a classifier that fail stop nothing', async () => {
   const fail = () => {
     throw new Error('A fault of the service');
   };
-  await start(
+  await startConsumer(
     {
       queue: queue.name,
       accounts: [queue.account],

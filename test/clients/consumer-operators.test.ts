@@ -3,10 +3,9 @@ import { consume } from '@virement/consumer';
 import { expect, onTestFinished, test } from 'vitest';
 import { AMQP_URL } from '../support/amqp-url.js';
 import { ACME, aBulk, aTransfer } from '../support/builders.js';
+import { SILENT } from '../support/client-consumer.js';
 import { makeEventQueue } from '../support/event-queue.js';
 import { startServer } from '../support/server.js';
-
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 const DEAD_LETTERS = `query ($consumer: String!) {
   deadLetters(consumer: $consumer, first: 10) {

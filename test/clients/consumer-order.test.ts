@@ -1,26 +1,11 @@
-/** Tests that events of an account are processed in order, with failures, stops and disconnects. */
-import { type ConsumeOptions, type Consumer, consume } from '@virement/consumer';
-import { expect, onTestFinished, test } from 'vitest';
-import { AMQP_URL } from '../support/amqp-url.js';
+import { expect, test } from 'vitest';
+import { startConsumer } from '../support/client-consumer.js';
 import { anAccount, anEvent, eventsOf, makeEventQueue } from '../support/event-queue.js';
 import { startBrokerProxy } from '../support/proxy.js';
 
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-type Handler = Parameters<typeof consume>[1];
-
-async function start(
-  options: Omit<ConsumeOptions, 'url'> & { readonly url?: string },
-  handler: Handler,
-): Promise<Consumer> {
-  const consumer = await consume(
-    { url: AMQP_URL, logger: SILENT, order: 'account', ...options },
-    handler,
-  );
-  onTestFinished(() => consumer.stop());
-  await consumer.ready;
-  return consumer;
-}
+/** Starts a consumer that keeps the order of each account. */
+const start: typeof startConsumer = (options, handler) =>
+  startConsumer({ order: 'account', ...options }, handler);
 
 test('the account of a failing event waits, its order is kept, and other accounts go on', async () => {
   const queue = await makeEventQueue();

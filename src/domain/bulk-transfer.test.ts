@@ -327,10 +327,11 @@ describe('a bulk with faults', () => {
     },
   );
 
-  test('can get every problem code', () => {
+  test('can get every problem code except the one of webhooks', () => {
     const produced = new Set([...ROW_FAULTS, ...BULK_FAULTS].map(([code]) => code));
 
-    expect([...produced].sort()).toEqual([...PROBLEM_CODES].sort());
+    const codes = PROBLEM_CODES.filter((code) => code !== 'INVALID_URL');
+    expect([...produced].sort()).toEqual(codes.sort());
   });
 
   test('gets every problem of every row once, and no other', () => {

@@ -44,6 +44,8 @@ const WRONG = {
   ANSWER_BYTES_MAX: '65535',
   UNREAD_ANSWERS_BYTES_MAX: '65535',
   STOP_LINGER_MS: '60001',
+  WEBHOOK_PROXY_URL: 'socks5://proxy',
+  WEBHOOK_RETENTION: '30',
   CORS_ORIGINS: '*',
   TRUST_PROXY: 'true',
   TRUSTED_DOCUMENTS: 'some',
@@ -70,6 +72,8 @@ describe('the configuration', () => {
       bodiesBytesMax: 268_435_456,
       amqpUrl: undefined,
       outboxRetentionMs: 604_800_000,
+      webhookProxyUrl: undefined,
+      webhookRetentionMs: 2_592_000_000,
       introspection: true,
       graphiql: true,
       operationBytesMax: 131_072,
@@ -121,6 +125,8 @@ describe('the configuration', () => {
         BODIES_BYTES_MAX: '8192',
         AMQP_URL: 'amqps://user:pass@host',
         OUTBOX_RETENTION: '2h',
+        WEBHOOK_PROXY_URL: 'http://user:pass@proxy:3128',
+        WEBHOOK_RETENTION: '90m',
         NODE_ENV: 'production',
         INTROSPECTION: 'true',
         GRAPHIQL: 'false',
@@ -173,6 +179,8 @@ describe('the configuration', () => {
       bodiesBytesMax: 8192,
       amqpUrl: 'amqps://user:pass@host',
       outboxRetentionMs: 7_200_000,
+      webhookProxyUrl: 'http://user:pass@proxy:3128',
+      webhookRetentionMs: 5_400_000,
       introspection: true,
       graphiql: false,
       operationBytesMax: 4_096,
@@ -255,6 +263,24 @@ describe('the configuration', () => {
     expect(faultOf({ AMQP_URL: 'amqp://host?heartbeat=1&heartbeat=2' })).toContain(
       'AMQP_URL: has heartbeat twice',
     );
+  });
+
+  test.each([
+    'http://proxy:0',
+    'http://proxy:65536',
+    'http://proxy:3128/path',
+    'http://proxy:3128?key=value',
+    'http://user:50%@proxy:3128',
+    'proxy:3128',
+  ])('refuses %s as WEBHOOK_PROXY_URL', (url) => {
+    expect(faultOf({ WEBHOOK_PROXY_URL: url })).toContain('WEBHOOK_PROXY_URL: ');
+  });
+
+  test('does not repeat the password of a wrong WEBHOOK_PROXY_URL', () => {
+    const fault = faultOf({ WEBHOOK_PROXY_URL: 'http://user:hunter2@proxy:65536' });
+
+    expect(fault).toContain('WEBHOOK_PROXY_URL: ');
+    expect(fault).not.toContain('hunter2');
   });
 
   test('ignores a name that resembles a setting if that setting is given, too', () => {

@@ -172,6 +172,14 @@ const amqpUrl = z
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
+const proxyUrl = z
+  .string()
+  .regex(/^https?:\/\/[^/?#]+\/?$/, {
+    message: 'must be http://HOST:PORT or https://HOST:PORT, without a path',
+    abort: true,
+  })
+  .refine(isServerUrl, { message: NO_SERVER_URL });
+
 /*
  * Every setting is in one of the groups below, with its description. `npm run settings:emit` makes docs/settings.md and
  * .env.example from them. Beside the description, meta takes `allowed` and `unset`. `allowed` describes the values if
@@ -246,6 +254,19 @@ const EVENTS = {
   }),
   OUTBOX_RETENTION: duration('7d').meta({
     description: 'Time that published outbox messages are kept.',
+    allowed: '1 to 99999 minutes, hours or days: 90m, 36h, 7d',
+  }),
+};
+
+const WEBHOOKS = {
+  WEBHOOK_PROXY_URL: proxyUrl.optional().meta({
+    description:
+      'Proxy that all calls of webhooks go through. The proxy must refuse the addresses of private networks.',
+    allowed: 'http://USER:PASSWORD@HOST:PORT or https://USER:PASSWORD@HOST:PORT',
+    unset: 'the server calls the receivers of webhooks itself',
+  }),
+  WEBHOOK_RETENTION: duration('30d').meta({
+    description: 'Time that finished deliveries of webhooks are kept.',
     allowed: '1 to 99999 minutes, hours or days: 90m, 36h, 7d',
   }),
 };
@@ -409,6 +430,7 @@ export const SETTING_GROUPS = {
   Database: DATABASE,
   'Bulk transfers': BULK_TRANSFERS,
   Events: EVENTS,
+  Webhooks: WEBHOOKS,
   Authentication: AUTHENTICATION,
   GraphQL: GRAPHQL,
   Callers: CALLERS,
@@ -423,6 +445,7 @@ const environment = z
     ...DATABASE,
     ...BULK_TRANSFERS,
     ...EVENTS,
+    ...WEBHOOKS,
     ...AUTHENTICATION,
     ...GRAPHQL,
     ...CALLERS,
@@ -467,6 +490,8 @@ const environment = z
     operationBytesMax: env.OPERATION_BYTES_MAX,
     amqpUrl: env.AMQP_URL,
     outboxRetentionMs: env.OUTBOX_RETENTION,
+    webhookProxyUrl: env.WEBHOOK_PROXY_URL,
+    webhookRetentionMs: env.WEBHOOK_RETENTION,
     introspection: env.INTROSPECTION ?? env.NODE_ENV !== 'production',
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     operationTokensMax: env.OPERATION_TOKENS_MAX,

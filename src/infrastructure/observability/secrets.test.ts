@@ -9,6 +9,7 @@ test.each([
   ['mysql://a:one@x/db\namqp://b:two@y', 'mysql://a:***@x/db\namqp://b:***@y'],
   ['http://localhost:4000/graphql', 'http://localhost:4000/graphql'],
   ['mysql://root@host/db', 'mysql://root@host/db'],
+  ['http://user:hunter2@proxy:3128', 'http://user:***@proxy:3128'],
 ])('%s is shown as %s', (text, shown) => {
   expect(withoutPasswords(text)).toBe(shown);
 });

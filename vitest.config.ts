@@ -48,6 +48,7 @@ const ON_SQLITE_ALONE = [
   'test/streams/server-sent-events.test.ts',
   'test/streams/stream-refusals.test.ts',
   'test/clients/*.test.ts',
+  'test/webhooks/{sender,receivers}.test.ts',
 ];
 
 /** The folders of the tests that run on each database. */
@@ -61,6 +62,7 @@ const SUBJECTS = [
   'operation',
   'outbox',
   'streams',
+  'webhooks',
 ];
 
 /** The tests of the folders above that need a broker. */

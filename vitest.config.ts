@@ -77,8 +77,6 @@ const endToEnd = (name: 'sqlite' | 'mysql') => ({
     // A worker keeps the modules that it has loaded: importing the server takes 3 s of a processor.
     isolate: false,
     env: { TEST_DATABASE: name },
-    // Two tests on MariaDB failed once each for an unknown reason. The report names a test that was repeated.
-    retry: name === 'mysql' && process.env.CI ? 1 : 0,
     globalSetup: [
       'test/support/build.ts',
       ...(name === 'mysql' ? ['test/support/database.ts'] : []),

@@ -673,6 +673,18 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
 
       expect(await sendBulk(server.client)).toMatchObject(PERFORMED);
     });
+
+    test('that a test starts leaves the temporary tables of another server alone', async () => {
+      const { url, drop } = await createMigratedDatabase();
+      onTestFinished(drop);
+      const other = await createConnection(url.replace(/^mariadb:/, 'mysql:'));
+      onTestFinished(() => other.end());
+      await other.query('create temporary table in_tmpdir (id int) engine = MyISAM');
+
+      await startMariaDb();
+
+      await other.query('drop temporary table in_tmpdir');
+    });
   },
 );
 

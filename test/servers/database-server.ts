@@ -67,6 +67,8 @@ async function daemonOf(
     `--basedir=${join(root, 'usr')}`,
     `--lc-messages-dir=${join(root, messages)}`,
     `--datadir=${data}`,
+    // A server that starts deletes the temporary tables in its tmpdir, even those of another server.
+    `--tmpdir=${folder}`,
     ...settings,
   ] as const;
   return { command, folder };

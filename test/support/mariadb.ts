@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
@@ -46,6 +46,12 @@ const SETTINGS = [
   '--innodb-log-file-size=32M',
 ];
 
+/**
+ * Returns the option that gives a server temporary files of its own. A MariaDB that starts deletes every temporary table
+ * in its tmpdir, even one that another server is using: the statement of that server then fails.
+ */
+const tmpdirIn = (folder: string) => `--tmpdir=${folder}`;
+
 /** MariaDB refuses to run as root. */
 const USER = process.getuid?.() === 0 ? ['--user=mysql'] : [];
 
@@ -75,6 +81,7 @@ async function install(data: string): Promise<void> {
     '--no-defaults',
     ...USER,
     `--datadir=${data}`,
+    tmpdirIn(dirname(data)),
     '--skip-test-db',
     '--auth-root-authentication-method=normal',
   ]);
@@ -103,7 +110,7 @@ export async function launchMariaDb(
   let child: ChildProcess | undefined;
   const start = async () => {
     const args = [...USER, `--datadir=${data}`, `--socket=${socket}`, `--port=${port}`];
-    const all = ['--no-defaults', ...args, ...SETTINGS, ...settings];
+    const all = ['--no-defaults', ...args, tmpdirIn(folder), ...SETTINGS, ...settings];
     child = spawn(MARIADBD, all, { stdio: 'ignore' });
     while (child.exitCode === null) {
       const connection = await createConnection(asRoot).catch(() => undefined);

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/infrastructure/database/open-database.js';
+import { SEARCH_CHECKS } from '../../src/infrastructure/verify/search-checks.js';
+import { SQL_CHECKS } from '../../src/infrastructure/verify/sql-checks.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
+import { MYSQL_URL } from '../support/mysql-url.js';
 import { runScript, startProcess } from '../support/process.js';
 import { startServerOn } from '../support/server.js';
-import { createMigratedDatabase } from '../support/test-database.js';
+import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
 /** Returns a ledger with rows of every kind. Its server has ended. */
 async function aLedger() {
@@ -53,3 +56,49 @@ test('npm run verify passes while a server performs bulks', async () => {
   await stream;
   await server.stop();
 });
+
+/** One table that a statement reads, in the words of MariaDB's EXPLAIN. */
+interface PlanStep {
+  readonly id: number;
+  readonly select_type: string;
+  readonly table: string;
+  readonly type: string;
+}
+
+/** Few rows: those of API keys, and the entries of the audit log about them. */
+const isAboutApiKeys = (statement: string) => statement.startsWith('an API key was ');
+
+/** Returns the tables that a plan reads once for each row of another table, unless it reads one row by a unique key. */
+function repeatedReads(plan: readonly PlanStep[]): string[] {
+  const isRepeated = ({ id, select_type }: PlanStep, index: number) =>
+    select_type === 'DEPENDENT SUBQUERY' || plan.findIndex((step) => step.id === id) < index;
+  // MariaDB makes an index for a derived table, and reads it by `ref`.
+  const isByKey = ({ type, table }: PlanStep) =>
+    type === 'eq_ref' || (type === 'ref' && table.startsWith('<derived'));
+  return plan
+    .filter((step, index) => isRepeated(step, index) && !isByKey(step))
+    .map(({ table, type }) => `${table} by ${type}`);
+}
+
+test.runIf(DIALECT === 'mysql' && MYSQL_URL.startsWith('mariadb:'))(
+  'no invariant reads a table again for each row of another one, even if the statistics say that all are empty',
+  async () => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const settings = { databaseUrl: database.url, databasePoolMax: 3, lockTimeoutMs: 1_000 };
+    const { orm, close } = await openDatabase(settings);
+    onTestFinished(close);
+
+    const repeated: string[] = [];
+    for (const { statements, violationsSql } of [...SQL_CHECKS, ...SEARCH_CHECKS]) {
+      const [statement = ''] = statements;
+      if (isAboutApiKeys(statement)) continue;
+      const parameters = violationsSql.includes('?') ? [new Date(0)] : [];
+      const plan: PlanStep[] = await orm.em.execute(`explain ${violationsSql}`, parameters);
+
+      repeated.push(...repeatedReads(plan).map((read) => `${statement}: ${read}`));
+    }
+
+    expect(repeated).toEqual([]);
+  },
+);

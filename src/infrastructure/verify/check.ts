@@ -24,8 +24,16 @@ export interface Check {
   run(em: EntityManager, keptSince: Date): Promise<Finding[]>;
 }
 
+/** A check of one invariant by one query. */
+export interface SqlCheck extends Check {
+  /** Selects the violations. It may have one parameter, as in sqlCheck. */
+  readonly violationsSql: string;
+}
+
 /**
- * Makes a check from one query that selects the violations, in the SQL that SQLite, MySQL and MariaDB share.
+ * Makes a check from one query that selects the violations, in the SQL that SQLite, MySQL and MariaDB share. The query
+ * must be fast without statistics on the tables, because a ledger may grow faster than the database updates them: it
+ * reads each table once, and finds rows of other tables by a unique key.
  * @param violationsSql may have one parameter if `isAboutKept` is set: the moment since which published outbox messages
  *   are kept
  */
@@ -33,9 +41,10 @@ export function sqlCheck(
   statement: string,
   violationsSql: string,
   { isAboutKept = false } = {},
-): Check {
+): SqlCheck {
   return {
     statements: [statement],
+    violationsSql,
     run: async (em, keptSince) => {
       const violations: Violation[] = await em.execute(
         `${violationsSql} limit ${VIOLATIONS_LISTED_MAX}`,

@@ -10,7 +10,7 @@ import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
-import { type Check, sqlCheck } from './check.js';
+import { type SqlCheck, sqlCheck } from './check.js';
 
 /** The SQL condition that each kind of ledger entry fulfils. */
 const FORM_OF: Readonly<Record<LedgerEntryKind, string>> = {
@@ -59,14 +59,28 @@ const TRANSFERS_OF_BULKS = `(
         from transfer group by account_id, ${sequenceSql('position')}
       ) t left join bulk_transfer b on b.account_id = t.account_id and b.sequence = t.sequence`;
 
-/** The SQL for the transfers of each bulk to each account of this server. */
-const BOOK_TRANSFERS = `
-        select b.id as bulk_transfer_id, t.counterparty_account_id as account_id,
-          count(*) as transfers, sum(t.amount_minor) as sent,
-          min(hex(t.description)) as description_hex
-        from transfer t left join bulk_transfer b on ${IS_BULK_OF_TRANSFER}
-        where t.counterparty_account_id is not null
-        group by b.id, t.counterparty_account_id`;
+/**
+ * The SQL for what each bulk sent to each account of this server, beside what it credited there. Both sides are grouped
+ * together instead of joined: without statistics, MariaDB would compare each row of one side with all rows of the other.
+ */
+const BOOK_TRANSFERS = `(
+        select bulk_transfer_id, account_id,
+          count(sent) as transfers, sum(sent) as sent, min(sent_for) as sent_for,
+          count(credited) as entries, sum(credited) as credited, min(credited_for) as credited_for,
+          min(entry) as entry
+        from (
+          select b.id as bulk_transfer_id, t.counterparty_account_id as account_id,
+            t.amount_minor as sent, hex(t.description) as sent_for,
+            null as credited, null as credited_for, null as entry
+          from transfer t left join bulk_transfer b on ${IS_BULK_OF_TRANSFER}
+          where t.counterparty_account_id is not null
+          union all
+          select bulk_transfer_id, account_id, null as sent, null as sent_for,
+            amount_minor as credited, hex(description) as credited_for, hex(id) as entry
+          from ledger_entry where kind = 'BOOK_TRANSFER'
+        ) sent_and_credited
+        group by bulk_transfer_id, account_id
+      ) t`;
 
 /**
  * Returns the SQL condition that an audit entry x contradicts the row that it names. The audit entry has the time of
@@ -80,7 +94,7 @@ function isNotRecorded(row: string): string {
             and ${row}.created_at <> ${timeBefore(row)}))`;
 }
 
-const LEDGER: readonly Check[] = [
+const LEDGER: readonly SqlCheck[] = [
   sqlCheck(
     'no balance is negative, or larger than the largest possible balance',
     `
@@ -202,21 +216,13 @@ const LEDGER: readonly Check[] = [
   sqlCheck(
     'all transfers of a bulk to one account of this server are credited in one entry',
     `
-      select hex(t.bulk_transfer_id) as bulk, hex(t.account_id) as account, t.sent, e.credited
-      from (${BOOK_TRANSFERS}) t
-      left join (
-        select bulk_transfer_id, account_id, sum(amount_minor) as credited, count(*) as entries
-        from ledger_entry where kind = 'BOOK_TRANSFER' group by bulk_transfer_id, account_id
-      ) e on e.bulk_transfer_id = t.bulk_transfer_id and e.account_id = t.account_id
-      where e.account_id is null or e.entries <> 1 or e.credited <> t.sent`,
+      select hex(t.bulk_transfer_id) as bulk, hex(t.account_id) as account, t.sent, t.credited
+      from ${BOOK_TRANSFERS}
+      where t.transfers > 0 and (t.entries <> 1 or t.credited <> t.sent)`,
   ),
   sqlCheck(
     'every credit of a book transfer has a transfer of its bulk',
-    `
-      select hex(e.id) as entry from ledger_entry e
-      left join (${BOOK_TRANSFERS}) t
-        on t.bulk_transfer_id = e.bulk_transfer_id and t.account_id = e.account_id
-      where e.kind = 'BOOK_TRANSFER' and t.account_id is null`,
+    `select t.entry from ${BOOK_TRANSFERS} where t.transfers = 0`,
   ),
   sqlCheck(
     'a book transfer goes to the account that has its IBAN, and not to its own',
@@ -313,13 +319,12 @@ const LEDGER: readonly Check[] = [
   sqlCheck(
     'the description of a book transfer is that of its transfer, or the number of transfers and the payer',
     `
-      select hex(e.id) as entry, t.transfers
-      from ledger_entry e
-      join (${BOOK_TRANSFERS}) t on t.bulk_transfer_id = e.bulk_transfer_id and t.account_id = e.account_id
-      join bulk_transfer b on b.id = e.bulk_transfer_id
-      join account debtor on debtor.id = b.account_id
-      where e.kind = 'BOOK_TRANSFER' and hex(e.description) <> case t.transfers
-        when 1 then t.description_hex
+      select t.entry, t.transfers
+      from ${BOOK_TRANSFERS}
+      left join bulk_transfer b on b.id = t.bulk_transfer_id
+      left join account debtor on debtor.id = b.account_id
+      where t.transfers > 0 and t.credited_for <> case t.transfers
+        when 1 then t.sent_for
         else hex(substr(concat(t.transfers, ' transfers from ', debtor.organization_name),
           1, ${TEXT_CHARACTERS_MAX})) end`,
   ),
@@ -329,7 +334,7 @@ const LEDGER: readonly Check[] = [
 const SAME_TRANSFER =
   't.account_id = i.payer_account_id and t.position = i.payer_position and t.counterparty_account_id = i.account_id';
 
-const INCOMING: readonly Check[] = [
+const INCOMING: readonly SqlCheck[] = [
   sqlCheck(
     'each transfer to an account of this server is an incoming transfer of its payee',
     `
@@ -366,14 +371,15 @@ const INCOMING: readonly Check[] = [
         from incoming_transfer i
         left join bulk_transfer b on b.account_id = i.payer_account_id
           and b.sequence = ${sequenceSql('i.payer_position')}
-        left join ledger_entry e on e.bulk_transfer_id = b.id
-          and e.account_id = i.account_id and e.kind = 'BOOK_TRANSFER'
+        left join ledger_entry e on e.account_id = i.account_id
+          and e.sequence = ${sequenceSql('i.position')}
+          and e.bulk_transfer_id = b.id and e.kind = 'BOOK_TRANSFER'
       ) placed
       where expected is null or position <> expected or created_at <> credited_at`,
   ),
 ];
 
-const OUTBOX: readonly Check[] = [
+const OUTBOX: readonly SqlCheck[] = [
   sqlCheck(
     'every bulk and every credit from outside has its outbox message while it is kept',
     `
@@ -418,7 +424,7 @@ const OUTBOX: readonly Check[] = [
   ),
 ];
 
-const DEAD_LETTERS: readonly Check[] = [
+const DEAD_LETTERS: readonly SqlCheck[] = [
   sqlCheck(
     'a dead letter arrived at least once, and first failed before it failed last',
     `
@@ -436,7 +442,7 @@ const DEAD_LETTERS: readonly Check[] = [
 ];
 
 /** The checks of the audit log and API keys. A database may be older than its audit log, so entries may be missing. */
-const ACCESS: readonly Check[] = [
+const ACCESS: readonly SqlCheck[] = [
   sqlCheck(
     'an audit entry names the account and the subject that its action and outcome have',
     `
@@ -542,7 +548,7 @@ const ACCESS: readonly Check[] = [
   ),
 ];
 
-export const SQL_CHECKS: readonly Check[] = [
+export const SQL_CHECKS: readonly SqlCheck[] = [
   ...LEDGER,
   ...INCOMING,
   ...OUTBOX,

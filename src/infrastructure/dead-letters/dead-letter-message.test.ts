@@ -55,6 +55,17 @@ test('a failure is never first after it is last', () => {
   expect(read(headers).firstFailedAt).toEqual(new Date('2026-11-27T09:00:00Z'));
 });
 
+test('a table in place of a number counts as none', () => {
+  const table = { toString: 0 };
+  const headers = {
+    'x-virement-consumer': 'billing',
+    'x-virement-attempts': table,
+    'x-virement-last-failed-at': { '!': 'timestamp', value: table },
+  };
+
+  expect(read(headers)).toMatchObject({ attempts: 0, lastFailedAt: NOW });
+});
+
 test('every text fits its column, whatever the message has', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 600 }), fc.anything(), (text, any) => {
@@ -63,6 +74,7 @@ test('every text fits its column, whatever the message has', () => {
         'x-virement-reason': text,
         'x-virement-error': text.repeat(3),
         'x-virement-attempts': any,
+        'x-virement-first-failed-at': { '!': 'timestamp', value: any },
         'x-death': any,
       };
       const letter = readDeadLetter({ content, messageId: text, type: any, headers }, NOW);

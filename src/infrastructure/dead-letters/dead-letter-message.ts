@@ -139,15 +139,20 @@ function reasonOf(value: unknown): string {
 }
 
 function countOf(value: unknown): number {
-  const count = Number(value);
+  const count = numberOf(value);
   return Number.isInteger(count) && count >= 0 && count <= ATTEMPTS_MAX ? count : 0;
+}
+
+/** Returns a number; NaN for a table or a list, which a header may also be, and which Number() may refuse. */
+function numberOf(value: unknown): number {
+  return typeof value === 'object' ? Number.NaN : Number(value);
 }
 
 /** Returns the time of a text in the form of ISO 8601, or of an AMQP timestamp in seconds, as amqplib decodes it. */
 function timeOf(value: unknown): Date | undefined {
   const isTimestamp = isRecord(value) && value['!'] === 'timestamp';
   const ms = isTimestamp
-    ? Number(value.value) * 1_000
+    ? numberOf(value.value) * 1_000
     : Date.parse(typeof value === 'string' ? value : '');
   return ms >= EARLIEST_MS && ms <= LATEST_MS ? new Date(ms) : undefined;
 }

@@ -74,8 +74,6 @@ const endToEnd = (name: 'sqlite' | 'mysql') => ({
     name,
     include: [`test/{${SUBJECTS.join(',')}}/*.test.ts`],
     exclude: [WITH_BROKER, ...(name === 'mysql' ? ON_SQLITE_ALONE : [])],
-    // A worker keeps the modules that it has loaded: importing the server takes 3 s of a processor.
-    isolate: false,
     env: { TEST_DATABASE: name },
     globalSetup: [
       'test/support/build.ts',
@@ -194,6 +192,8 @@ export default defineConfig(async () => ({
   test: {
     // Tests spend most of their time waiting for a process, a database or a browser.
     maxWorkers: WORKERS,
+    // A worker keeps the modules that it has loaded: importing the server takes 3 s of a processor.
+    isolate: false,
     reporters: ['default', new SlowestTests()],
     // Some machines are slow, and no test depends on a duration.
     testTimeout: 300_000,

@@ -18,6 +18,7 @@ Servers (all where none is named; "rabbitmq" names both of its releases):
   ${SERVERS.map(({ name }) => name).join('\n  ')}
 Options:
   --refresh          fetches packages again
+  --fetch-only       fetches packages, and tests nothing
   --fetch-seconds=N  longest time for the packages of a server, ${FETCH_SECONDS} by default
   --test-seconds=N   longest time for the tests on a server, ${TEST_SECONDS} by default
   --require          fails where a server can't be had
@@ -27,6 +28,7 @@ Options:
 interface CommandLine {
   readonly servers: readonly Server[];
   readonly isRefresh: boolean;
+  readonly isFetchOnly: boolean;
   readonly isRequired: boolean;
   readonly fetchMs: number;
   readonly testMs: number;
@@ -35,7 +37,7 @@ interface CommandLine {
 
 interface Outcome {
   readonly name: string;
-  readonly state: 'passed' | 'FAILED' | 'NOT TESTED';
+  readonly state: 'passed' | 'fetched' | 'FAILED' | 'NOT TESTED';
   /** The version that the server reports; empty if it did not start. */
   readonly version: string;
   readonly counts: Counts | undefined;
@@ -43,7 +45,7 @@ interface Outcome {
   readonly reason: string;
 }
 
-const OPTION = /^--(refresh|require|help|(fetch|test)-seconds=\d+)$/;
+const OPTION = /^--(refresh|fetch-only|require|help|(fetch|test)-seconds=\d+)$/;
 
 /** Reads the command line: options and names of servers come first, then the arguments of vitest. */
 function readCommandLine(args: readonly string[]): CommandLine {
@@ -68,6 +70,7 @@ function readCommandLine(args: readonly string[]): CommandLine {
   return {
     servers: named.size > 0 ? [...named] : SERVERS,
     isRefresh: options.has('--refresh'),
+    isFetchOnly: options.has('--fetch-only'),
     isRequired: options.has('--require'),
     fetchMs: msOf('--fetch-seconds', FETCH_SECONDS),
     testMs: msOf('--test-seconds', TEST_SECONDS),
@@ -93,6 +96,7 @@ async function testServer(
   });
   try {
     const root = await unpacked(server, commandLine, signal);
+    if (commandLine.isFetchOnly) return outcome('fetched', {});
     const { version, hasPassed, counts } = await runSuite(server, root, commandLine, signal);
     return outcome(hasPassed ? 'passed' : 'FAILED', { version, counts });
   } catch (error) {

@@ -25,6 +25,9 @@ export interface LedgerReader {
   accountsById(ids: readonly string[]): Promise<(Account | null)[]>;
   organizationsById(ids: readonly string[]): Promise<(Organization | null)[]>;
   bulkTransfersById(ids: readonly string[]): Promise<(BulkTransfer | null)[]>;
+  transfersById(ids: readonly string[]): Promise<(Transfer | null)[]>;
+  entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]>;
+  incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]>;
 
   /** Lists the bulk transfers of an account by sequence. */
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<BulkTransfer>>;

@@ -1,12 +1,16 @@
+import type { EntityClass, FilterQuery } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import DataLoader from 'dataloader';
 import type { ListPage, PageRange, Position } from '../../application/ports/page.js';
 import type { ReadingCaller } from '../../application/ports/scoped-ledger-reader.js';
 import { hasIbanShape } from '../../domain/iban.js';
 import { idempotencyKeyProblems } from '../../domain/idempotency.js';
+import { type PositionedKind, parsePositionId } from '../../domain/position-id.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
+import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
+import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
 import { Organization } from '../../entities/organization.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
@@ -126,6 +130,41 @@ export abstract class LedgerReads {
     return inOrderOf(ids, await this.read((em) => em.find(BulkTransfer, where)));
   }
 
+  async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
+    return this.#rowsByPositionId<Transfer>(ids, 'transfer', Transfer);
+  }
+
+  async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
+    const where = this.scope.ofAnyAccount<LedgerEntry>({ id: { $in: [...ids] } });
+    return inOrderOf(ids, await this.read((em) => em.find(LedgerEntry, where)));
+  }
+
+  async incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]> {
+    return this.#rowsByPositionId<IncomingTransfer>(ids, 'incoming-transfer', IncomingTransfer);
+  }
+
+  async #rowsByPositionId<Row extends Transfer | IncomingTransfer>(
+    ids: readonly string[],
+    kind: PositionedKind,
+    entity: EntityClass<Row>,
+  ): Promise<(Row | null)[]> {
+    const references = ids.flatMap((id) => parsePositionId(id) ?? []);
+    const ofKind = references.filter((reference) => reference.kind === kind);
+    if (ofKind.length === 0) return ids.map(() => null);
+    const byAccount = Map.groupBy(ofKind, ({ accountShortId }) => accountShortId);
+    const ofAccounts = { shortId: { $in: [...byAccount.keys()] }, ...this.scope.accounts };
+    const fields = ['shortId'] as const;
+    const accounts = await this.read((em) => em.find(Account, ofAccounts, { fields }));
+    if (accounts.length === 0) return ids.map(() => null);
+    // With a join, a database would read the whole accounts.
+    const rows = accounts.map(({ id, shortId }) => ({
+      accountId: id,
+      position: { $in: (byAccount.get(shortId) ?? []).map(({ position }) => position) },
+    }));
+    const where = { $or: rows } as FilterQuery<NoInfer<Row>>;
+    return inOrderOf(ids, await this.read((em) => em.find<Row>(entity, where)));
+  }
+
   bulkTransfers(accountId: string, range: PageRange<bigint>): Promise<ListPage<BulkTransfer>> {
     const { where } = this.scope.ofAccount(accountId);
     return this.readList(
@@ -152,7 +191,7 @@ export function positionsOf(sequence: bigint): { readonly $gte: bigint; readonly
 }
 
 /** Returns one entity for each id, in the order of the ids; null for an id that was not found. */
-export function inOrderOf<Entity extends { readonly id: string }>(
+function inOrderOf<Entity extends { readonly id: string }>(
   ids: readonly string[],
   found: readonly Entity[],
 ): (Entity | null)[] {

@@ -1,4 +1,4 @@
-import { type EntityClass, type FilterQuery, raw } from '@mikro-orm/core';
+import { type FilterQuery, raw } from '@mikro-orm/core';
 import { stringify } from 'uuid';
 import type {
   ListIdentity,
@@ -17,7 +17,6 @@ import type {
 import type { OrganizationScope } from '../../domain/caller.js';
 import { AbandonedError, UnavailableError } from '../../domain/errors.js';
 import { hasIbanShape } from '../../domain/iban.js';
-import { type PositionedKind, parsePositionId } from '../../domain/position-id.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import type { PaidName } from '../../domain/transfer-warnings.js';
 import { Account } from '../../entities/account.entity.js';
@@ -45,7 +44,7 @@ import {
   TRANSFERS,
 } from './filtered-transfers.js';
 import type { ListOrder, Read } from './keyset-page.js';
-import { inOrderOf, LedgerReads } from './ledger-reads.js';
+import { LedgerReads } from './ledger-reads.js';
 import { LedgerScope } from './ledger-scope.js';
 
 /** The number of IBANs in one look-up of names. SQLite allows 500, but reads them in one turn of the event loop. */
@@ -96,41 +95,6 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   organizations(countMax: number): Promise<Organization[]> {
     const options = { orderBy: { id: 'asc' }, limit: countMax } as const;
     return this.read((em) => em.find(Organization, this.scope.organizations, options));
-  }
-
-  async transfersById(ids: readonly string[]): Promise<(Transfer | null)[]> {
-    return this.#rowsByPositionId<Transfer>(ids, 'transfer', Transfer);
-  }
-
-  async entriesById(ids: readonly string[]): Promise<(LedgerEntry | null)[]> {
-    const where = this.scope.ofAnyAccount<LedgerEntry>({ id: { $in: [...ids] } });
-    return inOrderOf(ids, await this.read((em) => em.find(LedgerEntry, where)));
-  }
-
-  async incomingTransfersById(ids: readonly string[]): Promise<(IncomingTransfer | null)[]> {
-    return this.#rowsByPositionId<IncomingTransfer>(ids, 'incoming-transfer', IncomingTransfer);
-  }
-
-  async #rowsByPositionId<Row extends Transfer | IncomingTransfer>(
-    ids: readonly string[],
-    kind: PositionedKind,
-    entity: EntityClass<Row>,
-  ): Promise<(Row | null)[]> {
-    const references = ids.flatMap((id) => parsePositionId(id) ?? []);
-    const ofKind = references.filter((reference) => reference.kind === kind);
-    if (ofKind.length === 0) return ids.map(() => null);
-    const byAccount = Map.groupBy(ofKind, ({ accountShortId }) => accountShortId);
-    const ofAccounts = { shortId: { $in: [...byAccount.keys()] }, ...this.scope.accounts };
-    const fields = ['shortId'] as const;
-    const accounts = await this.read((em) => em.find(Account, ofAccounts, { fields }));
-    if (accounts.length === 0) return ids.map(() => null);
-    // With a join, a database would read the whole accounts.
-    const rows = accounts.map(({ id, shortId }) => ({
-      accountId: id,
-      position: { $in: (byAccount.get(shortId) ?? []).map(({ position }) => position) },
-    }));
-    const where = { $or: rows } as FilterQuery<NoInfer<Row>>;
-    return inOrderOf(ids, await this.read((em) => em.find<Row>(entity, where)));
   }
 
   async hasPlace(

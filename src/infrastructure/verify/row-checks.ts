@@ -6,7 +6,7 @@ import { type RecordedTransfer, recordedBulkFingerprint } from '../../domain/bul
 import { creditFingerprint } from '../../domain/credit.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
 import { isStoredReason } from '../../domain/dead-letter.js';
-import { hasIbanShape, isBic } from '../../domain/iban.js';
+import { isBic } from '../../domain/iban.js';
 import { isId, shortIdOf } from '../../domain/id.js';
 import {
   fingerprintVersionOf,
@@ -22,16 +22,10 @@ import {
 } from '../../domain/kinds.js';
 import { formatAmount } from '../../domain/money.js';
 import { bulkTransferIdOf } from '../../domain/position-id.js';
-import {
-  DESCRIPTION,
-  END_TO_END_ID,
-  foldName,
-  isStoredText,
-  NAME,
-  type TextRule,
-} from '../../domain/text.js';
+import { DESCRIPTION, END_TO_END_ID, foldName, NAME } from '../../domain/text.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
 import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
+import { absentOr, isIban, isStoredId, listOf, matching, oneOf, text } from './forms.js';
 import {
   dateOf,
   type Form,
@@ -46,36 +40,6 @@ import {
 } from './row-check.js';
 import { pagesOf, type StoredRow } from './table-pages.js';
 
-const UUID_BYTES = 16;
-
-/** Checks that an id is a UUIDv7: see newId. */
-const isStoredId: Form = (value) =>
-  value instanceof Uint8Array &&
-  value.length === UUID_BYTES &&
-  (value[6] ?? 0) >> 4 === 7 &&
-  (value[8] ?? 0) >> 6 === 2;
-
-const absentOr =
-  (form: Form): Form =>
-  (value) =>
-    value === null || form(value);
-
-const matching =
-  (pattern: RegExp): Form =>
-  (value) =>
-    typeof value === 'string' && pattern.test(value);
-
-const oneOf = (values: readonly string[]): Form => {
-  const known = new Set<unknown>(values);
-  return (value) => known.has(value);
-};
-
-const text =
-  (rule: TextRule): Form =>
-  (value) =>
-    isStoredText(textOf(value), rule);
-
-const isIban: Form = (value) => typeof value === 'string' && hasIbanShape(value);
 const isStoredBic: Form = (value) => typeof value === 'string' && isBic(value, 'format');
 const isCurrency: Form = (value) =>
   typeof value === 'string' && fractionDigitsOf(value) !== undefined;
@@ -85,11 +49,6 @@ const isFingerprint: Form = (value) =>
 const isHash = matching(/^[0-9a-f]{64}$/);
 const isPrefix: Form = (value) => typeof value === 'string' && isApiKeyPrefix(value);
 const isTraceparent = matching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
-/** Returns the form of a list, which is stored with commas between its items. */
-const listOf =
-  (isItem: (item: string) => boolean): Form =>
-  (value) =>
-    typeof value === 'string' && value.split(',').every(isItem);
 /** Checks an IP address. It is empty for a program of the server itself. */
 const isAddress: Form = (value) => value === '' || isIP(String(value)) > 0;
 /** Checks the name of a queue, a message or a type. */

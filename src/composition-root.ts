@@ -15,6 +15,7 @@ import {
   type ManageDeadLetters,
   makeManageDeadLetters,
 } from './application/manage-dead-letters.js';
+import { type ManageWebhooks, makeManageWebhooks } from './application/manage-webhooks.js';
 import { makeOpenAccount, type OpenAccount } from './application/open-account.js';
 import {
   makePerformBulkTransfer,
@@ -25,6 +26,7 @@ import type { Clock } from './application/ports/clock.js';
 import type { DeadLetterStore } from './application/ports/dead-letters.js';
 import type { LedgerReader } from './application/ports/ledger-reader.js';
 import type { OutboxAdmin } from './application/ports/outbox-admin.js';
+import type { WebhookStore } from './application/ports/webhook-store.js';
 import { DEMO_ACCOUNTS, seedDemo } from './application/seed-demo.js';
 import {
   makeValidateBulkTransfer,
@@ -52,11 +54,16 @@ import { MikroOrmLedgerReader } from './infrastructure/ledger/ledger-reader.js';
 import { MikroOrmScopedLedgerReader } from './infrastructure/ledger/scoped-ledger-reader.js';
 import { MikroOrmUnitOfWork } from './infrastructure/ledger/unit-of-work.js';
 import type { Logger } from './infrastructure/observability/logger.js';
-import { makeMetrics } from './infrastructure/observability/metrics.js';
+import { makeMetrics, type WebhookCounts } from './infrastructure/observability/metrics.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
 import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
 import { type CommitFollower, Indexer, NO_FOLLOWER } from './infrastructure/search/indexer.js';
+import { WebhookDispatcher } from './infrastructure/webhooks/dispatcher.js';
+import { ENDPOINT_CALLS_MAX } from './infrastructure/webhooks/endpoints.js';
+import { WebhookFanOut } from './infrastructure/webhooks/fan-out.js';
+import { WebhookSender } from './infrastructure/webhooks/webhook-sender.js';
+import { MikroOrmWebhooks } from './infrastructure/webhooks/webhooks.js';
 import {
   AccountExistsResolver,
   AccountResolver,
@@ -82,6 +89,7 @@ import {
   TransferWarningResolver,
   ValidationWarningsResolver,
 } from './resolvers/transfer-warning.resolver.js';
+import { WebhookDeliveryResolver, WebhookResolver } from './resolvers/webhook.resolver.js';
 import { makeAuthenticator } from './server/access/authentication.js';
 import { makeAddressOf } from './server/access/remote-address.js';
 import { loadTrustedDocuments } from './server/access/trusted-documents.js';
@@ -124,7 +132,7 @@ const turns = new EventLoopTurns();
 export interface ServerHooks {
   readonly watch: DatabaseWatch;
   readonly newId: NewId;
-  readonly indexer: CommitFollower;
+  readonly follower: CommitFollower;
 }
 
 /** Makes the use cases over a database. */
@@ -136,7 +144,7 @@ export function composeApplication(
 ): Application {
   const reader = new MikroOrmLedgerReader(database);
   const { lockTimeoutMs } = config;
-  const follower = hooks?.indexer ?? NO_FOLLOWER;
+  const follower = hooks?.follower ?? NO_FOLLOWER;
   const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, follower);
   const unitOfWork = hooks?.watch.guard(own) ?? own;
   const clock = hooks?.watch.now ?? wallClock;
@@ -189,7 +197,10 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => feeds.close());
     const indexer = new Indexer(database, logger);
     stops.push(() => indexer.stop());
-    const application = composeApplication(config, database, relay, { watch, newId, indexer });
+    const webhooks = startWebhooks(config, database, { clock, newId, logger });
+    stops.push(() => webhooks.stop());
+    const hooks = { watch, newId, follower: followersOf(indexer, webhooks.fanOut) };
+    const application = composeApplication(config, database, relay, hooks);
     await seedDemoCompanies(config, database, relay, logger);
     indexer.start();
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
@@ -197,13 +208,13 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const deadLetters = new MikroOrmDeadLetters(database.orm, clock, newId);
     broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
     const manageDeadLetters = makeManageDeadLetters({ deadLetters, queues: broker, audit });
-    const metrics = makeMetrics(outbox, deadLetters, () => feeds.subscriptionCount);
+    const metrics = makeMetrics({ outbox, deadLetters, feeds, webhooks: webhooks.counts });
     const readMetrics = () => metrics.metrics();
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
     const operatorPorts = { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId };
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, operatorPorts)),
+      schema: buildSchema(resolverContainer(application, operatorPorts, webhooks)),
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
       audit,
@@ -274,6 +285,61 @@ function composeRelay(
   return new Relay({ ...ports, presence, reader, retentionMs });
 }
 
+/** The webhooks of companies, and the parts that call them. */
+interface Webhooks {
+  readonly store: WebhookStore;
+  readonly useCases: ManageWebhooks;
+  readonly fanOut: WebhookFanOut;
+  readonly counts: WebhookCounts;
+  stop(): Promise<void>;
+}
+
+function startWebhooks(
+  config: Config,
+  database: Database,
+  ports: { readonly clock: Clock; readonly newId: NewId; readonly logger: Logger },
+): Webhooks {
+  const { clock, newId } = ports;
+  const reader = new MikroOrmLedgerReader(database);
+  const allowsLoopback = config.authentication.mode === 'off';
+  const { webhookProxyUrl: proxyUrl, webhookRetentionMs: retentionMs } = config;
+  const connectionsPerOrigin = ENDPOINT_CALLS_MAX;
+  const sender = new WebhookSender({ allowsLoopback, proxyUrl, connectionsPerOrigin });
+  const dispatcher = new WebhookDispatcher({ ...ports, database, reader, sender, retentionMs });
+  const onDeliveries = () => dispatcher.wake();
+  const fanOut = new WebhookFanOut({ ...ports, database, reader, onDeliveries });
+  const onChange = () => {
+    fanOut.noteWebhooks();
+    dispatcher.wake();
+  };
+  const store = new MikroOrmWebhooks(database.orm, clock, newId);
+  const rules = { clock, newId, allowsLoopback, onChange };
+  dispatcher.start();
+  fanOut.start();
+  return {
+    store,
+    useCases: makeManageWebhooks({ webhooks: store, reader, ...rules }),
+    fanOut,
+    counts: dispatcher,
+    stop: async () => {
+      await fanOut.stop();
+      await dispatcher.stop();
+      await sender.close();
+    },
+  };
+}
+
+/** Reports commits to the indexer and to the fan-out. Bulks wait for the indexer alone. */
+function followersOf(indexer: Indexer, fanOut: WebhookFanOut): CommitFollower {
+  return {
+    noteCommit: (accountIds, rowCount) => {
+      indexer.noteCommit(accountIds, rowCount);
+      fanOut.noteCommit(accountIds);
+    },
+    hasRoom: (callBack) => indexer.hasRoom(callBack),
+  };
+}
+
 async function seedDemoCompanies(
   config: Config,
   database: Database,
@@ -305,6 +371,7 @@ interface ResolverPorts {
 function resolverContainer(
   application: Application,
   { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId }: ResolverPorts,
+  { store: webhooks, useCases: manageWebhooks }: Pick<Webhooks, 'store' | 'useCases'>,
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -318,7 +385,7 @@ function resolverContainer(
     new TransferResolver(),
     new IncomingTransferResolver(),
     new LedgerEntryResolver(),
-    new NodeResolver(deadLetters),
+    new NodeResolver(deadLetters, webhooks),
     new MeResolver(),
     new OrganizationResolver(),
     new SubscriptionResolver(),
@@ -330,6 +397,8 @@ function resolverContainer(
       apiKeys,
     ),
     new AuditResolver(),
+    new WebhookResolver(manageWebhooks, webhooks),
+    new WebhookDeliveryResolver(webhooks),
   ];
   const byClass = new Map(instances.map((instance) => [instance.constructor, instance]));
   return {

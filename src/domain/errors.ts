@@ -21,6 +21,7 @@ interface RejectionDetails {
   ACCOUNT_BUSY: unknown;
   ACCOUNT_EXISTS: { readonly accountId: string; readonly iban: string };
   INVALID_INPUT: { readonly problems: readonly Problem[] };
+  WEBHOOK_NOT_FOUND: unknown;
 }
 
 /** A business outcome other than the requested one. */

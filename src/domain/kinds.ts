@@ -38,6 +38,16 @@ export const OUTBOX_SUBJECTS: Readonly<Record<OutboxMessageType, OutboxSubject>>
   'account.credited': 'account',
 };
 
+/** The states of a webhook. A disabled webhook is not called, and continues where it stopped when it is enabled. */
+export const WEBHOOK_STATUSES = ['ENABLED', 'DISABLED'] as const;
+
+export type WebhookStatus = (typeof WEBHOOK_STATUSES)[number];
+
+/** The states of a delivery. PENDING: an attempt is due, now or later. FAILED: no further attempt is made. */
+export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const;
+
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
 /** The roles of a caller. caller.ts and mutations.ts define the rights of each role. */
 export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 
@@ -58,6 +68,15 @@ export const MUTATION_NAMES = [
   'retryOutboxMessage',
   'replayDeadLetters',
   'discardDeadLetters',
+  'registerWebhook',
+  'updateWebhook',
+  'rotateWebhookSecret',
+  'enableWebhook',
+  'disableWebhook',
+  'deleteWebhook',
+  'sendTestEvent',
+  'redeliver',
+  'redeliverSince',
 ] as const;
 
 export type MutationName = (typeof MUTATION_NAMES)[number];
@@ -71,6 +90,7 @@ export const REJECTION_CODES = [
   'ACCOUNT_BUSY',
   'ACCOUNT_EXISTS',
   'INVALID_INPUT',
+  'WEBHOOK_NOT_FOUND',
 ] as const;
 
 export type RejectionCode = (typeof REJECTION_CODES)[number];

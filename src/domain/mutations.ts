@@ -32,6 +32,15 @@ export const MUTATIONS = {
   retryOutboxMessage: { role: 'operator', rejections: [] },
   replayDeadLetters: { role: 'operator', rejections: [] },
   discardDeadLetters: { role: 'operator', rejections: [] },
+  registerWebhook: { role: 'initiator', rejections: ['INVALID_INPUT'] },
+  updateWebhook: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  rotateWebhookSecret: { role: 'initiator', rejections: ['WEBHOOK_NOT_FOUND'] },
+  enableWebhook: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  disableWebhook: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  deleteWebhook: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  sendTestEvent: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  redeliver: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  redeliverSince: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
 } as const satisfies Readonly<Record<MutationName, MutationRules>>;
 
 /** The codes that a mutation may answer. */

@@ -9,6 +9,10 @@ import { LedgerEntrySchema } from './ledger-entry.entity.js';
 import { OrganizationSchema } from './organization.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
 import { TransferSchema } from './transfer.entity.js';
+import { WebhookSchema } from './webhook.entity.js';
+import { WebhookAttemptSchema } from './webhook-attempt.entity.js';
+import { WebhookCursorSchema } from './webhook-cursor.entity.js';
+import { WebhookDeliverySchema } from './webhook-delivery.entity.js';
 
 /** All entities, in the order in which their tables refer to each other. */
 export const ENTITIES: EntitySchema[] = [
@@ -22,4 +26,8 @@ export const ENTITIES: EntitySchema[] = [
   DeadLetterSchema,
   ApiKeySchema,
   AuditEntrySchema,
+  WebhookSchema,
+  WebhookCursorSchema,
+  WebhookDeliverySchema,
+  WebhookAttemptSchema,
 ];

@@ -3,15 +3,20 @@ import { expect, test } from 'vitest';
 import {
   AUDITED_OUTCOMES,
   CALLER_KINDS,
+  DELIVERY_STATUSES,
+  EVENT_KINDS,
   LEDGER_ENTRY_KINDS,
   MUTATION_NAMES,
   OUTBOX_MESSAGE_TYPES,
   ROLES,
+  WEBHOOK_STATUSES,
 } from '../domain/kinds.js';
 import { ApiKeySchema } from './api-key.entity.js';
 import { AuditEntrySchema } from './audit-entry.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
+import { WebhookSchema } from './webhook.entity.js';
+import { WebhookDeliverySchema } from './webhook-delivery.entity.js';
 
 const COLUMNS: readonly (readonly [EntitySchema, string, readonly string[]])[] = [
   [LedgerEntrySchema, 'kind', LEDGER_ENTRY_KINDS],
@@ -21,6 +26,10 @@ const COLUMNS: readonly (readonly [EntitySchema, string, readonly string[]])[] =
   [AuditEntrySchema, 'actorKind', CALLER_KINDS],
   // One column holds all roles, with commas between them.
   [ApiKeySchema, 'roles', [ROLES.join(',')]],
+  [WebhookSchema, 'events', [EVENT_KINDS.join(',')]],
+  [WebhookSchema, 'status', WEBHOOK_STATUSES],
+  [WebhookDeliverySchema, 'kind', EVENT_KINDS],
+  [WebhookDeliverySchema, 'status', DELIVERY_STATUSES],
 ];
 
 test.each(COLUMNS)('every kind fits its column: $0.meta.tableName.$1', (schema, name, kinds) => {

@@ -18,6 +18,7 @@ import {
   TransferWarningResolver,
   ValidationWarningsResolver,
 } from './transfer-warning.resolver.js';
+import { WebhookDeliveryResolver, WebhookResolver } from './webhook.resolver.js';
 
 /**
  * Builds the executable schema.
@@ -44,6 +45,8 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       OutboxResolver,
       OutboxMessageResolver,
       DeadLetterResolver,
+      WebhookResolver,
+      WebhookDeliveryResolver,
       ApiKeyResolver,
       AuditResolver,
     ],

@@ -7,6 +7,8 @@ import type { DeadLetter } from '../entities/dead-letter.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
+import type { Webhook } from '../entities/webhook.entity.js';
+import type { WebhookDelivery } from '../entities/webhook-delivery.entity.js';
 import { type CursorScope, parseId, parseNumber } from './cursor.js';
 
 /** The scope of a list's cursors, and the place of each of its rows. A cursor of one list is refused by all others. */
@@ -50,6 +52,26 @@ export const DEAD_LETTERS: ListScope<DeadLetter, string> = {
   isVerified: false,
   placeOf: ({ id }) => ({ position: id }),
 };
+
+/** The scope of the webhooks that a caller sees. Rows are deleted, so a cursor may name one that is gone. */
+export const WEBHOOKS: ListScope<Webhook, string> = {
+  kind: 'webhook',
+  ownerId: '',
+  parse: parseId,
+  isVerified: false,
+  placeOf: ({ id }) => ({ position: id }),
+};
+
+/** Returns the scope of the deliveries of a webhook, of one status or all. Old deliveries are deleted. */
+export function deliveriesOf(webhookId: string): ListScope<WebhookDelivery, string> {
+  return {
+    kind: 'webhook-delivery',
+    ownerId: webhookId,
+    parse: parseId,
+    isVerified: false,
+    placeOf: ({ id }) => ({ position: id }),
+  };
+}
 
 export function bulkTransfersOf(accountId: string): ListScope<BulkTransfer, bigint> {
   return {

@@ -1,5 +1,7 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import type { DeadLetterStore } from '../application/ports/dead-letters.js';
+import type { WebhookStore } from '../application/ports/webhook-store.js';
+import { type RequestSource, visibleOrganizations } from '../domain/caller.js';
 import { canonicalId } from '../domain/id.js';
 import { NodeType } from '../schema/node.js';
 import type { RequestContext } from './context.js';
@@ -7,20 +9,26 @@ import {
   presentAccount,
   presentBulkTransfer,
   presentDeadLetter,
+  presentDelivery,
   presentIncomingTransfer,
   presentLedgerEntry,
   presentOrganization,
   presentTransfer,
+  presentWebhook,
 } from './present.js';
+import { WEBHOOK_READERS } from './webhook.resolver.js';
 
 @Resolver(() => NodeType)
 export class NodeResolver {
-  constructor(private readonly deadLetters: DeadLetterStore) {}
+  constructor(
+    private readonly deadLetters: DeadLetterStore,
+    private readonly webhooks: WebhookStore,
+  ) {}
 
   @Query(() => NodeType, {
     nullable: true,
     description:
-      'The account, bulk, transfer, ledger entry, organization or dead letter with an id; null if there is none, or if the caller does not see it. Only operators see dead letters.',
+      'The account, bulk, transfer, ledger entry, organization, webhook, delivery or dead letter with an id; null if there is none, or if the caller does not see it. Only initiators and operators see webhooks, and only operators see dead letters.',
   })
   async node(
     @Arg('id', () => ID, { description: 'The id of any Node, a UUID in any case.' }) text: string,
@@ -42,8 +50,20 @@ export class NodeResolver {
     if (entry) return presentLedgerEntry(entry);
     if (incoming) return presentIncomingTransfer(incoming);
     if (organization) return presentOrganization(organization);
-    if (!source.caller.roles.includes('operator')) return null;
-    const letter = await this.deadLetters.byId(id);
+    return (await this.#webhookNode(id, source)) ?? this.#deadLetterNode(id, source);
+  }
+
+  async #webhookNode(id: string, { caller }: RequestSource): Promise<NodeType | null> {
+    if (!WEBHOOK_READERS.some((role) => caller.roles.includes(role))) return null;
+    const organizations = visibleOrganizations(caller);
+    const webhook = await this.webhooks.byId(id, organizations);
+    if (webhook) return presentWebhook(webhook);
+    const delivery = await this.webhooks.deliveryById(id, organizations);
+    return delivery && presentDelivery(delivery);
+  }
+
+  async #deadLetterNode(id: string, { caller }: RequestSource): Promise<NodeType | null> {
+    const letter = caller.roles.includes('operator') ? await this.deadLetters.byId(id) : null;
     return letter && presentDeadLetter(letter);
   }
 }

@@ -12,6 +12,7 @@ import {
   InvalidInputType,
   TransferProblemType,
   type UserErrorTypes,
+  WebhookNotFoundType,
 } from '../schema/user-errors.js';
 import { make, presentMoney } from './present.js';
 
@@ -76,6 +77,12 @@ const PRESENTERS: Presenters = {
       message: `The input has ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing was done.`,
       retryable: false,
       problems: problems.map(presentProblem),
+    }),
+  WEBHOOK_NOT_FOUND: ({ code }) =>
+    make(WebhookNotFoundType, {
+      code,
+      message: 'The organizations of the caller have no such webhook or delivery.',
+      retryable: false,
     }),
 };
 

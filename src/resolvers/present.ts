@@ -10,6 +10,9 @@ import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
 import type { Organization } from '../entities/organization.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
+import type { Webhook } from '../entities/webhook.entity.js';
+import type { WebhookAttempt } from '../entities/webhook-attempt.entity.js';
+import type { WebhookDelivery } from '../entities/webhook-delivery.entity.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
 import { DeadLetterType } from '../schema/dead-letter.js';
@@ -20,6 +23,7 @@ import { OrganizationType } from '../schema/organization.js';
 import type { Connection } from '../schema/page.js';
 import { StatementType } from '../schema/statement.js';
 import { TransferType } from '../schema/transfer.js';
+import { WebhookAttemptType, WebhookDeliveryType, WebhookType } from '../schema/webhook.js';
 import { encodeCursor } from './cursor.js';
 import type { ListScope } from './cursor-scopes.js';
 
@@ -130,6 +134,40 @@ export function presentDeadLetter(letter: DeadLetter): DeadLetterType {
     receivedAt: letter.receivedAt,
     payload: Buffer.from(letter.payload).toString().replace(LONG_IN_JSON, '\ufffd'),
   });
+}
+
+export function presentWebhook(webhook: Webhook): WebhookType {
+  return make(WebhookType, {
+    id: webhook.id,
+    url: webhook.url,
+    events: webhook.events,
+    accountIbans: webhook.accountIbans,
+    description: webhook.description,
+    ordered: webhook.ordered,
+    status: webhook.status,
+    disabledReason: webhook.disabledReason,
+    createdAt: webhook.createdAt,
+    lastDeliveredAt: webhook.lastDeliveredAt,
+  });
+}
+
+export function presentDelivery(delivery: WebhookDelivery): WebhookDeliveryType {
+  const { dueAt, leasedBy, createdAt } = delivery;
+  const isDueAtOnce = dueAt !== null && dueAt < createdAt;
+  return make(WebhookDeliveryType, {
+    id: delivery.id,
+    eventId: delivery.eventId,
+    event: delivery.kind,
+    status: delivery.status,
+    nextAttemptAt: leasedBy === null ? (isDueAtOnce ? createdAt : dueAt) : null,
+    createdAt,
+    attemptCount: delivery.attempts,
+  });
+}
+
+export function presentAttempt(attempt: WebhookAttempt): WebhookAttemptType {
+  const { at, durationMs, httpStatus, error, responseBody } = attempt;
+  return make(WebhookAttemptType, { at, durationMs, httpStatus, error, responseBody });
 }
 
 export function presentStatement(statement: AccountStatement): StatementType {

@@ -153,6 +153,15 @@ export class InvalidInputType extends UserErrorType {
   problems!: TransferProblemType[];
 }
 
+@ObjectType('WebhookNotFound', {
+  implements: UserErrorType,
+  description: "No webhook of the caller's organizations has this id, or has a delivery with it.",
+  simpleResolvers: true,
+})
+export class WebhookNotFoundType extends UserErrorType {
+  declare code: 'WEBHOOK_NOT_FOUND';
+}
+
 /** The type of each rejection. A code without a type does not compile where rejections are presented. */
 export interface UserErrorTypes {
   INVALID_BULK_TRANSFER: InvalidBulkTransferType;
@@ -162,4 +171,5 @@ export interface UserErrorTypes {
   ACCOUNT_BUSY: AccountBusyType;
   ACCOUNT_EXISTS: AccountExistsType;
   INVALID_INPUT: InvalidInputType;
+  WEBHOOK_NOT_FOUND: WebhookNotFoundType;
 }

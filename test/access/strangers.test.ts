@@ -73,6 +73,8 @@ interface Names {
   readonly entryId: string;
   readonly incomingId: string;
   readonly organizationId: string;
+  readonly webhookId: string;
+  readonly deliveryId: string;
   readonly cursor: string;
   readonly incomingCursor: string;
 }
@@ -89,10 +91,26 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   ],
   transfer: ({ transferId }) => [`id: ${text(transferId)}`],
   me: () => [''],
-  node: ({ accountId, bulkId, transferId, entryId, incomingId, organizationId }) =>
-    [accountId, bulkId, transferId, entryId, incomingId, organizationId].map(
-      (id) => `id: ${text(id)}`,
-    ),
+  node: ({ iban: _iban, cursor: _cursor, incomingCursor: _incomingCursor, ...ids }) =>
+    Object.values(ids).map((id) => `id: ${text(id)}`),
+  webhook: ({ webhookId }) => [`id: ${text(webhookId)}`],
+  webhooks: () => ['first: 100'],
+  registerWebhook: ({ iban, organizationId }) => [
+    `input: { url: ${text(HOOK)}, events: [ACCOUNT_CREDITED], accountIbans: [${text(iban)}] }`,
+    `input: { url: ${text(HOOK)}, events: [ACCOUNT_CREDITED], organizationId: ${text(organizationId)} }`,
+  ],
+  updateWebhook: ({ webhookId, iban }) => [
+    `input: { id: ${text(webhookId)}, accountIbans: [${text(iban)}] }`,
+  ],
+  rotateWebhookSecret: ({ webhookId }) => [`id: ${text(webhookId)}`],
+  enableWebhook: ({ webhookId }) => [`id: ${text(webhookId)}`],
+  disableWebhook: ({ webhookId }) => [`id: ${text(webhookId)}`],
+  deleteWebhook: ({ webhookId }) => [`id: ${text(webhookId)}`],
+  sendTestEvent: ({ webhookId }) => [`webhookId: ${text(webhookId)}`],
+  redeliver: ({ deliveryId }) => [`deliveryId: ${text(deliveryId)}`],
+  redeliverSince: ({ webhookId }) => [
+    `webhookId: ${text(webhookId)}, since: "2026-01-01T00:00:00.000Z"`,
+  ],
   validateBulkTransfer: ({ iban }) => [
     `input: { organizationIban: ${text(iban)}, idempotencyKey: ${text(KEY)}, creditTransfers: [${ROW}] }`,
     `input: { organizationIban: ${text(iban)}, organizationName: "Wrong", organizationBic: "WRONGFRP", creditTransfers: [] }`,
@@ -113,6 +131,9 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   bulkTransferPerformed: ({ iban }) => [`accountIban: ${text(iban)}`],
   balanceUpdated: ({ iban }) => [`accountIban: ${text(iban)}`],
 };
+
+/** A URL whose name is never resolved (RFC 2606). */
+const HOOK = 'https://receiver.invalid/';
 
 const ROW =
   '{ amount: "1", counterpartyName: "X", counterpartyIban: "DE89370400440532013000", description: "" }';
@@ -212,6 +233,14 @@ async function startWorld() {
     organizationIban: INITECH,
     creditTransfers: [aTransfer({ description: SECRET, counterpartyIban: ACME })],
   });
+  const { registerWebhook } = await owner.data(`mutation { registerWebhook(input: {
+    url: "${HOOK}", description: "${SECRET}", events: [ACCOUNT_CREDITED] }) {
+    ... on WebhookRegistered { webhook { id } } } }`);
+  const webhookId = registerWebhook.webhook.id;
+  await owner.data(`mutation { sendTestEvent(webhookId: "${webhookId}") { __typename } }`);
+  const { webhook } = await owner.data(
+    `{ webhook(id: "${webhookId}") { deliveries { nodes { id } } } }`,
+  );
   const { account } = await owner.data(`{ account(iban: "${ACME}") { id
     bulkTransfers { nodes { id } } transfers { edges { cursor node { id } } }
     incomingTransfers { edges { cursor node { id } } } entries(last: 1) { nodes { id } } } }`);
@@ -223,6 +252,8 @@ async function startWorld() {
     entryId: account.entries.nodes[0].id,
     incomingId: account.incomingTransfers.edges[0].node.id,
     organizationId: acme,
+    webhookId,
+    deliveryId: webhook.deliveries.nodes[0].id,
     cursor: account.transfers.edges[0].cursor,
     incomingCursor: account.incomingTransfers.edges[0].cursor,
   };
@@ -236,6 +267,8 @@ async function startWorld() {
     entryId: nobody,
     incomingId: positionId('incoming-transfer', nowhere),
     organizationId: nobody,
+    webhookId: nobody,
+    deliveryId: nobody,
     cursor: theirs.cursor,
     incomingCursor: theirs.incomingCursor,
   };

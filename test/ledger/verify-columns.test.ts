@@ -9,6 +9,7 @@ import {
   SEARCH_DELETIONS,
 } from '../support/corruptions.js';
 import { fillDeadLetters, fillLedger, fillOutbox } from '../support/full-ledger.js';
+import { fillWebhooks } from '../support/full-webhooks.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
 /**
@@ -76,6 +77,7 @@ beforeAll(async () => {
   afterAll(() => opened.close());
   await fillOutbox(opened);
   await fillDeadLetters(opened);
+  await fillWebhooks(opened);
   const em = opened.orm.em.fork();
   columns = await columnsOf(em);
   const findings = await checkInvariants(opened, EVER);
@@ -118,6 +120,8 @@ async function keyOfOne(em: EntityManager, table: string, where: string) {
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   transfer: ['account_id', 'position'],
   incoming_transfer: ['account_id', 'position'],
+  webhook_cursor: ['webhook_id', 'account_id'],
+  webhook_attempt: ['delivery_id', 'number'],
   search_iban: ['account_short_id', 'list', 'position'],
   search_name: ['account_short_id', 'list', 'position'],
   search_amount: ['account_short_id', 'list', 'position'],
@@ -125,7 +129,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   search_watermark: ['account_short_id'],
 };
 
-const isId = (column: string) => column === 'id' || column === 'account_id';
+const isId = (column: string) => ['id', 'account_id', 'webhook_id', 'delivery_id'].includes(column);
 
 class RolledBack extends Error {}
 

@@ -3,7 +3,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/infrastructure/database/open-database.js';
 import { SEARCH_CHECKS } from '../../src/infrastructure/verify/search-checks.js';
 import { SQL_CHECKS } from '../../src/infrastructure/verify/sql-checks.js';
+import { WEBHOOK_SQL_CHECKS } from '../../src/infrastructure/verify/webhook-checks.js';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
+import { registerWebhooks, startReceiver } from '../support/full-webhooks.js';
 import { MYSQL_URL } from '../support/mysql-url.js';
 import { runScript, startProcess } from '../support/process.js';
 import { startServerOn } from '../support/server.js';
@@ -57,6 +59,41 @@ test('npm run verify passes while a server performs bulks', async () => {
   await server.stop();
 });
 
+test('npm run verify passes while a server calls webhooks, and after the server was killed', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const receiver = await startReceiver();
+  onTestFinished(() => receiver.stop());
+  const env = { DATABASE_URL: database.url };
+  const verified = () => runScript('dist/commands/verify.js', env);
+  const killed = await startProcess(env);
+  const { all, listed } = await registerWebhooks(killed.client, receiver);
+  const isEnding = new AbortController();
+  const rows = [...transfersOf(10, '0.01'), aTransfer({ amount: '1', counterpartyIban: GLOBEX })];
+  const stream = (async () => {
+    for (const since = new Date().toISOString(); !isEnding.signal.aborted; ) {
+      await killed.client.perform(aBulk(rows));
+      for (const id of [all, listed]) {
+        const again = `redeliverSince(webhookId: "${id}", since: "${since}") { __typename }`;
+        await killed.client.data(`mutation { ${again} }`);
+      }
+    }
+  })();
+
+  expect(await verified()).toMatchObject({ code: 0 });
+  expect(await verified()).toMatchObject({ code: 0 });
+
+  isEnding.abort();
+  await stream;
+  await killed.kill();
+  expect(await verified()).toMatchObject({ code: 0 });
+
+  const next = await startProcess(env);
+  expect(await verified()).toMatchObject({ code: 0 });
+  await next.stop();
+  expect(await verified()).toMatchObject({ code: 0 });
+});
+
 /** One table that a statement reads, in the words of MariaDB's EXPLAIN. */
 interface PlanStep {
   readonly id: number;
@@ -90,7 +127,11 @@ test.runIf(DIALECT === 'mysql' && MYSQL_URL.startsWith('mariadb:'))(
     onTestFinished(close);
 
     const repeated: string[] = [];
-    for (const { statements, violationsSql } of [...SQL_CHECKS, ...SEARCH_CHECKS]) {
+    for (const { statements, violationsSql } of [
+      ...SQL_CHECKS,
+      ...SEARCH_CHECKS,
+      ...WEBHOOK_SQL_CHECKS,
+    ]) {
       const [statement = ''] = statements;
       if (isAboutApiKeys(statement)) continue;
       const parameters = violationsSql.includes('?') ? [new Date(0)] : [];

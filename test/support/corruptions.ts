@@ -1,4 +1,4 @@
-import { ACME, ibanOf } from './builders.js';
+import { ACME, GLOBEX, ibanOf } from './builders.js';
 import { DIALECT } from './test-database.js';
 
 /** A change in one row, and a condition that selects the row. */
@@ -13,6 +13,10 @@ export interface ColumnCorruptions {
 const SHIFT = DIALECT === 'mysql' ? 'interval 1000 microsecond' : '1';
 const later = (column: string) => `${column} = ${column} + ${SHIFT}`;
 const earlier = (column: string) => `${column} = ${column} - ${SHIFT}`;
+/** A time that no clock was wrong by. */
+const DAYS = DIALECT === 'mysql' ? 'interval 3 day' : '259200000';
+const daysLater = (column: string) => `${column} = ${column} + ${DAYS}`;
+const daysEarlier = (column: string) => `${column} = ${column} - ${DAYS}`;
 const copied = (to: string, from: string) => `${to} = ${from}`;
 
 /** A UUID of version 7, like every id here, that names nothing. */
@@ -38,10 +42,311 @@ const replayed = (action: string) => `action = '${action}' and outcome = 'REPLAY
 const refused = "outcome = 'INSUFFICIENT_FUNDS'";
 const notFound = (action: string) => `action = '${action}' and outcome = 'NOT_FOUND'`;
 
+const PENDING = "status = 'PENDING'";
+const DELIVERED = "status = 'DELIVERED'";
+const FAILED = "status = 'FAILED'";
+const LEASED = 'leased_by is not null';
+const WAITING = `${PENDING} and due_at is null`;
+const LISTED = 'account_ibans is not null';
+const IS_DELETED = 'deleted_at is not null';
+const IS_NOT_DELETED = 'deleted_at is null';
+const TEST_EVENT = 'account_id is null';
+const OF_ACCOUNT = 'account_id is not null';
+const kindIs = (kind: string) => `kind = '${kind}'`;
+const webhookHas = (condition: string) => `exists (select 1 from webhook w
+  where w.id = webhook_delivery.webhook_id and ${condition})`;
+/** The condition on a delivery whose event the webhook at the path gone has too. */
+const IS_ALSO_OF_GONE = `${webhookHas("w.url like '%/up'")} and event_id in (
+  select d.event_id from webhook_delivery d join webhook w on w.id = d.webhook_id
+  where w.url like '%/gone')`;
+const deliveryHas = (condition: string) => `exists (select 1 from webhook_delivery d
+  where d.id = webhook_attempt.delivery_id and d.attempts = webhook_attempt.number and ${condition})`;
+const hasDeliveries = (condition: string) => `exists (select 1 from webhook_delivery d
+  where d.webhook_id = webhook.id and ${condition})`;
+const hasReached = `exists (select 1 from webhook_delivery d where d.webhook_id =
+  webhook_cursor.webhook_id and d.account_id = webhook_cursor.account_id)`;
+const LISTED_CURSOR = `exists (select 1 from webhook w where w.id = webhook_cursor.webhook_id
+  and w.${LISTED} and w.${IS_NOT_DELETED})`;
+const NO_RESPONSE = 'http_status is null';
+const WITHIN_A_DAY = 'clocks may differ, so the time is checked to a day only';
+
 const ID_OF_NOTHING = 'nothing in the database refers to it, and any other UUIDv7 would do';
+
+/** The corruptions of webhooks, of their deliveries and of the attempts of these. */
+const OF_WEBHOOKS: Readonly<Record<string, ColumnCorruptions>> = {
+  'webhook.id': { found: [[`id = ${OTHER_ID}`]] },
+  'webhook.organization_id': {
+    found: [
+      [`organization_id = ${OTHER_ID}`],
+      [
+        `organization_id = (select o.id from organization o
+          where o.id <> webhook.organization_id order by o.id limit 1)`,
+        'slot > 1',
+      ],
+    ],
+  },
+  'webhook.slot': {
+    found: [
+      ['slot = null', IS_NOT_DELETED],
+      ['slot = 0', IS_NOT_DELETED],
+      ['slot = 21', IS_NOT_DELETED],
+      ['slot = 20', IS_DELETED],
+    ],
+    free: 'any other free slot would do',
+  },
+  'webhook.url': {
+    found: [["url = 'ftp://example.com'"], ["url = 'example'"]],
+    free: 'the address of a company stands there alone',
+  },
+  'webhook.events': {
+    found: [
+      ["events = ''"],
+      ["events = 'transfer.sent'"],
+      ["events = 'transfer.performed,transfer.performed'"],
+    ],
+    free: 'the choice of later events stands there alone; a delivery keeps its own kind',
+  },
+  'webhook.account_ibans': {
+    found: [
+      [`account_ibans = ${OTHER_IBAN}`, `${LISTED} and ${IS_NOT_DELETED}`],
+      [`account_ibans = '${ACME},${GLOBEX}'`, `account_ibans = '${GLOBEX}'`],
+      [`account_ibans = '${ACME},${ACME}'`, `account_ibans = '${ACME}'`],
+      [`account_ibans = '${ACME}'`, `account_ibans is null and ${IS_NOT_DELETED}`],
+      ["account_ibans = ''", LISTED],
+    ],
+    free: 'without a list, the accounts without a cursor are like accounts that were opened later',
+  },
+  'webhook.description': {
+    found: [["description = 'a\tb'"]],
+    free: 'the description of a webhook stands there alone',
+  },
+  'webhook.ordered': {
+    found: [
+      ['ordered = 2'],
+      ['ordered = 0', hasDeliveries("d.status = 'PENDING' and d.due_at is null")],
+    ],
+    free: 'without deliveries that wait, nothing tells whether a webhook is ordered',
+  },
+  'webhook.status': {
+    found: [
+      ["status = 'DISABLED'", "status = 'ENABLED'"],
+      ["status = 'ENABLED'", `status = 'DISABLED' and ${IS_NOT_DELETED}`],
+      ["status = 'ENABLED', disabled_reason = null", IS_DELETED],
+      ["status = 'enabled'", "status = 'ENABLED'"],
+    ],
+  },
+  'webhook.disabled_reason': {
+    found: [
+      ['disabled_reason = null', "status = 'DISABLED'"],
+      ["disabled_reason = 'Disabled by a request.'", "status = 'ENABLED'"],
+    ],
+    free: 'the text of a reason stands there alone',
+  },
+  'webhook.secret': {
+    found: [["secret = 'whsec_abc'"]],
+    free: 'nothing repeats a secret',
+  },
+  'webhook.previous_secret': {
+    found: [
+      ['previous_secret = null', 'previous_secret is not null'],
+      [copied('previous_secret', 'secret'), 'previous_secret is null'],
+      ["previous_secret = 'whsec_abc'", 'previous_secret is not null'],
+      ['previous_secret = null, previous_secret_ends_at = null', 'previous_secret is not null'],
+    ],
+    free: 'nothing repeats a secret',
+  },
+  'webhook.previous_secret_ends_at': {
+    found: [
+      ['previous_secret_ends_at = null', 'previous_secret is not null'],
+      [copied('previous_secret_ends_at', 'created_at'), 'previous_secret is null'],
+      [daysEarlier('previous_secret_ends_at'), 'previous_secret is not null'],
+    ],
+    free: WITHIN_A_DAY,
+  },
+  'webhook.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'webhook.last_delivered_at': {
+    found: [
+      ['last_delivered_at = null', hasDeliveries("d.status = 'DELIVERED'")],
+      [daysEarlier('last_delivered_at'), 'last_delivered_at is not null'],
+    ],
+    free: 'the time of the last success: its delivery may be deleted, and clocks may differ',
+  },
+  'webhook.failing_since': {
+    found: [[daysEarlier('failing_since'), 'failing_since is not null']],
+    free: 'the time of the first failure: its delivery may be deleted, and clocks may differ',
+  },
+  'webhook.deleted_at': {
+    found: [
+      ['deleted_at = null', IS_DELETED],
+      [copied('deleted_at', 'created_at'), IS_NOT_DELETED],
+      [daysEarlier('deleted_at'), IS_DELETED],
+    ],
+    free: WITHIN_A_DAY,
+  },
+  'webhook_cursor.webhook_id': { found: [[`webhook_id = ${OTHER_ID}`]] },
+  'webhook_cursor.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
+  'webhook_cursor.position': {
+    found: [
+      ['position = position + 1', 'position % 1048576 = 0'],
+      ['position = position - 1', 'position % 1048576 = 0'],
+      ['position = position + 1', 'position % 1048576 <> 0'],
+      ['position = position + 1048576000'],
+      ['position = 1048576', hasReached],
+      ['position = 0'],
+    ],
+    free: 'the deliveries before a cursor may be deleted, so the start of another entry would do',
+  },
+  'webhook_delivery.id': {
+    found: [[`id = ${OTHER_ID}`], [`id = ${FOREIGN_ID}`], [`id = ${OTHER_ID}`, TEST_EVENT]],
+  },
+  'webhook_delivery.webhook_id': {
+    found: [
+      [`webhook_id = ${OTHER_ID}`],
+      [
+        `webhook_id = (select other.id from webhook other where other.organization_id <>
+          (select a.organization_id from account a where a.id = webhook_delivery.account_id)
+          order by other.id limit 1)`,
+        OF_ACCOUNT,
+      ],
+      ["webhook_id = (select id from webhook where url like '%/gone')", IS_ALSO_OF_GONE],
+    ],
+    free: 'a webhook of the same organization may have chosen the event too',
+  },
+  'webhook_delivery.account_id': {
+    found: [
+      [`account_id = ${OTHER_ID}`, OF_ACCOUNT],
+      ['account_id = null', OF_ACCOUNT],
+    ],
+  },
+  'webhook_delivery.position': {
+    found: [
+      ['position = null', OF_ACCOUNT],
+      ['position = position + 1', kindIs('bulk-transfer.performed')],
+      ['position = position + 1', kindIs('transfer.performed')],
+      ['position = position + 1', kindIs('transfer.received')],
+      ['position = position + 1048576', kindIs('account.credited')],
+      ['position = 1048576', TEST_EVENT],
+    ],
+  },
+  'webhook_delivery.kind': {
+    found: [
+      ['kind = null', OF_ACCOUNT],
+      ["kind = 'transfer.performed'", kindIs('bulk-transfer.performed')],
+      ["kind = 'account.credited'", kindIs('bulk-transfer.performed')],
+      ["kind = 'transfer.received'", kindIs('transfer.performed')],
+      ["kind = 'transfer.sent'", kindIs('transfer.performed')],
+      ["kind = 'account.credited'", TEST_EVENT],
+    ],
+  },
+  'webhook_delivery.event_id': {
+    found: [
+      [`event_id = ${OTHER_ID}`, TEST_EVENT],
+      [`event_id = ${OTHER_ID}`, kindIs('bulk-transfer.performed')],
+      [`event_id = ${OTHER_ID}`, kindIs('transfer.performed')],
+      [`event_id = ${OTHER_ID}`, kindIs('account.credited')],
+      [`event_id = ${OTHER_ID}`, kindIs('transfer.received')],
+      // MySQL reads no table that it updates, except through a derived table.
+      [
+        `event_id = (select event_id from (select max(event_id) as event_id from webhook_delivery
+          where kind = 'transfer.performed') other)`,
+        `${kindIs('transfer.performed')} and event_id <> (select max(other.event_id)
+          from webhook_delivery other where other.kind = 'transfer.performed')`,
+      ],
+    ],
+  },
+  'webhook_delivery.status': {
+    found: [
+      ["status = 'PENDING'", DELIVERED],
+      ["status = 'FAILED'", DELIVERED],
+      ["status = 'DELIVERED'", FAILED],
+      ["status = 'DELIVERED'", PENDING],
+      ["status = 'DELIVERED', due_at = null, ended_at = created_at", `${PENDING} and attempts = 0`],
+      ["status = 'FAILED', failures = 1", DELIVERED],
+      ["status = 'pending'", PENDING],
+    ],
+  },
+  'webhook_delivery.attempts': {
+    found: [['attempts = attempts + 1'], ['attempts = 0', 'attempts > 0'], ['attempts = -1']],
+  },
+  'webhook_delivery.failures': {
+    found: [['failures = -1'], ['failures = failures + 100'], ['failures = 0', FAILED]],
+    free: 'how often a delivery failed since it was requested again is counted there alone',
+  },
+  'webhook_delivery.due_at': {
+    found: [
+      ['due_at = null', `due_at is not null and ${webhookHas('w.ordered = 0')}`],
+      ['due_at = null', `due_at is not null and ${webhookHas('w.ordered = 1')} and ${OF_ACCOUNT}`],
+      ['due_at = null', `due_at is not null and ${TEST_EVENT}`],
+      [copied('due_at', 'created_at'), DELIVERED],
+      [copied('due_at', 'created_at'), WAITING],
+      [copied('due_at', 'leased_at'), LEASED],
+    ],
+    free: 'when a delivery is due is told there alone',
+  },
+  'webhook_delivery.leased_by': {
+    found: [
+      ['leased_by = null', LEASED],
+      [`leased_by = ${FOREIGN_ID}`, LEASED],
+      [`leased_by = ${OTHER_ID}`, `${PENDING} and leased_by is null`],
+      [`leased_by = ${OTHER_ID}`, DELIVERED],
+    ],
+    free: 'which server makes an attempt is told there alone',
+  },
+  'webhook_delivery.leased_at': {
+    found: [
+      ['leased_at = null', LEASED],
+      [copied('leased_at', 'created_at'), 'leased_at is null'],
+      [daysEarlier('leased_at'), LEASED],
+      [daysLater('leased_at'), LEASED],
+    ],
+    free: WITHIN_A_DAY,
+  },
+  'webhook_delivery.created_at': {
+    found: [[daysLater('created_at')], [daysEarlier('created_at')]],
+    free: WITHIN_A_DAY,
+  },
+  'webhook_delivery.ended_at': {
+    found: [
+      ['ended_at = null', DELIVERED],
+      ['ended_at = null', FAILED],
+      [copied('ended_at', 'created_at'), PENDING],
+      [daysEarlier('ended_at'), DELIVERED],
+    ],
+    free: WITHIN_A_DAY,
+  },
+  'webhook_attempt.delivery_id': { found: [[`delivery_id = ${OTHER_ID}`]] },
+  'webhook_attempt.number': { found: [['number = number + 100'], ['number = 0']] },
+  'webhook_attempt.at': {
+    found: [[daysEarlier('at')], [daysLater('at'), deliveryHas("d.status = 'DELIVERED'")]],
+    free: WITHIN_A_DAY,
+  },
+  'webhook_attempt.duration_ms': {
+    found: [['duration_ms = -1']],
+    free: 'the time of a call is told there alone',
+  },
+  'webhook_attempt.http_status': {
+    found: [
+      ['http_status = null', deliveryHas("d.status = 'DELIVERED'")],
+      ['http_status = 500', deliveryHas("d.status = 'DELIVERED'")],
+      ['http_status = 204', deliveryHas("d.status = 'FAILED'")],
+      ['http_status = 1000'],
+      ['http_status = -1'],
+    ],
+    free: 'another status that means the same would do',
+  },
+  'webhook_attempt.error': {
+    found: [['error = null', NO_RESPONSE]],
+    free: 'the text of an error stands there alone',
+  },
+  'webhook_attempt.response_body': {
+    found: [["response_body = 'OK'", NO_RESPONSE]],
+    free: 'the text of a response stands there alone',
+  },
+};
 
 /** The corruptions of every column of every table. */
 export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
+  ...OF_WEBHOOKS,
   'organization.id': { found: [[`id = ${OTHER_ID}`], [`id = ${FOREIGN_ID}`]] },
   'organization.name': { found: [["name = 'Another'"], ["name = ' '"]] },
   'organization.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
@@ -447,6 +752,8 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       [later('at'), done('openAccount')],
       [earlier('at'), done('createApiKey')],
       [later('at'), done('revokeApiKey')],
+      [later('at'), done('registerWebhook')],
+      [earlier('at'), done('registerWebhook')],
     ],
     free: 'when something was refused, replayed or tried again is told there alone',
   },
@@ -458,6 +765,9 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       ["action = 'revokeApiKey'", done('createApiKey')],
       ["action = 'createApiKey'", done('revokeApiKey')],
       ["action = 'createApiKey'", done('retryOutboxMessage')],
+      ["action = 'updateWebhook'", done('registerWebhook')],
+      ["action = 'registerWebhook'", done('disableWebhook')],
+      ["action = 'disableWebhook'", done('deleteWebhook')],
       ["action = 'payOut'", refused],
     ],
     free: 'which action was refused is told there alone',
@@ -531,12 +841,15 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       [`subject_id = ${OTHER_ID}`, done('openAccount')],
       [`subject_id = ${OTHER_ID}`, done('createApiKey')],
       [`subject_id = ${OTHER_ID}`, done('revokeApiKey')],
+      [`subject_id = ${OTHER_ID}`, done('registerWebhook')],
+      [`subject_id = ${OTHER_ID}`, done('disableWebhook')],
       [`subject_id = ${OTHER_ID}`, refused],
+      ['subject_id = null', done('redeliver')],
       ['subject_id = null', notFound('retryOutboxMessage')],
       ['subject_id = null', done('replayDeadLetters')],
       ['subject_id = null', notFound('discardDeadLetters')],
     ],
-    free: 'which message was tried again: it may be published and deleted by now',
+    free: 'which message or delivery was tried again: it may be deleted by now',
   },
   'audit_entry.reason': {
     found: [
@@ -586,6 +899,13 @@ export const DELETIONS: readonly (readonly [table: string, where: string])[] = [
   ['api_key', 'revoked_at is null'],
   ['audit_entry', done('createApiKey')],
   ['audit_entry', done('revokeApiKey')],
+  ['audit_entry', done('registerWebhook')],
+  ['audit_entry', done('rotateWebhookSecret')],
+  ['audit_entry', done('deleteWebhook')],
+  ['webhook', IS_NOT_DELETED],
+  ['webhook_cursor', LISTED_CURSOR],
+  ['webhook_delivery', 'attempts > 0'],
+  ['webhook_attempt', '1 = 1'],
 ];
 
 /** Rows of the search tables whose deletion verification must find. */

@@ -9,6 +9,7 @@ import { MikroOrmDeadLetters } from '../../src/infrastructure/dead-letters/dead-
 import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf, transfersOf } from './builders.js';
 import type { Client } from './client.js';
+import { changeWebhooks, registerWebhooks, startReceiver } from './full-webhooks.js';
 import { startIdentityProvider } from './identity-provider.js';
 import { accountsBehind, startServerOn, type TestServer } from './server.js';
 import type { TestDatabase } from './test-database.js';
@@ -22,11 +23,15 @@ const fullTransfer = (endToEndId: string) =>
 /** Creates rows of every kind through the front door, except unpublished messages. */
 export async function fillLedger(database: TestDatabase): Promise<void> {
   const server = await startServerOn(database);
+  const receiver = await startReceiver();
+  const webhooks = await registerWebhooks(server.client, receiver);
   await performBulks(server.client);
   await creditAccounts(server.client);
   const secret = await administer(server.client);
   await untilAllPublished(server);
+  await changeWebhooks(server, webhooks);
   await server.close();
+  await receiver.stop();
   const provider = await startIdentityProvider();
   const guarded = await startServerOn(database, provider.env);
   await guarded.client.as(secret).perform(aBulk([aTransfer()]));

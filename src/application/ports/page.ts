@@ -52,6 +52,8 @@ export interface ListIdentity {
     | 'api-key'
     | 'audit'
     | 'dead-letter'
-    | 'ledger-entry';
+    | 'ledger-entry'
+    | 'webhook'
+    | 'webhook-delivery';
   readonly ownerId: string;
 }

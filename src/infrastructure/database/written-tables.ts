@@ -4,6 +4,10 @@ import { Account } from '../../entities/account.entity.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
 import { DeadLetter } from '../../entities/dead-letter.entity.js';
 import { OutboxMessage } from '../../entities/outbox-message.entity.js';
+import { Webhook } from '../../entities/webhook.entity.js';
+import { WebhookAttempt } from '../../entities/webhook-attempt.entity.js';
+import { WebhookCursor } from '../../entities/webhook-cursor.entity.js';
+import { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
 
 /** Properties that the server updates, by entity; the rows of all other entities are only appended. */
 const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readonly string[]>([
@@ -34,10 +38,48 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'payload',
     ] satisfies (keyof DeadLetter)[],
   ],
+  [
+    Webhook,
+    [
+      'slot',
+      'url',
+      'events',
+      'accountIbans',
+      'description',
+      'status',
+      'disabledReason',
+      'secret',
+      'previousSecret',
+      'previousSecretEndsAt',
+      'lastDeliveredAt',
+      'failingSince',
+      'deletedAt',
+    ] satisfies (keyof Webhook)[],
+  ],
+  [WebhookCursor, ['position'] satisfies (keyof WebhookCursor)[]],
+  [
+    WebhookDelivery,
+    [
+      'status',
+      'attempts',
+      'failures',
+      'dueAt',
+      'leasedBy',
+      'leasedAt',
+      'endedAt',
+    ] satisfies (keyof WebhookDelivery)[],
+  ],
 ]);
 
 /** Entities whose rows are deleted. */
-const PRUNED: readonly unknown[] = [OutboxMessage, DeadLetter];
+const PRUNED: readonly unknown[] = [
+  OutboxMessage,
+  DeadLetter,
+  Webhook,
+  WebhookCursor,
+  WebhookDelivery,
+  WebhookAttempt,
+];
 
 export interface WrittenTable {
   /** The name, quoted in a form that every dialect accepts. */

@@ -1,15 +1,26 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
 
+/** What is counted of webhooks. */
+export interface WebhookCounts {
+  /** The attempts of this process since its start, by outcome. */
+  readonly attemptCounts: { readonly delivered: number; readonly failed: number };
+  countDue(): Promise<number>;
+}
+
+export interface MetricsSources {
+  readonly outbox: OutboxAdmin;
+  readonly deadLetters: Pick<DeadLetterStore, 'counts'>;
+  readonly webhooks: WebhookCounts;
+  readonly feeds: { readonly subscriptionCount: number };
+}
+
 /**
- * Makes the metrics for Prometheus: process metrics, and the outbox, dead letters and subscriptions as of the scrape.
+ * Makes the metrics for Prometheus: process metrics, and the outbox, dead letters, webhooks and subscriptions as of the
+ * scrape.
  */
-export function makeMetrics(
-  outbox: OutboxAdmin,
-  deadLetters: Pick<DeadLetterStore, 'counts'>,
-  subscriptionCount: () => number,
-): Registry {
+export function makeMetrics({ outbox, deadLetters, webhooks, feeds }: MetricsSources): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
@@ -46,12 +57,32 @@ export function makeMetrics(
       for (const { consumer, count } of counts) this.inc({ consumer }, count);
     },
   });
+  new Counter({
+    name: 'virement_webhook_attempts_total',
+    help: 'Calls of webhooks by outcome: delivered, if the status was 200 to 299, or failed.',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [outcome, count] of Object.entries(webhooks.attemptCounts)) {
+        this.inc({ outcome }, count);
+      }
+    },
+  });
+  new Gauge({
+    name: 'virement_webhook_deliveries_due',
+    help: 'Deliveries of webhooks that are due and not claimed, up to 10,000.',
+    registers: [registry],
+    async collect() {
+      this.set(await webhooks.countDue());
+    },
+  });
   new Gauge({
     name: 'virement_subscriptions',
     help: 'Active subscriptions.',
     registers: [registry],
     collect() {
-      this.set(subscriptionCount());
+      this.set(feeds.subscriptionCount);
     },
   });
   return registry;

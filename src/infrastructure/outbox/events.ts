@@ -19,7 +19,7 @@ export interface CloudEvent {
   readonly id: string;
   readonly source: string;
   readonly type: string;
-  /** The IBAN of the account of the event. */
+  /** The IBAN of the account of the event; the id of the webhook for a test event. */
   readonly subject: string;
   readonly time: string;
   readonly datacontenttype: 'application/json';
@@ -45,7 +45,7 @@ const SOURCE = '/virement';
 type EventData = Readonly<Record<string, unknown>>;
 
 /** The ledger row from which each kind of event is made. */
-interface EventRows {
+export interface EventRows {
   'bulk-transfer.performed': BulkTransfer;
   'transfer.performed': Transfer;
   'account.credited': LedgerEntry;
@@ -120,6 +120,28 @@ export function eventOf<Kind extends EventKind>(
       ...(traceparent !== null && { traceparent }),
       data: { ...accountData(account), ...DATA_OF[kind](row) },
     },
+  };
+}
+
+/** Makes the event by which a company tries its webhook. It is about no account. */
+export function testEvent({
+  eventId,
+  webhookId,
+  createdAt,
+}: {
+  readonly eventId: string;
+  readonly webhookId: string;
+  readonly createdAt: Date;
+}): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: eventId,
+    source: SOURCE,
+    type: 'virement.webhook.test.v1',
+    subject: webhookId,
+    time: createdAt.toISOString(),
+    datacontenttype: 'application/json',
+    data: { webhookId },
   };
 }
 

@@ -10,8 +10,14 @@ import type { Check, Finding } from './check.js';
 import { ROW_CHECKS } from './row-checks.js';
 import { SEARCH_CHECKS } from './search-checks.js';
 import { SQL_CHECKS } from './sql-checks.js';
+import { WEBHOOK_CHECKS } from './webhook-checks.js';
 
-const CHECKS: readonly Check[] = [...SQL_CHECKS, ...ROW_CHECKS, ...SEARCH_CHECKS];
+const CHECKS: readonly Check[] = [
+  ...SQL_CHECKS,
+  ...ROW_CHECKS,
+  ...WEBHOOK_CHECKS,
+  ...SEARCH_CHECKS,
+];
 
 /**
  * Checks every invariant on one state of the database, while others write.

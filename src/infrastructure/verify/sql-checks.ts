@@ -11,6 +11,7 @@ import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
 import { type SqlCheck, sqlCheck } from './check.js';
+import { WEBHOOK_ACTIONS } from './webhook-checks.js';
 
 /** The SQL condition that each kind of ledger entry fulfils. */
 const FORM_OF: Readonly<Record<LedgerEntryKind, string>> = {
@@ -99,6 +100,9 @@ function isNotRecorded(row: string): string {
           or (x.outcome = 'DONE' and x.at < ${row}.created_at
             and ${row}.created_at <> ${timeBefore(row)}))`;
 }
+
+/** The mutations of webhooks, as a list in SQL. */
+const WEBHOOK_ACTIONS_SQL = WEBHOOK_ACTIONS.map((action) => `'${action}'`).join(', ');
 
 const LEDGER: readonly SqlCheck[] = [
   sqlCheck(
@@ -459,7 +463,7 @@ const ACCESS: readonly SqlCheck[] = [
         or (outcome = 'DONE' and action = 'openAccount'
           and account_id is not null and subject_id is null)
         or (outcome = 'DONE' and action in ('createApiKey', 'revokeApiKey', 'retryOutboxMessage',
-            'replayDeadLetters', 'discardDeadLetters')
+            'replayDeadLetters', 'discardDeadLetters', ${WEBHOOK_ACTIONS_SQL})
           and account_id is null and subject_id is not null)
         or (outcome = 'NOT_FOUND' and action = 'revokeApiKey'
           and account_id is null and subject_id is null)
@@ -504,13 +508,14 @@ const ACCESS: readonly SqlCheck[] = [
         and (a.id is null or a.created_at <> x.at)`,
   ),
   sqlCheck(
-    'the audit log has at most one making of each bulk, credit, account and API key',
+    'the audit log has at most one making of each bulk, credit, account, API key and webhook',
     `
       select action, hex(subject) as subject_id, count(*) as entries
       from (
         select action, coalesce(subject_id, account_id) as subject from audit_entry
         where outcome = 'DONE'
-          and action in ('performBulkTransfer', 'creditAccount', 'openAccount', 'createApiKey')
+          and action in ('performBulkTransfer', 'creditAccount', 'openAccount', 'createApiKey',
+            'registerWebhook')
       ) done
       group by action, subject having count(*) > 1`,
   ),

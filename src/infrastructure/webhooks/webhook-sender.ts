@@ -30,8 +30,8 @@ import { readRetryAfter } from './retry-after.js';
 const TIMEOUT_MS_DEFAULT = 10_000;
 const CONNECTIONS_PER_ORIGIN_DEFAULT = 10;
 
-/** The default of originsMax. With 10 connections each, all origins together have 10,000 sockets at most. */
-const ORIGINS_MAX_DEFAULT = 1_000;
+/** The default of originsMax. The sockets are bounded by the calls in progress, and by IDLE_SOCKET_MS. */
+const ORIGINS_MAX_DEFAULT = 10_000;
 
 const IDLE_SOCKET_MS = 10_000;
 const HEADER_BYTES_MAX = 16_384;
@@ -49,7 +49,7 @@ export interface WebhookSenderOptions {
   readonly timeoutMs?: number;
   /** The largest number of sockets of one origin; more calls wait. The default is 10. */
   readonly connectionsPerOrigin?: number;
-  /** The largest number of origins that have sockets; calls to more of them fail. The default is 1,000. */
+  /** The largest number of origins that have sockets; calls to more of them fail. The default is 10,000. */
   readonly originsMax?: number;
   /** The resolver of host names. The default is node:dns.lookup. */
   readonly lookup?: LookupAll;
@@ -71,8 +71,8 @@ export interface WebhookCall {
 }
 
 /**
- * The outcome of an attempt. The receiver has accepted the event if `httpStatus` is 200 to 299 and `error` is null. If
- * the response broke off after its headers, both are set.
+ * The outcome of an attempt. The receiver has accepted the event if `httpStatus` is 200 to 299. If the response broke off
+ * after its headers, `error` is set too.
  */
 export interface WebhookOutcome {
   /** The status of the response; null if there was none. */

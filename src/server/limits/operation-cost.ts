@@ -30,6 +30,7 @@ import { ORGANIZATIONS_LISTED_MAX } from '../../domain/caller.js';
 import type { MutationName } from '../../domain/kinds.js';
 import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
+import { ATTEMPTS_LISTED_MAX } from '../../domain/webhook.js';
 import type { ResolvedOperation } from '../../resolvers/idempotency-key.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../resolvers/read-page-range.js';
 
@@ -52,8 +53,10 @@ export const FIELD_COSTS: Readonly<
   'Query.bulkTransfer': OBJECT_COST,
   'Query.me': OBJECT_COST,
   'Query.transfer': OBJECT_COST,
-  // The field looks an id up in seven tables.
-  'Query.node': 7,
+  'Query.webhooks': OBJECT_COST,
+  'Query.webhook': OBJECT_COST,
+  // The field looks an id up in nine tables.
+  'Query.node': 9,
   // The field finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
   // The field counts the due and the parked messages.
@@ -68,6 +71,17 @@ export const FIELD_COSTS: Readonly<
   'Mutation.replayDeadLetters': 100,
   'Mutation.discardDeadLetters': 100,
   'Query.validateBulkTransfer': 10,
+  'Mutation.registerWebhook': 20,
+  'Mutation.updateWebhook': 20,
+  'Mutation.rotateWebhookSecret': 10,
+  'Mutation.enableWebhook': 10,
+  'Mutation.disableWebhook': 10,
+  'Mutation.deleteWebhook': 10,
+  // A call of a receiver takes a connection, two commits and a signature.
+  'Mutation.sendTestEvent': 50,
+  'Mutation.redeliver': 50,
+  // A call may make 100,000 deliveries due again.
+  'Mutation.redeliverSince': 2_000,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
   'Subscription.bulkTransferPerformed': 10,
@@ -111,6 +125,7 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
   'BulkTransferValidation.problems': PROBLEMS_LISTED_MAX,
   'BulkTransferPerformed.warnings': WARNINGS_LISTED_MAX,
   'BulkTransferValidation.warnings': WARNINGS_LISTED_MAX,
+  'WebhookDelivery.attempts': ATTEMPTS_LISTED_MAX,
 };
 
 /**
@@ -152,6 +167,15 @@ const ENUM_BYTES = 42;
 export const FIELD_BYTES: Readonly<Record<string, number>> = {
   'ApiKey.organizationIds': 4_000,
   'OutboxMessage.lastError': 3_002,
+  // 2,000 characters, each of one byte or escaped.
+  'Webhook.url': 12_002,
+  'Webhook.events': 150,
+  // 100 IBANs, each quoted.
+  'Webhook.accountIbans': 3_800,
+  'Webhook.disabledReason': 1_802,
+  'WebhookAttempt.error': 1_202,
+  // 1,024 characters, each escaped or of four bytes.
+  'WebhookAttempt.responseBody': 6_146,
   // 255 bytes, each escaped.
   'DeadLetter.consumer': 1_532,
   'DeadLetter.messageId': 1_532,

@@ -22,7 +22,12 @@ import { firstPositionOf } from '../../src/domain/postings.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
-import { NO_CATCHING_UP, startServer, untilQuiet } from '../support/server.js';
+import {
+  BACKGROUND_STATEMENT,
+  NO_CATCHING_UP,
+  startServer,
+  untilQuiet,
+} from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
 const SECRET = 'a salary';
@@ -446,8 +451,7 @@ test('an account of another company takes the same statements as a missing accou
     ]) {
       await stranger.data(query);
     }
-    // The relay polls the outbox at intervals.
-    const ours = statements.filter((statement) => !statement.includes('outbox_message'));
+    const ours = statements.filter((statement) => !BACKGROUND_STATEMENT.test(statement));
     return ours.map((statement) => statement.replace(/'[^']*'|x'[^']*'/g, '?'));
   };
 

@@ -3,7 +3,12 @@ import { ACME, aBulk, transfersOf } from '../support/builders.js';
 import { PERFORM } from '../support/client.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 import { openConnection } from '../support/raw-connection.js';
-import { startServer, type TestServer, untilQuiet } from '../support/server.js';
+import {
+  BACKGROUND_STATEMENT,
+  startServer,
+  type TestServer,
+  untilQuiet,
+} from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
 const TYPENAME = '{ __typename }';
@@ -236,8 +241,7 @@ describe('a client that does not wait for its answer', () => {
       release = resolve;
     });
     vi.spyOn(connection, 'execute').mockImplementation(async (...statement) => {
-      // The statements of the relay are not the client's.
-      if (!String(statement[0]).includes('outbox_message')) count += 1;
+      if (!BACKGROUND_STATEMENT.test(String(statement[0]))) count += 1;
       await released;
       return execute(...statement);
     });

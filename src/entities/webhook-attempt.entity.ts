@@ -25,7 +25,7 @@ export const WebhookAttemptSchema = defineEntity({
   tableName: 'webhook_attempt',
   properties: {
     deliveryId: p.type(UuidColumn).primary(),
-    number: p.integer().primary(),
+    number: p.integer().unsigned(false).primary(),
     at: p.datetime().length(3),
     durationMs: p.integer(),
     httpStatus: p.integer().nullable(),

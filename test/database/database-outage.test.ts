@@ -589,9 +589,15 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
       const database = new URL(server.databaseUrl).pathname.slice(1);
       const grants = [
         `select, insert on ${database}.*`,
-        ...['outbox_message', 'dead_letter', ...SEARCH_COLUMNS.map(({ name }) => name)].map(
-          (table) => `delete on ${database}.${table}`,
-        ),
+        ...[
+          'outbox_message',
+          'dead_letter',
+          'webhook',
+          'webhook_cursor',
+          'webhook_delivery',
+          'webhook_attempt',
+          ...SEARCH_COLUMNS.map(({ name }) => name),
+        ].map((table) => `delete on ${database}.${table}`),
         `update (sequence, entry_id) on ${database}.search_watermark`,
         `update (balance_minor, sequence, updated_at) on ${database}.account`,
         `update (revoked_at) on ${database}.api_key`,
@@ -599,6 +605,12 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
           on ${database}.outbox_message`,
         `update (type, reason, attempts, last_error, first_failed_at, last_failed_at, received_at,
           arrivals, payload) on ${database}.dead_letter`,
+        `update (slot, url, events, account_ibans, description, status, disabled_reason, secret,
+          previous_secret, previous_secret_ends_at, last_delivered_at, failing_since, deleted_at)
+          on ${database}.webhook`,
+        `update (position) on ${database}.webhook_cursor`,
+        `update (status, attempts, failures, due_at, leased_by, leased_at, ended_at)
+          on ${database}.webhook_delivery`,
       ];
       await mariaDb.run(`revoke all on ${database}.* from bank@'%'`);
       for (const grant of grants) await mariaDb.run(`grant ${grant} to bank@'%'`);

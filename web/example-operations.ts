@@ -380,6 +380,99 @@ query Outbox {
   variables: null,
 };
 
+const registerWebhook: ExampleOperation = {
+  operationName: 'RegisterWebhook',
+  query: /* GraphQL */ `# The server calls the url, below in Variables, for
+# each event. Keep the secret: it verifies the calls,
+# and only this answer has it.
+
+mutation RegisterWebhook($input: RegisterWebhookInput!) {
+  registerWebhook(input: $input) {
+    __typename
+    ... on WebhookRegistered {
+      secret
+      webhook {
+        id
+        url
+        status
+      }
+    }
+    ... on InvalidInput {
+      problems {
+        field
+        code
+        message
+      }
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: {
+    input: {
+      url: 'http://127.0.0.1:4001/hook',
+      events: ['TRANSFER_PERFORMED'],
+      accountIbans: [debtor.organizationIban],
+    },
+  },
+};
+
+const testWebhook: ExampleOperation = {
+  operationName: 'TestWebhook',
+  query: /* GraphQL */ `# Sends a test event. Copy the id of your webhook
+# from the tab Webhooks to Variables.
+
+mutation TestWebhook($webhookId: ID!) {
+  sendTestEvent(webhookId: $webhookId) {
+    __typename
+    ... on Webhook {
+      url
+      status
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: { webhookId: '00000000-0000-7000-8000-000000000000' },
+};
+
+const webhooks: ExampleOperation = {
+  operationName: 'Webhooks',
+  query: /* GraphQL */ `# Your webhooks, the last deliveries of each, and
+# every attempt.
+
+query Webhooks {
+  webhooks(first: 20) {
+    nodes {
+      id
+      url
+      status
+      deliveries(first: 5) {
+        nodes {
+          event
+          status
+          nextAttemptAt
+          attempts {
+            at
+            durationMs
+            httpStatus
+            error
+          }
+        }
+      }
+    }
+  }
+}
+`,
+  variables: null,
+};
+
 const balanceUpdated: ExampleOperation = {
   operationName: 'BalanceUpdated',
   query: /* GraphQL */ `# Live: run this, then a bulk in another window.
@@ -529,6 +622,9 @@ export function exampleOperations(today: Date): readonly ExampleOperation[] {
     replay,
     statement(today),
     resume,
+    registerWebhook,
+    testWebhook,
+    webhooks,
     balanceUpdated,
     transferPerformed,
     bulkTransferPerformed,

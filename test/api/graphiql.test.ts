@@ -5,6 +5,7 @@ import { withLatest } from '../../web/latest-events.js';
 import { hasBrowser, openBrowser } from '../support/browser.js';
 import { ACME, aBulk, aTransfer } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
+import { Receiver } from '../support/receiver.js';
 import { startServer } from '../support/server.js';
 
 const hasChromium = hasBrowser('GraphiQL in a browser');
@@ -78,6 +79,9 @@ describe('GraphiQL', () => {
         Resume: { data: { account: { transfers: { edges: [{}, {}, {}] } } } },
         Credit: { data: { creditAccount: { account: { balance: { amount: '38248.50' } } } } },
         Outbox: { data: { outbox: { parked: 0 } } },
+        RegisterWebhook: { data: { registerWebhook: { __typename: 'WebhookRegistered' } } },
+        TestWebhook: { data: { sendTestEvent: { __typename: 'WebhookNotFound' } } },
+        Webhooks: { data: { webhooks: { nodes: [{ status: 'ENABLED' }] } } },
         WrongRows: { data: { performBulkTransfer: { __typename: 'InvalidBulkTransfer' } } },
         Replay: { data: { performBulkTransfer: { replayed: true } } },
         Statement: { data: { account: { statement: { closingBalance: { amount: '37748.50' } } } } },
@@ -206,5 +210,34 @@ describe('GraphiQL', () => {
       expect(await client.send(query, variables ?? {})).toMatchObject({ status: 200 });
       expect((await client.send(query, variables ?? {})).errors).toBeUndefined();
     }
+  });
+
+  test('registers a webhook, sends it a test event, and lists the delivery by the examples', async () => {
+    const { client } = await startServer();
+    const receiver = await Receiver.start();
+    const run = (name: string, variables: object) => {
+      const example = exampleOperations(new Date()).find(
+        ({ operationName }) => operationName === name,
+      );
+      return client.data(example?.query ?? '', { ...example?.variables, ...variables });
+    };
+    const input = { url: receiver.url, events: ['TRANSFER_PERFORMED'], accountIbans: [ACME] };
+
+    const { registerWebhook } = await run('RegisterWebhook', { input });
+    await run('TestWebhook', { webhookId: registerWebhook.webhook.id });
+
+    await expect
+      .poll(async () => (await run('Webhooks', {})).webhooks.nodes)
+      .toMatchObject([
+        {
+          url: receiver.url,
+          deliveries: {
+            nodes: [{ event: null, status: 'DELIVERED', attempts: [{ httpStatus: 204 }] }],
+          },
+        },
+      ]);
+    const [call] = receiver.calls;
+    if (!call) throw new Error('The receiver was not called');
+    receiver.verify(call, registerWebhook.secret);
   });
 });

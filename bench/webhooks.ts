@@ -168,7 +168,9 @@ async function measureSlowNeighbour(
   receiver: WebhookReceiver,
 ): Promise<object> {
   const { origin } = await receiver.run({ isReset: true });
-  await register(server, `${origin}${SLOW_PATH}`);
+  // The slow receiver has an origin of its own: webhooks of one origin share its connections.
+  const slow = await startWebhookReceiver().run({ isReset: true });
+  await register(server, `${slow.origin}${SLOW_PATH}`);
   const healthy: { id: string; path: string }[] = [];
   for (let at = 1; at < webhookCount; at += 1) {
     const path = `/fast-${at}`;

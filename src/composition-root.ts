@@ -60,7 +60,7 @@ import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
 import { type CommitFollower, Indexer, NO_FOLLOWER } from './infrastructure/search/indexer.js';
 import { WebhookDispatcher } from './infrastructure/webhooks/dispatcher.js';
-import { ENDPOINT_CALLS_MAX } from './infrastructure/webhooks/endpoints.js';
+import { CALLS_MAX } from './infrastructure/webhooks/endpoints.js';
 import { WebhookFanOut } from './infrastructure/webhooks/fan-out.js';
 import { WebhookSender } from './infrastructure/webhooks/webhook-sender.js';
 import { MikroOrmWebhooks } from './infrastructure/webhooks/webhooks.js';
@@ -303,7 +303,8 @@ function startWebhooks(
   const reader = new MikroOrmLedgerReader(database);
   const allowsLoopback = config.authentication.mode === 'off';
   const { webhookProxyUrl: proxyUrl, webhookRetentionMs: retentionMs } = config;
-  const connectionsPerOrigin = ENDPOINT_CALLS_MAX;
+  // Webhooks of several companies may be at one origin, and must not wait for each other's connections.
+  const connectionsPerOrigin = CALLS_MAX;
   const sender = new WebhookSender({ allowsLoopback, proxyUrl, connectionsPerOrigin });
   const dispatcher = new WebhookDispatcher({ ...ports, database, reader, sender, retentionMs });
   const onDeliveries = () => dispatcher.wake();

@@ -279,6 +279,25 @@ test('a receiver that is slow or down delays no other one', async () => {
   expect(down.calls.length).toBeLessThan(60);
 });
 
+test('a slow webhook delays no other one at the same origin', async () => {
+  const { client } = await startServer();
+  const receiver = await Receiver.start();
+  receiver.answer = (_call, response, { url }) => {
+    if (url === '/healthy') response.writeHead(204).end();
+  };
+  const { origin } = new URL(receiver.url);
+  await registerWebhook(client, { url: `${origin}/slow` });
+  const { id } = await registerWebhook(client, { url: `${origin}/healthy` });
+
+  await client.perform(aBulk(transfersOf(60, '0.01')));
+
+  // A call that waited for a connection of the slow webhook would fail after ten seconds.
+  const deliveries = await untilDeliveriesAre(client, id, Array(60).fill('DELIVERED'));
+  expect(deliveries.map(({ attempts }: { attempts: object[] }) => attempts.length)).toEqual(
+    Array(60).fill(1),
+  );
+});
+
 test('an ordered webhook gets the events of each account one after another, in the order of commit', async () => {
   const server = await startServer();
   const { client } = server;

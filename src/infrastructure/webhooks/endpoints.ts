@@ -16,14 +16,14 @@ import {
 import { isDelivered } from '../../domain/webhook.js';
 import type { WebhookOutcome } from './webhook-sender.js';
 
-/** The largest number of calls of one webhook at once. A server has as many connections to it. */
-export const ENDPOINT_CALLS_MAX = 20;
+/** The largest number of calls of one webhook at once. */
+const ENDPOINT_CALLS_MAX = 20;
 
 /** The largest number of calls of one organization at once. */
 const ORGANIZATION_CALLS_MAX = 40;
 
 /** The largest number of calls of this process at once. */
-const CALLS_MAX = 400;
+export const CALLS_MAX = 400;
 
 /** The number of failures in a row after which a webhook is left alone. */
 const FAILURES_MAX = 5;

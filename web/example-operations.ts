@@ -448,7 +448,7 @@ const webhooks: ExampleOperation = {
 # every attempt.
 
 query Webhooks {
-  webhooks(first: 20) {
+  webhooks(first: 10) {
     nodes {
       id
       url

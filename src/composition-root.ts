@@ -60,7 +60,7 @@ import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
 import { type CommitFollower, Indexer, NO_FOLLOWER } from './infrastructure/search/indexer.js';
 import { WebhookDispatcher } from './infrastructure/webhooks/dispatcher.js';
-import { CALLS_MAX } from './infrastructure/webhooks/endpoints.js';
+import { CALLS_MAX, type EndpointKey } from './infrastructure/webhooks/endpoints.js';
 import { WebhookFanOut } from './infrastructure/webhooks/fan-out.js';
 import { WebhookSender } from './infrastructure/webhooks/webhook-sender.js';
 import { MikroOrmWebhooks } from './infrastructure/webhooks/webhooks.js';
@@ -307,7 +307,7 @@ function startWebhooks(
   const connectionsPerOrigin = CALLS_MAX;
   const sender = new WebhookSender({ allowsLoopback, proxyUrl, connectionsPerOrigin });
   const dispatcher = new WebhookDispatcher({ ...ports, database, reader, sender, retentionMs });
-  const onDeliveries = () => dispatcher.wake();
+  const onDeliveries = (webhook: EndpointKey) => dispatcher.noteDue(webhook);
   const fanOut = new WebhookFanOut({ ...ports, database, reader, onDeliveries });
   const onChange = () => {
     fanOut.noteWebhooks();

@@ -121,7 +121,14 @@ export class WebhookDispatcher {
     return Number(row?.count);
   }
 
-  /** Looks for deliveries that are due now. */
+  /** Reports that a webhook has deliveries that are due. */
+  noteDue(webhook: EndpointKey): void {
+    const { webhookId, organizationId } = webhook;
+    if (!this.#due.has(webhookId)) this.#due.set(webhookId, { webhookId, organizationId });
+    this.#wakeUp?.();
+  }
+
+  /** Looks for deliveries of all webhooks that are due now. */
   wake(): void {
     this.#isPollDue = true;
     this.#wakeUp?.();
@@ -171,9 +178,7 @@ export class WebhookDispatcher {
       [this.ports.clock()],
     );
     for (const { webhook, organization } of rows) {
-      const webhookId = idOfHex(webhook);
-      const key = { webhookId, organizationId: idOfHex(organization) };
-      if (!this.#due.has(webhookId)) this.#due.set(webhookId, key);
+      this.noteDue({ webhookId: idOfHex(webhook), organizationId: idOfHex(organization) });
     }
     const last = rows.length === POLLED_MAX ? rows.at(-1) : undefined;
     // A poll that began after some webhooks is followed by one from the first webhook on.
@@ -185,15 +190,13 @@ export class WebhookDispatcher {
   async #claimAndSend(): Promise<number> {
     const free = this.#endpoints.freeCalls(this.#due.values(), WEBHOOKS_MAX);
     if (free.length === 0) return 0;
+    // Deliveries that are added from now on make their webhook due again.
+    for (const { key } of free) this.#due.delete(key.webhookId);
     const candidates = await this.#findCandidates(free);
-    const counts = new Map<string, number>();
-    for (const { webhookId } of candidates) {
-      counts.set(webhookId, (counts.get(webhookId) ?? 0) + 1);
-    }
+    const byWebhook = Map.groupBy(candidates, ({ webhookId }) => webhookId);
     for (const { key, count } of free) {
-      // A webhook with more deliveries waits behind the others.
-      this.#due.delete(key.webhookId);
-      if ((counts.get(key.webhookId) ?? 0) === count) this.#due.set(key.webhookId, key);
+      // A webhook that may have more deliveries waits behind the others.
+      if (byWebhook.get(key.webhookId)?.length === count) this.noteDue(key);
     }
     if (candidates.length === 0) return this.#due.size;
     const claimed = await this.#claim(candidates);
@@ -286,10 +289,9 @@ export class WebhookDispatcher {
     // Each call reports the error.
     bodies.catch(() => {});
     for (const each of claimed) {
-      const { id: webhookId, organizationId } = each.webhook;
       const work = (call: GuardedCall) => this.#attempt(each, bodies, call);
       const call = this.#endpoints
-        .occupy({ webhookId, organizationId }, work)
+        .occupy(keyOf(each.webhook), work)
         .catch((error: unknown) => this.#release(each.delivery, error))
         .finally(() => {
           this.#calls.delete(call);
@@ -320,17 +322,10 @@ export class WebhookDispatcher {
     // The circuit breaker has opened since the claim.
     if (!outcome) return this.#release(delivery);
     const { retryAfterMs } = outcome;
-    if (retryAfterMs !== null) {
-      const { id: webhookId, organizationId } = webhook;
-      this.#endpoints.leaveAlone({ webhookId, organizationId }, retryAfterMs);
-    }
+    if (retryAfterMs !== null) this.#endpoints.leaveAlone(keyOf(webhook), retryAfterMs);
     await this.#recorder.record(attempt, outcome);
     // The next delivery of its line may be due now.
-    if (webhook.ordered) this.#noteDue(webhook);
-  }
-
-  #noteDue({ id: webhookId, organizationId }: Webhook): void {
-    if (!this.#due.has(webhookId)) this.#due.set(webhookId, { webhookId, organizationId });
+    if (webhook.ordered) this.noteDue(keyOf(webhook));
   }
 
   /** Gives back a delivery that was not sent. If this fails, its lease ends by itself. */
@@ -388,6 +383,10 @@ const EVENT_MISSING = {
 function attemptOf(delivery: WebhookDelivery, { ordered }: Webhook, at: Date): BegunAttempt {
   const { id: deliveryId, webhookId, accountId, attempts: number, failures } = delivery;
   return { deliveryId, webhookId, accountId, ordered, number, failures, at };
+}
+
+function keyOf({ id: webhookId, organizationId }: Webhook): EndpointKey {
+  return { webhookId, organizationId };
 }
 
 /** Returns the condition that a webhook is called. */

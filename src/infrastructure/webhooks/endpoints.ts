@@ -31,6 +31,9 @@ const FAILURES_MAX = 5;
 /** The time for which a webhook is left alone. */
 const BREAK_MS = 5_000;
 
+/** The longest time for which a receiver's request concerns deliveries other than the one that it answered. */
+const LEAVE_ALONE_MAX_MS = 300_000;
+
 const isFailure = (outcome: unknown) => !isDelivered((outcome as WebhookOutcome).httpStatus);
 
 /** The webhook of a delivery and its organization. */
@@ -139,7 +142,7 @@ export class Endpoints {
 
   /** Lets no call of a webhook begin for a time, because its receiver asked for that. */
   leaveAlone({ webhookId }: EndpointKey, ms: number): void {
-    this.#endpoints.get(webhookId)?.leaveAloneFor(ms);
+    this.#endpoints.get(webhookId)?.leaveAloneFor(Math.min(ms, LEAVE_ALONE_MAX_MS));
   }
 
   /** Forgets the webhooks that have neither calls in progress nor failures. */

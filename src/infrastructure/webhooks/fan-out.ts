@@ -7,7 +7,8 @@
  * many transfers takes several transactions.
  *
  * A server makes the deliveries of its own commits at once. A sweep finds the accounts that others left behind, because
- * they stopped or the database was unavailable.
+ * they stopped or the database was unavailable. Cursors that are behind take turns, one transaction each, so a webhook
+ * that is enabled after a month delays no other.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { raw, UniqueConstraintViolationException } from '@mikro-orm/core';
@@ -31,6 +32,7 @@ import { inTransaction } from '../database/transaction.js';
 import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
 import { firstPendingOf, lockWebhooks, startNext } from './deliveries.js';
+import type { EndpointKey } from './endpoints.js';
 
 /** The largest number of deliveries that one transaction adds. */
 const DELIVERIES_MAX = 1_000;
@@ -45,7 +47,7 @@ const ACCOUNTS_MAX = 100;
 const SWEPT_MAX = 500;
 
 /** The interval between sweeps. */
-const SWEEP_MS = 5_000;
+const SWEEP_MS = 10_000;
 
 /** The time for which commits gather, so that one transaction covers many small bulks of an account. */
 const GATHER_MS = 10;
@@ -55,6 +57,7 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000 };
 /** A cursor that is behind its account. */
 interface Behind {
   readonly webhookId: string;
+  readonly organizationId: string;
   readonly accountId: string;
   readonly events: ReadonlySet<EventKind>;
   readonly ordered: boolean;
@@ -65,6 +68,7 @@ interface Behind {
 /** A row as the driver returns it. */
 interface BehindRow {
   readonly webhook: string;
+  readonly organization: string;
   readonly account: string;
   readonly events: string;
   readonly ordered: number;
@@ -75,6 +79,8 @@ interface BehindRow {
 interface NextEvents {
   readonly events: readonly NextEvent[];
   readonly end: bigint;
+  /** Tells whether the account had more ledger entries when these were read. */
+  readonly hasMore: boolean;
 }
 
 interface NextEvent {
@@ -89,8 +95,8 @@ export interface FanOutPorts {
   readonly clock: Clock;
   readonly newId: NewId;
   readonly logger: Logger;
-  /** Called after deliveries were added. */
-  readonly onDeliveries: () => void;
+  /** Called after deliveries of a webhook were added. */
+  readonly onDeliveries: (webhook: EndpointKey) => void;
 }
 
 export class WebhookFanOut {
@@ -98,6 +104,10 @@ export class WebhookFanOut {
   readonly #table: AppendTable<WebhookDelivery>;
   /** The accounts with new ledger entries. */
   readonly #changed = new Set<string>();
+  /** The cursors that are behind, by webhook and account, in the order of their turns. */
+  readonly #behind = new Map<string, Behind>();
+  /** The last cursor of the last page of the sweep; undefined between two sweeps. */
+  #sweptTo: Behind | undefined;
   /** Tells whether a webhook may exist. Without webhooks, a commit costs nothing here. */
   #hasWebhooks = true;
   #wakeUp: (() => void) | undefined;
@@ -128,6 +138,7 @@ export class WebhookFanOut {
   /** Reports that webhooks changed. All cursors are looked at. */
   noteWebhooks(): void {
     this.#isSweepDue = true;
+    this.#sweptTo = undefined;
     this.#wakeUp?.();
   }
 
@@ -135,15 +146,15 @@ export class WebhookFanOut {
     let failures = 0;
     while (!this.#stopping.signal.aborted) {
       try {
-        if (this.#isSweepDue) await this.#sweep();
-        while (this.#changed.size > 0 && !this.#stopping.signal.aborted) await this.#follow();
+        if (this.#changed.size > 0) await this.#readChanged();
+        if (this.#isSweepDue && this.#behind.size < SWEPT_MAX) await this.#sweepPage();
+        if (this.#behind.size > 0) await this.#followNext();
+        else await this.#untilWoken();
         failures = 0;
-        await this.#untilWoken();
-        await this.#pause(GATHER_MS);
       } catch (error) {
         failures += 1;
         // The next sweep finds what this run did not.
-        this.#isSweepDue = true;
+        this.noteWebhooks();
         // An outage of the database has a log line of its own.
         if (failures === 1 && !isOutage(error)) {
           this.ports.logger.warn({ err: error }, 'Deliveries of webhooks not added; retrying');
@@ -153,42 +164,51 @@ export class WebhookFanOut {
     }
   }
 
-  /** Makes the deliveries of the accounts that changed. */
-  async #follow(): Promise<void> {
+  /** Finds the cursors of the accounts that changed. */
+  async #readChanged(): Promise<void> {
     const accountIds = [...this.#changed].slice(0, ACCOUNTS_MAX);
     for (const id of accountIds) this.#changed.delete(id);
     const ofAccounts = `account.id in (${accountIds.map(idLiteral).join(',')})`;
     for (let after: Behind | undefined, isDone = false; !isDone; ) {
-      const behind = await this.#readBehind(ofAccounts, after);
-      for (const cursor of behind) await this.#catchUp(cursor);
-      isDone = behind.length < SWEPT_MAX;
-      after = behind.at(-1);
+      const page = await this.#readBehind(ofAccounts, after);
+      isDone = page.length < SWEPT_MAX;
+      after = page.at(-1);
     }
   }
 
-  /** Makes the deliveries of all accounts that are behind. */
-  async #sweep(): Promise<void> {
-    this.#isSweepDue = false;
-    const [found] = await this.ports.database.orm.em
-      .fork()
-      .execute<object[]>(`select 1 from webhook where status = 'ENABLED' limit 1`);
-    this.#hasWebhooks = found !== undefined;
-    if (!this.#hasWebhooks) return;
-    for (let after: Behind | undefined, isDone = false; !isDone; ) {
-      const behind = await this.#readBehind('1 = 1', after);
-      for (const cursor of behind) await this.#catchUp(cursor);
-      isDone = behind.length < SWEPT_MAX || this.#stopping.signal.aborted;
-      after = behind.at(-1);
+  /** Finds some of all cursors that are behind. */
+  async #sweepPage(): Promise<void> {
+    if (this.#sweptTo === undefined) {
+      const [found] = await this.ports.database.orm.em
+        .fork()
+        .execute<object[]>(`select 1 from webhook where status = 'ENABLED' limit 1`);
+      this.#hasWebhooks = found !== undefined;
     }
+    const page = this.#hasWebhooks ? await this.#readBehind('1 = 1', this.#sweptTo) : [];
+    this.#isSweepDue = page.length === SWEPT_MAX;
+    this.#sweptTo = this.#isSweepDue ? page.at(-1) : undefined;
   }
 
-  /** Reads the cursors that are behind their accounts, in the order of webhook and account. */
+  /** Makes deliveries of the cursor whose turn it is, in one transaction. */
+  async #followNext(): Promise<void> {
+    const [first] = this.#behind;
+    if (!first) return;
+    const [key, cursor] = first;
+    this.#behind.delete(key);
+    const next = await this.#readNext(cursor);
+    // If another server has moved the cursor, it continues from there.
+    if (!next || !(await this.#add(cursor, next))) return;
+    if (next.events.length > 0) this.ports.onDeliveries(cursor);
+    if (next.hasMore) this.#behind.set(key, { ...cursor, position: next.end });
+  }
+
+  /** Reads a page of the cursors that are behind their accounts, in the order of webhook and account. */
   async #readBehind(condition: string, after: Behind | undefined): Promise<Behind[]> {
     const webhookId = idLiteral(after?.webhookId ?? NO_ID);
     const accountId = idLiteral(after?.accountId ?? NO_ID);
     const rows = await this.ports.database.orm.em.fork().execute<BehindRow[]>(
-      `select hex(webhook.id) as webhook, hex(account.id) as account, webhook.events, webhook.ordered,
-        known.position
+      `select hex(webhook.id) as webhook, hex(webhook.organization_id) as organization,
+        hex(account.id) as account, webhook.events, webhook.ordered, known.position
       from webhook join account on account.organization_id = webhook.organization_id
       left join webhook_cursor known
         on known.webhook_id = webhook.id and known.account_id = account.id
@@ -198,27 +218,16 @@ export class WebhookFanOut {
         and webhook.id >= ${webhookId} and (webhook.id > ${webhookId} or account.id > ${accountId})
       order by webhook.id, account.id limit ${SWEPT_MAX}`,
     );
-    return rows.map((row) => ({
+    const page = rows.map((row) => ({
       webhookId: idOfHex(row.webhook),
+      organizationId: idOfHex(row.organization),
       accountId: idOfHex(row.account),
       events: new Set(EVENT_KINDS.filter((kind) => row.events.split(',').includes(kind))),
       ordered: Number(row.ordered) === 1,
       position: row.position === null ? undefined : BigInt(row.position),
     }));
-  }
-
-  /** Makes the deliveries of one account for one webhook, up to the last ledger entry. */
-  async #catchUp(cursor: Behind): Promise<void> {
-    let { position } = cursor;
-    while (!this.#stopping.signal.aborted) {
-      const next = await this.#readNext({ ...cursor, position });
-      if (!next) return;
-      const isDone = await this.#add({ ...cursor, position }, next);
-      // Another server has moved the cursor, and continues from there.
-      if (!isDone) return;
-      if (next.events.length > 0) this.ports.onDeliveries();
-      position = next.end;
-    }
+    for (const cursor of page) this.#behind.set(cursor.webhookId + cursor.accountId, cursor);
+    return page;
   }
 
   /** @returns undefined if the account has no more ledger entries */
@@ -230,8 +239,11 @@ export class WebhookFanOut {
     if (entries.length === 0) return undefined;
     const next: NextEvent[] = [];
     let end = start;
+    // The last entry that was read may not be the last one of the account.
+    let hasMore = entries.length === ENTRIES_MAX;
     for (const entry of entries) {
       const room = DELIVERIES_MAX - next.length;
+      hasMore ||= room <= 0;
       if (room <= 0) break;
       const isBegun = end > firstPositionOf(entry.sequence);
       if (!isBegun) next.push(...entryEvents(entry, events));
@@ -239,8 +251,9 @@ export class WebhookFanOut {
       next.push(...rows);
       const last = rows.length === room ? rows.at(-1) : undefined;
       end = last ? last.position + 1n : firstPositionOf(entry.sequence + 1n);
+      hasMore ||= last !== undefined;
     }
-    return { events: next, end };
+    return { events: next, end, hasMore };
   }
 
   /** Returns the events of the transfers of an entry, from a position on. */
@@ -311,6 +324,7 @@ export class WebhookFanOut {
     );
   }
 
+  /** Waits for new ledger entries, which then gather for a moment, or for the next sweep. */
   async #untilWoken(): Promise<void> {
     if (this.#changed.size > 0 || this.#isSweepDue || this.#stopping.signal.aborted) return;
     await new Promise<void>((resolve) => {
@@ -324,6 +338,7 @@ export class WebhookFanOut {
       };
     });
     this.#wakeUp = undefined;
+    await this.#pause(GATHER_MS);
   }
 
   async #pause(ms: number): Promise<void> {

@@ -83,9 +83,14 @@ describe('the URL of a webhook', () => {
     expect(codesOf('')).toEqual(['REQUIRED']);
   });
 
-  test('is not repeated in the answer if it contains a password', () => {
-    const problems = webhookUrlProblems('https://user:hunter2@hooks.acme.example/', PRODUCTION);
+  test.each([
+    'https://user:hunter2@hooks.acme.example/',
+    'https://user:hunter2@hooks.acme.example:65536/',
+    'https://user:hunter2@hooks.acme.example /',
+  ])('is not repeated in the answer if it contains a password: %s', (url) => {
+    const problems = webhookUrlProblems(url, PRODUCTION);
 
+    expect(problems).toHaveLength(1);
     expect(JSON.stringify(problems)).not.toContain('hunter2');
   });
 });

@@ -41,7 +41,10 @@ function isLoopbackHost(hostname: string): boolean {
 
 /** Returns the sentence about the fault of a URL. A URL with a password is never quoted. */
 function faultOf(text: string, { allowsLoopback }: WebhookUrlRules): string | undefined {
-  if (INVISIBLE.test(text) || !URL.canParse(text)) return `${quote(text)} is not a URL.`;
+  if (INVISIBLE.test(text) || !URL.canParse(text)) {
+    // A text with @ can have a password, although it is not a URL.
+    return `${text.includes('@') ? 'The text' : quote(text)} is not a URL.`;
+  }
   const { protocol, hostname, port, username, password } = new URL(text);
   if (username !== '' || password !== '') {
     return 'The URL contains a user name or a password: the signature identifies the server instead.';

@@ -4,6 +4,7 @@ import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -612,17 +613,23 @@ describe('an address that is not public', () => {
 });
 
 describe('a proxy', () => {
-  /** Starts an HTTP proxy that connects every CONNECT request to a port of this machine. */
-  async function startConnectProxy(targetPort: number) {
+  /** Starts a proxy, with a certificate by TLS, that connects every CONNECT request to a port of this machine. */
+  async function startConnectProxy(targetPort: number, certificate?: Certificate) {
     const asked: {
       readonly target: string | undefined;
       readonly credentials: string | undefined;
     }[] = [];
     const sockets = new Set<net.Socket>();
-    const server = http.createServer((request, response) => {
+    const refuse: http.RequestListener = (request, response) => {
       asked.push({ target: request.url, credentials: undefined });
       response.writeHead(405).end();
-    });
+    };
+    const server = certificate
+      ? https.createServer(
+          { cert: await readFile(certificate.cert), key: await readFile(certificate.key) },
+          refuse,
+        )
+      : http.createServer(refuse);
     server.on('connection', (socket) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
@@ -646,7 +653,9 @@ describe('a proxy', () => {
       await closed;
     });
     const { port } = server.address() as AddressInfo;
-    return { asked, proxyUrl: `http://user:pa%3Ass@127.0.0.1:${port}` };
+    const scheme = certificate ? 'https' : 'http';
+    const host = certificate ? 'localhost' : '127.0.0.1';
+    return { asked, proxyUrl: `${scheme}://user:pa%3Ass@${host}:${port}` };
   }
 
   test.runIf(hasOpenssl)('resolves the name, and carries the call through a tunnel', async () => {
@@ -676,6 +685,52 @@ describe('a proxy', () => {
     expect(asked).toEqual([{ target: `${HOST}:443`, credentials }]);
     expect(resolver.asked).toEqual([]);
     expect(receiver.requests[0]?.headers).not.toHaveProperty('proxy-authorization');
+  });
+
+  test.runIf(hasOpenssl)('can be reached by TLS', async () => {
+    const authority = await makeAuthority();
+    const receiver = await startReceiver(
+      (_, response) => response.end('ok'),
+      await authority.sign(HOST),
+    );
+    const { asked, proxyUrl } = await startConnectProxy(
+      receiver.port,
+      await authority.sign('localhost'),
+    );
+    const trustedCertificates = await readFile(authority.cert, 'utf8');
+    const sender = makeSender({ allowsLoopback: false, proxyUrl, trustedCertificates });
+
+    expect(await sender.send(aCall(`https://${HOST}/`))).toMatchObject({
+      httpStatus: 200,
+      error: null,
+    });
+    expect(asked.map(({ target }) => target)).toEqual([`${HOST}:443`]);
+  });
+
+  test.runIf(hasOpenssl)('without a valid certificate is never asked', async () => {
+    const { asked, proxyUrl } = await startConnectProxy(await freePort(), await makeAuthority());
+    const sender = makeSender({ allowsLoopback: false, proxyUrl });
+
+    expect((await sender.send(aCall(`https://${HOST}/`))).error).toBe(
+      'The proxy did not connect to the host.',
+    );
+    expect(asked).toEqual([]);
+  });
+
+  test.runIf(hasOpenssl)('does not weaken the check of the certificate', async () => {
+    const authority = await makeAuthority();
+    const receiver = await startReceiver(
+      (_, response) => response.end('ok'),
+      await authority.sign('other.example'),
+    );
+    const { proxyUrl } = await startConnectProxy(receiver.port);
+    const trustedCertificates = await readFile(authority.cert, 'utf8');
+    const sender = makeSender({ allowsLoopback: false, proxyUrl, trustedCertificates });
+
+    expect((await sender.send(aCall(`https://${HOST}/`))).error).toBe(
+      'The certificate is not valid: ERR_TLS_CERT_ALTNAME_INVALID.',
+    );
+    expect(receiver.requests).toEqual([]);
   });
 
   test('also tunnels calls by http', async () => {

@@ -43,11 +43,13 @@ const SENTENCES: Readonly<Record<string, string | typeof TIMED_OUT>> = {
   UND_ERR_CLOSED: STOPPING,
 };
 
-/** Failures on the way to the proxy, and the proxy's own refusal. Their details are about our network. */
-const PROXY_CODES = new Set([
-  ...['ENOTFOUND', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'],
-  ...['UND_ERR_ABORTED', 'UND_ERR_PRX_TLS', 'UND_ERR_PRX_CONN'],
-]);
+/** The codes of a proxy that refuses a tunnel, or breaks off before it answers. */
+const PROXY_CODES = new Set(['UND_ERR_ABORTED', 'UND_ERR_PRX_CONN']);
+
+/** The error of a connection to the proxy itself. Its cause tells more about our network than an owner may know. */
+export class ProxyUnreachableError extends Error {
+  override readonly name = 'ProxyUnreachableError';
+}
 
 /** How the calls were made that failed. */
 export interface CallCircumstances {
@@ -64,6 +66,7 @@ export function failureSentence(error: unknown, circumstances: CallCircumstances
   if (causes.some((cause) => cause instanceof RefusedAddressError)) {
     return 'The address is not public.';
   }
+  if (causes.some((cause) => cause instanceof ProxyUnreachableError)) return PROXY_FAILED;
   for (const cause of causes) {
     const sentence = sentenceOf(cause, circumstances);
     if (sentence !== undefined) return sentence;

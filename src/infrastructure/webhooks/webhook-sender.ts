@@ -12,7 +12,7 @@
  */
 import dns from 'node:dns';
 import { Webhook } from 'standardwebhooks';
-import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { webhookUrlProblems } from '../../domain/webhook-url.js';
 import { VERSION } from '../../files.js';
 import {
@@ -23,7 +23,7 @@ import {
   makeGuardedLookup,
   RefusedAddressError,
 } from './egress-policy.js';
-import { failureSentence } from './failure-sentence.js';
+import { failureSentence, ProxyUnreachableError } from './failure-sentence.js';
 import { ResponseText } from './response-text.js';
 import { readRetryAfter } from './retry-after.js';
 
@@ -183,10 +183,27 @@ function makeDispatcher(options: WebhookSenderOptions, timeoutMs: number): Dispa
     // Without a tunnel, undici would send the calls by http to the proxy itself.
     proxyTunnel: true,
     requestTls: { ...tls, allowH2: false, timeout: timeoutMs },
-    proxyTls: { ...tls, allowH2: false, timeout: timeoutMs },
     // The signal of a call does not end the proxy's part, so a silent proxy needs a timeout of its own.
-    clientFactory: (origin, client) => new Pool(origin, { ...client, headersTimeout: timeoutMs }),
+    clientFactory: (origin) =>
+      new Pool(origin, {
+        connect: makeProxyConnector({ ...tls, allowH2: false, timeout: timeoutMs }),
+        headersTimeout: timeoutMs,
+      }),
   });
+}
+
+/** Makes the function that connects to the proxy. It fails with a ProxyUnreachableError, whatever the cause is. */
+function makeProxyConnector(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector(options);
+  return (target, callback) => {
+    connect(target, (...[error, socket]) => {
+      if (error) {
+        callback(new ProxyUnreachableError('The proxy is not reached', { cause: error }), null);
+      } else {
+        callback(null, socket);
+      }
+    });
+  };
 }
 
 function headersOf({ id, body, secrets, timestamp }: WebhookCall): Record<string, string> {

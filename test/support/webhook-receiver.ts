@@ -40,7 +40,9 @@ export async function startReceiver(
   };
   if (!certificate) return listen(http.createServer(listener), requests);
   const [cert, key] = await Promise.all([readFile(certificate.cert), readFile(certificate.key)]);
-  return listen(https.createServer({ cert, key }, listener), requests);
+  // The server prefers HTTP/2 but does not speak it, so it fails a client that offers it.
+  const ALPNProtocols = ['h2', 'http/1.1'];
+  return listen(https.createServer({ cert, key, ALPNProtocols }, listener), requests);
 }
 
 /** Starts a TCP server that does what it is told with each connection. */

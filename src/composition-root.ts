@@ -60,6 +60,7 @@ import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
 import { type CommitFollower, Indexer, NO_FOLLOWER } from './infrastructure/search/indexer.js';
 import { WebhookDispatcher } from './infrastructure/webhooks/dispatcher.js';
+import { receiverUrlProblems } from './infrastructure/webhooks/egress-policy.js';
 import { CALLS_MAX, type EndpointKey } from './infrastructure/webhooks/endpoints.js';
 import { WebhookFanOut } from './infrastructure/webhooks/fan-out.js';
 import { WebhookSender } from './infrastructure/webhooks/webhook-sender.js';
@@ -313,8 +314,9 @@ function startWebhooks(
     fanOut.noteWebhooks();
     dispatcher.wake();
   };
-  const store = new MikroOrmWebhooks(database.orm, clock, newId);
-  const rules = { clock, newId, allowsLoopback, onChange };
+  const store = new MikroOrmWebhooks(database, clock, newId);
+  const urlProblems = (url: string) => receiverUrlProblems(url, { allowsLoopback });
+  const rules = { clock, newId, urlProblems, onChange };
   dispatcher.start();
   fanOut.start();
   return {

@@ -13,7 +13,6 @@ import {
   WEBHOOK_ACCOUNTS_MAX,
   WEBHOOKS_PER_ORGANIZATION_MAX,
 } from '../domain/webhook.js';
-import { webhookUrlProblems } from '../domain/webhook-url.js';
 import { Webhook } from '../entities/webhook.entity.js';
 import type { Clock } from './ports/clock.js';
 import type { LedgerReader } from './ports/ledger-reader.js';
@@ -78,8 +77,8 @@ export interface WebhookPorts {
   readonly reader: LedgerReader;
   readonly clock: Clock;
   readonly newId: NewId;
-  /** Tells whether webhooks may be on this machine. */
-  readonly allowsLoopback: boolean;
+  /** Returns the problems of the URL of a webhook; none if the server may call it. */
+  readonly urlProblems: (url: string) => readonly Problem[];
   /** Called after each change that may make deliveries due. */
   readonly onChange: () => void;
 }
@@ -138,14 +137,14 @@ export function makeManageWebhooks(ports: WebhookPorts): ManageWebhooks {
 }
 
 async function register(
-  { webhooks, reader, clock, newId, allowsLoopback, onChange }: WebhookPorts,
+  { webhooks, reader, clock, newId, urlProblems, onChange }: WebhookPorts,
   request: RegisterWebhookRequest,
   source: RequestSource,
 ): Promise<WebhookWithSecret> {
   const listed = await readListedAccounts(request.accountIbans, reader);
   const organizationId = organizationOf(request, source.caller, listed.accounts);
   const problems = [
-    ...choiceProblems(request, allowsLoopback),
+    ...choiceProblems(request, urlProblems),
     ...listed.problems,
     ...(await organizationProblems(organizationId, source.caller, reader)),
     ...foreignAccountProblems(listed, organizationId),
@@ -173,14 +172,14 @@ async function register(
 }
 
 async function prepareUpdate(
-  { webhooks, reader, allowsLoopback }: WebhookPorts,
+  { webhooks, reader, urlProblems }: WebhookPorts,
   { id: text, ...request }: UpdateWebhookRequest,
   source: RequestSource,
 ): Promise<Pick<WebhookChange, 'apply' | 'accountIds'>> {
   const found = await requireWebhook({ webhooks }, text, source);
   const listed = await readListedAccounts(request.accountIbans ?? undefined, reader);
   const problems = [
-    ...choiceProblems(request, allowsLoopback),
+    ...choiceProblems(request, urlProblems),
     ...listed.problems,
     ...foreignAccountProblems(listed, found.organizationId),
   ];
@@ -275,27 +274,34 @@ function foreignAccountProblems(
   });
 }
 
-/** Returns the organization that the request names, or the only one that it can mean. */
+/**
+ * Returns the organization that the request names, or the only one of the caller that it can mean. The organization of
+ * another company's account is never returned, because a problem would show its id.
+ */
 function organizationOf(
   { organizationId }: RegisterWebhookRequest,
-  { organizationIds }: Caller,
+  caller: Caller,
   accounts: readonly ListedAccount[],
 ): string | undefined {
   if (organizationId !== undefined) return canonicalId(organizationId) ?? organizationId;
+  const { organizationIds } = caller;
   if (organizationIds !== 'all' && organizationIds.length === 1) return organizationIds[0];
-  return accounts[0]?.organizationId;
+  return accounts.find((account) => isOwn(account.organizationId, caller))?.organizationId;
+}
+
+function isOwn(organizationId: string, { organizationIds }: Caller): boolean {
+  return organizationIds === 'all' || organizationIds.includes(organizationId);
 }
 
 async function organizationProblems(
   organizationId: string | undefined,
-  { organizationIds }: Caller,
+  caller: Caller,
   reader: LedgerReader,
 ): Promise<Problem[]> {
   const field = 'organizationId';
   if (organizationId === undefined) return [requiredProblem(field)];
-  const isOwn = organizationIds === 'all' || organizationIds.includes(organizationId);
-  const id = canonicalId(organizationId);
-  const [organization] = isOwn && id !== undefined ? await reader.organizationsById([id]) : [];
+  const id = isOwn(organizationId, caller) ? canonicalId(organizationId) : undefined;
+  const [organization] = id === undefined ? [] : await reader.organizationsById([id]);
   if (organization) return [];
   const message = `${quote(organizationId)} is not the id of an organization of the caller.`;
   return [{ field, code: 'MISMATCH', message }];
@@ -309,8 +315,11 @@ interface Choices {
 }
 
 /** Returns the problems of the fields that need no look-up. */
-function choiceProblems({ url, events, description }: Choices, allowsLoopback: boolean): Problem[] {
-  const problems = url === undefined ? [] : [...webhookUrlProblems(url, { allowsLoopback })];
+function choiceProblems(
+  { url, events, description }: Choices,
+  urlProblems: WebhookPorts['urlProblems'],
+): Problem[] {
+  const problems = url === undefined ? [] : [...urlProblems(url)];
   if (events?.length === 0) {
     const message = 'A webhook needs at least one kind of event.';
     problems.push({ field: 'events', code: 'TOO_FEW', message });

@@ -122,7 +122,7 @@ async function untilCalled(
 export async function fillWebhooks(opened: Database): Promise<void> {
   const clock = () => new Date();
   const newId = makeNewId(clock);
-  const store = new MikroOrmWebhooks(opened.orm, clock, newId);
+  const store = new MikroOrmWebhooks(opened, clock, newId);
   const em = opened.orm.em.fork();
   const { id, organizationId } = await em.findOneOrFail(Webhook, {
     ordered: true,

@@ -1,5 +1,10 @@
 /** Deliveries of webhooks through real receivers: what is sent, how often, and what its company sees of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { firstPositionOf } from '../../src/domain/postings.js';
+import { Webhook } from '../../src/entities/webhook.entity.js';
+import { WebhookAttempt } from '../../src/entities/webhook-attempt.entity.js';
+import { WebhookDelivery } from '../../src/entities/webhook-delivery.entity.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
 import { Receiver } from '../support/receiver.js';
 import { startServer } from '../support/server.js';
@@ -296,6 +301,107 @@ test('a slow webhook delays no other one at the same origin', async () => {
   expect(deliveries.map(({ attempts }: { attempts: object[] }) => attempts.length)).toEqual(
     Array(60).fill(1),
   );
+});
+
+test('events that a stopped server left behind are sent while other accounts commit all the time', async () => {
+  const { client, database } = await startServer();
+  const receiver = await Receiver.start();
+  await registerWebhook(client, receiver);
+  await client.perform(aBulk([aTransfer()]));
+  await expect.poll(() => receiver.calls.length).toBe(1);
+  const em = database.orm.em.fork();
+  // This is how a server leaves the tables that was killed between a commit and its deliveries.
+  await em.execute(`update webhook_cursor set position = position - ${firstPositionOf(1n)}`);
+  await em.execute('delete from webhook_attempt');
+  await em.execute('delete from webhook_delivery');
+
+  const isOver = new AbortController();
+  const commits = (async () => {
+    while (!isOver.signal.aborted) {
+      await client.perform(aBulk([aTransfer()], { organizationIban: GLOBEX }));
+      await sleep(100);
+    }
+  })();
+  await expect
+    .poll(() => receiver.calls.length, { timeout: 30_000 })
+    .toBe(2)
+    .finally(() => isOver.abort());
+  await commits;
+  expect(receiver.ids[1]).toBe(receiver.ids[0]);
+}, 60_000);
+
+test('an event that cannot be made fails alone, and is not tried for ever', async () => {
+  const server = await startServer();
+  const { client, database } = server;
+  const receiver = await Receiver.start();
+  const { id } = await registerWebhook(client, receiver);
+  await change(client, `disableWebhook(id: "${id}")`);
+  await client.perform(aBulk(transfersOf(4, '0.01')));
+  await change(client, `enableWebhook(id: "${id}")`);
+  await expect.poll(() => receiver.calls.length).toBe(4);
+  await change(client, `disableWebhook(id: "${id}")`);
+  const em = database.orm.em.fork();
+  const [first] = await em.find(WebhookDelivery, {}, { orderBy: { id: 'asc' }, limit: 1 });
+  if (!first) throw new Error('No delivery');
+  await em.nativeUpdate(WebhookDelivery, { id: first.id }, { kind: 'transfer.unknown' as never });
+  await change(client, `redeliverSince(webhookId: "${id}", since: "1970-01-01T00:00:00.000Z")`);
+
+  await change(client, `enableWebhook(id: "${id}")`);
+  await expect.poll(() => receiver.calls.length).toBe(7);
+  const [failed] = await em
+    .fork()
+    .find(WebhookAttempt, { deliveryId: first.id }, { orderBy: { number: 'desc' }, limit: 1 });
+  await em.nativeUpdate(WebhookDelivery, { id: first.id }, { kind: first.kind });
+
+  expect(failed).toMatchObject({
+    number: 2,
+    httpStatus: null,
+    error: 'The event could not be read from the ledger.',
+  });
+  const deliveries = await untilDeliveriesAre(client, id, [
+    'FAILED',
+    ...Array(3).fill('DELIVERED'),
+  ]);
+  expect(deliveries[0].nextAttemptAt).toBeNull();
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ msg: 'Event of a webhook not readable', delivery: first.id }),
+  );
+});
+
+test('an event that waits for another attempt is not behind the new ones', async () => {
+  const server = await startServer();
+  const { client, database } = server;
+  const receiver = await Receiver.start();
+  receiver.answer = (_call, response) => response.writeHead(500).end();
+  const { id } = await registerWebhook(client, receiver);
+  await client.perform(aBulk([aTransfer()]));
+  await expect
+    .poll(async () => (await webhookOf(client, id)).deliveries[0]?.attempts.length)
+    .toBe(1);
+  receiver.answer = (_call, response) => setTimeout(() => response.writeHead(204).end(), 300);
+  await client.perform(aBulk(transfersOf(400, '0.01')));
+  await expect.poll(() => receiver.calls.length).toBeGreaterThan(1);
+  // The retry is due since the moment at which the delivery was made, before the new ones.
+  const em = database.orm.em.fork();
+  await em.execute('update webhook_delivery set due_at = created_at where failures = 1');
+
+  await expect.poll(() => receiver.ids.slice(1)).toContain(receiver.ids[0]);
+  expect(receiver.calls.length).toBeLessThan(300);
+});
+
+test('a proxy that is down is not a failure of the receivers', async () => {
+  const server = await startServer({ WEBHOOK_PROXY_URL: 'http://127.0.0.1:9' });
+  const { client, database } = server;
+  const receiver = await Receiver.start();
+  const { id } = await registerWebhook(client, receiver);
+
+  await client.perform(aBulk([aTransfer()]));
+  await expect
+    .poll(async () => (await webhookOf(client, id)).deliveries[0]?.attempts[0]?.error)
+    .toBe('The proxy did not connect to the host.');
+
+  const webhook = await database.orm.em.fork().findOneOrFail(Webhook, { id });
+  expect(webhook.failingSince).toBeNull();
 });
 
 test('an ordered webhook gets the events of each account one after another, in the order of commit', async () => {

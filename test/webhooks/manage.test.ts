@@ -135,6 +135,7 @@ async function startGuarded() {
   ]);
   return {
     ...server,
+    provider,
     acme: (client: Client) => client.as(acme),
     globex: (client: Client) => client.as(globex),
     viewer: (client: Client) => client.as(viewer),
@@ -178,6 +179,54 @@ test('a company sees and changes its own webhooks alone; the bank sees all and c
   expect(await problemsOf(globex(client), { url: 'https://example.com/' })).toEqual([
     'accountIbans MISMATCH 0',
   ]);
+});
+
+test('a caller of several companies is not told to which other company an account belongs', async () => {
+  const { client, provider } = await startGuarded();
+  const operator = client.as(await provider.token({ sub: 'teller', roles: ['operator'] }));
+  const { accounts } = await operator.data('{ accounts { nodes { iban organizationId } } }');
+  const [acme, globex] = [ACME, GLOBEX].map(
+    (iban) =>
+      accounts.nodes.find((account: { iban: string }) => account.iban === iban).organizationId,
+  );
+  const other = '00000000-0000-7000-8000-000000000000';
+  const token = await provider.token({ org: [acme, other], roles: ['initiator'] });
+  const input = { url: 'https://example.com/', events: ['TRANSFER_PERFORMED'] };
+
+  for (const accountIbans of [[GLOBEX], [GLOBEX, ACME], [ACME, GLOBEX]]) {
+    const answer = await client.as(token).data(
+      `mutation ($input: RegisterWebhookInput!) { registerWebhook(input: $input) {
+        ... on InvalidInput { problems { index field code message } } } }`,
+      { input: { ...input, accountIbans } },
+    );
+    const { problems } = answer.registerWebhook;
+    expect(JSON.stringify(problems)).not.toContain(globex);
+    expect(problems).toEqual([
+      accountIbans.length === 1
+        ? expect.objectContaining({ field: 'organizationId', code: 'REQUIRED' })
+        : expect.objectContaining({ field: 'accountIbans', code: 'MISMATCH' }),
+    ]);
+  }
+});
+
+test('an address that is not public is refused when the webhook is registered or changed', async () => {
+  const { client, acme } = await startGuarded();
+  const company = acme(client);
+  const { id } = await registerWebhook(company, { url: 'https://example.com/hook' });
+
+  for (const url of [
+    'https://10.0.0.1/',
+    'https://169.254.169.254/latest/',
+    'https://0x0a000001/',
+    'https://[fd00::1]/',
+    'https://168.63.129.16/',
+  ]) {
+    expect(await problemsOf(company, { url })).toEqual(['url INVALID_URL']);
+    const { updateWebhook } = await company.data(UPDATE, { input: { id, url } });
+    expect(updateWebhook.problems).toEqual([
+      expect.objectContaining({ field: 'url', code: 'INVALID_URL' }),
+    ]);
+  }
 });
 
 test('a secret is shown once, and stands in no log', async () => {

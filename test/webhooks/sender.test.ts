@@ -99,6 +99,7 @@ describe('a call', () => {
       responseBody: 'ok',
       durationMs: expect.any(Number),
       retryAfterMs: null,
+      isOwnFailure: false,
     });
     const [request] = receiver.requests;
     expect(request).toMatchObject({
@@ -368,6 +369,7 @@ describe('a failed connection', () => {
       responseBody: null,
       durationMs: expect.any(Number),
       retryAfterMs: null,
+      isOwnFailure: false,
     });
     expect(Number.isInteger(outcome.durationMs)).toBe(true);
   });

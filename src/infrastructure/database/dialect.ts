@@ -66,6 +66,8 @@ export interface Database {
    * @param table its name and the columns of its primary key
    */
   deleteSome(table: KeyedTable, condition: string, rowsMax: number): string;
+  /** Returns the option of a find that reads by an index; none if the database finds the index by itself. */
+  byIndex(index: string): { readonly indexHint?: string };
   /**
    * Tells whether the database aborted the work in favour of another transaction. The same work may succeed when it
    * runs again.

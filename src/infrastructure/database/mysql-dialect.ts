@@ -81,6 +81,7 @@ export async function openMySql(
     writeSearch: (statements) => writeInTransaction(orm, statements),
     deleteSome: ({ name }, condition, rowsMax) =>
       `delete from ${name} where ${condition} limit ${rowsMax}`,
+    byIndex: (index) => ({ indexHint: `force index (${index})` }),
     isContention: (error) =>
       error instanceof DeadlockException ||
       error instanceof LockWaitTimeoutException ||

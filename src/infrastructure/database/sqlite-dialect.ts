@@ -107,6 +107,7 @@ export async function openSqlite(
       deleteSome: ({ name, columns }, condition, rowsMax) =>
         `delete from ${name} where (${columns}) in
           (select ${columns} from ${name} where ${condition} limit ${rowsMax})`,
+      byIndex: () => ({}),
       isContention: (error) => error instanceof LockWaitTimeoutException,
       // A file that cannot be written already failed at start.
       readStatus: async () => ({ isWritable: true }),

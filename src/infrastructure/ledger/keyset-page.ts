@@ -16,6 +16,8 @@ export interface KeysetList<Entity extends object, Key extends string> {
   readonly where: FilterQuery<Entity>;
   readonly key: Key;
   readonly order: ListOrder;
+  /** Options of the find of a page. */
+  readonly options?: { readonly indexHint?: string };
 }
 
 /** Runs one statement in the reader's turn. */
@@ -57,7 +59,7 @@ interface CountRow {
 /** Reads one page of a list: a range of its key, and one more node that shows whether more nodes exist. */
 async function readPage<Entity extends object, Key extends string & keyof Entity>(
   em: EntityManager,
-  { entity, where, key, order }: KeysetList<Entity, Key>,
+  { entity, where, key, order, options }: KeysetList<Entity, Key>,
   range: PageRange<Entity[Key] & Position>,
 ): Promise<Page<Entity>> {
   const isDescending = order === 'newest-first';
@@ -72,14 +74,15 @@ async function readPage<Entity extends object, Key extends string & keyof Entity
   const read = await em.find<Entity>(entity, { $and: conditions } as FilterQuery<NoInfer<Entity>>, {
     orderBy: { [key]: direction } as QueryOrderMap<Entity>,
     limit: range.size + 1,
+    ...options,
   });
   return toPage(read, range);
 }
 
 /**
  * Makes a page from the rows that were read for a range: one node more than the page size, read from the end if the
- * page is counted from the end. Rows are never deleted, so the node of a cursor of this list is itself a node beyond
- * the page. A cursor that was made with another filter is accepted as a cursor of this list.
+ * page is counted from the end. The node of a cursor of this list is itself a node beyond the page, unless it was deleted
+ * meanwhile, as old deliveries are. A cursor that was made with another filter is accepted as a cursor of this list.
  */
 export function toPage<Node, P extends Position>(
   read: readonly Node[],

@@ -147,7 +147,8 @@ export class AttemptRecorder {
     }
     await this.ports.database.appendRows(em, [this.#table(held.map(attemptOf))]);
     await this.#writeDeliveries(em, held);
-    for (const line of endedLines(held)) await startNext(em, line);
+    const now = this.ports.clock();
+    for (const line of endedLines(held)) await startNext(em, line, now);
     return disabled;
   }
 
@@ -195,16 +196,17 @@ export class AttemptRecorder {
     ofWebhook: readonly Recorded[],
   ): Promise<string | undefined> {
     const now = this.ports.clock();
-    // A call that was never made says nothing about the receiver.
-    if (ofWebhook.every(({ outcome }) => outcome.isFinal)) return undefined;
-    const gone = ofWebhook.find(({ outcome }) => outcome.httpStatus === HTTP_GONE);
-    if (ofWebhook.some(({ outcome }) => isDelivered(outcome.httpStatus))) {
+    // A call that did not leave this server's own network says nothing about the receiver.
+    const told = ofWebhook.filter(({ outcome }) => !outcome.isOwnFailure);
+    if (told.length === 0) return undefined;
+    const gone = told.find(({ outcome }) => outcome.httpStatus === HTTP_GONE);
+    if (told.some(({ outcome }) => isDelivered(outcome.httpStatus))) {
       await em.nativeUpdate(Webhook, { id }, { lastDeliveredAt: now, failingSince: null });
     } else {
       await em.nativeUpdate(Webhook, { id, failingSince: null }, { failingSince: now });
     }
     if (gone) return disable(em, { id }, 'The receiver answered 410 Gone.');
-    const last = ofWebhook.at(-1)?.outcome;
+    const last = told.at(-1)?.outcome;
     const longAgo = new Date(now.getTime() - FAILING_MAX_MS);
     const reason = `All attempts failed for 24 hours. The last one: ${last?.error ?? `HTTP status ${last?.httpStatus}.`}`;
     return disable(em, { id, failingSince: { $lte: longAgo } }, reason);

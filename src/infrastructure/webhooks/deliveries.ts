@@ -6,9 +6,19 @@
  * deliveries has exactly one that is due; the others have no due time.
  */
 import type { EntityManager } from '@mikro-orm/sql';
-import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
+import type { DeliveryStatus } from '../../domain/kinds.js';
 import { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
 import { idLiteral } from '../database/id-literal.js';
+
+/** The statuses of deliveries that are not sent again by themselves. */
+export const ENDED: readonly DeliveryStatus[] = ['DELIVERED', 'FAILED'];
+
+/**
+ * The indexes by which the deliveries of one webhook are read. MariaDB would walk the deliveries of all webhooks in the
+ * order of their ids.
+ */
+export const BY_WEBHOOK = 'webhook_delivery_webhook_index';
+export const BY_STATUS = 'webhook_delivery_status_index';
 
 export interface Line {
   readonly webhookId: string;
@@ -33,9 +43,9 @@ export async function firstPendingOf(em: EntityManager, line: Line): Promise<str
 }
 
 /** Makes the first pending delivery of a locked line due. Callers have just ended the delivery that was due. */
-export async function startNext(em: EntityManager, line: Line): Promise<void> {
+export async function startNext(em: EntityManager, line: Line, dueAt: Date): Promise<void> {
   const id = await firstPendingOf(em, line);
-  if (id !== undefined) await em.nativeUpdate(WebhookDelivery, { id }, { dueAt: DUE_AT_ONCE });
+  if (id !== undefined) await em.nativeUpdate(WebhookDelivery, { id }, { dueAt });
 }
 
 /** Returns the smallest id that a row of a moment can have: ids begin with 48 bits of the time in milliseconds. */

@@ -16,7 +16,6 @@ import type { Clock } from '../../application/ports/clock.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import type { NewId } from '../../domain/id.js';
 import { OUTCOME_UNKNOWN_ERROR } from '../../domain/webhook.js';
-import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
 import { Webhook } from '../../entities/webhook.entity.js';
 import { WebhookAttempt } from '../../entities/webhook-attempt.entity.js';
 import { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
@@ -34,6 +33,9 @@ import type { WebhookSender } from './webhook-sender.js';
 
 /** The length of a lease. It is longer than a call and the recording of its outcome take. */
 const LEASE_MS = 30_000;
+
+/** The time after its claim within which a call must begin, so that it ends before the lease does. */
+const CALL_BEGINS_MAX_MS = 10_000;
 
 /** The interval between polls for deliveries that are due. */
 const POLL_MS = 1_000;
@@ -71,7 +73,7 @@ interface DueRow {
 }
 
 export interface DispatcherPorts {
-  readonly database: Pick<Database, 'orm' | 'appendRows' | 'isContention' | 'deleteSome'>;
+  readonly database: Pick<Database, 'orm' | 'appendRows' | 'isContention' | 'byIndex'>;
   readonly reader: LedgerReader;
   readonly sender: Pick<WebhookSender, 'send'>;
   readonly clock: Clock;
@@ -281,11 +283,7 @@ export class WebhookDispatcher {
 
   /** Begins the calls of claimed deliveries. */
   #send(claimed: readonly ClaimedDelivery[]): void {
-    const { reader } = this.ports;
-    const bodies = readBodies(
-      claimed.map(({ delivery }) => delivery),
-      reader,
-    );
+    const bodies = this.#readBodies(claimed.map(({ delivery }) => delivery));
     // Each call reports the error.
     bodies.catch(() => {});
     for (const each of claimed) {
@@ -301,17 +299,36 @@ export class WebhookDispatcher {
     }
   }
 
+  /** Reads the bodies of deliveries. If one of them cannot be made, the others are. */
+  async #readBodies(deliveries: readonly WebhookDelivery[]): Promise<ReadonlyMap<string, string>> {
+    const { reader, database, logger } = this.ports;
+    try {
+      return await readBodies(deliveries, reader);
+    } catch (error) {
+      if (isOutage(error) || database.isContention(error)) throw error;
+      const [only] = deliveries;
+      if (deliveries.length === 1) {
+        logger.error({ err: error, delivery: only?.id }, 'Event of a webhook not readable');
+        return new Map();
+      }
+      const each = await Promise.all(deliveries.map((delivery) => this.#readBodies([delivery])));
+      return new Map(each.flatMap((bodies) => [...bodies]));
+    }
+  }
+
   async #attempt(
     { delivery, webhook }: ClaimedDelivery,
     bodies: Promise<ReadonlyMap<string, string>>,
     call: GuardedCall,
   ): Promise<void> {
     const { sender, clock } = this.ports;
-    const at = clock();
-    const attempt = attemptOf(delivery, webhook, at);
     const body = (await bodies).get(delivery.id);
+    const at = clock();
+    const claimedAtMs = delivery.leasedAt?.getTime() ?? 0;
+    if (at.getTime() - claimedAtMs > CALL_BEGINS_MAX_MS) return this.#release(delivery);
+    const attempt = attemptOf(delivery, webhook, at);
     if (body === undefined) {
-      await this.#recorder.record(attempt, EVENT_MISSING);
+      await this.#recorder.record(attempt, EVENT_UNREADABLE);
       return;
     }
     const { url } = webhook;
@@ -335,14 +352,15 @@ export class WebhookDispatcher {
     }
     const em = this.ports.database.orm.em.fork();
     const mine = { id, attempts, leasedBy: this.#holder };
-    const released = { attempts: attempts - 1, leasedBy: null, leasedAt: null, dueAt: DUE_AT_ONCE };
+    const dueAt = this.ports.clock();
+    const released = { attempts: attempts - 1, leasedBy: null, leasedAt: null, dueAt };
     await em.nativeUpdate(WebhookDelivery, mine, released).catch(() => {});
   }
 
   async #pollAtIntervals(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       await this.#pause(POLL_MS);
-      this.#endpoints.forgetNew();
+      this.#endpoints.forgetIdle();
       this.wake();
     }
   }
@@ -350,10 +368,15 @@ export class WebhookDispatcher {
   async #prune(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       await this.#pause(PRUNE_MS);
-      const { database, clock, retentionMs } = this.ports;
+      const { database, clock, logger, retentionMs } = this.ports;
       const before = new Date(clock().getTime() - retentionMs);
-      // The next time deletes what this one does not.
-      await pruneDeliveries(database, before, this.#stopping.signal).catch(() => {});
+      try {
+        await pruneDeliveries(database, before, this.#stopping.signal);
+      } catch (error) {
+        // The next time deletes what this one did not.
+        if (isOutage(error) || database.isContention(error)) continue;
+        logger.warn({ err: error }, 'Old deliveries of webhooks not deleted; retrying');
+      }
     }
   }
 
@@ -370,13 +393,17 @@ export class WebhookDispatcher {
   }
 }
 
-/** The outcome of an attempt whose event the ledger does not have, because it was restored from a backup. */
-const EVENT_MISSING = {
+/**
+ * The outcome of an attempt whose event cannot be made: the ledger does not have it, because it was restored from a
+ * backup, or its row is damaged.
+ */
+const EVENT_UNREADABLE = {
   httpStatus: null,
-  error: 'The event is no longer in the ledger.',
+  error: 'The event could not be read from the ledger.',
   responseBody: null,
   durationMs: 0,
   retryAfterMs: null,
+  isOwnFailure: true,
   isFinal: true,
 } as const;
 

@@ -9,6 +9,8 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { type Problem, quote } from '../../domain/problem.js';
+import { webhookUrlProblems } from '../../domain/webhook-url.js';
 
 /** The answers of a resolver: node:dns.lookup, or a function of the same form that calls back with all addresses. */
 export type LookupAll = (
@@ -44,6 +46,12 @@ const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'].ma
 );
 
 /**
+ * The address at which Azure serves each of its machines: agent, DNS and health probes. Azure alone routes it, and no
+ * registry lists it.
+ */
+const AZURE_PLATFORM = '168.63.129.16';
+
+/**
  * Tells whether an address may be called.
  * @param address an IPv4 address of four decimal numbers, or an IPv6 address without brackets; any other text is refused
  */
@@ -54,7 +62,7 @@ export function isAllowedAddress(address: string, { allowsLoopback }: EgressPoli
   const range = parsed.range();
   if (range === 'loopback') return allowsLoopback;
   if (range !== 'unicast') return false;
-  if (!(parsed instanceof ipaddr.IPv6)) return true;
+  if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString() !== AZURE_PLATFORM;
   return parsed.match(GLOBAL_UNICAST) && !SPECIAL_IPV6.some((network) => parsed.match(network));
 }
 
@@ -73,6 +81,16 @@ function inHexadecimal(address: string): string {
 export function addressLiteralOf(hostname: string): string | undefined {
   const text = hostname.replace(/^\[(.*)\]$/, '$1');
   return isIP(text) === 0 ? undefined : text;
+}
+
+/** Returns the problems of a receiver's URL: those of its form, or an address literal that may not be called. */
+export function receiverUrlProblems(text: string, policy: EgressPolicy): readonly Problem[] {
+  const problems = webhookUrlProblems(text, policy);
+  if (problems.length > 0) return problems;
+  const literal = addressLiteralOf(new URL(text).hostname);
+  if (literal === undefined || isAllowedAddress(literal, policy)) return [];
+  const message = `${quote(text)} is not a public address.`;
+  return [{ field: 'url', code: 'INVALID_URL', message }];
 }
 
 /** Tells whether a host name means the machine that resolves it: localhost, and every name below it. */

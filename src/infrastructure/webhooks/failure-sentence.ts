@@ -22,6 +22,11 @@ const SENTENCES: Readonly<Record<string, string | typeof TIMED_OUT>> = {
   ENOTFOUND: NOT_RESOLVED,
   ENODATA: NOT_RESOLVED,
   ESERVFAIL: NOT_RESOLVED,
+  EREFUSED: NOT_RESOLVED,
+  EFORMERR: NOT_RESOLVED,
+  EBADNAME: NOT_RESOLVED,
+  EBADRESP: NOT_RESOLVED,
+  ETIMEOUT: NOT_RESOLVED,
   ECONNREFUSED: 'The connection was refused.',
   ECONNRESET: RESET,
   EPIPE: RESET,
@@ -42,6 +47,18 @@ const SENTENCES: Readonly<Record<string, string | typeof TIMED_OUT>> = {
   UND_ERR_DESTROYED: STOPPING,
   UND_ERR_CLOSED: STOPPING,
 };
+
+/** The codes of calls that this server's own network or limits have stopped. */
+const OWN_CODES = new Set([
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EACCES',
+  'EPERM',
+  'EMFILE',
+  'UND_ERR_MAX_ORIGINS_REACHED',
+  'UND_ERR_DESTROYED',
+  'UND_ERR_CLOSED',
+]);
 
 /** The codes of a proxy that refuses a tunnel, or breaks off before it answers. */
 const PROXY_CODES = new Set(['UND_ERR_ABORTED', 'UND_ERR_PRX_CONN']);
@@ -74,6 +91,24 @@ export function failureSentence(error: unknown, circumstances: CallCircumstances
   return 'The call failed.';
 }
 
+/**
+ * Tells whether a call failed before it left this server's own network: its proxy, its name server or its route is down.
+ * A proxy that refuses one host is no such failure.
+ */
+export function isOwnFailure(error: unknown): boolean {
+  return causesOf(error).some(
+    (cause) =>
+      cause instanceof ProxyUnreachableError ||
+      OWN_CODES.has(codeOf(cause)) ||
+      isNameServerDown(cause),
+  );
+}
+
+function isNameServerDown(error: Error): boolean {
+  const isQuery = 'syscall' in error && String(error.syscall).startsWith('query');
+  return isQuery && codeOf(error) === 'ECONNREFUSED';
+}
+
 /** Returns the sentence of a call that got no complete response in time. */
 function timeoutSentence(timeoutMs: number): string {
   const seconds = timeoutMs / 1_000;
@@ -86,7 +121,7 @@ function sentenceOf(error: Error, circumstances: CallCircumstances): string | un
   if (circumstances.usesProxy && PROXY_CODES.has(code)) return PROXY_FAILED;
   if (CERTIFICATE_CODE.test(code)) return `The certificate is not valid: ${code}.`;
   if (TLS_CODE.test(code)) return 'The TLS handshake failed.';
-  if (code.startsWith('EAI_')) return NOT_RESOLVED;
+  if (code.startsWith('EAI_') || isNameServerDown(error)) return NOT_RESOLVED;
   // The parser gives some of its errors no code.
   if (error.name === 'HTTPParserError') return NOT_HTTP;
   const sentence = Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : undefined;

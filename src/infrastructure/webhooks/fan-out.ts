@@ -21,7 +21,6 @@ import { bulkTransferIdOf, positionId } from '../../domain/position-id.js';
 import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
-import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
 import { WebhookCursor } from '../../entities/webhook-cursor.entity.js';
 import { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
 import { backoffMs } from '../backoff.js';
@@ -46,8 +45,11 @@ const ACCOUNTS_MAX = 100;
 /** The largest number of cursors that one statement of a sweep returns. */
 const SWEPT_MAX = 500;
 
-/** The interval between sweeps. */
+/** The time between two sweeps. */
 const SWEEP_MS = 10_000;
+
+/** The time between two sweeps, in durations of the sweep before. A long sweep of a large database comes less often. */
+const SWEEP_DURATIONS = 50;
 
 /** The time for which commits gather, so that one transaction covers many small bulks of an account. */
 const GATHER_MS = 10;
@@ -112,6 +114,9 @@ export class WebhookFanOut {
   #hasWebhooks = true;
   #wakeUp: (() => void) | undefined;
   #isSweepDue = true;
+  /** The time that the pages of this sweep have taken, in milliseconds. */
+  #sweepMs = 0;
+  #sweepTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
   constructor(private readonly ports: FanOutPorts) {
@@ -126,6 +131,7 @@ export class WebhookFanOut {
     this.#stopping.abort();
     this.#wakeUp?.();
     await this.#running;
+    clearTimeout(this.#sweepTimer);
   }
 
   /** Reports accounts that have new ledger entries. */
@@ -176,9 +182,11 @@ export class WebhookFanOut {
     }
   }
 
-  /** Finds some of all cursors that are behind. */
+  /** Finds some of all cursors that are behind. Commits of this server do not postpone the next sweep. */
   async #sweepPage(): Promise<void> {
+    const startedAtMs = performance.now();
     if (this.#sweptTo === undefined) {
+      this.#sweepMs = 0;
       const [found] = await this.ports.database.orm.em
         .fork()
         .execute<object[]>(`select 1 from webhook where status = 'ENABLED' limit 1`);
@@ -187,6 +195,17 @@ export class WebhookFanOut {
     const page = this.#hasWebhooks ? await this.#readBehind('1 = 1', this.#sweptTo) : [];
     this.#isSweepDue = page.length === SWEPT_MAX;
     this.#sweptTo = this.#isSweepDue ? page.at(-1) : undefined;
+    this.#sweepMs += performance.now() - startedAtMs;
+    if (!this.#isSweepDue) this.#scheduleSweep();
+  }
+
+  #scheduleSweep(): void {
+    clearTimeout(this.#sweepTimer);
+    const delayMs = Math.max(SWEEP_MS, this.#sweepMs * SWEEP_DURATIONS);
+    this.#sweepTimer = setTimeout(() => {
+      this.#isSweepDue = true;
+      this.#wakeUp?.();
+    }, delayMs);
   }
 
   /** Makes deliveries of the cursor whose turn it is, in one transaction. */
@@ -296,7 +315,7 @@ export class WebhookFanOut {
         const isIdle = cursor.ordered && (await firstPendingOf(em, cursor)) === undefined;
         const createdAt = clock();
         await database.appendRows(em, [this.#table(this.#deliveriesOf(cursor, events, createdAt))]);
-        if (isIdle) await startNext(em, cursor);
+        if (isIdle) await startNext(em, cursor, createdAt);
         return true;
       });
     } catch (error) {
@@ -312,7 +331,7 @@ export class WebhookFanOut {
     events: readonly NextEvent[],
     createdAt: Date,
   ): WebhookDelivery[] {
-    const dueAt = ordered ? null : DUE_AT_ONCE;
+    const dueAt = ordered ? null : createdAt;
     return events.map((event) =>
       WebhookDelivery.of({
         id: this.ports.newId(),
@@ -328,14 +347,7 @@ export class WebhookFanOut {
   async #untilWoken(): Promise<void> {
     if (this.#changed.size > 0 || this.#isSweepDue || this.#stopping.signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#isSweepDue = true;
-        resolve();
-      }, SWEEP_MS);
-      this.#wakeUp = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      this.#wakeUp = resolve;
     });
     this.#wakeUp = undefined;
     await this.#pause(GATHER_MS);

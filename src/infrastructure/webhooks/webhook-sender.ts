@@ -3,14 +3,13 @@
  * (https://www.standardwebhooks.com). A receiver is a stranger's server, so nothing that it does may harm this one:
  *
  * - Addresses: `egress-policy.ts` decides which may be called. A redirect is a response like any other.
- * - Time: a call ends after `timeoutMs`, its look-up, connection, headers and body included.
+ * - Time: a call ends after `timeoutMs`, its look-up, connection, headers and body included. Look-ups occupy no thread.
  * - Memory: the headers have 16 KiB at most, and 64 KiB of the body are read. A body is never decompressed.
  * - Sockets: each origin has a limited number, and so have all origins together. Unused ones are closed after 10 s.
  *
  * Through a proxy, the proxy looks host names up. This server then checks address literals and names of localhost only,
  * so the proxy itself must refuse the addresses of private networks. The proxy's own address is not checked.
  */
-import dns from 'node:dns';
 import { Webhook } from 'standardwebhooks';
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { webhookUrlProblems } from '../../domain/webhook-url.js';
@@ -23,7 +22,8 @@ import {
   makeGuardedLookup,
   RefusedAddressError,
 } from './egress-policy.js';
-import { failureSentence, ProxyUnreachableError } from './failure-sentence.js';
+import { failureSentence, isOwnFailure, ProxyUnreachableError } from './failure-sentence.js';
+import { makeNameLookup } from './name-lookup.js';
 import { ResponseText } from './response-text.js';
 import { readRetryAfter } from './retry-after.js';
 
@@ -51,7 +51,7 @@ export interface WebhookSenderOptions {
   readonly connectionsPerOrigin?: number;
   /** The largest number of origins that have sockets; calls to more of them fail. The default is 10,000. */
   readonly originsMax?: number;
-  /** The resolver of host names. The default is node:dns.lookup. */
+  /** The resolver of host names. The default is makeNameLookup. */
   readonly lookup?: LookupAll;
   /** Certificates of authorities, as PEM, that are trusted in place of Node's own. */
   readonly trustedCertificates?: string;
@@ -85,11 +85,18 @@ export interface WebhookOutcome {
   readonly durationMs: number;
   /** The time that the receiver asks to wait, up to 24 hours; null if it asks for none. */
   readonly retryAfterMs: number | null;
+  /** Tells whether the call failed before it left this server's own network, so the receiver is not to blame. */
+  readonly isOwnFailure: boolean;
 }
 
 type Response = Omit<WebhookOutcome, 'durationMs'>;
 
-const NO_RESPONSE = { httpStatus: null, responseBody: null, retryAfterMs: null };
+const NO_RESPONSE = {
+  httpStatus: null,
+  responseBody: null,
+  retryAfterMs: null,
+  isOwnFailure: false,
+};
 
 /** Calls receivers, over connections that are kept open for a while. */
 export class WebhookSender {
@@ -109,7 +116,11 @@ export class WebhookSender {
   async send(call: WebhookCall): Promise<WebhookOutcome> {
     const startedAtMs = performance.now();
     const response = await this.#exchange(call).catch(
-      (error: unknown): Response => ({ ...NO_RESPONSE, error: this.#sentenceOf(error) }),
+      (error: unknown): Response => ({
+        ...NO_RESPONSE,
+        error: this.#sentenceOf(error),
+        isOwnFailure: isOwnFailure(error),
+      }),
     );
     return { ...response, durationMs: Math.round(performance.now() - startedAtMs) };
   }
@@ -139,6 +150,7 @@ export class WebhookSender {
       error: failure === undefined ? null : this.#sentenceOf(failure),
       responseBody: text,
       retryAfterMs: readRetryAfter([headers['retry-after']].flat()[0], Date.now()),
+      isOwnFailure: false,
     };
   }
 
@@ -159,7 +171,8 @@ export class WebhookSender {
 
 /** Makes the connection pools, one for each origin. */
 function makeDispatcher(options: WebhookSenderOptions, timeoutMs: number): Dispatcher {
-  const { allowsLoopback = false, proxyUrl, trustedCertificates, lookup = dns.lookup } = options;
+  const { allowsLoopback = false, proxyUrl, trustedCertificates } = options;
+  const { lookup = makeNameLookup() } = options;
   const limits = {
     connections: options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN_DEFAULT,
     maxOrigins: options.originsMax ?? ORIGINS_MAX_DEFAULT,

@@ -1,6 +1,6 @@
 /** The tables of webhooks and deliveries, as companies see and change them. */
 import { type FilterQuery, UniqueConstraintViolationException } from '@mikro-orm/core';
-import type { EntityManager, MikroORM } from '@mikro-orm/sql';
+import type { EntityManager } from '@mikro-orm/sql';
 import type { Clock } from '../../application/ports/clock.js';
 import type { ListPage, PageRange } from '../../application/ports/page.js';
 import type { WebhookChange, WebhookStore } from '../../application/ports/webhook-store.js';
@@ -10,14 +10,22 @@ import type { DeliveryStatus, MutationName } from '../../domain/kinds.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import { ATTEMPTS_LISTED_MAX, WEBHOOKS_PER_ORGANIZATION_MAX } from '../../domain/webhook.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
-import { DUE_AT_ONCE } from '../../entities/outbox-message.entity.js';
 import { Webhook } from '../../entities/webhook.entity.js';
 import { WebhookAttempt } from '../../entities/webhook-attempt.entity.js';
 import { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
+import type { Database } from '../database/dialect.js';
 import { idLiteral } from '../database/id-literal.js';
 import { inTransaction } from '../database/transaction.js';
 import { readListPage } from '../ledger/keyset-page.js';
-import { firstIdAt, firstPendingOf, lockWebhooks, startNext } from './deliveries.js';
+import {
+  BY_STATUS,
+  BY_WEBHOOK,
+  ENDED,
+  firstIdAt,
+  firstPendingOf,
+  lockWebhooks,
+  startNext,
+} from './deliveries.js';
 
 /** The number of attempts to find a free slot while others register webhooks of the same organization. */
 const ADD_ATTEMPTS_MAX = 5;
@@ -25,18 +33,27 @@ const ADD_ATTEMPTS_MAX = 5;
 /** The number of deliveries that one commit makes due again. */
 const REDELIVERED_AT_ONCE = 1_000;
 
+/** Deliveries that one request sends again. */
+interface EndedRange {
+  readonly status: DeliveryStatus;
+  /** The time from which they were made. */
+  readonly since: Date;
+  /** The time up to which they ended. Those that end later have just been sent. */
+  readonly until: Date;
+}
+
 /** A delivery as it is read before it is sent again. */
 type EndedDelivery = Pick<WebhookDelivery, 'id' | 'webhookId' | 'accountId' | 'status'>;
 
 export class MikroOrmWebhooks implements WebhookStore {
   constructor(
-    private readonly orm: MikroORM,
+    private readonly database: Pick<Database, 'orm' | 'byIndex'>,
     private readonly clock: Clock,
     private readonly newId: NewId,
   ) {}
 
   get #em(): EntityManager {
-    return this.orm.em.fork();
+    return this.database.orm.em.fork();
   }
 
   async add(
@@ -113,7 +130,8 @@ export class MikroOrmWebhooks implements WebhookStore {
       await lockWebhooks(em, [id]);
       const webhook = await em.findOne(Webhook, { id, ...visibleTo(organizations) });
       if (!webhook) return null;
-      const facts = { webhookId: id, dueAt: DUE_AT_ONCE, createdAt: this.clock() };
+      const createdAt = this.clock();
+      const facts = { webhookId: id, dueAt: createdAt, createdAt };
       const delivery = WebhookDelivery.of({ id: this.newId(), ...facts });
       em.persist([delivery, this.#audit('sendTestEvent', id, source)]);
       return webhook;
@@ -135,7 +153,9 @@ export class MikroOrmWebhooks implements WebhookStore {
     range: PageRange<string>,
   ): Promise<ListPage<WebhookDelivery>> {
     const where = status === undefined ? { webhookId } : { webhookId, status };
-    const list = { entity: WebhookDelivery, where, key: 'id', order: 'newest-first' } as const;
+    const options = this.database.byIndex(status === undefined ? BY_WEBHOOK : BY_STATUS);
+    const order = 'newest-first';
+    const list = { entity: WebhookDelivery, where, key: 'id', order, options } as const;
     return readListPage((statement) => statement(this.#em), list, range);
   }
 
@@ -163,7 +183,7 @@ export class MikroOrmWebhooks implements WebhookStore {
         delivery && (await em.findOne(Webhook, { id: delivery.webhookId, ...visible }));
       if (!webhook) return null;
       await lockWebhooks(em, [webhook.id]);
-      await repeat(em, webhook, [delivery]);
+      await repeat(em, webhook, [delivery], this.clock());
       em.persist(this.#audit('redeliver', deliveryId, source));
       return webhook;
     });
@@ -187,23 +207,38 @@ export class MikroOrmWebhooks implements WebhookStore {
   ): Promise<Webhook | null> {
     const webhook = await this.byId(id, organizations);
     if (!webhook) return null;
+    const now = this.clock();
+    await inTransaction(this.#em, async (em) => {
+      em.persist(this.#audit('redeliverSince', id, source, now));
+    });
+    for (const status of ENDED) {
+      for await (const page of this.#endedPages(id, { status, since, until: now })) {
+        await inTransaction(this.#em, async (em) => {
+          await lockWebhooks(em, [id]);
+          await repeat(em, webhook, page, this.clock());
+        });
+      }
+    }
+    return webhook;
+  }
+
+  /** Reads the deliveries since a moment that have ended before another one, in pages. */
+  async *#endedPages(
+    webhookId: string,
+    { status, since, until }: EndedRange,
+  ): AsyncGenerator<WebhookDelivery[]> {
     let range: { $gte: string } | { $gt: string } = { $gte: firstIdAt(since) };
     for (let isDone = false; !isDone; ) {
       const page: WebhookDelivery[] = await this.#em.find(
         WebhookDelivery,
-        { webhookId: id, id: range, status: { $ne: 'PENDING' as const } },
-        { orderBy: { id: 'asc' }, limit: REDELIVERED_AT_ONCE },
+        { webhookId, status, id: range, endedAt: { $lte: until } },
+        { orderBy: { id: 'asc' }, limit: REDELIVERED_AT_ONCE, ...this.database.byIndex(BY_STATUS) },
       );
       const last = page.at(-1);
       isDone = page.length < REDELIVERED_AT_ONCE;
       if (last) range = { $gt: last.id };
-      await inTransaction(this.#em, async (em) => {
-        await lockWebhooks(em, [id]);
-        await repeat(em, webhook, page);
-        if (isDone) em.persist(this.#audit('redeliverSince', id, source));
-      });
+      if (page.length > 0) yield page;
     }
-    return webhook;
   }
 
   #audit(
@@ -269,6 +304,7 @@ async function repeat(
   em: EntityManager,
   { ordered }: Webhook,
   deliveries: readonly EndedDelivery[],
+  now: Date,
 ): Promise<void> {
   const byAccount = Map.groupBy(deliveries, ({ accountId }) => (ordered ? accountId : null));
   for (const [accountId, group] of byAccount) {
@@ -277,10 +313,10 @@ async function repeat(
     const line = accountId === null ? undefined : { webhookId: first.webhookId, accountId };
     const isIdle = line !== undefined && (await firstPendingOf(em, line)) === undefined;
     const ended = { id: { $in: group.map(({ id }) => id) }, status: { $ne: 'PENDING' } } as const;
-    const dueAt = line ? null : DUE_AT_ONCE;
+    const dueAt = line ? null : now;
     const again = { status: 'PENDING', failures: 0, endedAt: null, dueAt } as const;
     await em.nativeUpdate(WebhookDelivery, ended, again);
-    if (isIdle) await startNext(em, line);
+    if (isIdle) await startNext(em, line, now);
   }
 }
 

@@ -447,6 +447,57 @@ test('an indexer has no room while its backlog is too large, and then calls back
   expect(indexer.hasRoom(() => {})).toBe(true);
 });
 
+/** Makes an indexer that notes when each of its batches began and ended. */
+function notingIndexer(database: Database) {
+  const batches: { readonly beganAt: number; readonly endedAt: number }[] = [];
+  const writeSearch = async (statements: readonly string[]) => {
+    const beganAt = performance.now();
+    await database.writeSearch(statements);
+    const isBatch = statements.some((statement) =>
+      statement.includes('replace into search_amount'),
+    );
+    if (isBatch) batches.push({ beganAt, endedAt: performance.now() });
+  };
+  const { orm, deleteSome, isContention } = database;
+  const ports = { orm, deleteSome, isContention, writeSearch };
+  const indexer = new Indexer(ports, makeLogger('silent'));
+  onTestFinished(() => indexer.stop());
+  return { indexer, batches };
+}
+
+test('what an account received counts as the transfers that it received, not as whole bulks', async () => {
+  const server = await startServer();
+  const rows = [...transfersOf(999, '0.01'), aTransfer({ counterpartyIban: GLOBEX })];
+  for (let n = 0; n < 25; n += 1) await server.client.perform(aBulk(rows));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${GLOBEX}") { id } }`);
+  const { indexer, batches } = notingIndexer(server.database);
+
+  await indexer.rebuild([{ id: account.id, shortId: shortIdOf(account.id) }]);
+
+  expect(batches).toHaveLength(1);
+  expect(await accountsBehind(server.database)).toEqual([]);
+}, 60_000);
+
+test('a backlog of several batches is indexed without a pause', async () => {
+  const server = await startServer();
+  for (let n = 0; n < 3; n += 1) await server.client.perform(aBulk(transfersOf(9_000, '0.01')));
+  await untilQuiet(server);
+  const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
+  const { indexer, batches } = notingIndexer(server.database);
+  const ofAccount = `account_short_id = ${shortIdOf(account.id)}`;
+  await server.database.writeSearch(
+    SEARCH_TABLES.map((name) => `delete from ${name} where ${ofAccount}`),
+  );
+
+  // This is how a server finds an account that another one left behind.
+  indexer.noteCommit([account.id], 0);
+  await expect.poll(() => batches.length, { timeout: 30_000 }).toBe(3);
+
+  const pauses = batches.slice(1).map(({ beganAt }, n) => beganAt - (batches[n]?.endedAt ?? 0));
+  expect(Math.min(...pauses)).toBeLessThan(900);
+}, 60_000);
+
 test('an indexer that cannot write the search tables makes no bulk wait for long', async () => {
   const server = await startServer();
   const release = await holdSearchTables(server.databaseUrl);

@@ -13,6 +13,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import { UnavailableError } from '../../domain/errors.js';
+import { firstPositionOf, sequenceOf } from '../../domain/postings.js';
 import { backoffMs } from '../backoff.js';
 import type { Database } from '../database/dialect.js';
 import { idLiteral, idOfHex, NO_ID } from '../database/id-literal.js';
@@ -37,7 +38,7 @@ const GATHER_MS = 1_000;
 /** The largest number of accounts in one batch. */
 const ACCOUNTS_MAX = 100;
 
-/** The number of transfers at which a batch is full. A larger bulk is a batch of its own. */
+/** The number of transfers at which a batch is full. An entry with more of them is a batch of its own. */
 const BATCH_ROWS = 10_000;
 
 /** The number of entries that are read for a batch. They are shared among its accounts. */
@@ -92,7 +93,25 @@ interface EntryRow {
   readonly id: string;
   readonly sequence: number | string;
   readonly kind: string;
-  readonly row_count: number;
+  readonly sent_count: number;
+}
+
+/** A ledger entry after a watermark. */
+interface NextEntry {
+  readonly id: string;
+  readonly sequence: bigint;
+  readonly isIncoming: boolean;
+  /** The number of transfers that the entry sent. */
+  readonly sentCount: number;
+  /** The number of transfers that the entry sent or received. */
+  readonly rowCount: number;
+}
+
+/** The number of transfers that a ledger entry received, as the driver returns it. */
+interface ReceivedRow {
+  readonly account: string;
+  readonly first_position: number | string;
+  readonly received_count: number | string;
 }
 
 /** An account of a sweep, as the driver returns it. */
@@ -109,8 +128,8 @@ interface OrphanRow {
 /** The entries that a batch adds, and the accounts that have more entries. */
 interface Batch {
   readonly ranges: readonly IndexedRange[];
-  /** The number of transfers of these entries, at most. */
-  readonly rowCount: number;
+  /** The number of transfers that these entries sent. Commits report the same number. */
+  readonly sentCount: number;
   readonly unfinished: ReadonlySet<string>;
 }
 
@@ -130,7 +149,8 @@ export class Indexer implements CommitFollower, SearchUpdater {
   #rebuildHeads: ReadonlyMap<string, bigint> = new Map();
   /** The error for which the rebuild gave up. */
   #rebuildError: unknown;
-  #isRemoving = false;
+  /** Tells whether the last batch left work that it knew of. */
+  #hasMore = false;
   #isFailing = false;
   #endGathering: () => void = () => {};
   #sweeping: Promise<void> | undefined;
@@ -288,7 +308,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
     const isWaitedFor = this.#waitingReads.size > 0 || this.#rebuildStallMaxMs !== undefined;
     return (
       isWaitedFor ||
-      this.#isRemoving ||
+      this.#hasMore ||
       this.#backlogRows >= BATCH_ROWS ||
       this.#stopping.signal.aborted
     );
@@ -314,9 +334,10 @@ export class Indexer implements CommitFollower, SearchUpdater {
   async #indexSome(accountIds: readonly string[]): Promise<void> {
     // The batch may lack entries that are committed after it was read.
     const reads = new Map(accountIds.map((id) => [id, [...(this.#waitingReads.get(id) ?? [])]]));
-    const { ranges, rowCount, unfinished } = await this.#readBatch(accountIds);
+    const { ranges, sentCount, unfinished } = await this.#readBatch(accountIds);
     if (ranges.length > 0) await this.database.writeSearch(indexStatements(ranges));
     for (const id of unfinished) this.#changed.add(id);
+    this.#hasMore = unfinished.size > 0;
     for (const [id, waiting] of reads) {
       if (unfinished.has(id)) continue;
       for (const answer of waiting) answer();
@@ -324,7 +345,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
     }
     // Commits of other servers are indexed too, and are not part of the backlog. A batch that only removes is no progress.
     if (this.#changed.size === 0) this.#setBacklog(0);
-    else if (rowCount > 0) this.#setBacklog(Math.max(0, this.#backlogRows - rowCount));
+    else if (ranges.length > 0) this.#setBacklog(Math.max(0, this.#backlogRows - sentCount));
   }
 
   #forgetReads(accountId: string, answered: readonly (() => void)[]): void {
@@ -350,8 +371,7 @@ export class Indexer implements CommitFollower, SearchUpdater {
   async #readBatch(accountIds: readonly string[]): Promise<Batch> {
     const accounts = await readIndexedAccounts(this.database.orm.em.fork(), accountIds);
     const wrong = accounts.filter(({ isRight }) => !isRight);
-    this.#isRemoving = wrong.length > 0;
-    if (this.#isRemoving) await this.#removeWrong(wrong);
+    if (wrong.length > 0) await this.#removeWrong(wrong);
     const behind = accounts.filter(({ isRight, watermark, head }) => isRight && watermark < head);
     const batch = this.#chooseEntries(behind, await this.#readEntries(behind));
     const unfinished = [...batch.unfinished, ...wrong.map(({ accountId }) => accountId)];
@@ -371,51 +391,94 @@ export class Indexer implements CommitFollower, SearchUpdater {
     return this.database.writeSearch(removeStatements(shortIds, deleteSome, REMOVED_ROWS));
   }
 
-  async #readEntries(accounts: readonly IndexedAccount[]): Promise<EntryRow[]> {
-    if (accounts.length === 0) return [];
+  /** Reads the next entries of each account, by account, in the order of sequence. */
+  async #readEntries(
+    accounts: readonly IndexedAccount[],
+  ): Promise<ReadonlyMap<string, readonly NextEntry[]>> {
+    if (accounts.length === 0) return new Map();
     // SQLite requires that the limit of one select is inside a subquery, and MariaDB requires a name for it.
     const limit = Math.ceil(ENTRIES_MAX / accounts.length);
     const ofEach = accounts.map(
       ({ accountId, watermark }) =>
         `select * from (select hex(entry.account_id) as account, hex(entry.id) as id, entry.sequence,
-          entry.kind, coalesce(bulk.transfer_count, 0) as row_count
-        from ledger_entry entry left join bulk_transfer bulk on bulk.id = entry.bulk_transfer_id
+          entry.kind, coalesce(bulk.transfer_count, 0) as sent_count
+        from ledger_entry entry left join bulk_transfer bulk
+          on bulk.id = entry.bulk_transfer_id and entry.kind = 'BULK_TRANSFER'
         where entry.account_id = ${idLiteral(accountId)} and entry.sequence > ${watermark}
         order by entry.sequence limit ${limit}) entries`,
     );
-    return this.database.orm.em.fork().execute(ofEach.join(' union all '));
+    const rows: EntryRow[] = await this.database.orm.em.fork().execute(ofEach.join(' union all '));
+    const received = await this.#countReceived(rows);
+    return Map.groupBy(
+      rows
+        .map((row) => nextEntryOf(row, received))
+        .sort((one, other) => Number(one.sequence - other.sequence)),
+      ({ accountId }) => accountId,
+    );
+  }
+
+  /**
+   * Counts the transfers that entries received, by the first position of each entry of an account. Of each account, as
+   * many transfers are counted as fill a batch; an entry beyond them is not in the result.
+   */
+  async #countReceived(rows: readonly EntryRow[]): Promise<ReadonlyMap<string, number>> {
+    const incoming = rows.filter(({ kind }) => kind === 'BOOK_TRANSFER');
+    if (incoming.length === 0) return new Map();
+    const ofEach = [...Map.groupBy(incoming, ({ account }) => account)].map(
+      ([account, entries]) => {
+        const sequences = entries.map(({ sequence }) => Number(sequence));
+        const first = firstPositionOf(BigInt(Math.min(...sequences)));
+        const end = firstPositionOf(BigInt(Math.max(...sequences)) + 1n);
+        return `select hex(account_id) as account, first_position, count(*) as received_count
+        from (select account_id, position - position % ${firstPositionOf(1n)} as first_position
+          from incoming_transfer where account_id = ${idLiteral(idOfHex(account))}
+            and position >= ${first} and position < ${end}
+          order by position limit ${BATCH_ROWS}) received
+        group by account_id, first_position`;
+      },
+    );
+    const counts: ReceivedRow[] = await this.database.orm.em
+      .fork()
+      .execute(ofEach.join(' union all '));
+    return new Map(
+      counts.map(({ account, first_position, received_count }) => [
+        account + sequenceOf(BigInt(first_position)),
+        Number(received_count),
+      ]),
+    );
   }
 
   /** Chooses the entries of a batch: those of one account after those of another, until the batch is full. */
-  #chooseEntries(accounts: readonly IndexedAccount[], entries: readonly EntryRow[]): Batch {
-    const byAccount = Map.groupBy(entries, ({ account }) => idOfHex(account));
+  #chooseEntries(
+    accounts: readonly IndexedAccount[],
+    entries: ReadonlyMap<string, readonly NextEntry[]>,
+  ): Batch {
     const ranges: IndexedRange[] = [];
     const unfinished = new Set<string>();
     let rowCount = 0;
+    let sentCount = 0;
     for (const { accountId, shortId, watermark, head } of accounts) {
-      const all = (byAccount.get(accountId) ?? []).toSorted(
-        (one, other) => Number(one.sequence) - Number(other.sequence),
-      );
-      let chosen = 0;
-      for (const { row_count } of all) {
-        if (rowCount > 0 && rowCount + row_count > BATCH_ROWS) break;
-        rowCount += row_count;
-        chosen += 1;
+      const chosen: NextEntry[] = [];
+      for (const entry of entries.get(accountId) ?? []) {
+        if (rowCount > 0 && rowCount + entry.rowCount > BATCH_ROWS) break;
+        rowCount += entry.rowCount;
+        sentCount += entry.sentCount;
+        chosen.push(entry);
       }
-      const last = all[chosen - 1];
+      const last = chosen.at(-1);
       const end = this.#rebuildHeads.get(accountId) ?? head;
-      if (!last || BigInt(last.sequence) < end) unfinished.add(accountId);
+      if (!last || last.sequence < end) unfinished.add(accountId);
       if (!last) continue;
       ranges.push({
         accountId,
         shortId,
         after: watermark,
-        last: BigInt(last.sequence),
-        lastEntryId: idOfHex(last.id),
-        hasIncomingTransfers: all.slice(0, chosen).some(({ kind }) => kind === 'BOOK_TRANSFER'),
+        last: last.sequence,
+        lastEntryId: last.id,
+        hasIncomingTransfers: chosen.some(({ isIncoming }) => isIncoming),
       });
     }
-    return { ranges, rowCount, unfinished };
+    return { ranges, sentCount, unfinished };
   }
 
   async #sweepAtIntervals(): Promise<void> {
@@ -448,4 +511,21 @@ export class Indexer implements CommitFollower, SearchUpdater {
   async #pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
+}
+
+/** @param received the counted transfers; an entry that received transfers and was not counted fills a batch */
+function nextEntryOf(
+  { account, id, sequence, kind, sent_count: sentCount }: EntryRow,
+  received: ReadonlyMap<string, number>,
+): NextEntry & { readonly accountId: string } {
+  const isIncoming = kind === 'BOOK_TRANSFER';
+  const receivedCount = isIncoming ? (received.get(`${account}${sequence}`) ?? BATCH_ROWS) : 0;
+  return {
+    accountId: idOfHex(account),
+    id: idOfHex(id),
+    sequence: BigInt(sequence),
+    isIncoming,
+    sentCount,
+    rowCount: sentCount + receivedCount,
+  };
 }

@@ -53,6 +53,7 @@ import { MikroOrmAuditLog } from './infrastructure/ledger/audit-log.js';
 import { MikroOrmLedgerReader } from './infrastructure/ledger/ledger-reader.js';
 import { MikroOrmScopedLedgerReader } from './infrastructure/ledger/scoped-ledger-reader.js';
 import { MikroOrmUnitOfWork } from './infrastructure/ledger/unit-of-work.js';
+import { BulkMeter } from './infrastructure/observability/bulk-meter.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics, type WebhookCounts } from './infrastructure/observability/metrics.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
@@ -134,6 +135,7 @@ export interface ServerHooks {
   readonly watch: DatabaseWatch;
   readonly newId: NewId;
   readonly follower: CommitFollower;
+  readonly meter: BulkMeter;
 }
 
 /** Makes the use cases over a database. */
@@ -145,17 +147,21 @@ export function composeApplication(
 ): Application {
   const reader = new MikroOrmLedgerReader(database);
   const { lockTimeoutMs } = config;
+  const meter = hooks?.meter ?? new BulkMeter();
   const follower = hooks?.follower ?? NO_FOLLOWER;
-  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, follower);
+  const own = new MikroOrmUnitOfWork(database, lockTimeoutMs, publisher, { follower, meter });
   const unitOfWork = hooks?.watch.guard(own) ?? own;
   const clock = hooks?.watch.now ?? wallClock;
   const newId = hooks?.newId ?? makeNewId(clock);
   const { ibanCheck, bulkTransfersMax: transfersMax, requiresIdempotencyKey } = config;
   const rules = { ibanCheck, transfersMax, requiresIdempotencyKey };
   const preparation = { reader, turns, rules };
+  const { runPhase } = meter;
+  const ports = { ...preparation, unitOfWork, clock, newId, runPhase };
+  const performBulkTransfer = makePerformBulkTransfer(ports);
   return {
     reader,
-    performBulkTransfer: makePerformBulkTransfer({ ...preparation, unitOfWork, clock, newId }),
+    performBulkTransfer: (request, source) => meter.count(performBulkTransfer(request, source)),
     validateBulkTransfer: makeValidateBulkTransfer(preparation),
     findTransferWarnings: makeFindTransferWarnings({ turns, clock }),
     openAccount: makeOpenAccount({ reader, unitOfWork, clock, newId, ibanCheck }),
@@ -200,7 +206,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => indexer.stop());
     const webhooks = startWebhooks(config, database, { clock, newId, logger });
     stops.push(() => webhooks.stop());
-    const hooks = { watch, newId, follower: followersOf(indexer, webhooks.fanOut) };
+    const meter = new BulkMeter();
+    const hooks = { watch, newId, follower: followersOf(indexer, webhooks.fanOut), meter };
     const application = composeApplication(config, database, relay, hooks);
     await seedDemoCompanies(config, database, relay, logger);
     indexer.start();
@@ -209,7 +216,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const deadLetters = new MikroOrmDeadLetters(database.orm, clock, newId);
     broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
     const manageDeadLetters = makeManageDeadLetters({ deadLetters, queues: broker, audit });
-    const metrics = makeMetrics({ outbox, deadLetters, feeds, webhooks: webhooks.counts });
+    const metrics = makeMetrics({ outbox, deadLetters, feeds, webhooks: webhooks.counts, meter });
     const readMetrics = () => metrics.metrics();
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());

@@ -102,6 +102,7 @@ describe('the configuration', () => {
       seedDemo: true,
       logLevel: 'info',
       logFormat: 'auto',
+      traceExport: undefined,
       unknownNames: [],
     });
   });

@@ -5,6 +5,7 @@ import { type Environment, findUnknownNames, readEnvironment } from './environme
 import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
+import type { TraceExportSettings } from './infrastructure/observability/trace-export.js';
 import { authenticationOf } from './server/access/authentication-settings.js';
 import { LOOPBACK_HOSTS } from './server/access/loopback.js';
 import { isAddressRange } from './server/access/remote-address.js';
@@ -180,6 +181,31 @@ const proxyUrl = z
   })
   .refine(isServerUrl, { message: NO_SERVER_URL });
 
+const otlpUrl = z.url({ protocol: /^https?$/ }).refine((text) => !text.endsWith('/v1/traces'), {
+  message: 'must be the URL of the collector without /v1/traces',
+});
+
+/** Headers in the form of W3C Baggage: name=value, separated by commas. */
+const otlpHeaders = z
+  .string()
+  .regex(/^[^=,\s]+=[^,\s]*(,[^=,\s]+=[^,\s]*)*$/, 'must be name=value, separated by commas')
+  .transform((text) =>
+    Object.fromEntries(
+      text.split(',').map((pair) => {
+        const [name = '', ...value] = pair.split('=');
+        return [name, decodeURIComponent(value.join('='))];
+      }),
+    ),
+  )
+  .optional();
+
+/** A share from 0 to 1. */
+const share = z
+  .string()
+  .regex(/^(0|1|0?\.[0-9]{1,6}|1\.0+)$/, 'must be a number from 0 to 1')
+  .default('1')
+  .transform(Number);
+
 /*
  * Every setting is in one of the groups below, with its description. `npm run settings:emit` makes docs/settings.md and
  * .env.example from them. Beside the description, meta takes `allowed` and `unset`. `allowed` describes the values if
@@ -268,6 +294,28 @@ const WEBHOOKS = {
   WEBHOOK_RETENTION: duration('30d').meta({
     description: 'Time that finished deliveries of webhooks are kept.',
     allowed: '1 to 99999 minutes, hours or days: 90m, 36h, 7d',
+  }),
+};
+
+const TRACES = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl.optional().meta({
+    description: 'Collector of OpenTelemetry that traces are sent to, by OTLP over HTTP.',
+    allowed: 'an http or https URL, without /v1/traces: http://127.0.0.1:4318',
+    unset: 'nothing is traced',
+  }),
+  OTEL_EXPORTER_OTLP_HEADERS: otlpHeaders.meta({
+    description: 'Headers that are sent to the collector, such as a credential.',
+    allowed: 'name=value, separated by commas; values percent-encoded',
+    unset: 'none',
+  }),
+  OTEL_SERVICE_NAME: z.string().min(1).default('virement').meta({
+    description: 'Name of this service in traces.',
+    allowed: 'any text',
+  }),
+  OTEL_TRACES_SAMPLER_ARG: share.meta({
+    description:
+      'Share of the traces that are recorded. A request with a traceparent is recorded if its sender records it.',
+    allowed: 'a number from 0 to 1',
   }),
 };
 
@@ -437,6 +485,7 @@ export const SETTING_GROUPS = {
   'Requests and connections': REQUESTS,
   'Browsers and proxies': BROWSERS_AND_PROXIES,
   Logs: LOGS,
+  Traces: TRACES,
 } as const;
 
 const environment = z
@@ -452,6 +501,7 @@ const environment = z
     ...REQUESTS,
     ...BROWSERS_AND_PROXIES,
     ...LOGS,
+    ...TRACES,
   })
   // NODE_ENV is Node's own variable, so it is not in SETTINGS.
   .extend({ NODE_ENV: z.string().optional() })
@@ -519,9 +569,26 @@ const environment = z
     trustedDocumentsFile: env.TRUSTED_DOCUMENTS_FILE,
     authentication: authenticationOf(env),
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
+    traceExport: traceExportOf(env),
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,
   }));
+
+/** The export of traces; undefined if there is no collector. */
+function traceExportOf(env: {
+  readonly OTEL_EXPORTER_OTLP_ENDPOINT?: string | undefined;
+  readonly OTEL_EXPORTER_OTLP_HEADERS?: Readonly<Record<string, string>> | undefined;
+  readonly OTEL_SERVICE_NAME: string;
+  readonly OTEL_TRACES_SAMPLER_ARG: number;
+}): TraceExportSettings | undefined {
+  if (env.OTEL_EXPORTER_OTLP_ENDPOINT === undefined) return undefined;
+  return {
+    endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+    headers: env.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: env.OTEL_SERVICE_NAME,
+    share: env.OTEL_TRACES_SAMPLER_ARG,
+  };
+}
 
 /** The names of all settings. NODE_ENV is Node's own variable. */
 export const SETTINGS: readonly string[] = Object.keys(environment.in.shape).filter(

@@ -49,8 +49,9 @@ const ERRORS_MAX = 2;
  */
 const LENGTH_MIN = 8;
 
-/** Variables of .env that other programs read: Compose, containers, Node, tests and benchmarks. */
-const OF_OTHERS = /^(NODE|NPM|npm|COMPOSE|DOCKER|MYSQL|RABBITMQ|TEST|BENCH|CHAOS)_|^(NODE_ENV|TZ)$/;
+/** Variables of .env that other programs read: Compose, containers, Node, OpenTelemetry, tests and benchmarks. */
+const OF_OTHERS =
+  /^(NODE|NPM|npm|COMPOSE|DOCKER|MYSQL|OTEL|RABBITMQ|TEST|BENCH|CHAOS)_|^(NODE_ENV|TZ)$/;
 
 /** Names that are not settings. */
 export interface UnknownNames {

@@ -32,9 +32,10 @@ await runProgram(async () => {
   if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
   // V8 compiles a server once, not at each start. Without the right to write the folder, it compiles again.
   enableCompileCache(COMPILE_CACHE);
+  const stopTraces = await startTraces(config);
   // This module is loaded late, so that a wrong setting and --help are answered in a quarter of the time.
   const { composeServer } = await import('./composition-root.js');
-  const server = await composeServer(config, logger);
+  const server = closingWith(await composeServer(config, logger), stopTraces);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const address = await listen(server, server.http, config);
   if (server.metricsHttp) {
@@ -53,6 +54,18 @@ await runProgram(async () => {
   }
   stopOnUncaughtErrors(server, logger);
 });
+
+/** Starts to export traces, if there is a collector. @returns the function that sends the last ones */
+async function startTraces({ traceExport }: Config): Promise<() => Promise<void>> {
+  if (!traceExport) return async () => {};
+  const { exportTraces } = await import('./infrastructure/observability/trace-export.js');
+  return exportTraces(traceExport);
+}
+
+/** Adds a step that follows the close of a server. */
+function closingWith(server: Server, last: () => Promise<void>): Server {
+  return { ...server, close: () => server.close().finally(last) };
+}
 
 /** The time for a server with an uncaught error to finish work in progress. */
 const CRASH_TIMEOUT_MS = 15_000;

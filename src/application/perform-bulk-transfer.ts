@@ -25,6 +25,7 @@ import { OutboxMessage } from '../entities/outbox-message.entity.js';
 import type { TransferRecord } from '../entities/transfer.entity.js';
 import { invalidBulkTransfer, receivableProblems } from './bulk-transfer-problems.js';
 import type { Clock } from './ports/clock.js';
+import type { RunPhase } from './ports/phases.js';
 import type { LedgerRecords, LockedLedger, LockRequest, UnitOfWork } from './ports/unit-of-work.js';
 import {
   assertSameContent,
@@ -54,6 +55,7 @@ export interface BulkTransferPorts extends PreparationPorts {
   readonly unitOfWork: UnitOfWork;
   readonly clock: Clock;
   readonly newId: NewId;
+  readonly runPhase: RunPhase;
 }
 
 /** The unit of work in which a bulk is recorded. */
@@ -77,9 +79,11 @@ interface BulkTransferOrder {
 }
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
-  const { reader, unitOfWork, clock, newId } = ports;
+  const { reader, unitOfWork, clock, newId, runPhase } = ports;
   return async (requested, source) => {
-    const prepared = await prepareBulkTransfer(requested, source, ports);
+    const prepared = await runPhase('validate', () =>
+      prepareBulkTransfer(requested, source, ports),
+    );
     if (prepared.performed) {
       const [account] = await reader.accountsById([prepared.performed.accountId]);
       if (!account) throw new Error('The account of a bulk transfer does not exist');

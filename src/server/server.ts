@@ -59,6 +59,7 @@ import { type GateSettings, OperationGate } from './limits/operation-gate.js';
 import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
 import { type ContextFactory, OperationContext, RowCharger } from './operation-context.js';
 import { answerProbes, type ProbePorts } from './probes.js';
+import { operationSpanPlugin, traceRequests } from './request-spans.js';
 import { serveServerSentEvents } from './streams/server-sent-events.js';
 import { SharedResults } from './streams/shared-results.js';
 import { serveWebSocket } from './streams/websocket.js';
@@ -139,6 +140,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   boundHeaders(app);
   addSecurityHeaders(app);
   beginRequests(app, settings);
+  traceRequests(app);
 
   // Origins are checked before access, because a browser sends its preflight without a token.
   await guardOrigins(app, ports);
@@ -202,6 +204,7 @@ function makeApollo(
       ApolloServerPluginCacheControlDisabled(),
       errorPlugin(logger),
       costPlugin(gate),
+      operationSpanPlugin(),
       // The cost depends on the number of rows.
       bulkRowsPlugin(schema),
     ],

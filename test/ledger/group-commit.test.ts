@@ -15,6 +15,7 @@ import { OutboxMessage } from '../../src/entities/outbox-message.entity.js';
 import { EventLoopTurns } from '../../src/infrastructure/fair-turns.js';
 import { MikroOrmLedgerReader } from '../../src/infrastructure/ledger/ledger-reader.js';
 import { MikroOrmUnitOfWork } from '../../src/infrastructure/ledger/unit-of-work.js';
+import { BulkMeter } from '../../src/infrastructure/observability/bulk-meter.js';
 import { NO_PUBLISHER } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
 import { startServer, type TestServer, untilPublished } from '../support/server.js';
@@ -85,6 +86,7 @@ function useCasesOf({ database }: TestServer) {
         ...ports,
         rules,
         turns: new EventLoopTurns(),
+        runPhase: new BulkMeter().runPhase,
       })(step.perform, PROGRAM);
       return { balance: account.balanceMinor, sequence: bulkTransfer.sequence, replayed };
     } catch (error) {

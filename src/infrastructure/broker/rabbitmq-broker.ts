@@ -18,6 +18,7 @@ import { UnavailableError } from '../../domain/errors.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { Logger } from '../observability/logger.js';
 import { reasonOf } from '../observability/secrets.js';
+import { activeTraceparent } from '../observability/tracing.js';
 import { CLOUD_EVENTS_JSON, type EventMessage } from '../outbox/events.js';
 import type { AccountListener, Broker, DeadLetterBroker } from './broker.js';
 import { DeadLetterDrain, type DeadLetterReceiver } from './dead-letter-drain.js';
@@ -242,6 +243,8 @@ function withHeartbeat(url: string): string {
 }
 
 function publishOptions({ event }: EventMessage): Options.Publish {
+  // A consumer continues the trace from the publication.
+  const traceparent = activeTraceparent() ?? event.traceparent;
   return {
     messageId: event.id,
     type: event.type,
@@ -249,7 +252,7 @@ function publishOptions({ event }: EventMessage): Options.Publish {
     timestamp: Math.floor(Date.parse(event.time) / 1_000),
     persistent: true,
     mandatory: true,
-    headers: event.traceparent === undefined ? {} : { traceparent: event.traceparent },
+    headers: traceparent === undefined ? {} : { traceparent },
   };
 }
 

@@ -13,6 +13,7 @@ import { CompiledQuery, MysqlDialect, type Transaction } from 'kysely';
 import { format } from 'mysql2';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
+import { sqlSpans } from '../observability/sql-spans.js';
 import { SEARCH_COLUMNS, WATERMARK } from '../search/search-tables.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings, DatabaseStatus } from './dialect.js';
@@ -53,6 +54,7 @@ export async function openMySql(
   const pool = poolOf(address, settings);
   const orm = await MikroORM.init<AbstractSqlDriver>({
     ...ormOptions('mysql'),
+    ...sqlSpans(databaseUrl.startsWith('mariadb:') ? 'mariadb' : 'mysql'),
     driver,
     dbName: address.database,
     charset: 'utf8mb4',

@@ -14,6 +14,7 @@ import { SqliteDialect } from 'kysely';
 import { SQLITE_CHECKPOINT_THREAD } from '../../files.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import { reasonOf } from '../observability/secrets.js';
+import { sqlSpans } from '../observability/sql-spans.js';
 import type { AppendBatch, ColumnValue } from './append-rows.js';
 import type { Database, DatabaseAccess, DatabaseSettings } from './dialect.js';
 import { FairSlots } from './fair-slots.js';
@@ -84,6 +85,7 @@ export async function openSqlite(
   try {
     const orm = await MikroORM.init<AbstractSqlDriver>({
       ...ormOptions('sqlite'),
+      ...sqlSpans('sqlite'),
       driver: SqliteDriver,
       dbName: file,
       driverOptions: new SqliteDialect({ database: driverOf(connection, note) }),

@@ -1,9 +1,16 @@
+import type { Context, Span } from '../observability/tracing.js';
 import type { GroupMember, Outcome } from './group-ledger.js';
 
 /** A unit of work until it is settled. */
 export interface PendingMember extends GroupMember {
   /** The time after which the client receives the answer that the account is busy. */
   readonly deadline: number;
+  /** The time at which the unit of work joined the line, in milliseconds since the start of the process. */
+  readonly joinedAt: number;
+  /** The span of its wait in line, which ends when a group takes it or when it is settled. */
+  readonly wait: Span;
+  /** The context of the request that the unit of work serves. */
+  readonly context: Context;
   /** Settles the unit of work with its outcome. Call this once. */
   settle(outcome: Outcome): void;
 }

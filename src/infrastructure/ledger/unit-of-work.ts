@@ -43,7 +43,9 @@ import { backoffMs } from '../backoff.js';
 import type { Database } from '../database/dialect.js';
 import { commit, isOutcomeUnknown, rollBack } from '../database/transaction.js';
 import { mayPassSoon, unavailabilityOf } from '../database/unavailability.js';
+import { BulkMeter } from '../observability/bulk-meter.js';
 import { currentTraceparent } from '../observability/request-scope.js';
+import { activeContext, inSpan, linksTo, startSpan } from '../observability/tracing.js';
 import type { CommittedMessage, Publisher, Reservation } from '../outbox/outbox.js';
 import { type CommitFollower, NO_FOLLOWER } from '../search/indexer.js';
 import { lockAccounts, type WhenLocked } from './account-lock.js';
@@ -72,7 +74,15 @@ const GATHERING_MAX_MS = 5;
 
 const BACKOFF = { firstMs: 5, maxMs: 250 };
 
+/** What hears of the groups of a server. */
+export interface UnitOfWorkHooks {
+  readonly follower: CommitFollower;
+  readonly meter: BulkMeter;
+}
+
 export class MikroOrmUnitOfWork implements UnitOfWork {
+  readonly #follower: CommitFollower;
+  readonly #meter: BulkMeter;
   readonly #line = new WaitingLine(() => this.#unavailable ?? busy());
   readonly #tables: LedgerTables;
   readonly #takeWhenRoom = () => this.#takeSoon();
@@ -87,20 +97,27 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     private readonly database: Database,
     private readonly lockTimeoutMs: number,
     private readonly publisher: Publisher,
-    private readonly follower: CommitFollower = NO_FOLLOWER,
+    { follower = NO_FOLLOWER, meter = new BulkMeter() }: Partial<UnitOfWorkHooks> = {},
   ) {
+    this.#follower = follower;
+    this.#meter = meter;
     this.#lockTurns = new Semaphore(database.lockWaitersMax);
     this.#tables = new LedgerTables(database);
   }
 
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
+      const wait = startSpan('wait');
       this.#line.add({
         request,
         work,
         traceparent: currentTraceparent(),
+        joinedAt: performance.now(),
+        wait,
+        context: activeContext(),
         deadline: Date.now() + this.lockTimeoutMs,
         settle: (outcome) => {
+          if (wait.isRecording()) wait.end();
           if ('error' in outcome) reject(outcome.error);
           else resolve(outcome.result as Result);
         },
@@ -137,11 +154,12 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   #take(): void {
     while (
       this.#groupsUnderWay < this.database.groupsMax &&
-      this.follower.hasRoom(this.#takeWhenRoom)
+      this.#follower.hasRoom(this.#takeWhenRoom)
     ) {
       const group = this.#line.take();
       if (group.length === 0) return;
       this.#groupsUnderWay += 1;
+      for (const member of group) this.#endWait(member);
       void this.#runTogether(group).finally(() => {
         this.#groupsUnderWay -= 1;
         this.#takeSoon();
@@ -149,9 +167,15 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     }
   }
 
+  #endWait({ joinedAt, wait }: PendingMember): void {
+    this.#meter.noteWait(performance.now() - joinedAt);
+    wait.end();
+  }
+
   /** Runs a group of any accounts. Members that would wait for a lock are set aside and wait apart. */
   async #runTogether(group: readonly PendingMember[]): Promise<void> {
     const setAside = await this.#runGroup(group, 'skip');
+    if (setAside.length > 0) this.#meter.noteLockWaits(setAside.length);
     const byDebtor = Map.groupBy(setAside, ({ request }) => request.accountIds[0]);
     // The accounts are held for each wait before the group releases them.
     for (const members of byDebtor.values()) this.#line.hold(members);
@@ -186,7 +210,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
   ): Promise<readonly PendingMember[]> {
     let committed: Committed;
     try {
-      committed = await this.#commitTogether(group, whenLocked);
+      committed = await this.#traceGroup(group, () => this.#commitTogether(group, whenLocked));
     } catch (error) {
       if (this.database.isContention(error)) {
         return this.#runAgain(group, { whenLocked, attempt, lateError: busy() });
@@ -212,7 +236,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     for (const [member, outcome] of committed.outcomes) member.settle(outcome);
     const { messages, reservation, setAside, changedAccountIds } = committed;
     reservation?.take(messages);
-    if (isWritable) this.follower.noteCommit(changedAccountIds, rowCountOf(group));
+    if (isWritable) this.#follower.noteCommit(changedAccountIds, rowCountOf(group));
     return setAside;
   }
 
@@ -248,6 +272,23 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     return this.#runGroup(inTime, whenLocked, attempt + 1);
   }
 
+  /** Runs a group in a span of the trace of its first member. The span links to the other members. */
+  #traceGroup<Result>(
+    group: readonly PendingMember[],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const [first, ...others] = group.map(({ context }) => context);
+    const options = {
+      ...(first && { parent: first }),
+      links: linksTo(others),
+      attributes: {
+        'virement.group.members': group.length,
+        'virement.group.rows': rowCountOf(group),
+      },
+    };
+    return inSpan('group commit', options, work);
+  }
+
   async #begin(em: EntityManager): Promise<void> {
     try {
       await em.begin();
@@ -267,15 +308,14 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     whenLocked: WhenLocked,
   ): Promise<Committed> {
     const em = this.database.orm.em.fork();
+    const { runPhase } = this.#meter;
     await this.#begin(em);
     let committed: Committed;
     let reservation: Reservation | undefined;
     try {
-      const accounts = await lockAccounts(em, accountsOf(group), whenLocked);
-      const { locked = [], setAside = [] } = Object.groupBy(group, ({ request }) =>
-        request.accountIds.every((id) => accounts.has(id)) ? 'locked' : 'setAside',
+      const { locked, setAside, ledger } = await runPhase('lock', () =>
+        lockGroup(em, group, whenLocked),
       );
-      const ledger = new GroupLedger(accounts, await readEarlier(em, locked));
       const outcomes = locked.map((member) => [member, ledger.judge(member)] as const);
       const { messages, changedAccountIds } = ledger;
       if (ledger.isEmpty) {
@@ -285,9 +325,11 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       reservation = this.publisher.reserve(messages.length);
       const { lease } = reservation;
       if (lease) for (const { message } of messages) message.lease(lease.holder, lease.end);
-      await openAccounts(em, ledger.openings);
-      await em.flush();
-      await this.#tables.append(em, ledger);
+      await runPhase('write', async () => {
+        await openAccounts(em, ledger.openings);
+        await em.flush();
+        await this.#tables.append(em, ledger);
+      });
       committed = { outcomes, setAside, messages, changedAccountIds, reservation };
     } catch (error) {
       reservation?.cancel();
@@ -295,7 +337,7 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       throw error;
     }
     try {
-      await commit(em);
+      await runPhase('commit', () => commit(em));
     } catch (error) {
       if (isOutcomeUnknown(error)) {
         throw new CommitInDoubt(reservation, committed.messages, { cause: error });
@@ -303,8 +345,29 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
       reservation.cancel();
       throw error;
     }
+    this.#meter.noteCommit(committed.outcomes.length);
     return committed;
   }
+}
+
+/** The members of a group whose accounts are locked, the other members, and the ledger of the locked accounts. */
+interface LockedGroup {
+  readonly locked: readonly PendingMember[];
+  readonly setAside: readonly PendingMember[];
+  readonly ledger: GroupLedger;
+}
+
+async function lockGroup(
+  em: EntityManager,
+  group: readonly PendingMember[],
+  whenLocked: WhenLocked,
+): Promise<LockedGroup> {
+  const accounts = await lockAccounts(em, accountsOf(group), whenLocked);
+  const { locked = [], setAside = [] } = Object.groupBy(group, ({ request }) =>
+    request.accountIds.every((id) => accounts.has(id)) ? 'locked' : 'setAside',
+  );
+  const ledger = new GroupLedger(accounts, await readEarlier(em, locked));
+  return { locked, setAside, ledger };
 }
 
 /** A failed attempt at a group that may be repeated. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LockRequest } from '../../application/ports/unit-of-work.js';
 import { AbandonedError, DomainError } from '../../domain/errors.js';
+import { activeContext, startSpan } from '../observability/tracing.js';
 import type { PendingMember } from './organization-queue.js';
 import {
   GROUP_MEMBERS_MAX,
@@ -27,6 +28,9 @@ function aMember(name: string, request: Partial<LockRequest> = {}): Probe {
     request: { organizationId, accountIds: [`${organizationId} account`], rowCount: 1, ...request },
     work: () => undefined,
     traceparent: null,
+    joinedAt: performance.now(),
+    wait: startSpan('wait'),
+    context: activeContext(),
     deadline: Date.now() + TIMEOUT_MS,
     outcomes,
     settle: ({ error }) => {

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
+import type { BulkMeter } from './bulk-meter.js';
 
 /** What is counted of webhooks. */
 export interface WebhookCounts {
@@ -10,6 +11,7 @@ export interface WebhookCounts {
 }
 
 export interface MetricsSources {
+  readonly meter: BulkMeter;
   readonly outbox: OutboxAdmin;
   readonly deadLetters: Pick<DeadLetterStore, 'counts'>;
   readonly webhooks: WebhookCounts;
@@ -20,8 +22,15 @@ export interface MetricsSources {
  * Makes the metrics for Prometheus: process metrics, and the outbox, dead letters, webhooks and subscriptions as of the
  * scrape.
  */
-export function makeMetrics({ outbox, deadLetters, webhooks, feeds }: MetricsSources): Registry {
+export function makeMetrics({
+  outbox,
+  deadLetters,
+  webhooks,
+  feeds,
+  meter,
+}: MetricsSources): Registry {
   const registry = new Registry();
+  meter.register(registry);
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'virement_outbox_messages',

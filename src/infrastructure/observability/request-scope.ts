@@ -1,5 +1,6 @@
 /** The ids of the request that is being served, for logs and events. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { activeTraceparent } from './tracing.js';
 
 interface RequestScope {
   readonly requestId: string;
@@ -25,9 +26,9 @@ export function inRequestScope<Result>(ids: RequestIds, work: () => Result): Res
   return scope.run({ requestId, traceparent: isValid ? traceparent : null }, work);
 }
 
-/** Returns the trace context of the request that is being served. */
+/** Returns the trace context of the request that is being served: the active span's, or else the request's own. */
 export function currentTraceparent(): string | null {
-  return scope.getStore()?.traceparent ?? null;
+  return activeTraceparent() ?? scope.getStore()?.traceparent ?? null;
 }
 
 /** Returns the id of the request that is being served; undefined outside a request. */

@@ -30,6 +30,7 @@ import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
 import { GROUP_MEMBERS_MAX } from '../ledger/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
+import { contextOf, inSpan, linksTo, SpanKind } from '../observability/tracing.js';
 import { eventsOf, headsOf } from './event-sources.js';
 import type { EventMessage } from './events.js';
 import {
@@ -341,7 +342,9 @@ export class Relay implements Publisher {
     try {
       const unreported = group.filter(({ isReported }) => !isReported);
       if (unreported.length > 0) onChange(await headsOf(unreported, reader));
-      await broker.publish(this.#untilStopped(eventsOf(group, reader)));
+      await tracePublication(group, () =>
+        broker.publish(this.#untilStopped(eventsOf(group, reader))),
+      );
     } catch (error) {
       await this.#guarded(() => this.#takeBack(group, error));
       this.#finish(group);
@@ -500,4 +503,22 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function togetherIn(messages: readonly LeasedMessage[]): number {
   const failed = messages.findIndex(({ attempts }) => attempts > 0);
   return failed === -1 ? messages.length : Math.max(failed, 1);
+}
+
+/** Publishes messages in a span of the trace of the first one, which links to the traces of the others. */
+function tracePublication(
+  [first, ...others]: readonly LeasedMessage[],
+  publish: () => Promise<void>,
+): Promise<void> {
+  if (!first) return publish();
+  const options = {
+    kind: SpanKind.PRODUCER,
+    parent: contextOf(first.traceparent),
+    links: linksTo(others.map(({ traceparent }) => contextOf(traceparent))),
+    attributes: {
+      'messaging.operation.type': 'send',
+      'messaging.batch.message_count': others.length + 1,
+    },
+  };
+  return inSpan(`publish ${first.type}`, options, publish);
 }

@@ -25,11 +25,12 @@ import { idLiteral, idOfHex, NO_ID } from '../database/id-literal.js';
 import { inTransaction } from '../database/transaction.js';
 import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
+import { inSpan, SpanKind } from '../observability/tracing.js';
 import { type AttemptCounts, AttemptRecorder, type BegunAttempt } from './attempt-recorder.js';
 import { type EndpointKey, Endpoints, type FreeCalls, type GuardedCall } from './endpoints.js';
 import { readBodies } from './event-bodies.js';
 import { pruneDeliveries } from './prune.js';
-import type { WebhookSender } from './webhook-sender.js';
+import type { WebhookOutcome, WebhookSender } from './webhook-sender.js';
 
 /** The length of a lease. It is longer than a call and the recording of its outcome take. */
 const LEASE_MS = 30_000;
@@ -333,9 +334,8 @@ export class WebhookDispatcher {
     }
     const { url } = webhook;
     const secrets = secretsOf(webhook, at);
-    const outcome = await call(() =>
-      sender.send({ id: delivery.eventId, url, body, secrets, timestamp: at }),
-    );
+    const event = { id: delivery.eventId, url, body, secrets, timestamp: at };
+    const outcome = await call(() => traceCall(attempt, () => sender.send(event)));
     // The circuit breaker has opened since the claim.
     if (!outcome) return this.#release(delivery);
     const { retryAfterMs } = outcome;
@@ -429,4 +429,25 @@ function isCalled(webhookId: string): object {
 function secretsOf({ secret, previousSecret, previousSecretEndsAt }: Webhook, at: Date): string[] {
   const isOverlap = previousSecretEndsAt !== null && at < previousSecretEndsAt;
   return previousSecret !== null && isOverlap ? [secret, previousSecret] : [secret];
+}
+
+/** Makes a call in a span. The span has no part of the URL, because a company may have put a token there. */
+function traceCall(
+  { webhookId, deliveryId, number }: BegunAttempt,
+  call: () => Promise<WebhookOutcome>,
+): Promise<WebhookOutcome> {
+  const attributes = {
+    'http.request.method': 'POST',
+    'http.request.resend_count': number - 1,
+    'virement.webhook.id': webhookId,
+    'virement.webhook_delivery.id': deliveryId,
+  };
+  return inSpan('webhook', { kind: SpanKind.CLIENT, attributes }, async (span) => {
+    const outcome = await call();
+    if (outcome.httpStatus !== null) {
+      span.setAttribute('http.response.status_code', outcome.httpStatus);
+    }
+    if (outcome.error !== null) span.setAttribute('error.type', outcome.error);
+    return outcome;
+  });
 }

@@ -1,17 +1,18 @@
 /**
- * npm run bench [-- --quick] [-- --profile]
+ * npm run bench [-- --quick] [-- --profile] [-- --floor-only]
  *
  * Compares the server with the floor and with peers that do the same job: see docs/benchmarks.md. A full
- * run writes that document, its chart and figures.json. --quick leaves the peers out and only prints.
+ * run writes that document, its chart and figures.json. --quick leaves the peers out and only prints. --floor-only
+ * compares this server with the floors on the database of BENCH_MYSQL_URL, and only prints: for another version of it.
  * --profile profiles the server, and writes to bench/output.
  */
 import { parseArgs } from 'node:util';
 import { mariaDbVersion, postgresVersion } from './harness/databases.ts';
 import { type LoadClient, startLoadClient } from './harness/load-client.ts';
-import { describeMachine } from './harness/machine.ts';
+import { describeMachine, machineLine } from './harness/machine.ts';
 import { logProgress, runProgram, warn } from './harness/program.ts';
 import { compareSubjects } from './measurements/comparison.ts';
-import { withRatios } from './measurements/measures.ts';
+import { MEASURES, withRatios } from './measurements/measures.ts';
 import { FULL, QUICK } from './measurements/plan.ts';
 import { profileWorkloads } from './measurements/profile.ts';
 import { type AloneFigures, measureAlone } from './measurements/virement-alone.ts';
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
+    'floor-only': { type: 'boolean', default: false },
   },
 });
 const plan = options.quick ? QUICK : FULL;
@@ -95,6 +97,22 @@ async function measure(): Promise<BenchResult> {
   };
 }
 
+/** Compares the server with the floors on the database of BENCH_MYSQL_URL, and prints its medians and ratios. */
+async function compareWithFloors(): Promise<void> {
+  console.log(`${await mariaDbVersion()}; ${machineLine(describeMachine())}`);
+  const floors = await Promise.all(FLOOR_IDS.map((id) => Floor.open(id)));
+  const virement = await Virement.open('virement-mariadb', startLoadClient());
+  for (const floor of floors) await floor.tune(plan.tuningMs);
+  const figures = await compareSubjects([...floors, virement], plan, logProgress);
+  for (const { measure, subject, median, ratio } of withRatios(figures)) {
+    if (subject !== virement.id) continue;
+    const { title, unit, ratioTo } = MEASURES[measure];
+    const ratioText = ratio === undefined ? '' : `, ratio to ${ratioTo}: ${ratio.toFixed(2)}`;
+    console.log(`${title}: ${median.toFixed(1)} ${unit}${ratioText}`);
+  }
+  for (const subject of [...floors, virement]) await verifyAndClose(subject);
+}
+
 async function bench(): Promise<void> {
   const committed = await readCommitted();
   const result = await measure();
@@ -113,5 +131,9 @@ async function bench(): Promise<void> {
 }
 
 await runProgram(plan.minutesMax, () =>
-  options.profile ? profileWorkloads(plan, logProgress) : bench(),
+  options.profile
+    ? profileWorkloads(plan, logProgress)
+    : options['floor-only']
+      ? compareWithFloors()
+      : bench(),
 );

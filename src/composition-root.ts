@@ -56,6 +56,7 @@ import { MikroOrmUnitOfWork } from './infrastructure/ledger/unit-of-work.js';
 import { BulkMeter } from './infrastructure/observability/bulk-meter.js';
 import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics, type WebhookCounts } from './infrastructure/observability/metrics.js';
+import { OperationMeter } from './infrastructure/observability/operation-meter.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
 import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
@@ -97,6 +98,7 @@ import { makeAddressOf } from './server/access/remote-address.js';
 import { loadTrustedDocuments } from './server/access/trusted-documents.js';
 import type { ServerDescription } from './server/landing-page.js';
 import { makeMetricsServer } from './server/metrics.js';
+import { OperationLog } from './server/operation-log.js';
 import { makeHttpServer } from './server/server.js';
 
 /** The use cases of the server, without a transport. */
@@ -206,8 +208,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     stops.push(() => indexer.stop());
     const webhooks = startWebhooks(config, database, { clock, newId, logger });
     stops.push(() => webhooks.stop());
-    const meter = new BulkMeter();
-    const hooks = { watch, newId, follower: followersOf(indexer, webhooks.fanOut), meter };
+    const follower = followersOf(indexer, webhooks.fanOut);
+    const hooks = { watch, newId, follower, meter: new BulkMeter() };
     const application = composeApplication(config, database, relay, hooks);
     await seedDemoCompanies(config, database, relay, logger);
     indexer.start();
@@ -216,8 +218,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const deadLetters = new MikroOrmDeadLetters(database.orm, clock, newId);
     broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
     const manageDeadLetters = makeManageDeadLetters({ deadLetters, queues: broker, audit });
-    const metrics = makeMetrics({ outbox, deadLetters, feeds, webhooks: webhooks.counts, meter });
-    const readMetrics = () => metrics.metrics();
+    const meters = { bulks: hooks.meter, operations: new OperationMeter() };
+    const readMetrics = makeMetrics({ outbox, deadLetters, feeds, webhooks, meters });
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
     const operatorPorts = { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId };
@@ -239,16 +241,20 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       isRelayCaughtUp: () => relay.isCaughtUp,
       isSearchReady: () => watch.isSearchUsable && !indexer.isFailing,
       readMetrics,
+      operationLog: new OperationLog(logger, meters.operations, config.loggedOperations),
     });
     stops.push(() => http.close());
-    if (authentication.mode === 'off') {
-      logger.warn('Authentication off: every user of this machine can move money (AUTH=off)');
-    }
+    warnIfOpen(config, logger);
     return { http, metricsHttp, database, close: stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+function warnIfOpen({ authentication }: Config, logger: Logger): void {
+  if (authentication.mode !== 'off') return;
+  logger.warn('Authentication off: every user of this machine can move money (AUTH=off)');
 }
 
 const DATABASE_NAMES: Readonly<Record<string, string>> = {

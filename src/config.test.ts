@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError, loadConfig } from './config.js';
 
 function faultOf(env: NodeJS.ProcessEnv): string {
@@ -51,6 +54,11 @@ const WRONG = {
   TRUSTED_DOCUMENTS: 'some',
   LOG_LEVEL: 'verbose',
   LOG_FORMAT: 'xml',
+  LOG_OPERATIONS: 'some',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318',
+  OTEL_EXPORTER_OTLP_HEADERS: 'authorization',
+  OTEL_TRACES_SAMPLER_ARG: '2',
+  SENTRY_DSN: 'https://errors.example/42',
 };
 
 describe('the configuration', () => {
@@ -102,9 +110,28 @@ describe('the configuration', () => {
       seedDemo: true,
       logLevel: 'info',
       logFormat: 'auto',
+      loggedOperations: 'all',
       traceExport: undefined,
+      errorReports: undefined,
       unknownNames: [],
     });
+  });
+
+  test('takes a secret from a file, and tells if the file is missing or its text is wrong', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'virement-config-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'amqp');
+    writeFileSync(file, 'amqp://user:secret@host\n');
+
+    expect(loadConfig({ AMQP_URL_FILE: file })).toMatchObject({
+      amqpUrl: 'amqp://user:secret@host',
+    });
+    expect(faultOf({ AMQP_URL_FILE: join(folder, 'none') })).toContain(
+      'AMQP_URL_FILE: cannot be read',
+    );
+    writeFileSync(file, 'secret');
+    expect(faultOf({ AMQP_URL_FILE: file })).toContain('AMQP_URL: must be amqp://');
+    expect(faultOf({ AMQP_URL_FILE: file })).not.toContain('secret');
   });
 
   test('is read from the environment', () => {

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
-import { type Environment, findUnknownNames, readEnvironment } from './environment.js';
+import {
+  type Environment,
+  fileNameOf,
+  findUnknownNames,
+  readEnvironment,
+  readSecretFiles,
+} from './environment.js';
 import { parseMySqlUrl } from './infrastructure/database/mysql-url.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { reasonOf } from './infrastructure/observability/secrets.js';
@@ -319,6 +325,25 @@ const TRACES = {
   }),
 };
 
+const ERRORS = {
+  SENTRY_DSN: z
+    .url({ protocol: /^https?$/ })
+    .refine((text) => new URL(text).username !== '' && /\/[0-9]+$/.test(text), {
+      message: 'must be http://KEY@HOST/PROJECT or https://KEY@HOST/PROJECT',
+    })
+    .optional()
+    .meta({
+      description: "Receiver of unexpected errors, which speaks Sentry's protocol.",
+      allowed: 'https://KEY@HOST/PROJECT',
+      unset: 'errors are in the log alone',
+    }),
+  SENTRY_ENVIRONMENT: z.string().optional().meta({
+    description: 'Name of this installation in reports of errors.',
+    allowed: 'any text',
+    unset: "the receiver's default",
+  }),
+};
+
 const AUTHENTICATION = {
   AUTH: z.enum(['on', 'off']).optional().meta({
     description:
@@ -467,6 +492,10 @@ const LOGS = {
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
     .meta({ description: 'Lowest level of messages that are logged.' }),
+  LOG_OPERATIONS: z.enum(['all', 'errors', 'none']).default('all').meta({
+    description:
+      'Which operations have a line in the log: all, those that were refused or failed, or none. LOG_LEVEL=warn omits all of them.',
+  }),
   LOG_FORMAT: z.enum(['auto', 'json', 'pretty']).default('auto').meta({
     description: 'Format of the log. auto is pretty on a terminal, else json.',
   }),
@@ -486,6 +515,7 @@ export const SETTING_GROUPS = {
   'Browsers and proxies': BROWSERS_AND_PROXIES,
   Logs: LOGS,
   Traces: TRACES,
+  Errors: ERRORS,
 } as const;
 
 const environment = z
@@ -502,6 +532,7 @@ const environment = z
     ...BROWSERS_AND_PROXIES,
     ...LOGS,
     ...TRACES,
+    ...ERRORS,
   })
   // NODE_ENV is Node's own variable, so it is not in SETTINGS.
   .extend({ NODE_ENV: z.string().optional() })
@@ -570,8 +601,13 @@ const environment = z
     authentication: authenticationOf(env),
     seedDemo: env.SEED_DEMO ?? env.DATABASE_URL.startsWith('sqlite:'),
     traceExport: traceExportOf(env),
+    errorReports:
+      env.SENTRY_DSN === undefined
+        ? undefined
+        : { dsn: env.SENTRY_DSN, environment: env.SENTRY_ENVIRONMENT },
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,
+    loggedOperations: env.LOG_OPERATIONS,
   }));
 
 /** The export of traces; undefined if there is no collector. */
@@ -595,6 +631,15 @@ export const SETTINGS: readonly string[] = Object.keys(environment.in.shape).fil
   (name) => name !== 'NODE_ENV',
 );
 
+/** The settings that may contain a password or a key. Each can be read from a file: DATABASE_URL_FILE names the file. */
+export const SECRETS: readonly string[] = [
+  'DATABASE_URL',
+  'AMQP_URL',
+  'WEBHOOK_PROXY_URL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'SENTRY_DSN',
+];
+
 /** The server's settings; docs/settings.md describes each. */
 export type Config = Readonly<
   z.infer<typeof environment> & {
@@ -617,11 +662,13 @@ export function loadConfig(env?: NodeJS.ProcessEnv): Config {
   const given: Environment =
     env === undefined ? readEnvironment(process.env) : { values: env, fileNames: [] };
   const values = Object.entries(given.values).filter(([, value]) => value !== '');
-  const { misspelt, others } = findUnknownNames(given, SETTINGS);
-  const result = environment.safeParse(Object.fromEntries(values));
+  const { misspelt, others } = findUnknownNames(given, [...SETTINGS, ...SECRETS.map(fileNameOf)]);
+  const secrets = readSecretFiles(given.values, SECRETS);
+  const result = environment.safeParse({ ...Object.fromEntries(values), ...secrets.values });
   const faults = [...misspelt].map(
     ([name, meant]) => `${name}: is not a setting; did you mean ${meant}?`,
   );
+  faults.push(...secrets.faults);
   for (const { path, message } of result.error?.issues ?? []) {
     faults.push(`${path.join('.')}: ${message}`);
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { findUnknownNames, readEnvironment } from './environment.js';
+import { findUnknownNames, readEnvironment, readSecretFiles } from './environment.js';
 
 function aFile(text: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'virement-environment-'));
@@ -65,4 +65,28 @@ test('every name in the file is checked for misspellings, short ones, too', () =
     ['DATABSE_URL', 'DATABASE_URL'],
   ]);
   expect(others).toEqual(['FOO']);
+});
+
+test('a secret is read from its file, without the line break at the end', () => {
+  const AMQP_URL_FILE = aFile('amqp://user:pass@host\n');
+
+  expect(readSecretFiles({ AMQP_URL_FILE, PORT_FILE: '/x' }, ['AMQP_URL', 'SENTRY_DSN'])).toEqual({
+    values: { AMQP_URL: 'amqp://user:pass@host' },
+    faults: [],
+  });
+});
+
+test('a secret is refused that is set twice, or whose file cannot be read', () => {
+  const env = {
+    AMQP_URL: 'amqp://host',
+    AMQP_URL_FILE: aFile('x'),
+    SENTRY_DSN_FILE: '/nowhere/dsn',
+  };
+
+  const { faults } = readSecretFiles(env, ['AMQP_URL', 'SENTRY_DSN']);
+
+  expect(faults).toEqual([
+    'AMQP_URL_FILE: must not be set together with AMQP_URL',
+    expect.stringMatching(/^SENTRY_DSN_FILE: cannot be read: /),
+  ]);
 });

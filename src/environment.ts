@@ -36,6 +36,36 @@ function readText(given: string | undefined): string {
   }
 }
 
+/** Values that were read from files, and what is wrong with the files. */
+export interface SecretFiles {
+  readonly values: Readonly<Record<string, string>>;
+  readonly faults: readonly string[];
+}
+
+/** Returns the name of the variable that names the file of a secret. */
+export const fileNameOf = (secret: string) => `${secret}_FILE`;
+
+/**
+ * Reads secrets from the files that variables such as DATABASE_URL_FILE name, as Docker and Kubernetes mount them. A line
+ * break at the end of a file is not part of its secret.
+ */
+export function readSecretFiles(env: NodeJS.ProcessEnv, secrets: readonly string[]): SecretFiles {
+  const values: Record<string, string> = {};
+  const faults: string[] = [];
+  for (const secret of secrets) {
+    const name = fileNameOf(secret);
+    const path = env[name];
+    if (!path) continue;
+    if (env[secret]) faults.push(`${name}: must not be set together with ${secret}`);
+    try {
+      values[secret] = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      faults.push(`${name}: cannot be read: ${reasonOf(error)}`);
+    }
+  }
+  return { values, faults };
+}
+
 /** Limits the typing errors of a name: one for each LETTERS_PER_ERROR letters of it, and ERRORS_MAX at most. */
 const LETTERS_PER_ERROR = 4;
 const ERRORS_MAX = 2;

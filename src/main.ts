@@ -5,6 +5,7 @@ import { readArguments } from './commands/arguments.js';
 import type { Server } from './composition-root.js';
 import { type Config, loadConfig } from './config.js';
 import { COMPILE_CACHE } from './files.js';
+import type { ErrorReports } from './infrastructure/observability/error-reports.js';
 import { ExplainedError } from './infrastructure/observability/explained-error.js';
 import { type Logger, logDestination, makeLogger } from './infrastructure/observability/logger.js';
 import { runProgram } from './program.js';
@@ -27,15 +28,19 @@ const USAGE = {
 await runProgram(async () => {
   readArguments(USAGE);
   const config = loadConfig();
-  const logger = makeLogger(config.logLevel, await logDestination(config.logFormat));
-  const { unknownNames } = config;
-  if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
   // V8 compiles a server once, not at each start. Without the right to write the folder, it compiles again.
   enableCompileCache(COMPILE_CACHE);
+  const reports = await startErrorReports(config);
+  const destination = await logDestination(config.logFormat);
+  const logger = makeLogger(config.logLevel, destination, reports?.takeLine);
+  const { unknownNames } = config;
+  if (unknownNames.length > 0) logger.warn({ names: unknownNames }, 'Unknown settings in .env');
   const stopTraces = await startTraces(config);
   // This module is loaded late, so that a wrong setting and --help are answered in a quarter of the time.
   const { composeServer } = await import('./composition-root.js');
-  const server = closingWith(await composeServer(config, logger), stopTraces);
+  const server = closingWith(await composeServer(config, logger), async () => {
+    await Promise.all([stopTraces(), reports?.stop()]);
+  });
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const address = await listen(server, server.http, config);
   if (server.metricsHttp) {
@@ -60,6 +65,13 @@ async function startTraces({ traceExport }: Config): Promise<() => Promise<void>
   if (!traceExport) return async () => {};
   const { exportTraces } = await import('./infrastructure/observability/trace-export.js');
   return exportTraces(traceExport);
+}
+
+/** Starts to report errors, if there is a receiver. */
+async function startErrorReports({ errorReports }: Config): Promise<ErrorReports | undefined> {
+  if (!errorReports) return undefined;
+  const { reportErrors } = await import('./infrastructure/observability/error-reports.js');
+  return reportErrors(errorReports);
 }
 
 /** Adds a step that follows the close of a server. */

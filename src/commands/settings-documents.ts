@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SETTING_GROUPS } from '../config.js';
+import { SECRETS, SETTING_GROUPS } from '../config.js';
 
 /** A setting as the documents show it. */
 interface Setting {
@@ -71,6 +71,10 @@ file. A variable of the environment overrides the file. [.env.example](../.env.e
 - An empty value counts as no value.
 - A wrong value stops the start, and so does a name that is nearly a setting. The message names every fault.
 - The container image sets \`HOST=0.0.0.0\`, \`PORT=4000\` and \`NODE_ENV=production\`.
+- A secret can be in a file, as Docker and Kubernetes mount them: \`DATABASE_URL_FILE\` is the path of a file whose text is
+  \`DATABASE_URL\`. So it is for ${SECRETS.map((name) => `\`${name}\``)
+    .join(', ')
+    .replace(/, (\S+)$/, ' and $1')}.
 `;
 
 const TABLE_HEAD = '| setting | default | allowed values | meaning |\n|---|---|---|---|';

@@ -42,6 +42,7 @@ export async function audited<Name extends MutationName, Answer>(
     if (error instanceof UnavailableError && error.reason !== 'OUTCOME_UNKNOWN') throw error;
     await audit.note(source, { action, outcome: outcomeOf(error) });
     if (error instanceof DomainError && mayAnswer(action, error.rejection)) {
+      context.noteRefusal(error.rejection.code);
       return presentRejection<RejectionCodeOf<Name>>(error.rejection);
     }
     throw error;

@@ -3,7 +3,7 @@ import type { AuditLog } from '../application/ports/audit-log.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { RequestSource } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
-import type { Role } from '../domain/kinds.js';
+import type { RejectionCode, Role } from '../domain/kinds.js';
 import type { CreditTransferInput } from '../schema/perform-bulk-transfer.js';
 import type { Loaders } from './loaders.js';
 
@@ -30,6 +30,8 @@ export interface RequestContext {
   readonly audit: AuditLog;
   /** The rows that were taken out of the variables, by the name of the variable. */
   readonly bulkRows: Map<string, BulkRows>;
+  /** Notes that a mutation was refused, for the log. */
+  noteRefusal(code: RejectionCode): void;
   /**
    * Charges the caller for rows that are summed. Their number is known only when the operation runs.
    * @throws GraphQLError TOO_EXPENSIVE or RATE_LIMITED

@@ -3,10 +3,12 @@ import type { AuditLog } from '../application/ports/audit-log.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { RequestSource } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
+import type { RejectionCode } from '../domain/kinds.js';
 import type { BulkRows, RequestContext } from '../resolvers/context.js';
 import { type Loaders, makeLoaders } from '../resolvers/loaders.js';
 import { graphQLErrorOf } from './error-response.js';
 import type { OperationGate, StreamPlace } from './limits/operation-gate.js';
+import type { OperationRecord } from './operation-record.js';
 
 export interface OperationContextParts {
   readonly source: RequestSource;
@@ -19,6 +21,8 @@ export interface OperationContextParts {
   readonly audit: AuditLog;
   /** Units of cost that were taken for the bytes of the body, before the operation was known. */
   readonly unitsPaid?: number;
+  /** The record of the operation for the log. */
+  readonly record?: OperationRecord | undefined;
   readonly rowCharger: RowCharger;
   /** Pays for the accounts that a subscription follows: see StreamPlace. */
   readonly followAccounts?: StreamPlace['followAccounts'] | undefined;
@@ -27,7 +31,7 @@ export interface OperationContextParts {
 /** The parts of a context that come from an HTTP request or a subscription. */
 type RequestParts = Pick<
   OperationContextParts,
-  'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid' | 'followAccounts'
+  'idempotencyKeyHeaders' | 'lastEventId' | 'unitsPaid' | 'followAccounts' | 'record'
 >;
 
 export type ContextFactory = (source: RequestSource, ofRequest?: RequestParts) => OperationContext;
@@ -72,6 +76,7 @@ export class OperationContext implements RequestContext {
   readonly audit: AuditLog;
   readonly bulkRows = new Map<string, BulkRows>();
   readonly unitsPaid: number;
+  readonly record: OperationRecord | undefined;
   private readonly rowCharger: RowCharger;
   private readonly followMore: OperationContextParts['followAccounts'];
   private readonly scopedReader: ScopedLedgerReader;
@@ -84,6 +89,7 @@ export class OperationContext implements RequestContext {
     this.feeds = parts.feeds;
     this.audit = parts.audit;
     this.unitsPaid = parts.unitsPaid ?? 0;
+    this.record = parts.record;
     this.rowCharger = parts.rowCharger;
     this.followMore = parts.followAccounts;
     this.scopedReader = parts.reader;
@@ -98,6 +104,10 @@ export class OperationContext implements RequestContext {
   get loaders(): Loaders {
     this.assertWanted();
     return this.ownLoaders;
+  }
+
+  noteRefusal(code: RejectionCode): void {
+    if (this.record) this.record.outcome ??= code;
   }
 
   chargeForRows(rows: number): void {

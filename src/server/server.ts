@@ -58,6 +58,7 @@ import { admitOperations, costPlugin } from './limits/operation-admission.js';
 import { type GateSettings, OperationGate } from './limits/operation-gate.js';
 import { type MetricsSettings, type ReadMetrics, serveMetrics } from './metrics.js';
 import { type ContextFactory, OperationContext, RowCharger } from './operation-context.js';
+import { logOperations, type OperationLog, operationLogPlugin, recordOf } from './operation-log.js';
 import { answerProbes, type ProbePorts } from './probes.js';
 import { operationSpanPlugin, traceRequests } from './request-spans.js';
 import { serveServerSentEvents } from './streams/server-sent-events.js';
@@ -93,6 +94,7 @@ export interface HttpServerPorts extends ProbePorts {
   readonly trustedDocuments: TrustedDocuments;
   readonly turns: EventLoopTurns;
   readonly readMetrics: ReadMetrics;
+  readonly operationLog: OperationLog;
 }
 
 const WEB_FOLDER = fileURLToPath(WEB);
@@ -140,6 +142,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   boundHeaders(app);
   addSecurityHeaders(app);
   beginRequests(app, settings);
+  logOperations(app, ports.operationLog);
   traceRequests(app);
 
   // Origins are checked before access, because a browser sends its preflight without a token.
@@ -156,6 +159,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
       contextOf(requestSourceOf(request), {
         idempotencyKeyHeaders: request.raw.headersDistinct['idempotency-key'] ?? [],
         unitsPaid: unitsPaidBy(request),
+        record: recordOf(request),
       }),
   });
   const streamPorts = { ...ports, contextOf, gate, results: new SharedResults() };
@@ -205,6 +209,8 @@ function makeApollo(
       errorPlugin(logger),
       costPlugin(gate),
       operationSpanPlugin(),
+      // It notes what the plugins before it have answered.
+      operationLogPlugin(),
       // The cost depends on the number of rows.
       bulkRowsPlugin(schema),
     ],

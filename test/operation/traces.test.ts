@@ -91,16 +91,21 @@ test('the bulks of one group link to each other', async () => {
   }
 });
 
-test('a call of a webhook is a span without any part of its URL', async () => {
+test('a call of a webhook is a span of the trace of its bulk, without any part of its URL', async () => {
   const { client, server, collector } = await startTraced();
   const receiver = await Receiver.start();
   await registerWebhook(client, { url: `${receiver.url}?token=CANARY-2` });
-  await client.perform(aBulk([aTransfer()]));
+  await client.perform(aBulk([aTransfer()]), { traceparent: TRACEPARENT });
   await expect.poll(() => receiver.calls.length).toBe(1);
   await server.stop();
 
-  const call = collector.spans.find(({ name }) => name === 'webhook');
-  expect(call?.attributes).toMatchObject({ 'http.response.status_code': 204 });
+  const spans = collector.spans.filter(({ traceId }) => traceId === TRACE_ID);
+  const call = spans.find(({ name }) => name === 'webhook');
+  if (!call) throw new Error('No span');
+  expect(pathOf(call, spans)).toEqual(['webhook', 'POST /graphql']);
+  expect(call.attributes).toMatchObject({ 'http.response.status_code': 204 });
+  // The receiver continues the trace.
+  expect(receiver.calls[0]?.headers.traceparent).toBe(`00-${TRACE_ID}-${call.id}-01`);
   expect(JSON.stringify(collector.spans)).not.toContain('CANARY-2');
 });
 

@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 
 import { withoutPasswords } from './secrets.js';
+import { activeTraceId } from './tracing.js';
 
 export type { Logger };
 
@@ -11,13 +12,30 @@ const STACK_FRAME = /^\s+at /;
  * Makes the structured log on standard output. Values that a client sent are never logged, because they name people and
  * their accounts. A database driver's error quotes such values, in its message and in its properties. The log therefore
  * has only the kind, the codes and the stack frames of such an error.
+ * @param takeLine is called with each line before it is written
  */
-export function makeLogger(level: string, destination?: DestinationStream): Logger {
+export function makeLogger(
+  level: string,
+  destination?: DestinationStream,
+  takeLine?: (line: string) => void,
+): Logger {
   const options: LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: describeError, reason: withoutPasswordsIn },
+    mixin: () => {
+      const traceId = activeTraceId();
+      return traceId === undefined ? {} : { traceId };
+    },
+    ...(takeLine && {
+      hooks: {
+        streamWrite: (line: string) => {
+          takeLine(line);
+          return line;
+        },
+      },
+    }),
   };
   return destination ? pino(options, destination) : pino(options);
 }

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
 import type { BulkMeter } from './bulk-meter.js';
+import type { OperationMeter } from './operation-meter.js';
 
 /** What is counted of webhooks. */
 export interface WebhookCounts {
@@ -11,26 +12,28 @@ export interface WebhookCounts {
 }
 
 export interface MetricsSources {
-  readonly meter: BulkMeter;
+  /** What is counted as it happens. */
+  readonly meters: { readonly bulks: BulkMeter; readonly operations: OperationMeter };
   readonly outbox: OutboxAdmin;
   readonly deadLetters: Pick<DeadLetterStore, 'counts'>;
-  readonly webhooks: WebhookCounts;
+  readonly webhooks: { readonly counts: WebhookCounts };
   readonly feeds: { readonly subscriptionCount: number };
 }
 
 /**
- * Makes the metrics for Prometheus: process metrics, and the outbox, dead letters, webhooks and subscriptions as of the
- * scrape.
+ * Makes the metrics for Prometheus: process metrics, the meters, and the outbox, dead letters, webhooks and subscriptions
+ * as of the scrape. @returns the function that reads them in Prometheus' text format
  */
 export function makeMetrics({
   outbox,
   deadLetters,
   webhooks,
   feeds,
-  meter,
-}: MetricsSources): Registry {
+  meters,
+}: MetricsSources): () => Promise<string> {
   const registry = new Registry();
-  meter.register(registry);
+  meters.bulks.register(registry);
+  meters.operations.register(registry);
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'virement_outbox_messages',
@@ -73,7 +76,7 @@ export function makeMetrics({
     registers: [registry],
     collect() {
       this.reset();
-      for (const [outcome, count] of Object.entries(webhooks.attemptCounts)) {
+      for (const [outcome, count] of Object.entries(webhooks.counts.attemptCounts)) {
         this.inc({ outcome }, count);
       }
     },
@@ -83,7 +86,7 @@ export function makeMetrics({
     help: 'Deliveries of webhooks that are due and not claimed, up to 10,000.',
     registers: [registry],
     async collect() {
-      this.set(await webhooks.countDue());
+      this.set(await webhooks.counts.countDue());
     },
   });
   new Gauge({
@@ -94,5 +97,5 @@ export function makeMetrics({
       this.set(feeds.subscriptionCount);
     },
   });
-  return registry;
+  return () => registry.metrics();
 }

@@ -15,6 +15,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
 import { VERSION } from '../../files.js';
+import { beginTracing } from './tracing.js';
 
 /** The time for the last spans to be sent when the server stops. */
 const STOP_MAX_MS = 2_000;
@@ -51,6 +52,7 @@ export function exportTraces({
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   trace.setGlobalTracerProvider(provider);
+  beginTracing();
   return async () => {
     const late = new Promise<void>((resolve) => setTimeout(resolve, STOP_MAX_MS).unref());
     await Promise.race([provider.shutdown().catch(() => {}), late]);

@@ -24,6 +24,18 @@ export { type Attributes, type Context, type Link, type Span, SpanKind };
 
 const tracer = trace.getTracer('virement', VERSION);
 
+let isExporting = false;
+
+/** Notes that spans are exported from now on. */
+export function beginTracing(): void {
+  isExporting = true;
+}
+
+/** Tells whether spans are exported, so that it is worth while to look for their parents. */
+export function isTracing(): boolean {
+  return isExporting;
+}
+
 export interface SpanOptions {
   readonly kind?: SpanKind;
   readonly attributes?: Attributes;
@@ -104,6 +116,12 @@ export function contextOf(traceparent: string | null): Context {
 export function activeTraceparent(): string | undefined {
   const active = trace.getActiveSpan()?.spanContext();
   return active && isSpanContextValid(active) ? traceparentOf(active) : undefined;
+}
+
+/** Returns the id of the active trace; undefined if there is none. */
+export function activeTraceId(): string | undefined {
+  const active = trace.getActiveSpan()?.spanContext();
+  return active && isSpanContextValid(active) ? active.traceId : undefined;
 }
 
 /** Tells whether the active span is recorded, so that its children are. */

@@ -25,8 +25,9 @@ import { idLiteral, idOfHex, NO_ID } from '../database/id-literal.js';
 import { inTransaction } from '../database/transaction.js';
 import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
-import { inSpan, SpanKind } from '../observability/tracing.js';
+import { contextOf, inSpan, SpanKind } from '../observability/tracing.js';
 import { type AttemptCounts, AttemptRecorder, type BegunAttempt } from './attempt-recorder.js';
+import { readTraces } from './delivery-traces.js';
 import { type EndpointKey, Endpoints, type FreeCalls, type GuardedCall } from './endpoints.js';
 import { readBodies } from './event-bodies.js';
 import { pruneDeliveries } from './prune.js';
@@ -62,6 +63,12 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000 };
 interface ClaimedDelivery {
   readonly delivery: WebhookDelivery;
   readonly webhook: Webhook;
+}
+
+/** What is read for the deliveries of a claim, by their ids. */
+interface ReadOfClaim {
+  readonly bodies: Promise<ReadonlyMap<string, string>>;
+  readonly traces: Promise<ReadonlyMap<string, string>>;
 }
 
 /** A delivery that is due, before it is claimed. */
@@ -284,11 +291,14 @@ export class WebhookDispatcher {
 
   /** Begins the calls of claimed deliveries. */
   #send(claimed: readonly ClaimedDelivery[]): void {
-    const bodies = this.#readBodies(claimed.map(({ delivery }) => delivery));
+    const deliveries = claimed.map(({ delivery }) => delivery);
+    const bodies = this.#readBodies(deliveries);
+    const traces = readTraces(this.ports.database.orm.em.fork(), deliveries);
     // Each call reports the error.
     bodies.catch(() => {});
+    traces.catch(() => {});
     for (const each of claimed) {
-      const work = (call: GuardedCall) => this.#attempt(each, bodies, call);
+      const work = (call: GuardedCall) => this.#attempt(each, { bodies, traces }, call);
       const call = this.#endpoints
         .occupy(keyOf(each.webhook), work)
         .catch((error: unknown) => this.#release(each.delivery, error))
@@ -319,11 +329,12 @@ export class WebhookDispatcher {
 
   async #attempt(
     { delivery, webhook }: ClaimedDelivery,
-    bodies: Promise<ReadonlyMap<string, string>>,
+    read: ReadOfClaim,
     call: GuardedCall,
   ): Promise<void> {
     const { sender, clock } = this.ports;
-    const body = (await bodies).get(delivery.id);
+    const body = (await read.bodies).get(delivery.id);
+    const traceparent = (await read.traces).get(delivery.id) ?? null;
     const at = clock();
     const claimedAtMs = delivery.leasedAt?.getTime() ?? 0;
     if (at.getTime() - claimedAtMs > CALL_BEGINS_MAX_MS) return this.#release(delivery);
@@ -335,7 +346,7 @@ export class WebhookDispatcher {
     const { url } = webhook;
     const secrets = secretsOf(webhook, at);
     const event = { id: delivery.eventId, url, body, secrets, timestamp: at };
-    const outcome = await call(() => traceCall(attempt, () => sender.send(event)));
+    const outcome = await call(() => traceCall(attempt, traceparent, () => sender.send(event)));
     // The circuit breaker has opened since the claim.
     if (!outcome) return this.#release(delivery);
     const { retryAfterMs } = outcome;
@@ -434,6 +445,7 @@ function secretsOf({ secret, previousSecret, previousSecretEndsAt }: Webhook, at
 /** Makes a call in a span. The span has no part of the URL, because a company may have put a token there. */
 function traceCall(
   { webhookId, deliveryId, number }: BegunAttempt,
+  traceparent: string | null,
   call: () => Promise<WebhookOutcome>,
 ): Promise<WebhookOutcome> {
   const attributes = {
@@ -442,7 +454,8 @@ function traceCall(
     'virement.webhook.id': webhookId,
     'virement.webhook_delivery.id': deliveryId,
   };
-  return inSpan('webhook', { kind: SpanKind.CLIENT, attributes }, async (span) => {
+  const options = { kind: SpanKind.CLIENT, parent: contextOf(traceparent), attributes };
+  return inSpan('webhook', options, async (span) => {
     const outcome = await call();
     if (outcome.httpStatus !== null) {
       span.setAttribute('http.response.status_code', outcome.httpStatus);

@@ -14,6 +14,7 @@ import { Webhook } from 'standardwebhooks';
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { webhookUrlProblems } from '../../domain/webhook-url.js';
 import { VERSION } from '../../files.js';
+import { activeTraceparent } from '../observability/tracing.js';
 import {
   addressLiteralOf,
   isAllowedAddress,
@@ -221,7 +222,9 @@ function makeProxyConnector(options: buildConnector.BuildOptions): buildConnecto
 
 function headersOf({ id, body, secrets, timestamp }: WebhookCall): Record<string, string> {
   if (secrets.length === 0) throw new Error('A call needs a secret');
+  const traceparent = activeTraceparent();
   return {
+    ...(traceparent !== undefined && { traceparent }),
     'content-type': 'application/cloudevents+json',
     'user-agent': `Virement/${VERSION}`,
     'webhook-id': id,

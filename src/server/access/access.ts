@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { RequestSource } from '../../domain/caller.js';
+import type { Caller, RequestSource } from '../../domain/caller.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
 import type { Authenticated, Authenticator } from './authentication.js';
@@ -89,6 +89,11 @@ export function authenticatedBy(request: FastifyRequest): Authenticated {
   const found = request.getDecorator<Authenticated | null>(AUTHENTICATED);
   if (!found) throw new Error('The path of the request is not guarded');
   return found;
+}
+
+/** Returns the caller of a request; undefined if the request is not authenticated. */
+export function callerOf(request: FastifyRequest): Caller | undefined {
+  return request.getDecorator<Authenticated | null>(AUTHENTICATED)?.caller;
 }
 
 export function requestSourceOf(request: FastifyRequest): RequestSource {

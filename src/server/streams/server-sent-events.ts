@@ -23,6 +23,7 @@ import { callerKeyOf } from '../limits/caller-key.js';
 import { unitsPaidBy } from '../limits/json-body.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
 import type { OperationContext } from '../operation-context.js';
+import { recordOf } from '../operation-log.js';
 import {
   bytesOf,
   KEEP_ALIVE_MS,
@@ -69,6 +70,8 @@ export function serveServerSentEvents(app: FastifyInstance, ports: StreamPorts):
       }
       const { operationName, variables } = parameters;
       const prepared = prepareSubscription(ports, parameters);
+      const record = recordOf(request);
+      if (isDocument(prepared)) record?.describeDocument(prepared, operationName);
       const operation =
         isDocument(prepared) && resolveOperation(prepared, operationName, variables);
       const size = { bytes: bytesOf(parameters), unitsPaid: unitsPaidBy(request) };
@@ -143,9 +146,15 @@ async function stream(
       ...lastEventIdOf(request),
       followAccounts: parameters.place?.followAccounts,
     });
-    await sendResults(resultsOf(parameters, request, context, ports), response, {
+    const record = recordOf(request);
+    const results = await resultsOf(parameters, request, context, ports);
+    if (record?.type) ports.operationLog.begin(record, context.source.caller);
+    await sendResults(results, response, {
       context,
-      jsonOf: (result) => ports.results.jsonOf(result),
+      jsonOf: (result) => {
+        record?.noteResult(result);
+        return ports.results.jsonOf(result);
+      },
     });
   } catch (error) {
     ports.logger.error({ err: error, requestId: request.id }, 'Unexpected error');
@@ -201,11 +210,10 @@ interface ResultFormat {
 
 /** Sends each result after the previous one is on its way. The results end at once when the client disconnects. */
 async function sendResults(
-  results: Promise<AsyncIterator<ExecutionResult>>,
+  iterator: AsyncIterator<ExecutionResult>,
   response: ServerResponse,
   { context, jsonOf }: ResultFormat,
 ): Promise<void> {
-  const iterator = await results;
   const end = () => void iterator.return?.();
   response.once('close', end);
   if (response.destroyed) end();

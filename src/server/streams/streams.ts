@@ -25,6 +25,7 @@ import { cut, withoutSuggestion } from '../graphql-errors.js';
 import type { PageSettings } from '../landing-page.js';
 import type { OperationGate } from '../limits/operation-gate.js';
 import type { ContextFactory } from '../operation-context.js';
+import type { OperationLog } from '../operation-log.js';
 import type { SharedResults } from './shared-results.js';
 
 export interface StreamPorts {
@@ -36,6 +37,7 @@ export interface StreamPorts {
   readonly contextOf: ContextFactory;
   readonly gate: OperationGate;
   readonly results: SharedResults;
+  readonly operationLog: OperationLog;
   readonly settings: OriginSettings & PageSettings;
 }
 

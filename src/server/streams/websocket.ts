@@ -2,14 +2,21 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
-import { CloseCode, handleProtocols, MessageType, makeServer, type Server } from 'graphql-ws';
+import type { ExecutionResult, FormattedExecutionResult, GraphQLError } from 'graphql';
+import {
+  CloseCode,
+  type Context,
+  handleProtocols,
+  MessageType,
+  makeServer,
+  type Server,
+  type SubscribePayload,
+} from 'graphql-ws';
 import { v4 as newRequestId } from 'uuid';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { RequestSource } from '../../domain/caller.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
-import type { RequestContext } from '../../resolvers/context.js';
 import { CREDENTIALS_UNCHECKED, isFromThisMachine } from '../access/access.js';
 import { type Authenticated, watchAccess } from '../access/authentication.js';
 import { isFromForeignPage } from '../access/origins.js';
@@ -18,6 +25,8 @@ import { presentErrors, presentResult } from '../graphql-errors.js';
 import { addressKeyOf, callerKeyOf } from '../limits/caller-key.js';
 import { JsonScan } from '../limits/json-scan.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
+import type { OperationContext } from '../operation-context.js';
+import { OperationRecord } from '../operation-record.js';
 import type { SubscriptionArgs } from './shared-results.js';
 import {
   bytesOf,
@@ -80,10 +89,12 @@ interface ConnectionExtra extends Record<string, unknown> {
    * ended.
    */
   readonly places: Map<object, StreamPlace>;
+  /** The records of the operations for the log, by payload. */
+  readonly records: Map<object, OperationRecord>;
 }
 
 export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
-  const { schema, logger, contextOf, gate, results } = ports;
+  const { schema, logger, gate, results, operationLog } = ports;
   const authenticate = makeAuthenticate(ports);
   const sockets = new WebSocketServer({
     // The WebSocket server is separate from the HTTP server, because it must not handle the HTTP server's errors.
@@ -108,42 +119,35 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     subscribe: (args) => results.subscribe(args as SubscriptionArgs),
     // The result false closes the connection with CLOSE_NO_ACCESS.
     onConnect: ({ connectionParams, extra }) => authenticate(connectionParams, extra),
-    onSubscribe: ({ subscriptions, extra }, _id, payload) => {
-      if (Object.keys(subscriptions).length > OPERATIONS_MAX) return [tooManyOperations()];
-      const { operationName, variables } = payload;
-      const source = requestSourceOf(extra);
-      const caller = callerKeyOf(source);
-      const query = gate.open(payload, caller);
-      if (isErrorResponse(query)) return [graphQLErrorOf(query)];
-      const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
-      if (isErrors(prepared)) return prepared;
-      const operation = resolveOperation(prepared, operationName, variables);
-      const size = { bytes: bytesOf({ query: query ?? '', variables }) };
-      const place = operation && gate.begin(operation, caller, size);
-      if (isErrorResponse(place)) return [graphQLErrorOf(place)];
-      if (place) extra.places.set(payload, place);
-      const contextValue = contextOf(source, { followAccounts: place?.followAccounts });
-      return { schema, document: prepared, operationName, variableValues: variables, contextValue };
-    },
+    onSubscribe: makeOnSubscribe(ports),
     onOperation: (...[{ extra }, id, payload, , result]) => {
       const place = extra.places.get(payload);
       if (!place || !isAsyncIterator(result)) return undefined;
+      const record = extra.records.get(payload);
+      if (record) operationLog.begin(record, requestSourceOf(extra).caller);
       const head = `{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`;
       return sendingEvents(result, {
         pay: place.payForEvent,
-        send: (event) =>
-          send(extra.socket, extra.request.socket, `${head}${results.jsonOf(event)}}`),
+        send: (event) => {
+          record?.noteResult(event);
+          return send(extra.socket, extra.request.socket, `${head}${results.jsonOf(event)}}`);
+        },
       });
     },
-    onComplete: ({ extra: { places } }, _id, payload) => {
-      places.get(payload)?.release();
-      places.delete(payload);
+    onComplete: ({ extra }, _id, payload) => {
+      extra.places.get(payload)?.release();
+      extra.places.delete(payload);
+      const record = extra.records.get(payload);
+      if (record) operationLog.end(record, extra.authenticated?.caller);
+      extra.records.delete(payload);
     },
     onError: (_context, _id, _payload, errors) =>
       presentErrors(errors, newRequestId(), logger).map((error) => error.toJSON()),
     onNext: (...[, , , { contextValue }, result]) => {
-      const { requestId } = (contextValue as RequestContext).source;
-      return asJson(presentResult(result as ExecutionResult, requestId, logger));
+      const { source, record } = contextValue as OperationContext;
+      const presented = presentResult(result as ExecutionResult, source.requestId, logger);
+      record?.noteResult(presented);
+      return asJson(presented);
     },
   });
   sockets.on('connection', (socket, request) => {
@@ -163,6 +167,43 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     await new Promise((resolve) => sockets.close(resolve));
     clearTimeout(cut);
   });
+}
+
+/** Returns the function that admits a subscription, or answers the errors for which it is refused. */
+function makeOnSubscribe(ports: StreamPorts) {
+  const { schema, contextOf, gate, operationLog } = ports;
+  return (
+    {
+      subscriptions,
+      extra,
+    }: Pick<Context<Record<string, unknown>, ConnectionExtra>, 'subscriptions' | 'extra'>,
+    _id: string,
+    payload: SubscribePayload,
+  ) => {
+    const { operationName, variables } = payload;
+    const source = requestSourceOf(extra);
+    const record = new OperationRecord('websocket', source.requestId);
+    const refuse = (errors: readonly GraphQLError[]) => {
+      record.noteResult({ errors });
+      operationLog.end(record, source.caller);
+      return errors;
+    };
+    if (Object.keys(subscriptions).length > OPERATIONS_MAX) return refuse([tooManyOperations()]);
+    const caller = callerKeyOf(source);
+    const query = gate.open(payload, caller);
+    if (isErrorResponse(query)) return refuse([graphQLErrorOf(query)]);
+    const prepared = prepareSubscription(ports, { query: query ?? '', operationName });
+    if (isErrors(prepared)) return refuse(prepared);
+    record.describeDocument(prepared, operationName);
+    const operation = resolveOperation(prepared, operationName, variables);
+    const size = { bytes: bytesOf({ query: query ?? '', variables }) };
+    const place = operation && gate.begin(operation, caller, size);
+    if (isErrorResponse(place)) return refuse([graphQLErrorOf(place)]);
+    if (place) extra.places.set(payload, place);
+    extra.records.set(payload, record);
+    const contextValue = contextOf(source, { followAccounts: place?.followAccounts, record });
+    return { schema, document: prepared, operationName, variableValues: variables, contextValue };
+  };
 }
 
 /** Returns a function that authenticates a connection by its first message. The function returns false on failure. */
@@ -252,6 +293,7 @@ function speakProtocol(
 ): void {
   let unsettled = 0;
   const places = new Map<object, StreamPlace>();
+  const records = new Map<object, OperationRecord>();
   const closed = server.opened(
     {
       protocol: socket.protocol,
@@ -283,7 +325,7 @@ function speakProtocol(
         });
       },
     },
-    { socket, request, remoteAddress, places },
+    { socket, request, remoteAddress, places, records },
   );
   // The frame is malformed or too large. ws has closed the connection with the matching code.
   socket.on('error', (error) => logger.debug({ reason: error.message }, 'WebSocket error'));

@@ -1,0 +1,65 @@
+/** What is known of an operation, for its line in the log. It is filled in as the operation proceeds. */
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  getOperationAST,
+  Kind,
+  type OperationDefinitionNode,
+  type OperationTypeNode,
+} from 'graphql';
+
+export type Transport = 'http' | 'sse' | 'websocket';
+
+/** The code of an error without a code, and the field of an operation whose document is not valid. */
+export const UNKNOWN = 'unknown';
+
+/** The field of an operation that selects several. */
+const SEVERAL = 'several';
+
+/** The largest number of characters of an operation's name that are logged. */
+const NAME_CHARACTERS_MAX = 64;
+
+/** What is known of an operation so far. */
+export class OperationRecord {
+  readonly #startedAt = performance.now();
+  name: string | null = null;
+  type: OperationTypeNode | null = null;
+  field = UNKNOWN;
+  /** The code of the refusal or of the first error; undefined if there is none. */
+  outcome: string | undefined;
+  /** The number of transfers that a bulk had. */
+  rows: number | undefined;
+  cost: number | undefined;
+  /** The number of events that were sent to a subscriber. */
+  eventCount = 0;
+
+  constructor(
+    readonly transport: Transport,
+    readonly requestId: string,
+  ) {}
+
+  get durationMs(): number {
+    return Math.round((performance.now() - this.#startedAt) * 10) / 10;
+  }
+
+  /** Notes a valid operation. */
+  describe(operation: OperationDefinitionNode): void {
+    this.name = operation.name?.value.slice(0, NAME_CHARACTERS_MAX) ?? null;
+    this.type = operation.operation;
+    const [first, ...others] = operation.selectionSet.selections;
+    this.field = first?.kind === Kind.FIELD && others.length === 0 ? first.name.value : SEVERAL;
+  }
+
+  /** Notes the operation of a valid document. */
+  describeDocument(document: DocumentNode, operationName: string | null | undefined): void {
+    const operation = getOperationAST(document, operationName);
+    if (operation) this.describe(operation);
+  }
+
+  /** Notes a result that is sent to a subscriber: an event, or errors. */
+  noteResult({ data, errors }: ExecutionResult): void {
+    const [error] = errors ?? [];
+    if (error) this.outcome ??= String(error.extensions?.code ?? UNKNOWN);
+    if (data != null) this.eventCount += 1;
+  }
+}

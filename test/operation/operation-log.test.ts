@@ -1,0 +1,214 @@
+/** The lines of the log about operations, over every transport. */
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { ACME, aBulk, aTransfer, GLOBEX } from '../support/builders.js';
+import { startIdentityProvider } from '../support/identity-provider.js';
+import { startServer, type TestServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
+
+const INFO = { LOG_LEVEL: 'info' };
+
+const linesOf = ({ log }: Pick<TestServer, 'log'>) => log.filter(({ msg }) => msg === 'Operation');
+
+/** Waits for a number of lines. @returns the last one */
+async function untilLines(server: Pick<TestServer, 'log'>, count: number) {
+  await expect.poll(() => linesOf(server).length).toBe(count);
+  return linesOf(server).at(-1);
+}
+
+const PERFORM = `mutation Payroll($input: PerformBulkTransferInput!) {
+  performBulkTransfer(input: $input) { __typename } }`;
+
+test('each operation over HTTP has a line with its name, caller, outcome, rows and cost', async () => {
+  const server = await startServer(INFO);
+  const { client } = server;
+
+  const performed = await client.send(PERFORM, { input: aBulk([aTransfer(), aTransfer()]) });
+  expect(await untilLines(server, 1)).toMatchObject({
+    operation: 'Payroll',
+    type: 'mutation',
+    field: 'performBulkTransfer',
+    transport: 'http',
+    outcome: 'OK',
+    status: 200,
+    caller: 'development:developer',
+    rows: 2,
+    cost: expect.any(Number),
+    durationMs: expect.any(Number),
+    requestId: performed.headers.get('x-request-id'),
+  });
+
+  await client.send(PERFORM, { input: aBulk([aTransfer({ amount: '999999999.99' })]) });
+  expect(await untilLines(server, 2)).toMatchObject({ outcome: 'INSUFFICIENT_FUNDS', status: 200 });
+
+  await client.send('{ accounts { nodes { iban } } me { actor } }');
+  expect(await untilLines(server, 3)).toMatchObject({
+    operation: null,
+    type: 'query',
+    field: 'several',
+    outcome: 'OK',
+  });
+});
+
+test.each([
+  ['a document that is not valid', '{ "query": "{ nothing }" }', 'GRAPHQL_VALIDATION_FAILED'],
+  ['a document that cannot be parsed', '{ "query": "{" }', 'GRAPHQL_PARSE_FAILED'],
+  ['a body that is no JSON', '{', 'BAD_REQUEST'],
+])('%s has a line with its code', async (_, body, outcome) => {
+  const server = await startServer(INFO);
+
+  await server.client.post(body);
+
+  const line = await untilLines(server, 1);
+  expect(line).toMatchObject({ field: 'unknown', outcome });
+});
+
+test('a request without a valid credential has a line without a caller', async () => {
+  const provider = await startIdentityProvider();
+  const server = await startServer({ ...provider.env, ...INFO });
+
+  await server.client.as('CANARY').send('{ __typename }');
+
+  const line = await untilLines(server, 1);
+  expect(line).toMatchObject({ outcome: 'UNAUTHENTICATED', status: 401 });
+  expect(line).not.toHaveProperty('caller');
+  expect(JSON.stringify(server.log)).not.toContain('CANARY');
+});
+
+test('a stranger causes ten lines a second at most, and the next line has the number of the others', async () => {
+  const provider = await startIdentityProvider();
+  const server = await startServer({ ...provider.env, ...INFO });
+  const token = await provider.token({ roles: ['viewer'] });
+  const startedAt = performance.now();
+  for (let n = 0; n < 60; n += 1) await server.client.as('wrong').send('{ __typename }');
+  const seconds = Math.floor((performance.now() - startedAt) / 1_000) + 2;
+  await server.client.as(token).send('{ __typename }');
+
+  await expect.poll(() => linesOf(server).at(-1)?.outcome).toBe('OK');
+  const lines = linesOf(server);
+  expect(lines.length - 1).toBeLessThanOrEqual(10 * seconds);
+  const omitted = lines.reduce((sum, line) => sum + Number(line.omitted ?? 0), 0);
+  expect(omitted + lines.length).toBe(61);
+});
+
+test('the caller of a token is named as in the audit log, with its organizations', async () => {
+  const provider = await startIdentityProvider();
+  const server = await startServer({ ...provider.env, ...INFO });
+  const org = '01900000-0000-7000-8000-000000000001';
+  const token = await provider.token({ sub: 'payroll', org, roles: ['viewer'] });
+
+  await server.client.as(token).send('{ __typename }');
+
+  expect(await untilLines(server, 1)).toMatchObject({
+    caller: 'token:payroll',
+    organizations: [org],
+  });
+});
+
+const TRANSFERS = `subscription Watch($iban: String!) {
+  transferPerformed(accountIban: $iban) { transfer { id } } }`;
+
+test('a subscription over WebSocket has a line at its start and one at its end', async () => {
+  const server = await startServer(INFO);
+  const subscriber = subscribe(server.url, TRANSFERS, { iban: ACME });
+  await expect.poll(() => server.log.map(({ msg }) => msg)).toContain('Subscription started');
+  await server.client.perform(aBulk([aTransfer(), aTransfer()]));
+  await expect.poll(() => subscriber.events.length).toBe(2);
+  subscriber.drop();
+
+  await expect.poll(() => linesOf(server).length).toBe(2);
+  expect(linesOf(server)).toContainEqual(
+    expect.objectContaining({
+      operation: 'Watch',
+      type: 'subscription',
+      field: 'transferPerformed',
+      transport: 'websocket',
+      outcome: 'OK',
+      events: 2,
+    }),
+  );
+});
+
+test('a subscription by server-sent events has a line at its start and one at its end', async () => {
+  const server = await startServer(INFO);
+  const response = await fetch(`${server.url}/graphql/stream`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+    body: JSON.stringify({ query: TRANSFERS, variables: { iban: ACME } }),
+  });
+  const reader = response.body?.getReader();
+  await expect.poll(() => server.log.map(({ msg }) => msg)).toContain('Subscription started');
+  await server.client.perform(aBulk([aTransfer()]));
+  await reader?.read();
+  await reader?.cancel();
+
+  await expect.poll(() => linesOf(server).length).toBe(2);
+  expect(linesOf(server)).toContainEqual(
+    expect.objectContaining({ transport: 'sse', field: 'transferPerformed', events: 1 }),
+  );
+});
+
+test('a client that does not wait for its answer has a line too', async () => {
+  const server = await startServer(INFO);
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  // The body never comes.
+  socket.write(
+    'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+    () => socket.destroy(),
+  );
+
+  expect(await untilLines(server, 1)).toMatchObject({ outcome: 'ABANDONED' });
+});
+
+test('LOG_OPERATIONS chooses the lines', async () => {
+  const errors = await startServer({ ...INFO, LOG_OPERATIONS: 'errors' });
+  await errors.client.send('{ __typename }');
+  await errors.client.send('{ nothing }');
+  expect(await untilLines(errors, 1)).toMatchObject({ outcome: 'GRAPHQL_VALIDATION_FAILED' });
+
+  const none = await startServer({ ...INFO, LOG_OPERATIONS: 'none' });
+  await none.client.send('{ nothing }');
+  expect(linesOf(none)).toEqual([]);
+});
+
+test('operations are counted by field and outcome, and what clients send makes no metric', async () => {
+  const server = await startServer();
+  const read = async () => (await fetch(`${server.url}/metrics`)).text();
+  for (let n = 0; n < 5; n += 1) {
+    await server.client.send(`query Name${n} { account(iban: "${GLOBEX}") { iban } }`);
+    await server.client.send(`{ field${n} }`);
+  }
+
+  const text = await read();
+  expect(text).toContain('virement_operations_total{field="account",outcome="OK"} 5');
+  expect(text).toContain(
+    'virement_operations_total{field="unknown",outcome="GRAPHQL_VALIDATION_FAILED"} 5',
+  );
+  expect(text).toContain('virement_operation_duration_seconds_count{field="account"} 5');
+  expect(text).not.toMatch(/Name0|field0|GLOBEX/);
+});
+
+/** Texts in every place where a client may put one. */
+const CANARIES = Array.from({ length: 8 }, (_, n) => `canary${n}x`);
+
+test('no line has anything else that a client sent', async () => {
+  const server = await startServer({ LOG_LEVEL: 'trace' });
+  const [name, description, reference, key, header, variable, query, path] = CANARIES;
+  const row = aTransfer({ counterpartyName: name, description, endToEndId: reference });
+  const { client } = server;
+
+  await client.perform({ ...aBulk([row]), idempotencyKey: key });
+  await client.perform({ ...aBulk([{ ...row, amount: '0' }]), idempotencyKey: key });
+  await client.perform({ ...aBulk([row, row]), idempotencyKey: key });
+  await client.send(PERFORM, { input: { [variable ?? '']: 1 } });
+  await client.send(`{ ${query} }`, {}, { 'x-canary': header ?? '', traceparent: header ?? '' });
+  await client.send(`{ account(iban: "${query}") { iban } }`);
+  await client.post(`{"query": "${query}`);
+  await fetch(`${server.url}/graphql/${path}?${path}`);
+  const subscriber = subscribe(server.url, `subscription { ${query} }`, {});
+  subscriber.drop();
+
+  const text = JSON.stringify(server.log);
+  expect(linesOf(server).length).toBeGreaterThan(6);
+  for (const canary of CANARIES) expect(text, canary).not.toContain(canary);
+});

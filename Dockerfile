@@ -27,7 +27,8 @@ COPY --from=build /app/dist dist
 USER node
 VOLUME ["/app/data"]
 EXPOSE 4000
-# Whether the process answers: a supervisor restarts what is unhealthy, which mends no database that is away.
+# Whether the process answers: a supervisor restarts what is unhealthy, which mends no database that is away. bash opens
+# the connection itself, because a Node for each check would take as much memory as the check is worth.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 4000) + '/livez').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${PORT:-4000} && printf 'GET /livez HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
 CMD ["node", "dist/main.js"]

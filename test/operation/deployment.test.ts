@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,9 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { environmentExample, settingsMarkdown } from '../../src/commands/settings-documents.js';
 import { loadConfig, SETTINGS } from '../../src/config.js';
+import { freePort } from '../support/free-port.js';
 import { runScript } from '../support/process.js';
+import { startServer } from '../support/server.js';
 
 const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -15,7 +18,10 @@ const service = z.object({
   build: z.string().optional(),
   image: z.string(),
   env_file: z.array(z.object({ path: z.string(), required: z.boolean() })).default([]),
-  environment: z.record(z.string(), z.string()),
+  environment: z.record(z.string(), z.string()).default({}),
+  profiles: z.array(z.string()).default([]),
+  read_only: z.boolean().default(false),
+  cap_drop: z.array(z.string()).default([]),
   healthcheck: z
     .object({ test: z.array(z.string()).optional(), disable: z.boolean().optional() })
     .optional(),
@@ -138,7 +144,7 @@ describe('docker compose', () => {
     const passedOn = Object.entries(environmentOf('server', dotEnv))
       .filter(([name, value]) => value === dotEnv[name])
       .map(([name]) => name);
-    const own = ['HOST', 'PORT', 'DATABASE_URL', 'AMQP_URL'];
+    const own = ['HOST', 'PORT', 'METRICS_HOST', 'METRICS_PORT', 'DATABASE_URL', 'AMQP_URL'];
     expect(passedOn.sort()).toEqual(SETTINGS.filter((name) => !own.includes(name)).sort());
     expect(services.server?.ports.map((port) => interpolate(port, { PORT: '5000' }))).toEqual([
       '127.0.0.1:5000:4000',
@@ -174,9 +180,25 @@ describe('docker compose', () => {
 
   test('declares the volumes that it uses, and uses those that it declares', () => {
     const used = Object.values(services).flatMap((each) =>
-      each.volumes.map((volume) => volume.split(':')[0]),
+      each.volumes.map((volume) => volume.split(':')[0] ?? ''),
     );
-    expect(used.sort()).toEqual(Object.keys(volumes).sort());
+    const [files, named] = [
+      used.filter((path) => path.startsWith('./')),
+      used.filter((path) => !path.startsWith('./')),
+    ];
+    expect(named.sort()).toEqual(Object.keys(volumes).sort());
+    for (const path of files) expect(existsSync(path), path).toBe(true);
+  });
+
+  test('starts the core alone without a profile', () => {
+    const core = Object.keys(services).filter((name) => services[name]?.profiles.length === 0);
+    expect(core.sort()).toEqual(['migrate', 'mysql', 'rabbitmq', 'server']);
+  });
+
+  test('gives the server no right that it does not need', () => {
+    for (const name of ['server', 'server-2', 'migrate']) {
+      expect(services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+    }
   });
 
   /** The images that are built from this checkout. */
@@ -204,10 +226,47 @@ describe('docker compose', () => {
   );
 
   test.each(Object.entries(services))('builds %s here, or pins its major version', (_, each) => {
-    if (!builtHere.includes(each.image)) expect(each.image).toMatch(/:\d+(\.\d+)*(-[a-z]+)?$/);
+    if (!builtHere.includes(each.image)) expect(each.image).toMatch(/:v?\d+(\.\d+)*(-[a-z]+)?$/);
     else expect(each.build ?? '.').toBe('.');
   });
 });
+
+/** Runs a health check as a container does. @returns its exit code */
+function runCheck([file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv) {
+  return new Promise<number>((resolve) => {
+    execFile(file, args, { env: { PATH: process.env.PATH, ...env } }, (error) => {
+      resolve(error === null ? 0 : Number(error.code));
+    });
+  });
+}
+
+describe('a health check', () => {
+  test('of the image succeeds if the server answers, and fails if nothing does', async () => {
+    const [, check = '[]'] = /\n {2}CMD (\["bash".*\])\n/.exec(runtimeStage) ?? [];
+    const command = JSON.parse(check);
+    const { url } = await startServer();
+
+    expect(await runCheck(command, { PORT: new URL(url).port })).toBe(0);
+    expect(await runCheck(command, { PORT: String(await freePort()) })).toBe(1);
+  });
+
+  test('of compose asks whether the server is ready', async () => {
+    const [, ...command] = services.server?.healthcheck?.test ?? [];
+    const { url } = await startServer();
+    const withPort = (path: string) =>
+      command.map((part) =>
+        interpolateCheck(part)
+          .replace('/4000', `/${new URL(url).port}`)
+          .replace('/readyz', path),
+      );
+
+    expect(await runCheck(withPort('/readyz'), {})).toBe(0);
+    expect(await runCheck(withPort('/nothing'), {})).toBe(1);
+  });
+});
+
+/** Returns a part of a check as Compose passes it on. */
+const interpolateCheck = (part: string) => part.replaceAll('$$', '$');
 
 describe('the image', () => {
   test('runs the server as a user who is not root', () => {

@@ -3,13 +3,21 @@
  * otherwise nothing that a client sent.
  */
 import type { ApolloServerPlugin } from '@apollo/server';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Caller } from '../domain/caller.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
 import type { OperationMeter } from '../infrastructure/observability/operation-meter.js';
 import { callerOf } from './access/access.js';
 import type { OperationContext } from './operation-context.js';
-import { OperationRecord, type Transport, UNKNOWN } from './operation-record.js';
+import {
+  decorateWithRecord,
+  OperationRecord,
+  type RefusedCredential,
+  recordOf,
+  setRecord,
+  type Transport,
+  UNKNOWN,
+} from './operation-record.js';
 
 /** Which operations are logged: all, those that were refused or failed, or none. All are counted. */
 export type LoggedOperations = 'all' | 'errors' | 'none';
@@ -61,11 +69,18 @@ export class OperationLog {
     logger.info(
       {
         ...{ operation: name, type, field, transport, outcome, status },
-        ...(caller && describe(caller)),
+        ...(caller ? describe(caller) : record.refused),
         ...{ rows, cost, events: eventCount, durationMs, requestId, omitted },
       },
       'Operation',
     );
+  }
+
+  /** Logs that a WebSocket was closed because of its credential. */
+  refuseConnection(refused: RefusedCredential): void {
+    if (this.logged === 'none' || !this.#mayLogStranger()) return;
+    const omitted = this.#takeOmitted();
+    this.logger.info({ transport: 'websocket', ...refused, omitted }, 'Connection refused');
   }
 
   #mayLogStranger(): boolean {
@@ -90,9 +105,6 @@ function describe({ kind, name, organizationIds }: Caller) {
   return { caller: `${kind}:${name}`, ...(isShort && { organizations: organizationIds }) };
 }
 
-/** The request decorator for the record of its operation, set on the paths below. */
-const RECORD = 'operationRecord';
-
 const TRANSPORTS: Readonly<Record<string, Transport>> = {
   '/graphql': 'http',
   '/graphql/stream': 'sse',
@@ -100,12 +112,12 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
 
 /** Logs the operations of HTTP requests, also those that are refused before they are known. */
 export function logOperations(app: FastifyInstance, log: OperationLog): void {
-  app.decorateRequest(RECORD);
+  decorateWithRecord(app);
   app.addHook('onRequest', (request, reply, next) => {
     const transport = TRANSPORTS[request.routeOptions.url ?? ''];
     if (transport === undefined || request.method === 'OPTIONS') return next();
     const record = new OperationRecord(transport, request.id);
-    request.setDecorator(RECORD, record);
+    setRecord(request, record);
     // The hook onResponse is not called if the client disconnects.
     reply.raw.once('close', () => {
       const isAbandoned = transport === 'http' && !reply.raw.writableFinished;
@@ -119,11 +131,6 @@ export function logOperations(app: FastifyInstance, log: OperationLog): void {
     if (record && reply.statusCode >= 400) record.outcome ??= codeOf(payload);
     next(null, payload);
   });
-}
-
-/** Returns the record of a request's operation; undefined on other paths. */
-export function recordOf(request: FastifyRequest): OperationRecord | undefined {
-  return request.getDecorator<OperationRecord | null>(RECORD) ?? undefined;
 }
 
 /** Returns the code of an error response that was made before GraphQL. */

@@ -1,4 +1,5 @@
 /** What is known of an operation, for its line in the log. It is filled in as the operation proceeds. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
   type DocumentNode,
   type ExecutionResult,
@@ -7,6 +8,7 @@ import {
   type OperationDefinitionNode,
   type OperationTypeNode,
 } from 'graphql';
+import type { CredentialFault } from './access/authentication.js';
 
 export type Transport = 'http' | 'sse' | 'websocket';
 
@@ -19,6 +21,12 @@ const SEVERAL = 'several';
 /** The largest number of characters of an operation's name that are logged. */
 const NAME_CHARACTERS_MAX = 64;
 
+/** A credential that was refused, without its content. */
+export interface RefusedCredential {
+  readonly reason: CredentialFault;
+  readonly remoteAddress: string;
+}
+
 /** What is known of an operation so far. */
 export class OperationRecord {
   readonly #startedAt = performance.now();
@@ -30,6 +38,8 @@ export class OperationRecord {
   /** The number of transfers that a bulk had. */
   rows: number | undefined;
   cost: number | undefined;
+  /** Why the credential was refused, and who sent it; undefined if it was not. */
+  refused: RefusedCredential | undefined;
   /** The number of events that were sent to a subscriber. */
   eventCount = 0;
 
@@ -62,4 +72,20 @@ export class OperationRecord {
     if (error) this.outcome ??= String(error.extensions?.code ?? UNKNOWN);
     if (data != null) this.eventCount += 1;
   }
+}
+
+/** The request decorator for the record of its operation. */
+const RECORD = 'operationRecord';
+
+export function decorateWithRecord(app: FastifyInstance): void {
+  app.decorateRequest(RECORD);
+}
+
+export function setRecord(request: FastifyRequest, record: OperationRecord): void {
+  request.setDecorator(RECORD, record);
+}
+
+/** Returns the record of a request's operation; undefined if the request is for no operation. */
+export function recordOf(request: FastifyRequest): OperationRecord | undefined {
+  return request.getDecorator<OperationRecord | null>(RECORD) ?? undefined;
 }

@@ -1,10 +1,14 @@
 /** The lines of the log about operations, over every transport. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { ACME, aBulk, aTransfer, GLOBEX } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
+import { startProcess } from '../support/process.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
+import { createMigratedDatabase } from '../support/test-database.js';
 
 const INFO = { LOG_LEVEL: 'info' };
 
@@ -70,9 +74,42 @@ test('a request without a valid credential has a line without a caller', async (
   await server.client.as('CANARY').send('{ __typename }');
 
   const line = await untilLines(server, 1);
-  expect(line).toMatchObject({ outcome: 'UNAUTHENTICATED', status: 401 });
+  expect(line).toMatchObject({
+    outcome: 'UNAUTHENTICATED',
+    status: 401,
+    reason: 'MALFORMED',
+    remoteAddress: '127.0.0.1',
+  });
   expect(line).not.toHaveProperty('caller');
   expect(JSON.stringify(server.log)).not.toContain('CANARY');
+});
+
+test('the reason for which a credential was refused is in the log, over every transport', async () => {
+  const provider = await startIdentityProvider();
+  const server = await startServer({ ...provider.env, ...INFO });
+  const valid = await provider.token({ roles: ['viewer'] });
+  const send = (token: string) => server.client.as(token).send('{ __typename }');
+  await server.client.send('{ __typename }');
+  await send(await provider.token({}, '5m ago'));
+  await send(await provider.token({ iss: 'https://other.example' }));
+  await send(await provider.token({ aud: 'other' }));
+  await send(`${valid.slice(0, -8)}AAAAAAAA`);
+  await send(`vmt_0123456789ab_${'A'.repeat(43)}`);
+  const socket = new WebSocket(
+    `${server.url.replace('http', 'ws')}/graphql`,
+    'graphql-transport-ws',
+  );
+  await once(socket, 'open');
+  socket.send('{ "type": "connection_init", "payload": { "authorization": "Bearer wrong" } }');
+  await once(socket, 'close');
+
+  await untilLines(server, 6);
+  await expect
+    .poll(() => server.log.map(({ reason }) => reason).filter(Boolean))
+    .toEqual(['MISSING', 'EXPIRED', 'ISSUER', 'AUDIENCE', 'SIGNATURE', 'API_KEY', 'MALFORMED']);
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ msg: 'Connection refused', transport: 'websocket' }),
+  );
 });
 
 test('a stranger causes ten lines a second at most, and the next line has the number of the others', async () => {
@@ -159,6 +196,24 @@ test('a client that does not wait for its answer has a line too', async () => {
 
   expect(await untilLines(server, 1)).toMatchObject({ outcome: 'ABANDONED' });
 });
+
+test('a reader of the log that stands still stops no request, and the last lines are written at the stop', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const server = await startProcess({ DATABASE_URL: database.url });
+  const { stdout } = server.process;
+  stdout?.pause();
+
+  // A pipe holds 64 KiB, which 1,000 lines exceed several times.
+  for (let n = 0; n < 50; n += 1) {
+    await Promise.all(Array.from({ length: 20 }, () => server.client.send('{ __typename }')));
+  }
+
+  stdout?.resume();
+  expect(await server.stop()).toBe(0);
+  await expect.poll(() => server.output().split('"Operation"').length - 1).toBe(1_000);
+  expect(server.output()).toContain('SIGTERM: stopping');
+}, 30_000);
 
 test('LOG_OPERATIONS chooses the lines', async () => {
   const errors = await startServer({ ...INFO, LOG_OPERATIONS: 'errors' });

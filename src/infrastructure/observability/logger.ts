@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
+import { type DestinationStream, destination, type Logger, type LoggerOptions, pino } from 'pino';
 
 import { withoutPasswords } from './secrets.js';
 import { activeTraceId } from './tracing.js';
@@ -16,7 +16,7 @@ const STACK_FRAME = /^\s+at /;
  */
 export function makeLogger(
   level: string,
-  destination?: DestinationStream,
+  stream?: DestinationStream,
   takeLine?: (line: string) => void,
 ): Logger {
   const options: LoggerOptions = {
@@ -37,16 +37,24 @@ export function makeLogger(
       },
     }),
   };
-  return destination ? pino(options, destination) : pino(options);
+  return stream ? pino(options, stream) : pino(options);
 }
 
 /** The format of the log: json for programs, pretty for people; auto is pretty on a terminal. */
 export type LogFormat = 'auto' | 'json' | 'pretty';
 
-/** Makes the destination of the log; undefined for standard output in JSON. */
-export async function logDestination(format: LogFormat): Promise<DestinationStream | undefined> {
+/** The bytes of the log that wait for a reader. Lines beyond them are dropped. */
+const WAITING_BYTES_MAX = 16_777_216;
+
+/**
+ * Makes the destination of the log. JSON is written in the background, because a reader of the log that stands still must
+ * stop no payment. What waits is written when the process exits.
+ */
+export async function logDestination(format: LogFormat): Promise<DestinationStream> {
   const { isTTY } = process.stdout;
-  if (format === 'json' || (format === 'auto' && !isTTY)) return undefined;
+  if (format === 'json' || (format === 'auto' && !isTTY)) {
+    return destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX });
+  }
   const { default: pretty } = await import('pino-pretty');
   return pretty({ colorize: isTTY, translateTime: 'SYS:HH:MM:ss', sync: true });
 }

@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller, RequestSource } from '../../domain/caller.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
+import { recordOf } from '../operation-record.js';
 import type { Authenticated, Authenticator } from './authentication.js';
 import { isLoopbackName } from './loopback.js';
 import type { AddressOf } from './remote-address.js';
@@ -64,6 +65,11 @@ export function guardAccess(app: FastifyInstance, ports: AccessPorts): void {
       request.setDecorator(RESPONSE, reply.raw);
       request.setDecorator(REMOTE_ADDRESS, addressOf(request.raw));
       return;
+    }
+    const record = recordOf(request);
+    if (record) {
+      const reason = await authenticator.faultOf(request.headers.authorization);
+      record.refused = { reason, remoteAddress: addressOf(request.raw) };
     }
     reply.header('www-authenticate', 'Bearer');
     const message =

@@ -41,6 +41,23 @@ export interface Authenticated {
   readonly expiresAt: Date | undefined;
 }
 
+/** Why a credential was refused. */
+export type CredentialFault =
+  | 'MISSING'
+  | 'MALFORMED'
+  | 'ALGORITHM'
+  | 'SIGNATURE'
+  | 'SIGNING_KEY'
+  | 'EXPIRED'
+  | 'ISSUER'
+  | 'AUDIENCE'
+  | 'CLAIMS'
+  | 'API_KEY';
+
+interface Refused {
+  readonly fault: CredentialFault;
+}
+
 export interface Authenticator {
   /**
    * @param authorization the Authorization header of the request
@@ -48,6 +65,8 @@ export interface Authenticator {
    * @throws Error if the credential cannot be checked now, because the provider or the database does not answer
    */
   authenticate(authorization: string | undefined): Promise<Authenticated | undefined>;
+  /** Returns why a credential was just refused, for the log. */
+  faultOf(authorization: string | undefined): Promise<CredentialFault>;
 }
 
 /** @param callerOfApiKey returns the owner of an API key; undefined for a key that is not valid */
@@ -56,19 +75,20 @@ export async function makeAuthenticator(
   callerOfApiKey: (apiKey: string) => Promise<Caller | undefined>,
 ): Promise<Authenticator> {
   if (settings.mode === 'off') {
-    return { authenticate: async () => ({ caller: DEVELOPER, expiresAt: undefined }) };
+    const authenticate = async () => ({ caller: DEVELOPER, expiresAt: undefined });
+    return { authenticate, faultOf: async () => 'MISSING' };
   }
   if (settings.mode === 'missing') throw new ExplainedError(settings.reason);
   const judgeToken = await makeTokenJudge(settings);
-  const judge = async (credential: string): Promise<Authenticated | undefined> => {
+  const judge: Judge = async (credential) => {
     if (!isApiKey(credential)) return judgeToken(credential);
     const caller = await callerOfApiKey(credential);
-    return caller && { caller, expiresAt: undefined };
+    return caller ? { caller, expiresAt: undefined } : { fault: 'API_KEY' };
   };
   return new CachingAuthenticator(judge);
 }
 
-type Judge = (credential: string) => Promise<Authenticated | undefined>;
+type Judge = (credential: string) => Promise<Authenticated | Refused>;
 
 type TokenSettings = Extract<AuthenticationSettings, { mode: 'on' }>;
 
@@ -85,13 +105,22 @@ async function makeTokenJudge(settings: TokenSettings): Promise<Judge> {
   return async (token) => {
     try {
       const { payload } = await verify(token);
-      return readClaims(payload, settings);
+      return readClaims(payload, settings) ?? { fault: 'CLAIMS' };
     } catch (error) {
       if (error instanceof ProviderError) throw error;
       // The token causes every other error: by its algorithm, form, signature or claims.
-      return undefined;
+      return { fault: faultOfToken(error) };
     }
   };
+}
+
+function faultOfToken(error: unknown): CredentialFault {
+  if (error instanceof errors.JWTExpired) return 'EXPIRED';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'SIGNATURE';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'ALGORITHM';
+  if (WITHOUT_KEY.some((fault) => error instanceof fault)) return 'SIGNING_KEY';
+  if (!(error instanceof errors.JWTClaimValidationFailed)) return 'MALFORMED';
+  return error.claim === 'iss' ? 'ISSUER' : error.claim === 'aud' ? 'AUDIENCE' : 'CLAIMS';
 }
 
 /** The error for an identity provider that does not answer, or gives an invalid answer. The token is not at fault. */
@@ -202,7 +231,7 @@ function textsOf(claim: unknown): string[] {
 /** Caches each outcome for some seconds, because checking a signature takes longer than checking a small bulk. */
 class CachingAuthenticator implements Authenticator {
   /** Outcomes by the hash of the credential, so that no credential is kept. */
-  readonly #cache = new LRUCache<string, Promise<Authenticated | undefined>>({
+  readonly #cache = new LRUCache<string, Promise<Authenticated | Refused>>({
     max: CACHED_MAX,
     ttl: CACHED_MS,
   });
@@ -210,14 +239,22 @@ class CachingAuthenticator implements Authenticator {
   constructor(private readonly judge: Judge) {}
 
   async authenticate(authorization: string | undefined): Promise<Authenticated | undefined> {
-    const credential = /^Bearer +([^ ]+) *$/i.exec(authorization ?? '')?.[1];
+    const credential = credentialOf(authorization);
     if (credential === undefined) return undefined;
     const found = await this.#find(credential);
-    const hasEnded = found?.expiresAt !== undefined && endOf(found.expiresAt) <= Date.now();
+    if ('fault' in found) return undefined;
+    const hasEnded = found.expiresAt !== undefined && endOf(found.expiresAt) <= Date.now();
     return hasEnded ? undefined : found;
   }
 
-  #find(credential: string): Promise<Authenticated | undefined> {
+  async faultOf(authorization: string | undefined): Promise<CredentialFault> {
+    const credential = credentialOf(authorization);
+    if (credential === undefined) return authorization === undefined ? 'MISSING' : 'MALFORMED';
+    const found = await this.#find(credential);
+    return 'fault' in found ? found.fault : 'EXPIRED';
+  }
+
+  #find(credential: string): Promise<Authenticated | Refused> {
     const key = hash('sha256', credential, 'base64');
     const cached = this.#cache.get(key);
     if (cached) return cached;
@@ -226,6 +263,11 @@ class CachingAuthenticator implements Authenticator {
     found.catch(() => this.#cache.delete(key));
     return found;
   }
+}
+
+/** Returns the credential of an Authorization header; undefined if the header has none. */
+function credentialOf(authorization: string | undefined): string | undefined {
+  return /^Bearer +([^ ]+) *$/i.exec(authorization ?? '')?.[1];
 }
 
 /** Returns the moment from which a token is refused, in milliseconds since 1970. */

@@ -23,7 +23,7 @@ import { callerKeyOf } from '../limits/caller-key.js';
 import { unitsPaidBy } from '../limits/json-body.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
 import type { OperationContext } from '../operation-context.js';
-import { recordOf } from '../operation-log.js';
+import { recordOf } from '../operation-record.js';
 import {
   bytesOf,
   KEEP_ALIVE_MS,

@@ -207,7 +207,7 @@ function makeOnSubscribe(ports: StreamPorts) {
 }
 
 /** Returns a function that authenticates a connection by its first message. The function returns false on failure. */
-function makeAuthenticate({ authenticator, logger }: StreamPorts) {
+function makeAuthenticate({ authenticator, logger, operationLog }: StreamPorts) {
   const logOutage = makeOutageLog(logger, CREDENTIALS_UNCHECKED);
   return async (
     parameters: Record<string, unknown> | undefined,
@@ -223,8 +223,13 @@ function makeAuthenticate({ authenticator, logger }: StreamPorts) {
       socket.close(CLOSE_TRY_AGAIN_LATER, 'Credentials cannot be checked now: try again');
       return false;
     }
+    if (!found) {
+      const reason = await authenticator.faultOf(authorization);
+      operationLog.refuseConnection({ reason, remoteAddress: extra.remoteAddress });
+      return false;
+    }
     // A socket that closed meanwhile never emits 'close' again, so its watch would never end.
-    if (!found || socket.readyState !== socket.OPEN) return false;
+    if (socket.readyState !== socket.OPEN) return false;
     extra.authenticated = found;
     const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) => {
       const reason = hasExpired ? 'The token has expired' : 'Access was withdrawn';

@@ -189,6 +189,13 @@ describe('the configuration', () => {
         SEED_DEMO: 'true',
         LOG_LEVEL: 'debug',
         LOG_FORMAT: 'json',
+        LOG_OPERATIONS: 'errors',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+        OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20secret,x-tenant=bank',
+        OTEL_SERVICE_NAME: 'payroll',
+        OTEL_TRACES_SAMPLER_ARG: '0.25',
+        SENTRY_DSN: 'https://key@errors.example/42',
+        SENTRY_ENVIRONMENT: 'staging',
       }),
     ).toEqual({
       host: '::1',
@@ -244,6 +251,14 @@ describe('the configuration', () => {
       seedDemo: true,
       logLevel: 'debug',
       logFormat: 'json',
+      loggedOperations: 'errors',
+      traceExport: {
+        endpoint: 'http://collector:4318',
+        headers: { authorization: 'Bearer secret', 'x-tenant': 'bank' },
+        serviceName: 'payroll',
+        share: 0.25,
+      },
+      errorReports: { dsn: 'https://key@errors.example/42', environment: 'staging' },
       unknownNames: [],
     });
   });

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/infrastructure/database/open-database.js';
 import { aBulk, aTransfer } from '../support/builders.js';
 import { startProcess } from '../support/process.js';
-import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
+import { createMigratedDatabase } from '../support/test-database.js';
 
 /** A report as its receiver sees it. */
 interface Report {
@@ -38,11 +38,7 @@ async function startReceiver() {
   return { reports, dsn: `http://key@127.0.0.1:${(server.address() as AddressInfo).port}/42` };
 }
 
-const BROKEN = {
-  sqlite: `create trigger broken before insert on transfer begin select raise(abort, 'broken'); end`,
-  mysql: `create trigger broken before insert on transfer for each row
-    signal sqlstate '45000' set message_text = 'broken'`,
-}[DIALECT];
+const BROKEN = `create trigger broken before insert on transfer begin select raise(abort, 'broken'); end`;
 
 /** Starts a server whose database refuses transfers. */
 async function startBroken(env: NodeJS.ProcessEnv) {

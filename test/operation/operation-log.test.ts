@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { ACME, aBulk, aTransfer, GLOBEX } from '../support/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
-import { startProcess } from '../support/process.js';
+import { type ServerProcess, startProcess } from '../support/process.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 import { createMigratedDatabase } from '../support/test-database.js';
@@ -197,23 +197,53 @@ test('a client that does not wait for its answer has a line too', async () => {
   expect(await untilLines(server, 1)).toMatchObject({ outcome: 'ABANDONED' });
 });
 
+/** Fills the pipe of a server's log, whose reader stands still from now on. */
+async function fillLog({ process: { stdout }, client }: ServerProcess) {
+  stdout?.pause();
+  // A pipe holds 64 KiB, which 1,000 lines exceed several times.
+  for (let n = 0; n < 50; n += 1) {
+    await Promise.all(Array.from({ length: 20 }, () => client.send('{ __typename }')));
+  }
+}
+
 test('a reader of the log that stands still stops no request, and the last lines are written at the stop', async () => {
   const database = await createMigratedDatabase();
   onTestFinished(() => database.drop());
   const server = await startProcess({ DATABASE_URL: database.url });
-  const { stdout } = server.process;
-  stdout?.pause();
+  await fillLog(server);
 
-  // A pipe holds 64 KiB, which 1,000 lines exceed several times.
-  for (let n = 0; n < 50; n += 1) {
-    await Promise.all(Array.from({ length: 20 }, () => server.client.send('{ __typename }')));
-  }
-
-  stdout?.resume();
+  server.process.stdout?.resume();
   expect(await server.stop()).toBe(0);
   await expect.poll(() => server.output().split('"Operation"').length - 1).toBe(1_000);
   expect(server.output()).toContain('SIGTERM: stopping');
 }, 30_000);
+
+test.each([
+  ['a stop', 'SIGTERM', 0],
+  ['an uncaught error', 'SIGUSR2', 1],
+] as const)(
+  'after %s a server ends, although the reader of its log stands still',
+  async (_, signal, code) => {
+    const database = await createMigratedDatabase();
+    onTestFinished(() => database.drop());
+    const crash = new URL('../support/crash-on-signal.mjs', import.meta.url);
+    const server = await startProcess({
+      DATABASE_URL: database.url,
+      NODE_OPTIONS: `--import ${crash.href}`,
+    });
+    await fillLog(server);
+    const exited = once(server.process, 'exit');
+    const inProgress = server.client.perform(aBulk(transfersOf(5_000, '0.01')));
+    // The bulk is in progress once a later request is answered.
+    await server.client.send('{ __typename }');
+
+    server.process.kill(signal);
+
+    expect(await inProgress).toMatchObject({ __typename: 'BulkTransferPerformed' });
+    expect((await exited)[0]).toBe(code);
+  },
+  30_000,
+);
 
 test('LOG_OPERATIONS chooses the lines', async () => {
   const errors = await startServer({ ...INFO, LOG_OPERATIONS: 'errors' });

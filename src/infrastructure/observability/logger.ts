@@ -46,17 +46,42 @@ export type LogFormat = 'auto' | 'json' | 'pretty';
 /** The bytes of the log that wait for a reader. Lines beyond them are dropped. */
 const WAITING_BYTES_MAX = 16_777_216;
 
+/** The time for a reader of the log to take the last lines, when the process exits or after an uncaught error. */
+const FLUSH_MS = 1_000;
+
 /**
  * Makes the destination of the log. JSON is written in the background, because a reader of the log that stands still must
- * stop no payment. What waits is written when the process exits.
+ * stop no payment. What waits is written when the process exits, if the reader takes it within FLUSH_MS.
  */
 export async function logDestination(format: LogFormat): Promise<DestinationStream> {
+  // Reading process.stdout also makes a pipe non-blocking. A write to a full pipe would otherwise never return.
   const { isTTY } = process.stdout;
-  if (format === 'json' || (format === 'auto' && !isTTY)) {
-    return destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX });
-  }
+  if (format === 'json' || (format === 'auto' && !isTTY)) return backgroundDestination();
   const { default: pretty } = await import('pino-pretty');
   return pretty({ colorize: isTTY, translateTime: 'SYS:HH:MM:ss', sync: true });
+}
+
+/** Makes a destination whose flush ends after FLUSH_MS. Nothing else runs during a flush. */
+function backgroundDestination(): DestinationStream {
+  let flushUntil = Number.POSITIVE_INFINITY;
+  const stream = destination({
+    dest: 1,
+    sync: false,
+    maxLength: WAITING_BYTES_MAX,
+    retryEAGAIN: () => performance.now() < flushUntil,
+  });
+  const flush = stream.flushSync.bind(stream);
+  stream.flushSync = () => {
+    flushUntil = performance.now() + FLUSH_MS;
+    try {
+      flush();
+    } catch {
+      // There is no other place to tell that the reader did not take the lines.
+    } finally {
+      flushUntil = Number.POSITIVE_INFINITY;
+    }
+  };
+  return stream;
 }
 
 /** Removes passwords from a reason. Reasons come from drivers and brokers, which may quote their connection URL. */

@@ -66,7 +66,8 @@ test('no name server is asked for localhost', async () => {
 });
 
 test('names whose name server is silent delay no other name', async () => {
-  const silent = makeNameLookup({ nameServers: [await startNameServer(() => undefined)] });
+  const nameServers = [await startNameServer(() => undefined)];
+  const silent = makeNameLookup({ nameServers, timeoutMs: 500 });
   const answered = await startNameServer((query) => answerOf(query, [203, 0, 113, 7]));
   let endedCount = 0;
   const waiting = Array.from({ length: 50 }, (_, n) =>

@@ -323,13 +323,14 @@ function startWebhooks(
   const dispatcher = new WebhookDispatcher({ ...ports, database, reader, sender, retentionMs });
   const onDeliveries = (webhook: EndpointKey) => dispatcher.noteDue(webhook);
   const fanOut = new WebhookFanOut({ ...ports, database, reader, onDeliveries });
-  const onChange = () => {
+  const onDue = () => dispatcher.wake();
+  const onEvents = () => {
     fanOut.noteWebhooks();
     dispatcher.wake();
   };
   const store = new MikroOrmWebhooks(database, clock, newId);
   const urlProblems = (url: string) => receiverUrlProblems(url, { allowsLoopback });
-  const rules = { clock, newId, urlProblems, onChange };
+  const rules = { clock, newId, urlProblems, onEvents, onDue };
   dispatcher.start();
   fanOut.start();
   return {

@@ -79,26 +79,33 @@ export interface WebhookPorts {
   readonly newId: NewId;
   /** Returns the problems of the URL of a webhook; none if the server may call it. */
   readonly urlProblems: (url: string) => readonly Problem[];
-  /** Called after each change that may make deliveries due. */
-  readonly onChange: () => void;
+  /** Called after a webhook may have events that have no delivery yet. */
+  readonly onEvents: () => void;
+  /** Called after deliveries were made due. */
+  readonly onDue: () => void;
 }
 
 export function makeManageWebhooks(ports: WebhookPorts): ManageWebhooks {
-  const { webhooks, clock, onChange } = ports;
+  const { webhooks, clock, onEvents, onDue } = ports;
   /** Changes a webhook of the caller's organizations. */
   const change = async (text: string, request: WebhookChange): Promise<Webhook> => {
     const id = canonicalId(text);
     const { organizationIds } = request.source.caller;
     const webhook = id === undefined ? null : await webhooks.change(id, organizationIds, request);
     if (!webhook) throw notFound();
-    onChange();
+    return webhook;
+  };
+  /** Changes which events a webhook gets. */
+  const changeEvents = async (text: string, request: WebhookChange): Promise<Webhook> => {
+    const webhook = await change(text, request);
+    onEvents();
     return webhook;
   };
   return {
     register: (request, source) => register(ports, request, source),
     update: async (request, source) => {
       const { accountIds, apply } = await prepareUpdate(ports, request, source);
-      return change(request.id, { action: 'updateWebhook', source, apply, accountIds });
+      return changeEvents(request.id, { action: 'updateWebhook', source, apply, accountIds });
     },
     rotateSecret: async (id, source) => {
       const secret = newSecret();
@@ -107,7 +114,7 @@ export function makeManageWebhooks(ports: WebhookPorts): ManageWebhooks {
       return { webhook, secret };
     },
     enable: (id, source) =>
-      change(id, { action: 'enableWebhook', source, apply: (webhook) => webhook.enable() }),
+      changeEvents(id, { action: 'enableWebhook', source, apply: (webhook) => webhook.enable() }),
     disable: (id, source) =>
       change(id, {
         action: 'disableWebhook',
@@ -121,7 +128,7 @@ export function makeManageWebhooks(ports: WebhookPorts): ManageWebhooks {
       if (found.status === 'DISABLED') throw disabledWebhook();
       const webhook = await webhooks.addTestEvent(found.id, source.caller.organizationIds, source);
       if (!webhook) throw notFound();
-      onChange();
+      onDue();
       return webhook;
     },
     redeliver: async (text, source) => {
@@ -129,7 +136,7 @@ export function makeManageWebhooks(ports: WebhookPorts): ManageWebhooks {
       const { organizationIds } = source.caller;
       const webhook = id && (await webhooks.redeliver(id, organizationIds, source));
       if (!webhook) throw notFound();
-      onChange();
+      onDue();
       return webhook;
     },
     redeliverSince: (id, since, source) => redeliverSince(ports, id, since, source),
@@ -137,7 +144,7 @@ export function makeManageWebhooks(ports: WebhookPorts): ManageWebhooks {
 }
 
 async function register(
-  { webhooks, reader, clock, newId, urlProblems, onChange }: WebhookPorts,
+  { webhooks, reader, clock, newId, urlProblems, onEvents }: WebhookPorts,
   request: RegisterWebhookRequest,
   source: RequestSource,
 ): Promise<WebhookWithSecret> {
@@ -167,7 +174,7 @@ async function register(
   });
   const accountIds = listed.ibans ? listed.accounts.map(({ id }) => id) : 'all';
   if (!(await webhooks.add(webhook, accountIds, source))) throw tooManyWebhooks();
-  onChange();
+  onEvents();
   return { webhook, secret };
 }
 
@@ -203,7 +210,7 @@ async function redeliverSince(
   since: Date,
   source: RequestSource,
 ): Promise<Webhook> {
-  const { webhooks, onChange } = ports;
+  const { webhooks, onDue } = ports;
   const { id } = await requireWebhook(ports, text, source);
   const count = await webhooks.countDeliveriesSince(id, since, REDELIVERED_MAX + 1);
   if (count > REDELIVERED_MAX) {
@@ -213,7 +220,7 @@ async function redeliverSince(
   }
   const webhook = await webhooks.redeliverSince(id, since, source.caller.organizationIds, source);
   if (!webhook) throw notFound();
-  onChange();
+  onDue();
   return webhook;
 }
 

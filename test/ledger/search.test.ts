@@ -468,7 +468,7 @@ function notingIndexer(database: Database) {
 test('what an account received counts as the transfers that it received, not as whole bulks', async () => {
   const server = await startServer();
   const rows = [...transfersOf(999, '0.01'), aTransfer({ counterpartyIban: GLOBEX })];
-  for (let n = 0; n < 25; n += 1) await server.client.perform(aBulk(rows));
+  for (let n = 0; n < 12; n += 1) await server.client.perform(aBulk(rows));
   await untilQuiet(server);
   const { account } = await server.client.data(`{ account(iban: "${GLOBEX}") { id } }`);
   const { indexer, batches } = notingIndexer(server.database);
@@ -481,7 +481,7 @@ test('what an account received counts as the transfers that it received, not as 
 
 test('a backlog of several batches is indexed without a pause', async () => {
   const server = await startServer();
-  for (let n = 0; n < 3; n += 1) await server.client.perform(aBulk(transfersOf(9_000, '0.01')));
+  for (let n = 0; n < 3; n += 1) await server.client.perform(aBulk(transfersOf(6_000, '0.01')));
   await untilQuiet(server);
   const { account } = await server.client.data(`{ account(iban: "${ACME}") { id } }`);
   const { indexer, batches } = notingIndexer(server.database);

@@ -40,7 +40,7 @@ test('deliveries that ended after the request are not sent again by it', async (
   const [first] = await database.orm.em
     .fork()
     .find(WebhookDelivery, {}, { orderBy: { endedAt: 'asc' }, limit: 1 });
-  const requestedAt = new Date((first?.endedAt?.getTime() ?? 0) - 1);
+  const requestedAt = new Date((first?.endedAt?.getTime() ?? 0) - 10_001);
 
   await storeAt(() => requestedAt).redeliverSince(id, SINCE_EVER, 'all', PROGRAM);
   expect(await pendingCount()).toBe(0);

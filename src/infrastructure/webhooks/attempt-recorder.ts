@@ -197,16 +197,20 @@ export class AttemptRecorder {
   ): Promise<string | undefined> {
     const now = this.ports.clock();
     // A call that did not leave this server's own network says nothing about the receiver.
-    const told = ofWebhook.filter(({ outcome }) => !outcome.isOwnFailure);
-    if (told.length === 0) return undefined;
-    const gone = told.find(({ outcome }) => outcome.httpStatus === HTTP_GONE);
-    if (told.some(({ outcome }) => isDelivered(outcome.httpStatus))) {
+    const answers = ofWebhook.filter(({ outcome }) => !outcome.isOwnFailure);
+    if (answers.length === 0) {
+      // Nobody knows how the receiver was meanwhile, so its 24 hours begin anew.
+      await em.nativeUpdate(Webhook, { id }, { failingSince: null });
+      return undefined;
+    }
+    const gone = answers.find(({ outcome }) => outcome.httpStatus === HTTP_GONE);
+    if (answers.some(({ outcome }) => isDelivered(outcome.httpStatus))) {
       await em.nativeUpdate(Webhook, { id }, { lastDeliveredAt: now, failingSince: null });
     } else {
       await em.nativeUpdate(Webhook, { id, failingSince: null }, { failingSince: now });
     }
     if (gone) return disable(em, { id }, 'The receiver answered 410 Gone.');
-    const last = told.at(-1)?.outcome;
+    const last = answers.at(-1)?.outcome;
     const longAgo = new Date(now.getTime() - FAILING_MAX_MS);
     const reason = `All attempts failed for 24 hours. The last one: ${last?.error ?? `HTTP status ${last?.httpStatus}.`}`;
     return disable(em, { id, failingSince: { $lte: longAgo } }, reason);

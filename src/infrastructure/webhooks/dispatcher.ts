@@ -28,13 +28,19 @@ import type { Logger } from '../observability/logger.js';
 import { contextOf, inSpan, SpanKind } from '../observability/tracing.js';
 import { type AttemptCounts, AttemptRecorder, type BegunAttempt } from './attempt-recorder.js';
 import { readTraces } from './delivery-traces.js';
-import { type EndpointKey, Endpoints, type FreeCalls, type GuardedCall } from './endpoints.js';
+import {
+  type EndpointKey,
+  Endpoints,
+  type FreeCalls,
+  type GuardedCall,
+  isFull,
+} from './endpoints.js';
 import { readBodies } from './event-bodies.js';
 import { pruneDeliveries } from './prune.js';
 import type { WebhookOutcome, WebhookSender } from './webhook-sender.js';
 
 /** The length of a lease. It is longer than a call and the recording of its outcome take. */
-const LEASE_MS = 30_000;
+const LEASE_MS = 60_000;
 
 /** The time after its claim within which a call must begin, so that it ends before the lease does. */
 const CALL_BEGINS_MAX_MS = 10_000;
@@ -67,7 +73,8 @@ interface ClaimedDelivery {
 
 /** What is read for the deliveries of a claim, by their ids. */
 interface ReadOfClaim {
-  readonly bodies: Promise<ReadonlyMap<string, string>>;
+  /** Null for an event that could not be made. An event that the ledger does not have is absent. */
+  readonly bodies: Promise<ReadonlyMap<string, string | null>>;
   readonly traces: Promise<ReadonlyMap<string, string>>;
 }
 
@@ -87,7 +94,7 @@ export interface DispatcherPorts {
   readonly clock: Clock;
   readonly newId: NewId;
   readonly logger: Logger;
-  /** The time for which deliveries are kept after they ended. */
+  /** The time for which deliveries that have ended are kept after they were made. */
   readonly retentionMs: number;
 }
 
@@ -311,7 +318,9 @@ export class WebhookDispatcher {
   }
 
   /** Reads the bodies of deliveries. If one of them cannot be made, the others are. */
-  async #readBodies(deliveries: readonly WebhookDelivery[]): Promise<ReadonlyMap<string, string>> {
+  async #readBodies(
+    deliveries: readonly WebhookDelivery[],
+  ): Promise<ReadonlyMap<string, string | null>> {
     const { reader, database, logger } = this.ports;
     try {
       return await readBodies(deliveries, reader);
@@ -320,7 +329,7 @@ export class WebhookDispatcher {
       const [only] = deliveries;
       if (deliveries.length === 1) {
         logger.error({ err: error, delivery: only?.id }, 'Event of a webhook not readable');
-        return new Map();
+        return new Map(deliveries.map(({ id }) => [id, null]));
       }
       const each = await Promise.all(deliveries.map((delivery) => this.#readBodies([delivery])));
       return new Map(each.flatMap((bodies) => [...bodies]));
@@ -339,8 +348,8 @@ export class WebhookDispatcher {
     const claimedAtMs = delivery.leasedAt?.getTime() ?? 0;
     if (at.getTime() - claimedAtMs > CALL_BEGINS_MAX_MS) return this.#release(delivery);
     const attempt = attemptOf(delivery, webhook, at);
-    if (body === undefined) {
-      await this.#recorder.record(attempt, EVENT_UNREADABLE);
+    if (body === undefined || body === null) {
+      await this.#recorder.record(attempt, body === null ? EVENT_UNREADABLE : EVENT_MISSING);
       return;
     }
     const { url } = webhook;
@@ -358,7 +367,7 @@ export class WebhookDispatcher {
 
   /** Gives back a delivery that was not sent. If this fails, its lease ends by itself. */
   async #release({ id, attempts }: WebhookDelivery, error?: unknown): Promise<void> {
-    if (error !== undefined && !isOutage(error)) {
+    if (error !== undefined && !isOutage(error) && !isFull(error)) {
       this.ports.logger.warn({ err: error }, 'Delivery of a webhook not sent');
     }
     const em = this.ports.database.orm.em.fork();
@@ -404,13 +413,20 @@ export class WebhookDispatcher {
   }
 }
 
-/**
- * The outcome of an attempt whose event cannot be made: the ledger does not have it, because it was restored from a
- * backup, or its row is damaged.
- */
+/** The outcome of an attempt whose event cannot be made now. A later release may know its kind, or read its row. */
 const EVENT_UNREADABLE = {
   httpStatus: null,
   error: 'The event could not be read from the ledger.',
+  responseBody: null,
+  durationMs: 0,
+  retryAfterMs: null,
+  isOwnFailure: true,
+} as const;
+
+/** The outcome of an attempt whose event the ledger does not have, because it was restored from a backup. */
+const EVENT_MISSING = {
+  httpStatus: null,
+  error: 'The event is no longer in the ledger.',
   responseBody: null,
   durationMs: 0,
   retryAfterMs: null,

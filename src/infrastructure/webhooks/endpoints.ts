@@ -7,6 +7,7 @@
 import {
   BrokenCircuitError,
   type BulkheadPolicy,
+  BulkheadRejectedError,
   bulkhead,
   type CircuitBreakerPolicy,
   CircuitState,
@@ -112,6 +113,11 @@ class Endpoint {
     this.#pace = outcome.durationMs < SLOW_MS ? 'quick' : 'slow';
     return outcome;
   }
+}
+
+/** Tells whether a call did not begin, because the limits have changed since it was planned. */
+export function isFull(error: unknown): boolean {
+  return error instanceof BulkheadRejectedError;
 }
 
 /** A webhook, and the number of its calls that may begin. */

@@ -1,4 +1,5 @@
 import { RefusedAddressError } from './egress-policy.js';
+import { NameServersSilentError } from './name-lookup.js';
 
 /** The largest number of causes that are followed from an error. */
 const CAUSES_MAX = 5;
@@ -99,6 +100,7 @@ export function isOwnFailure(error: unknown): boolean {
   return causesOf(error).some(
     (cause) =>
       cause instanceof ProxyUnreachableError ||
+      cause instanceof NameServersSilentError ||
       OWN_CODES.has(codeOf(cause)) ||
       isNameServerDown(cause),
   );

@@ -51,6 +51,9 @@ const SWEEP_MS = 10_000;
 /** The time between two sweeps, in durations of the sweep before. A long sweep of a large database comes less often. */
 const SWEEP_DURATIONS = 50;
 
+/** The longest time between two sweeps. */
+const SWEEP_MAX_MS = 60_000;
+
 /** The time for which commits gather, so that one transaction covers many small bulks of an account. */
 const GATHER_MS = 10;
 
@@ -201,7 +204,8 @@ export class WebhookFanOut {
 
   #scheduleSweep(): void {
     clearTimeout(this.#sweepTimer);
-    const delayMs = Math.max(SWEEP_MS, this.#sweepMs * SWEEP_DURATIONS);
+    const restMs = Math.max(SWEEP_MS, this.#sweepMs * SWEEP_DURATIONS);
+    const delayMs = Math.min(restMs, SWEEP_MAX_MS);
     this.#sweepTimer = setTimeout(() => {
       this.#isSweepDue = true;
       this.#wakeUp?.();
@@ -215,8 +219,11 @@ export class WebhookFanOut {
     const [key, cursor] = first;
     this.#behind.delete(key);
     const next = await this.#readNext(cursor);
+    if (!next) return;
+    const outcome = await this.#add(cursor, next);
+    if (outcome === 'CONTENDED') this.#behind.set(key, cursor);
     // If another server has moved the cursor, it continues from there.
-    if (!next || !(await this.#add(cursor, next))) return;
+    if (outcome !== 'ADDED') return;
     if (next.events.length > 0) this.ports.onDeliveries(cursor);
     if (next.hasMore) this.#behind.set(key, { ...cursor, position: next.end });
   }
@@ -303,25 +310,28 @@ export class WebhookFanOut {
     }));
   }
 
-  /** @returns false if another server has moved the cursor */
-  async #add(cursor: Behind, { events, end }: NextEvents): Promise<boolean> {
+  /** Adds deliveries. Nothing is added if another server has moved the cursor, or holds its rows at this moment. */
+  async #add(
+    cursor: Behind,
+    { events, end }: NextEvents,
+  ): Promise<'ADDED' | 'MOVED' | 'CONTENDED'> {
     const { database, clock } = this.ports;
     try {
       return await inTransaction(database.orm.em.fork(), async (em) => {
         const { webhookId, ordered, position } = cursor;
         if (ordered || position === undefined) await lockWebhooks(em, [webhookId]);
-        if (!(await moveCursor(em, cursor, end))) return false;
-        if (events.length === 0) return true;
+        if (!(await moveCursor(em, cursor, end))) return 'MOVED';
+        if (events.length === 0) return 'ADDED';
         const isIdle = cursor.ordered && (await firstPendingOf(em, cursor)) === undefined;
         const createdAt = clock();
         await database.appendRows(em, [this.#table(this.#deliveriesOf(cursor, events, createdAt))]);
         if (isIdle) await startNext(em, cursor, createdAt);
-        return true;
+        return 'ADDED';
       });
     } catch (error) {
-      // Another server has inserted the cursor, or moves it at this moment.
-      if (error instanceof UniqueConstraintViolationException) return false;
-      if (database.isContention(error)) return false;
+      // Another server has inserted the cursor.
+      if (error instanceof UniqueConstraintViolationException) return 'MOVED';
+      if (database.isContention(error)) return 'CONTENDED';
       throw error;
     }
   }

@@ -81,7 +81,8 @@ test('names whose name server is silent delay no other name', async () => {
   expect(endedCount).toBe(0);
 
   const codes = (await outcomes).map((outcome) =>
-    outcome.status === 'rejected' ? outcome.reason.code : 'found',
+    outcome.status === 'rejected' ? outcome.reason.name : 'found',
   );
-  expect(new Set(codes)).toEqual(new Set(['ETIMEOUT']));
+  // Its name server has answered nothing, so it may be this machine's own.
+  expect(new Set(codes)).toEqual(new Set(['NameServersSilentError']));
 }, 30_000);

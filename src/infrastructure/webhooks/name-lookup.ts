@@ -17,6 +17,14 @@ export interface NameLookupOptions {
   readonly timeoutMs?: number;
 }
 
+/** The time after which the system's name servers are read again, because they may have changed. */
+const RESOLVER_MAX_MS = 60_000;
+
+/** The error of a name that no name server answered, while no other name was answered either. */
+export class NameServersSilentError extends Error {
+  override readonly name = 'NameServersSilentError';
+}
+
 /** The addresses of localhost, which no name server is asked for (RFC 6761, section 6.3). */
 const LOCALHOST: readonly LookupAddress[] = [
   { address: '127.0.0.1', family: 4 },
@@ -25,15 +33,30 @@ const LOCALHOST: readonly LookupAddress[] = [
 
 /** Makes the look-up of the IPv4 and IPv6 addresses of a name. It fails if neither of both is known. */
 export function makeNameLookup({ nameServers, timeoutMs }: NameLookupOptions = {}): LookupAll {
-  const resolver = new Resolver({ timeout: timeoutMs ?? TIMEOUT_MS, tries: TRIES });
-  if (nameServers) resolver.setServers(nameServers);
-  const resolve4 = promisify<string, string[]>(resolver.resolve4).bind(resolver);
-  const resolve6 = promisify<string, string[]>(resolver.resolve6).bind(resolver);
+  let resolver: Resolver | undefined;
+  let madeAt = 0;
+  let answeredAt = Number.NEGATIVE_INFINITY;
+  const currentResolver = (): Resolver => {
+    if (resolver && performance.now() - madeAt < RESOLVER_MAX_MS) return resolver;
+    madeAt = performance.now();
+    resolver = new Resolver({ timeout: timeoutMs ?? TIMEOUT_MS, tries: TRIES });
+    if (nameServers) resolver.setServers(nameServers);
+    return resolver;
+  };
   const resolveBoth = async (name: string): Promise<LookupAddress[]> => {
     if (isLocalhostName(name)) return [...LOCALHOST];
-    const [v4, v6] = await Promise.allSettled([resolve4(name), resolve6(name)]);
+    const current = currentResolver();
+    const [v4, v6] = await Promise.allSettled([
+      promisify<string, string[]>(current.resolve4).call(current, name),
+      promisify<string, string[]>(current.resolve6).call(current, name),
+    ]);
     const found = [...addressesOf(v4, 4), ...addressesOf(v6, 6)];
-    if (found.length === 0 && v4.status === 'rejected') throw v4.reason;
+    const fault = v4.status === 'rejected' ? v4.reason : undefined;
+    if (fault?.code !== 'ETIMEOUT') answeredAt = performance.now();
+    else if (performance.now() - answeredAt > RESOLVER_MAX_MS) {
+      throw new NameServersSilentError('No name server answers', { cause: fault });
+    }
+    if (found.length === 0 && fault) throw fault;
     return found;
   };
   return (name, _options, callback) => {

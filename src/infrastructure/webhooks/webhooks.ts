@@ -33,6 +33,9 @@ const ADD_ATTEMPTS_MAX = 5;
 /** The number of deliveries that one commit makes due again. */
 const REDELIVERED_AT_ONCE = 1_000;
 
+/** The difference of the clocks of two servers that is tolerated. */
+const CLOCKS_DIFFER_MS = 10_000;
+
 /** Deliveries that one request sends again. */
 interface EndedRange {
   readonly status: DeliveryStatus;
@@ -212,7 +215,8 @@ export class MikroOrmWebhooks implements WebhookStore {
       em.persist(this.#audit('redeliverSince', id, source, now));
     });
     for (const status of ENDED) {
-      for await (const page of this.#endedPages(id, { status, since, until: now })) {
+      const until = new Date(now.getTime() + CLOCKS_DIFFER_MS);
+      for await (const page of this.#endedPages(id, { status, since, until })) {
         await inTransaction(this.#em, async (em) => {
           await lockWebhooks(em, [id]);
           await repeat(em, webhook, page, this.clock());

@@ -23,7 +23,7 @@ export function describeMachine(): Record<string, string> {
 
 /**
  * Returns the median time that the disk of the temporary folder takes to make a block durable. A commit cannot be faster,
- * so whoever commits each transfer by itself depends on it.
+ * so the disk limits the rate of a subject that commits each transfer by itself.
  */
 function durableWriteMs(): number {
   const folder = mkdtempSync(join(tmpdir(), 'virement-bench-disk-'));

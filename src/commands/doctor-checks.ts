@@ -6,19 +6,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { getHeapStatistics } from 'node:v8';
 import { connect } from 'amqplib';
 import type { Config } from '../config.js';
+import { makeNewId } from '../domain/id.js';
+import { DeadLetter } from '../entities/dead-letter.entity.js';
+import { Webhook } from '../entities/webhook.entity.js';
 import { EXCHANGE } from '../infrastructure/broker/topology.js';
 import type { Database } from '../infrastructure/database/dialect.js';
 import { assertMigrated } from '../infrastructure/database/migrations.js';
 import { openDatabase } from '../infrastructure/database/open-database.js';
 import { reasonOf, withoutPasswords } from '../infrastructure/observability/secrets.js';
+import { Outbox } from '../infrastructure/outbox/outbox.js';
 import { LOOPBACK_HOSTS } from '../server/access/loopback.js';
 
-/** What a check has found. */
+/** The result of a check. */
 export interface Finding {
   readonly verdict: 'ok' | 'warning' | 'wrong';
   readonly part: string;
   readonly found: string;
-  /** What to do; undefined if nothing has to be done. */
+  /** The action that an operator should take; undefined if none is needed. */
   readonly advice?: string;
 }
 
@@ -200,27 +204,19 @@ async function checkPrivileges(database: Database): Promise<Finding> {
 
 /** Looks for what waits for an operator. */
 async function checkBacklogs(database: Database): Promise<Finding[]> {
-  const count = async (sql: string) =>
-    Number((await firstRow<{ count: number | string }>(database, sql)).count);
-  const parked = await count(
-    'select count(*) as count from outbox_message where parked_at is not null',
-  );
-  const letters = await count('select count(*) as count from dead_letter');
-  const disabled = await count(
-    `select count(*) as count from webhook where status = 'DISABLED' and failing_since is not null and deleted_at is null`,
-  );
-  const late = await database.orm.em
-    .fork()
-    .execute<object[]>(
-      `select 1 from outbox_message where due_at is not null and created_at < ? limit 1`,
-      [new Date(Date.now() - LATE_MS)],
-    );
+  const clock = () => new Date();
+  const outbox = new Outbox(database.orm, clock, makeNewId(clock));
+  const { parked, oldestDueSince } = await outbox.counts();
+  const em = database.orm.em.fork();
+  const letters = await em.count(DeadLetter);
+  const failed = { status: 'DISABLED', failingSince: { $ne: null }, deletedAt: null } as const;
+  const disabled = await em.count(Webhook, failed);
   const findings: Finding[] = [];
   if (parked > 0) {
     const advice = 'Mend the cause, then call the mutation retryOutboxMessage.';
     findings.push(warning('outbox', `${parked} messages are parked`, advice));
   }
-  if (late.length > 0) {
+  if (oldestDueSince && Date.now() - oldestDueSince.getTime() > LATE_MS) {
     const advice = 'Look at the broker, and whether a server runs.';
     findings.push(warning('outbox', 'an event waits for more than a minute', advice));
   }

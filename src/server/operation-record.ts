@@ -1,4 +1,4 @@
-/** What is known of an operation, for its line in the log. It is filled in as the operation proceeds. */
+/** The facts of an operation for its line in the log. Each part of the server adds the facts that it learns. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
   type DocumentNode,
@@ -27,7 +27,7 @@ export interface RefusedCredential {
   readonly remoteAddress: string;
 }
 
-/** What is known of an operation so far. */
+/** The facts of one operation, from its first byte to its end. */
 export class OperationRecord {
   readonly #startedAt = performance.now();
   name: string | null = null;

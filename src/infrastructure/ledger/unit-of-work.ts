@@ -74,7 +74,7 @@ const GATHERING_MAX_MS = 5;
 
 const BACKOFF = { firstMs: 5, maxMs: 250 };
 
-/** What hears of the groups of a server. */
+/** The receivers of the commits of groups: the follower takes the changed accounts, and the meter the durations. */
 export interface UnitOfWorkHooks {
   readonly follower: CommitFollower;
   readonly meter: BulkMeter;

@@ -12,7 +12,7 @@ export interface WebhookCounts {
 }
 
 export interface MetricsSources {
-  /** What is counted as it happens. */
+  /** The meters count bulks and operations as they end. */
   readonly meters: { readonly bulks: BulkMeter; readonly operations: OperationMeter };
   readonly outbox: OutboxAdmin;
   readonly deadLetters: Pick<DeadLetterStore, 'counts'>;

@@ -114,14 +114,18 @@ export function contextOf(traceparent: string | null): Context {
 
 /** Returns the active span in W3C's format; undefined if none is recorded. */
 export function activeTraceparent(): string | undefined {
-  const active = trace.getActiveSpan()?.spanContext();
-  return active && isSpanContextValid(active) ? traceparentOf(active) : undefined;
+  const active = activeSpanContext();
+  return active && traceparentOf(active);
 }
 
 /** Returns the id of the active trace; undefined if there is none. */
 export function activeTraceId(): string | undefined {
+  return activeSpanContext()?.traceId;
+}
+
+function activeSpanContext(): SpanContext | undefined {
   const active = trace.getActiveSpan()?.spanContext();
-  return active && isSpanContextValid(active) ? active.traceId : undefined;
+  return active && isSpanContextValid(active) ? active : undefined;
 }
 
 /** Tells whether the active span is recorded, so that its children are. */

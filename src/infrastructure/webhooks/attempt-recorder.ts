@@ -199,7 +199,7 @@ export class AttemptRecorder {
     // A call that did not leave this server's own network says nothing about the receiver.
     const answers = ofWebhook.filter(({ outcome }) => !outcome.isOwnFailure);
     if (answers.length === 0) {
-      // Nobody knows how the receiver was meanwhile, so its 24 hours begin anew.
+      // No attempt reached the receiver, so the 24 hours of its failures begin anew.
       await em.nativeUpdate(Webhook, { id }, { failingSince: null });
       return undefined;
     }

@@ -71,7 +71,7 @@ interface ClaimedDelivery {
   readonly webhook: Webhook;
 }
 
-/** What is read for the deliveries of a claim, by their ids. */
+/** The events and the traces that a claim reads, by the ids of its deliveries. */
 interface ReadOfClaim {
   /** Null for an event that could not be made. An event that the ledger does not have is absent. */
   readonly bodies: Promise<ReadonlyMap<string, string | null>>;

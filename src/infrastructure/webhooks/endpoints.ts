@@ -56,7 +56,7 @@ export interface EndpointKey {
   readonly organizationId: string;
 }
 
-/** How quickly a receiver answered its last call. */
+/** The pace at which a receiver answered its last call. */
 type Pace = 'unknown' | 'quick' | 'slow';
 
 /** The limits of one webhook. */

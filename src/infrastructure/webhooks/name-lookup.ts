@@ -2,8 +2,8 @@
  * Looks up the names of receivers by c-ares. node:dns.lookup would occupy a thread of libuv for each name, so a few names
  * whose name servers are silent would stop every look-up and every read of a file in this process.
  */
-import { type LookupAddress, Resolver } from 'node:dns';
-import { promisify } from 'node:util';
+import type { LookupAddress } from 'node:dns';
+import { Resolver } from 'node:dns/promises';
 import { isLocalhostName, type LookupAll } from './egress-policy.js';
 
 /** The time for the first answer of a name server. The second try has twice that time. */
@@ -46,10 +46,7 @@ export function makeNameLookup({ nameServers, timeoutMs }: NameLookupOptions = {
   const resolveBoth = async (name: string): Promise<LookupAddress[]> => {
     if (isLocalhostName(name)) return [...LOCALHOST];
     const current = currentResolver();
-    const [v4, v6] = await Promise.allSettled([
-      promisify<string, string[]>(current.resolve4).call(current, name),
-      promisify<string, string[]>(current.resolve6).call(current, name),
-    ]);
+    const [v4, v6] = await Promise.allSettled([current.resolve4(name), current.resolve6(name)]);
     const found = [...addressesOf(v4, 4), ...addressesOf(v6, 6)];
     const fault = v4.status === 'rejected' ? v4.reason : undefined;
     if (fault?.code !== 'ETIMEOUT') answeredAt = performance.now();

@@ -79,11 +79,18 @@ test('a server that stops waits for its calls, and the next one sends the rest o
   const database = await aDatabase();
   const first = await start(database);
   const receiver = await Receiver.start();
-  receiver.answer = (_call, response) => setTimeout(() => response.writeHead(200).end(), 100);
+  let answersAfterMs = 100;
+  receiver.answer = (_call, response) => {
+    setTimeout(() => response.writeHead(200).end(), answersAfterMs);
+  };
   const { id } = await registerWebhook(first.client, receiver);
   await first.client.perform(aBulk(transfersOf(90, '0.01')));
   await expect.poll(() => receiver.calls.length).toBeGreaterThanOrEqual(20);
+  answersAfterMs = 7_000;
+  const count = receiver.calls.length;
+  await expect.poll(() => receiver.calls.length).toBeGreaterThan(count);
   expect(await first.stop()).toBe(0);
+  answersAfterMs = 0;
 
   const second = await start(database);
   await untilDeliveriesAre(second.client, id, Array(90).fill('DELIVERED'));

@@ -1,6 +1,7 @@
 /**
- * Locks and lines. Whoever changes a webhook, its cursors, or what is due of it, locks its row first, so that nobody
- * else does so at the same time.
+ * Locks and lines. Whoever changes a webhook, records attempts, or changes a line locks the row of the webhook first, so
+ * that nobody else does so at the same time. A claim locks its deliveries alone, and new deliveries without order their
+ * cursor alone.
  *
  * The deliveries of one account to an ordered webhook are a line: they are made one after another. A line with pending
  * deliveries has exactly one that is due; the others have no due time.

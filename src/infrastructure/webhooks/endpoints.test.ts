@@ -52,10 +52,10 @@ afterEach(() => {
 });
 
 describe('a webhook', () => {
-  test('has five calls at first, and twenty after a quick answer', async () => {
+  test('has one call at first, twenty after a quick answer, and five after a late one', async () => {
     const endpoints = new Endpoints();
     const key = keyOf('a');
-    expect(freeOf(endpoints, key)).toEqual([5]);
+    expect(freeOf(endpoints, key)).toEqual([1]);
 
     await call(endpoints, key, DELIVERED);
     expect(freeOf(endpoints, key)).toEqual([20]);
@@ -70,6 +70,16 @@ describe('a webhook', () => {
     for (const key of keys) await call(endpoints, key, DELIVERED);
 
     expect(freeOf(endpoints, ...keys)).toEqual([20, 20, 0]);
+  });
+
+  test('that is slow takes no call of the quick ones of its organization', async () => {
+    const endpoints = new Endpoints();
+    const late = ['a', 'b', 'c'].map((id) => keyOf(id, 'company'));
+    const quick = keyOf('quick', 'company');
+    for (const key of late) await call(endpoints, key, LATE);
+    await call(endpoints, quick, DELIVERED);
+
+    expect(freeOf(endpoints, ...late, keyOf('new', 'company'), quick)).toEqual([5, 5, 0, 0, 20]);
   });
 
   test('is left alone after five failures, and then tried with one call', async () => {
@@ -104,38 +114,54 @@ describe('a webhook', () => {
   });
 });
 
+/** Makes the webhooks of as many organizations. */
+const webhooks = (count: number, name: string) =>
+  Array.from({ length: count }, (_, n) => keyOf(`${name} ${n}`));
+
+const sumOf = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
+
 test('receivers that answer late have a quarter of the calls, however many they are', async () => {
   const endpoints = new Endpoints();
-  const late = Array.from({ length: 100 }, (_, n) => keyOf(`late ${n}`));
+  const late = webhooks(100, 'late');
   for (const key of late) await call(endpoints, key, LATE);
   const ends = late.map((key) => begin(endpoints, key, LATE));
 
   const healthy = keyOf('healthy');
-  expect(freeOf(endpoints, ...late).every((count) => count === 0)).toBe(true);
-  expect(freeOf(endpoints, healthy)).toEqual([5]);
+  expect(sumOf(freeOf(endpoints, ...late))).toBe(0);
+  expect(freeOf(endpoints, healthy)).toEqual([1]);
   await call(endpoints, healthy, DELIVERED);
   expect(freeOf(endpoints, healthy)).toEqual([20]);
 
   for (const end of ends) end();
   await vi.advanceTimersByTimeAsync(0);
-  expect(freeOf(endpoints, ...late).reduce((sum, count) => sum + count)).toBe(100);
+  expect(sumOf(freeOf(endpoints, ...late))).toBe(100);
 });
 
-test('a slow receiver is remembered for ten minutes, and a healthy one not at all', async () => {
+test('receivers that have not answered yet leave half of the calls to the others', async () => {
+  const endpoints = new Endpoints();
+  const healthy = webhooks(10, 'healthy');
+  for (const key of healthy) await call(endpoints, key, DELIVERED);
+  const ends = webhooks(300, 'new').map((key) => begin(endpoints, key, LATE));
+
+  expect(freeOf(endpoints, keyOf('next'))).toEqual([0]);
+  expect(sumOf(freeOf(endpoints, ...healthy))).toBe(200);
+
+  for (const end of ends) end();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(freeOf(endpoints, keyOf('next'))).toEqual([1]);
+});
+
+test('the pace of a receiver is remembered for ten minutes', async () => {
   const endpoints = new Endpoints();
   const [slow, healthy] = [keyOf('slow'), keyOf('healthy')];
   await call(endpoints, slow, LATE);
   await call(endpoints, healthy, DELIVERED);
 
+  await vi.advanceTimersByTimeAsync(599_000);
   endpoints.forgetIdle();
-  expect(freeOf(endpoints, healthy)).toEqual([5]);
-  // A late call holds one of the calls for slow receivers.
-  const ends = Array.from({ length: 20 }, (_, n) => keyOf(`late ${n}`));
-  for (const key of ends) await call(endpoints, key, LATE);
-  for (const key of ends) begin(endpoints, key, LATE);
-  expect(freeOf(endpoints, slow)).toEqual([0]);
+  expect(freeOf(endpoints, slow, healthy)).toEqual([5, 20]);
 
-  await vi.advanceTimersByTimeAsync(600_100);
+  await vi.advanceTimersByTimeAsync(1_100);
   endpoints.forgetIdle();
-  expect(freeOf(endpoints, slow)).toEqual([5]);
+  expect(freeOf(endpoints, slow, healthy)).toEqual([1, 1]);
 });

@@ -1,8 +1,9 @@
 /**
  * The limits on calls of webhooks. One slow receiver must delay nobody else: each webhook, each organization and the
  * process have a number of calls that may be in progress at once (bulkheads). A webhook gets all of its calls while its
- * receiver answers quickly; all slow receivers together have a part of the calls of the process. A webhook whose calls
- * fail in a row is left alone for a while, and then tried with one call (circuit breaker).
+ * receiver answers quickly. The receivers that are slow, and those that have not been called yet, have a part of the
+ * calls of their organization and of the process. A webhook whose calls fail in a row is left alone for a while, and
+ * then tried with one call (circuit breaker).
  */
 import {
   BrokenCircuitError,
@@ -18,25 +19,30 @@ import {
 import { isDelivered } from '../../domain/webhook.js';
 import type { WebhookOutcome } from './webhook-sender.js';
 
-/** The largest number of calls at once of a webhook whose receiver answers quickly. */
-const ENDPOINT_CALLS_MAX = 20;
-
-/** The largest number of calls at once of a webhook whose receiver is slow, or was not called yet. */
-const UNPROVEN_CALLS_MAX = 5;
-
-/** The largest number of calls of one organization at once. */
-const ORGANIZATION_CALLS_MAX = 40;
+/** The pace at which a receiver answered its last call. */
+type Pace = 'unknown' | 'quick' | 'slow';
 
 /** The largest number of calls of this process at once. */
 export const CALLS_MAX = 400;
 
-/** The largest number of calls of this process at once to slow receivers. The others keep the rest. */
-const SLOW_CALLS_MAX = 100;
+/** The largest numbers of calls at once of a webhook, by the pace of its receiver. */
+const ENDPOINT_CALLS_MAX: Readonly<Record<Pace, number>> = { unknown: 1, quick: 20, slow: 5 };
+
+/** The largest numbers of calls of this process at once to all receivers of a pace. */
+const PACE_CALLS_MAX: Readonly<Record<Pace, number>> = {
+  unknown: 200,
+  quick: CALLS_MAX,
+  slow: 100,
+};
+
+/** The largest number of calls of one organization at once, and of those to its receivers that are not quick. */
+const ORGANIZATION_CALLS_MAX = 40;
+const ORGANIZATION_UNPROVEN_CALLS_MAX = 10;
 
 /** The duration of a call in milliseconds from which its receiver is slow. */
 const SLOW_MS = 2_000;
 
-/** The time without a call after which a slow or failing receiver is forgotten. */
+/** The time without a call after which a receiver's pace is forgotten. */
 const FORGOTTEN_MS = 600_000;
 
 /** The number of failures in a row after which a webhook is left alone. */
@@ -56,17 +62,13 @@ export interface EndpointKey {
   readonly organizationId: string;
 }
 
-/** The pace at which a receiver answered its last call. */
-type Pace = 'unknown' | 'quick' | 'slow';
-
 /** The limits of one webhook. */
 class Endpoint {
   readonly #breaker: CircuitBreakerPolicy;
   #quietUntilMs = 0;
-  #hasFailed = false;
   #lastCallMs = 0;
   #pace: Pace = 'unknown';
-  readonly calls = bulkhead(ENDPOINT_CALLS_MAX);
+  readonly calls = bulkhead(ENDPOINT_CALLS_MAX.quick);
 
   constructor() {
     this.#breaker = circuitBreaker(handleWhenResult(isFailure), {
@@ -83,35 +85,53 @@ class Endpoint {
 
   get freeCalls(): number {
     if (Date.now() < this.#quietUntilMs) return 0;
-    const max = this.#breaker.state === CircuitState.Closed ? this.#callsMax : 1;
+    const isClosed = this.#breaker.state === CircuitState.Closed;
+    const max = isClosed ? ENDPOINT_CALLS_MAX[this.#pace] : 1;
     return Math.max(max - this.#inProgress, 0);
   }
 
-  get isSlow(): boolean {
-    return this.#pace === 'slow';
-  }
-
-  get #callsMax(): number {
-    return this.#pace === 'quick' ? ENDPOINT_CALLS_MAX : UNPROVEN_CALLS_MAX;
+  get pace(): Pace {
+    return this.#pace;
   }
 
   get #inProgress(): number {
-    return ENDPOINT_CALLS_MAX - this.calls.executionSlots;
+    return ENDPOINT_CALLS_MAX.quick - this.calls.executionSlots;
   }
 
-  /** Tells whether the webhook may be forgotten. A slow or failing one is remembered for a while. */
   get isForgettable(): boolean {
     if (this.#inProgress > 0 || Date.now() < this.#quietUntilMs) return false;
-    const isHealthy = !this.#hasFailed && !this.isSlow;
-    return isHealthy || Date.now() - this.#lastCallMs > FORGOTTEN_MS;
+    return Date.now() - this.#lastCallMs > FORGOTTEN_MS;
   }
 
   async call(send: () => Promise<WebhookOutcome>): Promise<WebhookOutcome> {
     this.#lastCallMs = Date.now();
     const outcome = await this.#breaker.execute(send);
-    this.#hasFailed = isFailure(outcome);
     this.#pace = outcome.durationMs < SLOW_MS ? 'quick' : 'slow';
     return outcome;
+  }
+}
+
+/** The calls of one organization. */
+class Organization {
+  readonly calls = bulkhead(ORGANIZATION_CALLS_MAX);
+  readonly unprovenCalls = bulkhead(ORGANIZATION_UNPROVEN_CALLS_MAX);
+
+  get isIdle(): boolean {
+    return this.calls.executionSlots === ORGANIZATION_CALLS_MAX;
+  }
+}
+
+/** Counts the calls that a plan gives away, by the scope that has a limit: an organization or a pace, for example. */
+class Plan {
+  readonly #taken = new Map<unknown, number>();
+
+  /** @returns the number of calls of the scope that the plan may still give away */
+  left(scope: BulkheadPolicy): number {
+    return scope.executionSlots - (this.#taken.get(scope) ?? 0);
+  }
+
+  take(scope: BulkheadPolicy, count: number): void {
+    this.#taken.set(scope, (this.#taken.get(scope) ?? 0) + count);
   }
 }
 
@@ -129,37 +149,41 @@ export interface FreeCalls {
 /** The limits of all webhooks that this process calls. */
 export class Endpoints {
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #organizations = new Map<string, BulkheadPolicy>();
+  readonly #organizations = new Map<string, Organization>();
   readonly #all = bulkhead(CALLS_MAX);
-  readonly #slow = bulkhead(SLOW_CALLS_MAX);
+  readonly #paces: Readonly<Record<Pace, BulkheadPolicy>> = {
+    unknown: bulkhead(PACE_CALLS_MAX.unknown),
+    quick: bulkhead(PACE_CALLS_MAX.quick),
+    slow: bulkhead(PACE_CALLS_MAX.slow),
+  };
 
   /** Returns the webhooks that may be called now, in the given order. All of the calls may begin together. */
   freeCalls(keys: Iterable<EndpointKey>, webhooksMax: number): FreeCalls[] {
     const free: FreeCalls[] = [];
-    const taken = new Map<string, number>();
-    let left = this.#all.executionSlots;
-    let leftForSlow = this.#slow.executionSlots;
+    const plan = new Plan();
+    // An organization without calls in progress is not in the map: its limits must be the same object for all its webhooks.
+    const idle = new Map<string, Organization>();
     for (const key of keys) {
       const { webhookId, organizationId } = key;
-      const takenOfOrganization = taken.get(organizationId) ?? 0;
-      const slots =
-        this.#organizations.get(organizationId)?.executionSlots ?? ORGANIZATION_CALLS_MAX;
       const endpoint = this.#endpoints.get(webhookId);
-      const isSlow = endpoint?.isSlow === true;
-      const count = Math.min(
-        endpoint?.freeCalls ?? UNPROVEN_CALLS_MAX,
-        slots - takenOfOrganization,
-        isSlow ? leftForSlow : left,
-        left,
-      );
+      const organization =
+        this.#organizations.get(organizationId) ??
+        getOrMake(idle, organizationId, () => new Organization());
+      const scopes = this.#scopesOf(endpoint?.pace ?? 'unknown', organization);
+      const left = scopes.map((scope) => plan.left(scope));
+      const count = Math.min(endpoint?.freeCalls ?? ENDPOINT_CALLS_MAX.unknown, ...left);
       if (count <= 0) continue;
       free.push({ key, count });
-      taken.set(organizationId, takenOfOrganization + count);
-      left -= count;
-      if (isSlow) leftForSlow -= count;
-      if (left === 0 || free.length === webhooksMax) break;
+      for (const scope of scopes) plan.take(scope, count);
+      if (plan.left(this.#all) === 0 || free.length === webhooksMax) break;
     }
     return free;
+  }
+
+  /** Returns the limits that apply to a call beside the webhook's own. */
+  #scopesOf(pace: Pace, { calls, unprovenCalls }: Organization): BulkheadPolicy[] {
+    const shared = [this.#all, this.#paces[pace], calls];
+    return pace === 'quick' ? shared : [...shared, unprovenCalls];
   }
 
   /**
@@ -172,18 +196,16 @@ export class Endpoints {
     work: (call: GuardedCall) => Promise<void>,
   ): Promise<void> {
     const endpoint = getOrMake(this.#endpoints, webhookId, () => new Endpoint());
-    const organization = getOrMake(this.#organizations, organizationId, () =>
-      bulkhead(ORGANIZATION_CALLS_MAX),
+    const organization = getOrMake(this.#organizations, organizationId, () => new Organization());
+    const scopes = [endpoint.calls, ...this.#scopesOf(endpoint.pace, organization)];
+    const occupied = scopes.reduce<() => Promise<void>>(
+      (inner, scope) => () => scope.execute(inner),
+      () => work((send) => guard(endpoint.call(send))),
     );
-    const ofEndpoint = () =>
-      endpoint.calls.execute(() => work((send) => guard(endpoint.call(send))));
-    const ofPace = endpoint.isSlow ? () => this.#slow.execute(ofEndpoint) : ofEndpoint;
     try {
-      await this.#all.execute(() => organization.execute(ofPace));
+      await occupied();
     } finally {
-      if (organization.executionSlots === ORGANIZATION_CALLS_MAX) {
-        this.#organizations.delete(organizationId);
-      }
+      if (organization.isIdle) this.#organizations.delete(organizationId);
     }
   }
 
@@ -192,7 +214,7 @@ export class Endpoints {
     this.#endpoints.get(webhookId)?.leaveAloneFor(Math.min(ms, LEAVE_ALONE_MAX_MS));
   }
 
-  /** Forgets the webhooks of which there is nothing to remember. */
+  /** Forgets the webhooks that were not called for a while. */
   forgetIdle(): void {
     for (const [id, endpoint] of this.#endpoints) {
       if (endpoint.isForgettable) this.#endpoints.delete(id);

@@ -65,10 +65,7 @@ export function retryOf(
   };
 }
 
-/**
- * Makes the dead letter of an event. Its format is the one that Virement's servers read.
- * @param eventId the id for a message that has none
- */
+/** Makes the dead letter of an event. Its format is the one that Virement's servers read. */
 export function deadLetterOf(
   message: Message,
   queue: string,

@@ -9,8 +9,8 @@ export class Session {
   /** Resolves when the deliveries were taken back. */
   readonly closed: Promise<void>;
   readonly #closing = new AbortController();
-  /** Messages that the broker returned because no queue took them. The confirm follows. */
-  readonly #returned = new Set<string>();
+  /** The number of returns of each message: no queue took it. The confirms follow, perhaps after several returns. */
+  readonly #returned = new Map<string, number>();
 
   constructor(
     readonly model: ChannelModel,
@@ -21,7 +21,8 @@ export class Session {
     });
     channel.once('close', () => this.#abort());
     channel.on('return', ({ fields, properties }) => {
-      this.#returned.add(keyOf(fields.exchange, fields.routingKey, properties.messageId));
+      const key = keyOf(fields.exchange, fields.routingKey, properties.messageId);
+      this.#returned.set(key, (this.#returned.get(key) ?? 0) + 1);
     });
   }
 
@@ -64,11 +65,19 @@ export class Session {
     this.#closing.abort(new Error('The event was handed back to the broker'));
   }
 
+  /** Tells whether a message was returned, and counts one return less. */
+  #takeReturn(key: string): boolean {
+    const count = this.#returned.get(key) ?? 0;
+    if (count > 1) this.#returned.set(key, count - 1);
+    else this.#returned.delete(key);
+    return count > 0;
+  }
+
   #publish({ exchange, routingKey, content, options }: Outgoing): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.isOpen) return reject(this.signal.reason);
       this.channel.publish(exchange, routingKey, content, options, (error) => {
-        const isReturned = this.#returned.delete(keyOf(exchange, routingKey, options.messageId));
+        const isReturned = this.#takeReturn(keyOf(exchange, routingKey, options.messageId));
         if (error) reject(error);
         else if (isReturned) reject(new Error(`No queue for ${exchange || routingKey}`));
         else resolve();

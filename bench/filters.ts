@@ -76,13 +76,13 @@ async function readPage(
 
 const NAMES = ['Zoë Müller', 'Ørsted A/S', 'Αθηνά Παππά', 'Bip Bip', 'Jean Dupont'];
 
-/** Returns a bulk. Its counterparties occur every 50,000 rows, its amounts every 900. @param first number of the first row */
+/** Returns a bulk. Its counterparties occur every 50,000 rows, its amounts, 1.00 to 9.99, every 900. @param first number of the first row */
 function bulkFrom(first: number): object {
   const creditTransfers = Array.from({ length: BULK_TRANSFERS }, (_, index) => {
     const counterparty = (first + index) % COUNTERPARTIES;
     const bban = `TEST${String(counterparty).padStart(10, '0')}`;
     return {
-      amount: `${1 + ((first + index) % 900)}.00`,
+      amount: (1 + ((first + index) % 900) / 100).toFixed(2),
       counterpartyName: `${NAMES[counterparty % NAMES.length]} ${counterparty}`,
       counterpartyIban: composeIBAN({ countryCode: 'NL', bban }),
       description: `Invoice ${first + index}`,

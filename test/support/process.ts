@@ -50,9 +50,12 @@ function start(
   return child;
 }
 
-/** Starts dist/main.js and waits until it listens. */
-export async function startProcess(env: NodeJS.ProcessEnv): Promise<ServerProcess> {
-  const child = start('dist/main.js', [], {
+/** Starts a server and waits until it listens. @param script its program, of another build for example */
+export async function startProcess(
+  env: NodeJS.ProcessEnv,
+  script = 'dist/main.js',
+): Promise<ServerProcess> {
+  const child = start(script, [], {
     PORT: '0',
     SEED_DEMO: 'true',
     STOP_LINGER_MS: '0',

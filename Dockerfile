@@ -12,7 +12,7 @@ COPY tsconfig.json build.ts ./
 COPY migrations migrations
 COPY web web
 COPY src src
-RUN npm run build
+RUN npm run build && npm run --silent sbom >dist/sbom.cdx.json
 
 FROM node:24-bookworm-slim
 WORKDIR /app

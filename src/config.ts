@@ -473,6 +473,10 @@ const REQUESTS = {
   STOP_LINGER_MS: integer(1_000, 0, 60_000).meta({
     description: 'Time during which a stopping server still answers on open connections.',
   }),
+  SHUTDOWN_TIMEOUT_MS: integer(50_000, 1_000, 3_600_000).meta({
+    description:
+      'Time within which a stopping server ends. It exits with 1 if requests, calls of webhooks or connections need longer.',
+  }),
 };
 
 const BROWSERS_AND_PROXIES = {
@@ -594,6 +598,7 @@ const environment = z
     answerBytesMax: env.ANSWER_BYTES_MAX,
     unreadAnswersBytesMax: env.UNREAD_ANSWERS_BYTES_MAX,
     stopLingerMs: env.STOP_LINGER_MS,
+    shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     corsOrigins: env.CORS_ORIGINS,
     trustedProxies: env.TRUST_PROXY,
     trustedDocuments: env.TRUSTED_DOCUMENTS,

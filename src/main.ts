@@ -54,10 +54,11 @@ await runProgram(async () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info(`${signal}: stopping`);
+      endAfter(config.shutdownTimeoutMs, logger);
       stop(server);
     });
   }
-  stopOnUncaughtErrors(server, logger);
+  stopOnUncaughtErrors(server, config, logger);
 });
 
 /** Starts to export traces, if there is a collector. @returns the function that sends the last ones */
@@ -79,24 +80,29 @@ function closingWith(server: Server, last: () => Promise<void>): Server {
   return { ...server, close: () => server.close().finally(last) };
 }
 
-/** The time for a server with an uncaught error to finish work in progress. */
-const CRASH_TIMEOUT_MS = 15_000;
-
 /**
  * Stops the server after an uncaught error, because the state of the process is then unknown. The process accepts no
  * new work, finishes work in progress and exits with 1, so that a supervisor starts another process. Unfinished work
  * was not committed, or is replayed by its idempotency key.
  */
-function stopOnUncaughtErrors(server: Server, logger: Logger): void {
+function stopOnUncaughtErrors(server: Server, { shutdownTimeoutMs }: Config, logger: Logger): void {
   let isStopping = false;
   process.on('uncaughtException', (error, origin) => {
     logger.fatal({ err: error, origin }, 'Uncaught error: stopping');
     process.exitCode = 1;
     if (isStopping) return;
     isStopping = true;
-    setTimeout(() => process.exit(), CRASH_TIMEOUT_MS).unref();
+    endAfter(shutdownTimeoutMs, logger);
     stop(server);
   });
+}
+
+/** Ends the process after a time, whatever it still waits for. */
+function endAfter(ms: number, logger: Logger): void {
+  setTimeout(() => {
+    logger.error(`Not stopped within SHUTDOWN_TIMEOUT_MS (${ms} ms): ending`);
+    process.exit(1);
+  }, ms).unref();
 }
 
 /** Closes a server, then ends the process. */

@@ -2,7 +2,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { aBulk, transfersOf } from '../support/builders.js';
 import { runScript, startProcess } from '../support/process.js';
+import { Receiver } from '../support/receiver.js';
 import { createMigratedDatabase } from '../support/test-database.js';
+import { registerWebhook } from '../support/webhooks.js';
 
 const CLIENTS = 8;
 
@@ -54,3 +56,18 @@ test('a stop under load answers what was sent, resets nothing, and loses nothing
     expect(replayed, idempotencyKey).toBe(true);
   }
 }, 60_000);
+
+test('a server ends after SHUTDOWN_TIMEOUT_MS, whatever it waits for', async () => {
+  const database = await createMigratedDatabase();
+  onTestFinished(() => database.drop());
+  const server = await startProcess({ DATABASE_URL: database.url, SHUTDOWN_TIMEOUT_MS: '1000' });
+  const receiver = await Receiver.start();
+  receiver.answer = () => {};
+  await registerWebhook(server.client, receiver);
+  await server.client.perform(aBulk(transfersOf(1, '0.01')));
+  await expect.poll(() => receiver.calls.length).toBe(1);
+
+  expect(await server.stop()).toBe(1);
+
+  expect(server.output()).toContain('Not stopped within SHUTDOWN_TIMEOUT_MS (1000 ms)');
+});

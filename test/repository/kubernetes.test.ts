@@ -91,8 +91,9 @@ describe('the pods', () => {
 
   test('of the server have as much time to stop as the server may need', () => {
     const { terminationGracePeriodSeconds } = deployment.spec.template.spec;
-    const { stopLingerMs, requestTimeoutMs } = loadConfig(settings());
-    expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThan(stopLingerMs + requestTimeoutMs);
+    const { stopLingerMs, requestTimeoutMs, shutdownTimeoutMs } = loadConfig(settings());
+    expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThan(shutdownTimeoutMs);
+    expect(shutdownTimeoutMs).toBeGreaterThan(stopLingerMs + requestTimeoutMs);
   });
 });
 

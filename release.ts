@@ -2,7 +2,9 @@
  * Makes a release: the entries below "Unreleased" in CHANGELOG.md become those of the version, every package.json gets
  * the version, and both are one commit with the tag vVERSION. Nothing is pushed.
  *
- *   npm run release -- VERSION [--dry-run]
+ *   npm run release -- [VERSION] [--dry-run]
+ *
+ * Without VERSION, it is the version of package.json if that has no tag yet, and otherwise the next minor one.
  */
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
@@ -30,6 +32,15 @@ function unreleasedNotes(changelog: string): string {
   return notes;
 }
 
+const hasTag = (version: string) => git('tag', '--list', `v${version}`) !== '';
+
+function nextVersion(): string {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  if (!hasTag(version)) return version;
+  const [major, minor] = version.split('.');
+  return `${major}.${Number(minor) + 1}.0`;
+}
+
 /** @throws ReleaseError if the checkout cannot be released as the version */
 function requireReleasable(version: string): void {
   if (git('status', '--porcelain') !== '') {
@@ -37,9 +48,7 @@ function requireReleasable(version: string): void {
   }
   const branch = git('branch', '--show-current');
   if (branch !== 'main') throw new ReleaseError(`A release is made on main, not on ${branch}`);
-  if (git('tag', '--list', `v${version}`) !== '') {
-    throw new ReleaseError(`The tag v${version} exists`);
-  }
+  if (hasTag(version)) throw new ReleaseError(`The tag v${version} exists`);
 }
 
 function setVersion(folder: string, version: string): void {
@@ -84,11 +93,10 @@ try {
     allowPositionals: true,
     options: { 'dry-run': { type: 'boolean', default: false } },
   });
-  const [version = ''] = positionals;
-  if (positionals.length !== 1 || !VERSION.test(version)) {
-    throw new ReleaseError(
-      'Usage: npm run release -- VERSION [--dry-run], with a VERSION such as 1.2.3',
-    );
+  const [version = nextVersion()] = positionals;
+  if (positionals.length > 1 || !VERSION.test(version)) {
+    const usage = 'npm run release -- [VERSION] [--dry-run], with a VERSION such as 1.2.3';
+    throw new ReleaseError(`Usage: ${usage}`);
   }
   release(version, values['dry-run']);
 } catch (error) {

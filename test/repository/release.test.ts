@@ -92,12 +92,16 @@ test('a release dates the entries, sets each version, and is a commit with a tag
 test('a dry run says what it would do, and changes nothing', async () => {
   const { release, git } = await aRepository();
 
-  const { status, output } = release('0.2.0', '--dry-run');
+  // The version of package.json has no tag yet.
+  expect(release('--dry-run').output).toMatch(/^Virement 0\.1\.0,/);
+  git('tag', 'v0.1.0');
+  const { status, output } = release('--dry-run');
 
   expect(status).toBe(0);
+  expect(output).toMatch(/^Virement 0\.2\.0,/);
   expect(output).toMatch(/A new `\$&` thing\.[\s\S]*package\.json of \., clients\/typescript,/);
   expect(git('status', '--porcelain')).toBe('');
-  expect(git('tag')).toBe('');
+  expect(git('tag')).toBe('v0.1.0');
 });
 
 test('a release is refused with the reason', async () => {
@@ -106,7 +110,7 @@ test('a release is refused with the reason', async () => {
     expect(release(...args)).toEqual({ status: 1, output: expect.stringContaining(reason) });
   };
 
-  refused('Usage:');
+  refused('Usage:', '0.2.0', '0.3.0');
   refused('Usage:', '0.2');
   refused("Unknown option '--force'", '0.2.0', '--force');
   await write('new.txt', '');

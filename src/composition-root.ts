@@ -10,7 +10,7 @@ import {
   type FindTransferWarnings,
   makeFindTransferWarnings,
 } from './application/find-transfer-warnings.js';
-import { callerOfApiKey, makeManageApiKeys } from './application/manage-api-keys.js';
+import { makeApiKeyCheck, makeManageApiKeys } from './application/manage-api-keys.js';
 import {
   type ManageDeadLetters,
   makeManageDeadLetters,
@@ -228,7 +228,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
       audit,
-      authenticator: await makeAuthenticator(authentication, (key) => callerOfApiKey(key, apiKeys)),
+      authenticator: await makeAuthenticator(authentication, makeApiKeyCheck(apiKeys, clock)),
       isOpen: authentication.mode === 'off',
       addressOf: makeAddressOf(config.trustedProxies),
       logger,

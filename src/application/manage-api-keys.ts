@@ -1,6 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { formatApiKey, parseApiKey } from '../domain/api-key.js';
-import type { Caller, RequestSource } from '../domain/caller.js';
+import {
+  type ApiKeyFault,
+  type ApiKeyOwner,
+  formatApiKey,
+  parseApiKey,
+} from '../domain/api-key.js';
+import type { RequestSource } from '../domain/caller.js';
 import type { NewId } from '../domain/id.js';
 import { canonicalId, isId } from '../domain/id.js';
 import type { Role } from '../domain/kinds.js';
@@ -20,10 +25,17 @@ const SECRET_BYTES = 32;
 const ORGANIZATIONS_MAX = 100;
 const ROLES_MAX = 100;
 
+/** The last time that MySQL stores. */
+const LAST_TIME = new Date('9999-12-31T23:59:59.999Z');
+
+/** The accuracy of ApiKey.lastUsedAt, so that a busy key is written once an hour. */
+const USE_NOTED_MS = 3_600_000;
+
 export interface CreateApiKeyRequest {
   readonly name: string;
   readonly organizationIds: readonly string[];
   readonly roles: readonly Role[];
+  readonly expiresAt?: Date | null;
 }
 
 export interface CreatedApiKey {
@@ -52,7 +64,10 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
     create: async (sent, source) => {
       const organizationIds = sent.organizationIds.map((id) => canonicalId(id) ?? id);
       const request = { ...sent, organizationIds };
-      const problems = [...problemsOf(request), ...(await unknownOrganizations(request, reader))];
+      const problems = [
+        ...problemsOf(request, clock()),
+        ...(await unknownOrganizations(request, reader)),
+      ];
       if (problems.length > 0) throw rejected('createApiKey', { code: 'INVALID_INPUT', problems });
       const prefix = randomBytes(PREFIX_BYTES).toString('hex');
       const secret = randomBytes(SECRET_BYTES).toString('base64url');
@@ -65,6 +80,7 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
         roles: [...new Set(request.roles)],
         createdAt: clock(),
         createdBy: source.caller.name,
+        expiresAt: request.expiresAt ?? null,
       });
       const done = { action: 'createApiKey', outcome: 'DONE', subjectId: apiKey.id } as const;
       const { createdAt: at } = apiKey;
@@ -75,8 +91,15 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
   };
 }
 
-function problemsOf({ name, organizationIds, roles }: CreateApiKeyRequest): Problem[] {
+function problemsOf(
+  { name, organizationIds, roles, expiresAt }: CreateApiKeyRequest,
+  now: Date,
+): Problem[] {
   const problems = textProblems(name, 'name', NAME);
+  if (expiresAt && (expiresAt <= now || expiresAt > LAST_TIME)) {
+    const message = 'The expiry must be in the future, and before the year 10000.';
+    problems.push({ field: 'expiresAt', code: 'MISMATCH', message });
+  }
   if (roles.length === 0) {
     problems.push({ field: 'roles', code: 'TOO_FEW', message: 'A key needs at least one role.' });
   }
@@ -111,21 +134,40 @@ async function unknownOrganizations(
   return [{ field: 'organizationIds', code: 'MISMATCH', message }];
 }
 
-/** @returns the caller to whom the key belongs; undefined for a key that does not exist, is wrong, or was revoked */
-export async function callerOfApiKey(
+/** Makes the check of API keys. A key that does not exist, is wrong or was revoked is INVALID. */
+export function makeApiKeyCheck(
+  apiKeys: ApiKeyStore,
+  clock: Clock,
+): (key: string) => Promise<ApiKeyOwner | ApiKeyFault> {
+  return (key) => checkApiKey(key, apiKeys, clock());
+}
+
+async function checkApiKey(
   key: string,
   apiKeys: ApiKeyStore,
-): Promise<Caller | undefined> {
+  now: Date,
+): Promise<ApiKeyOwner | ApiKeyFault> {
   const parts = parseApiKey(key);
-  if (!parts) return undefined;
+  if (!parts) return 'INVALID';
   const { prefix, secret } = parts;
   const apiKey = await apiKeys.byPrefix(prefix);
   // The hash is compared even if no key exists, so the response time reveals nothing.
   const kept = Buffer.from(apiKey?.secretHash ?? '0'.repeat(64), 'hex');
   const isRight = timingSafeEqual(hashOf(secret), kept);
-  if (!apiKey || !isRight || apiKey.revokedAt !== null) return undefined;
-  const { organizationIds, roles } = apiKey;
-  return { kind: 'api-key', name: prefix, organizationIds, roles };
+  if (!apiKey || !isRight || apiKey.revokedAt !== null) return 'INVALID';
+  if (apiKey.expiresAt !== null && apiKey.expiresAt <= now) return 'EXPIRED';
+  noteUse(apiKey, apiKeys, now);
+  const { organizationIds, roles, expiresAt } = apiKey;
+  return { caller: { kind: 'api-key', name: prefix, organizationIds, roles }, expiresAt };
+}
+
+/** Records the use of a key, unless that was done in the last hour. Nobody waits for it, and it may fail. */
+function noteUse({ id, createdAt, lastUsedAt }: ApiKey, apiKeys: ApiKeyStore, now: Date): void {
+  const since = new Date(now.getTime() - USE_NOTED_MS);
+  if (lastUsedAt !== null && lastUsedAt > since) return;
+  // The clock of the server that created the key may be ahead of this clock.
+  const at = createdAt > now ? createdAt : now;
+  apiKeys.noteUse(id, at, since).catch(() => {});
 }
 
 function hashOf(secret: string): Buffer {

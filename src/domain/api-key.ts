@@ -1,3 +1,5 @@
+import type { Caller } from './caller.js';
+
 /** The prefix of every API key. It identifies a text as an API key wherever the text is found. */
 const MARK = 'vmt_';
 
@@ -31,3 +33,13 @@ export function parseApiKey(text: string): ApiKeyParts | undefined {
   const [, prefix, secret] = API_KEY.exec(text) ?? [];
   return prefix === undefined || secret === undefined ? undefined : { prefix, secret };
 }
+
+/** The owner of an API key that is valid. */
+export interface ApiKeyOwner {
+  readonly caller: Caller;
+  /** The time from which the key is refused; null if it does not expire. */
+  readonly expiresAt: Date | null;
+}
+
+/** Why an API key is refused. */
+export type ApiKeyFault = 'EXPIRED' | 'INVALID';

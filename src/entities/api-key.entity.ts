@@ -14,10 +14,14 @@ export class ApiKey {
   readonly roles!: Role[];
   readonly createdAt!: Date;
   readonly createdBy!: string;
+  /** The time from which the key is refused; null if it does not expire. */
+  readonly expiresAt!: Date | null;
+  /** A use of the key that is at most an hour older than the last one; null if it was never used. */
+  readonly lastUsedAt!: Date | null;
   revokedAt!: Date | null;
 
-  static of(facts: Omit<ApiKey, 'revokedAt' | 'revoke'>): ApiKey {
-    return Object.assign(new ApiKey(), facts, { revokedAt: null });
+  static of(facts: Omit<ApiKey, 'lastUsedAt' | 'revokedAt' | 'revoke'>): ApiKey {
+    return Object.assign(new ApiKey(), facts, { lastUsedAt: null, revokedAt: null });
   }
 
   /** Revokes the key. A key that was revoked before keeps its time. */
@@ -38,6 +42,8 @@ export const ApiKeySchema = defineEntity({
     roles: p.array().length(100).$type<Role[]>(),
     createdAt: p.datetime().length(3),
     createdBy: p.string().length(255),
+    expiresAt: p.datetime().length(3).nullable(),
+    lastUsedAt: p.datetime().length(3).nullable(),
     revokedAt: p.datetime().length(3).nullable(),
   },
   uniques: [{ name: 'api_key_prefix_unique', properties: ['prefix'] }],

@@ -71,7 +71,8 @@ export class ApiKeyResolver {
 }
 
 function presentApiKey(apiKey: ApiKey): ApiKeyType {
-  const { prefix, name, organizationIds, roles, createdAt, createdBy, revokedAt } = apiKey;
+  const { prefix, name, organizationIds, roles, createdAt, createdBy } = apiKey;
+  const { expiresAt, lastUsedAt, revokedAt } = apiKey;
   return make(ApiKeyType, {
     prefix,
     name,
@@ -79,6 +80,8 @@ function presentApiKey(apiKey: ApiKey): ApiKeyType {
     roles,
     createdAt,
     createdBy,
+    expiresAt,
+    lastUsedAt,
     revokedAt,
   });
 }

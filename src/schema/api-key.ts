@@ -53,6 +53,19 @@ export class ApiKeyType {
   @Field(() => String)
   createdBy!: string;
 
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'The time from which the key is refused. Null if it does not expire.',
+  })
+  expiresAt!: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      'A use of the key that is at most an hour older than the last one. Null if the key was never used.',
+  })
+  lastUsedAt!: Date | null;
+
   @Field(() => DateTime, { nullable: true })
   revokedAt!: Date | null;
 }
@@ -72,6 +85,13 @@ export class CreateApiKeyInput {
 
   @Field(() => [RoleEnum], { description: 'Roles of the key: at least one.' })
   roles!: Role[];
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      'The time from which the key is refused, also in streams. Without it, the key is valid until it is revoked.',
+  })
+  expiresAt?: Date | null;
 }
 
 @ObjectType('ApiKeyCreated', {

@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { createClient } from 'graphql-ws';
 import { UnsecuredJWT } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { ApiKey } from '../../src/entities/api-key.entity.js';
+import { MikroOrmApiKeys } from '../../src/infrastructure/ledger/api-keys.js';
 import { ACME, aBulk, aTransfer, GLOBEX } from '../support/builders.js';
 import type { Client } from '../support/client.js';
 import { startIdentityProvider, startJwksProvider } from '../support/identity-provider.js';
@@ -274,6 +277,57 @@ test('a machine authenticates with its key until the key is revoked', async () =
   await expect
     .poll(() => codesOf(machine, '{ __typename }'), { timeout: 15_000, interval: 500 })
     .toEqual([401, 'UNAUTHENTICATED']);
+});
+
+test('a key is refused from its expiry on, also in streams; its last use is on record', async () => {
+  const { client, url, operator, acme } = await startGuarded();
+  const bank = client.as(operator);
+  const create = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+    ... on ApiKeyCreated { secret apiKey { expiresAt lastUsedAt } }
+    ... on InvalidInput { problems { field code } } } }`;
+  const input = { name: 'x', organizationIds: [acme], roles: ['VIEWER'] };
+  for (const expiresAt of ['2020-01-01T00:00:00Z', '+010000-01-01T00:00:00.000Z']) {
+    const { status, data } = await bank.send(create, { input: { ...input, expiresAt } });
+    expect(status === 400 || data.createApiKey.problems).toSatisfy(
+      (refused) => refused === true || refused[0].field === 'expiresAt',
+    );
+  }
+  const expiresAt = new Date(Date.now() + 5_000).toISOString();
+  const { createApiKey } = await bank.data(create, { input: { ...input, expiresAt } });
+  const startedAt = Date.now();
+  const subscriber = subscribe(url, BALANCE, {}, createApiKey.secret);
+  await expect.poll(() => subscriber.events.length).toBe(1);
+
+  expect(createApiKey.apiKey).toEqual({ expiresAt, lastUsedAt: null });
+  const lastUse = async () => {
+    const { apiKeys } = await bank.data('{ apiKeys { nodes { lastUsedAt } } }');
+    return Date.parse(apiKeys.nodes[0].lastUsedAt);
+  };
+  await expect.poll(lastUse).toBeGreaterThan(startedAt - 1_000);
+  await expect.poll(() => subscriber.closeCodes).toEqual([4403]);
+  expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
+  expect(await codesOf(client.as(createApiKey.secret), '{ __typename }')).toEqual([
+    401,
+    'UNAUTHENTICATED',
+  ]);
+});
+
+test('the use of a key is written once an hour', async () => {
+  const { client, operator, acme, database } = await startGuarded();
+  const input = { name: 'x', organizationIds: [acme], roles: ['VIEWER'] };
+  await client.as(operator).data(CREATE_KEY, { input });
+  const em = database.orm.em.fork();
+  const { id } = await em.findOneOrFail(ApiKey, { name: 'x' });
+  const keys = new MikroOrmApiKeys(database.orm, () => new Date(), randomUUID);
+  const at = new Date();
+  const use = async (minutes: number) => {
+    const time = new Date(at.getTime() + minutes * 60_000);
+    await keys.noteUse(id, time, new Date(time.getTime() - 3_600_000));
+    const { lastUsedAt } = await em.fork().findOneOrFail(ApiKey, { id });
+    return ((lastUsedAt?.getTime() ?? 0) - at.getTime()) / 60_000;
+  };
+
+  expect([await use(0), await use(59), await use(60)]).toEqual([0, 0, 60]);
 });
 
 test('a key without a name, without roles or for an invalid organization is refused', async () => {

@@ -735,6 +735,14 @@ export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
   'api_key.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
   'api_key.created_by': { found: [["created_by = 'somebody'"]] },
+  'api_key.expires_at': {
+    found: [[copied('expires_at', 'created_at')]],
+    free: 'until when a key is valid stands there alone',
+  },
+  'api_key.last_used_at': {
+    found: [[`last_used_at = created_at - ${SHIFT}`]],
+    free: 'when a key was used stands there alone',
+  },
   'api_key.revoked_at': {
     found: [
       ['revoked_at = null', 'revoked_at is not null'],

@@ -7,6 +7,8 @@ import type { ListPage, PageRange } from './page.js';
 export interface ApiKeyStore {
   add(apiKey: ApiKey, audit: AuditEntry): Promise<void>;
   byPrefix(prefix: string): Promise<ApiKey | null>;
+  /** Records a use of a key, unless a use after `since` is on record. */
+  noteUse(id: string, at: Date, since: Date): Promise<void>;
   /** Revokes a key. @returns the key, revoked now or before; null if no key has the prefix */
   revoke(prefix: string, source: RequestSource): Promise<ApiKey | null>;
   /** Lists keys in order of id, oldest first. */

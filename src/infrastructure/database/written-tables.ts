@@ -12,7 +12,7 @@ import { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
 /** Properties that the server updates, by entity; the rows of all other entities are only appended. */
 const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readonly string[]>([
   [Account, ['balanceMinor', 'sequence', 'updatedAt'] satisfies (keyof Account)[]],
-  [ApiKey, ['revokedAt'] satisfies (keyof ApiKey)[]],
+  [ApiKey, ['revokedAt', 'lastUsedAt'] satisfies (keyof ApiKey)[]],
   [
     OutboxMessage,
     [

@@ -29,6 +29,11 @@ export class MikroOrmApiKeys implements ApiKeyStore {
     return this.#em.findOne(ApiKey, { prefix });
   }
 
+  async noteUse(id: string, at: Date, since: Date): Promise<void> {
+    const isStale = { $or: [{ lastUsedAt: null }, { lastUsedAt: { $lte: since } }] };
+    await this.#em.nativeUpdate(ApiKey, { id, ...isStale }, { lastUsedAt: at });
+  }
+
   revoke(prefix: string, source: RequestSource): Promise<ApiKey | null> {
     return inTransaction(this.#em, async (em) => {
       const apiKey = isApiKeyPrefix(prefix) ? await em.findOne(ApiKey, { prefix }) : null;

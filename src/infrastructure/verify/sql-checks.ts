@@ -545,6 +545,12 @@ const ACCESS: readonly SqlCheck[] = [
           and coalesce(sum(case when x.at = k.revoked_at then 1 else 0 end), 0) = 0)`,
   ),
   sqlCheck(
+    'an API key expires, and was used, after it was created',
+    `
+      select hex(id) as api_key, created_at, expires_at, last_used_at from api_key
+      where expires_at <= created_at or last_used_at < created_at`,
+  ),
+  sqlCheck(
     'the actor of an audit entry is a token, an API key that exists, or the server itself',
     `
       select hex(x.id) as audit, x.actor_kind from audit_entry x

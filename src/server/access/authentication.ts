@@ -13,7 +13,7 @@ import {
   jwtVerify,
 } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { isApiKey } from '../../domain/api-key.js';
+import { type ApiKeyFault, type ApiKeyOwner, isApiKey } from '../../domain/api-key.js';
 import { type Caller, DEVELOPER } from '../../domain/caller.js';
 import { canonicalId } from '../../domain/id.js';
 import { ROLES, type Role } from '../../domain/kinds.js';
@@ -37,8 +37,8 @@ const CACHED_MAX = 10_000;
 
 export interface Authenticated {
   readonly caller: Caller;
-  /** The expiry of the credential; undefined if it does not expire. */
-  readonly expiresAt: Date | undefined;
+  /** The time from which the credential is refused; null if it does not expire. */
+  readonly endsAt: Date | null;
 }
 
 /** Why a credential was refused. */
@@ -69,21 +69,23 @@ export interface Authenticator {
   faultOf(authorization: string | undefined): Promise<CredentialFault>;
 }
 
-/** @param callerOfApiKey returns the owner of an API key; undefined for a key that is not valid */
+/** @param checkApiKey returns the owner of an API key, or why it is refused */
 export async function makeAuthenticator(
   settings: AuthenticationSettings,
-  callerOfApiKey: (apiKey: string) => Promise<Caller | undefined>,
+  checkApiKey: (apiKey: string) => Promise<ApiKeyOwner | ApiKeyFault>,
 ): Promise<Authenticator> {
   if (settings.mode === 'off') {
-    const authenticate = async () => ({ caller: DEVELOPER, expiresAt: undefined });
+    const authenticate = async () => ({ caller: DEVELOPER, endsAt: null });
     return { authenticate, faultOf: async () => 'MISSING' };
   }
   if (settings.mode === 'missing') throw new ExplainedError(settings.reason);
   const judgeToken = await makeTokenJudge(settings);
   const judge: Judge = async (credential) => {
     if (!isApiKey(credential)) return judgeToken(credential);
-    const caller = await callerOfApiKey(credential);
-    return caller ? { caller, expiresAt: undefined } : { fault: 'API_KEY' };
+    const owner = await checkApiKey(credential);
+    if (owner === 'INVALID') return { fault: 'API_KEY' };
+    if (owner === 'EXPIRED') return { fault: 'EXPIRED' };
+    return { caller: owner.caller, endsAt: owner.expiresAt };
   };
   return new CachingAuthenticator(judge);
 }
@@ -190,7 +192,7 @@ function readClaims(
       ),
       roles: rolesOf(claimOf(payload, rolesClaim)),
     },
-    expiresAt: payload.exp === undefined ? undefined : new Date(payload.exp * 1_000),
+    endsAt: payload.exp === undefined ? null : new Date((payload.exp + CLOCK_TOLERANCE_S) * 1_000),
   };
 }
 
@@ -243,8 +245,7 @@ class CachingAuthenticator implements Authenticator {
     if (credential === undefined) return undefined;
     const found = await this.#find(credential);
     if ('fault' in found) return undefined;
-    const hasEnded = found.expiresAt !== undefined && endOf(found.expiresAt) <= Date.now();
-    return hasEnded ? undefined : found;
+    return isOver(found) ? undefined : found;
   }
 
   async faultOf(authorization: string | undefined): Promise<CredentialFault> {
@@ -270,9 +271,8 @@ function credentialOf(authorization: string | undefined): string | undefined {
   return /^Bearer +([^ ]+) *$/i.exec(authorization ?? '')?.[1];
 }
 
-/** Returns the moment from which a token is refused, in milliseconds since 1970. */
-function endOf(expiresAt: Date): number {
-  return expiresAt.getTime() + CLOCK_TOLERANCE_S * 1_000;
+function isOver({ endsAt }: Authenticated): boolean {
+  return endsAt !== null && endsAt.getTime() <= Date.now();
 }
 
 /** Maximum interval between two checks of a caller's access during a stream. */
@@ -286,21 +286,21 @@ const CHECK_AGAIN_MS = 5_000;
 export function watchAccess(
   authenticator: Authenticator,
   authorization: string | undefined,
-  { expiresAt }: Authenticated,
+  authenticated: Authenticated,
   end: (hasExpired: boolean) => void,
 ): () => void {
   let timer: NodeJS.Timeout;
   let hasEnded = false;
-  const isOver = () => expiresAt !== undefined && endOf(expiresAt) <= Date.now();
+  const { endsAt } = authenticated;
   const check = async () => {
     // If the database does not answer, the check is repeated later. The stream continues until then.
     const found = await authenticator.authenticate(authorization).catch(() => 'unknown');
     if (hasEnded) return;
-    if (found === undefined) end(isOver());
+    if (found === undefined) end(isOver(authenticated));
     else plan();
   };
   const plan = () => {
-    const leftMs = expiresAt === undefined ? CHECK_AGAIN_MS : endOf(expiresAt) - Date.now();
+    const leftMs = endsAt === null ? CHECK_AGAIN_MS : endsAt.getTime() - Date.now();
     timer = setTimeout(() => void check(), Math.min(Math.max(leftMs, 1), CHECK_AGAIN_MS));
     timer.unref();
   };

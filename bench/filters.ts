@@ -98,7 +98,10 @@ async function fillLedger(server: VirementServer): Promise<void> {
     while (first < transferCount) {
       const from = first;
       first += BULK_TRANSFERS;
-      const answer = await server.ask(PERFORM, { input: bulkFrom(from) });
+      const input = { ...bulkFrom(from), idempotencyKey: String(from) };
+      let answer = await server.ask(PERFORM, { input });
+      // Bulks wait while the search tables of the account are far behind.
+      while (answer.includes('AccountBusy')) answer = await server.ask(PERFORM, { input });
       if (!answer.includes(PERFORMED)) throw new Error(answer);
     }
   };

@@ -179,11 +179,10 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
   const { authentication } = config;
   if (authentication.mode === 'missing') throw new ConfigError(authentication.reason);
   const trustedDocuments = await loadTrustedDocuments(config, logger);
-  const statementTimeoutMs = config.requestTimeoutMs - STATEMENT_MARGIN_MS;
   const logOutage = makeOutageLog(logger, 'Database unavailable');
   const database = await openDatabase({
     ...config,
-    statementTimeoutMs,
+    statementTimeoutMs: config.requestTimeoutMs - STATEMENT_MARGIN_MS,
     onUnavailable: (reason, error) =>
       logOutage(error, { reason, missing: missingOf(reason, error) }),
   });
@@ -219,7 +218,8 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
     const manageDeadLetters = makeManageDeadLetters({ deadLetters, queues: broker, audit });
     const meters = { bulks: hooks.meter, operations: new OperationMeter() };
-    const readMetrics = makeMetrics({ outbox, deadLetters, feeds, webhooks, meters });
+    const events = { outbox, relay, broker, deadLetters, feeds, webhooks };
+    const readMetrics = makeMetrics({ ...events, database, meters });
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
     const operatorPorts = { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId };

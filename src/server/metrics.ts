@@ -4,6 +4,7 @@
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { METRICS_ROLES } from '../domain/caller.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
+import { METRICS_TYPE } from '../infrastructure/observability/metrics.js';
 import { requireRole } from '../resolvers/context.js';
 import { isFromThisMachine, requestSourceOf } from './access/access.js';
 import { LOOPBACK_HOSTS } from './access/loopback.js';
@@ -16,11 +17,10 @@ export interface MetricsSettings {
   readonly metricsHost: string;
 }
 
-/** Returns the metrics in Prometheus' text format. */
+/** Returns the metrics as OpenMetrics. */
 export type ReadMetrics = () => Promise<string>;
 
 const PATH = '/metrics';
-const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Limits the connections: Prometheus, its replica, and interactive users. */
 const CONNECTIONS_MAX = 50;
@@ -72,5 +72,5 @@ function messageOf(message: string): object {
 }
 
 async function answer(reply: FastifyReply, readMetrics: ReadMetrics): Promise<FastifyReply> {
-  return reply.type(CONTENT_TYPE).send(await readMetrics());
+  return reply.type(METRICS_TYPE).send(await readMetrics());
 }

@@ -12,7 +12,7 @@ import type { OperationContext } from './operation-context.js';
 import {
   decorateWithRecord,
   OperationRecord,
-  type RefusedCredential,
+  type RefusedConnection,
   recordOf,
   setRecord,
   type Transport,
@@ -59,10 +59,10 @@ export class OperationLog {
   /** Logs and counts an operation that has ended. */
   end(record: OperationRecord, caller: Caller | undefined, status?: number): void {
     const { name, type, field, transport, outcome = OK, rows, cost, requestId } = record;
-    const { durationMs } = record;
+    const { durationMs, traceId, exemplar } = record;
     const eventCount = type === 'subscription' ? record.eventCount : undefined;
     const { logger, meter, logged } = this;
-    meter.count({ field, outcome, durationMs, eventCount });
+    meter.count({ field, outcome, durationMs, eventCount, exemplar });
     if (logged === 'none' || (logged === 'errors' && outcome === OK)) return;
     if (!caller && !this.#mayLogStranger()) return;
     const omitted = this.#takeOmitted();
@@ -71,13 +71,15 @@ export class OperationLog {
         ...{ operation: name, type, field, transport, outcome, status },
         ...(caller ? describe(caller) : record.refused),
         ...{ rows, cost, events: eventCount, durationMs, requestId, omitted },
+        ...(traceId !== undefined && { traceId }),
       },
       'Operation',
     );
   }
 
-  /** Logs that a WebSocket was closed because of its credential. */
-  refuseConnection(refused: RefusedCredential): void {
+  /** Logs that a WebSocket was refused, or closed because of its credential. */
+  refuseConnection(refused: RefusedConnection): void {
+    this.meter.countRefusedConnection(refused.reason);
     if (this.logged === 'none' || !this.#mayLogStranger()) return;
     const omitted = this.#takeOmitted();
     this.logger.info({ transport: 'websocket', ...refused, omitted }, 'Connection refused');

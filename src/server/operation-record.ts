@@ -8,6 +8,11 @@ import {
   type OperationDefinitionNode,
   type OperationTypeNode,
 } from 'graphql';
+import {
+  activeExemplar,
+  activeTraceId,
+  type Exemplar,
+} from '../infrastructure/observability/tracing.js';
 import type { CredentialFault } from './access/authentication.js';
 
 export type Transport = 'http' | 'sse' | 'websocket';
@@ -27,6 +32,12 @@ export interface RefusedCredential {
   readonly remoteAddress: string;
 }
 
+/** Why a WebSocket was refused or closed before any operation. */
+export interface RefusedConnection {
+  readonly reason: CredentialFault | 'FOREIGN_ORIGIN' | 'TOO_MANY_CONNECTIONS';
+  readonly remoteAddress: string;
+}
+
 /** The facts of one operation, from its first byte to its end. */
 export class OperationRecord {
   readonly #startedAt = performance.now();
@@ -42,6 +53,9 @@ export class OperationRecord {
   refused: RefusedCredential | undefined;
   /** The number of events that were sent to a subscriber. */
   eventCount = 0;
+  /** The trace of the operation; undefined if it has none. */
+  traceId: string | undefined;
+  exemplar: Exemplar = {};
 
   constructor(
     readonly transport: Transport,
@@ -54,6 +68,9 @@ export class OperationRecord {
 
   /** Notes a valid operation. */
   describe(operation: OperationDefinitionNode): void {
+    // When the operation ends, its span may no longer be the active one.
+    this.traceId = activeTraceId();
+    this.exemplar = activeExemplar();
     this.name = operation.name?.value.slice(0, NAME_CHARACTERS_MAX) ?? null;
     this.type = operation.operation;
     const [first, ...others] = operation.selectionSet.selections;

@@ -600,7 +600,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         ].map((table) => `delete on ${database}.${table}`),
         `update (sequence, entry_id) on ${database}.search_watermark`,
         `update (balance_minor, sequence, updated_at) on ${database}.account`,
-        `update (revoked_at) on ${database}.api_key`,
+        `update (revoked_at, last_used_at) on ${database}.api_key`,
         `update (due_at, leased_by, attempts, published_at, parked_at, last_error)
           on ${database}.outbox_message`,
         `update (type, reason, attempts, last_error, first_failed_at, last_failed_at, received_at,

@@ -112,6 +112,32 @@ test('the reason for which a credential was refused is in the log, over every tr
   );
 });
 
+test('a WebSocket that is refused has a line, and is counted', async () => {
+  const server = await startServer({ ...INFO, WEBSOCKET_CONNECTIONS_PER_CALLER_MAX: '1' });
+  const open = (origin?: string) =>
+    new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+      origin,
+    });
+  const first = open();
+  await once(first, 'open');
+  for (const origin of ['https://foreign.example', undefined]) {
+    const [error] = await once(open(origin), 'error');
+    expect(error.message).toMatch(/403|429/);
+  }
+  first.close();
+
+  const refused = { msg: 'Connection refused', remoteAddress: '127.0.0.1' };
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ ...refused, reason: 'FOREIGN_ORIGIN' }),
+  );
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ ...refused, reason: 'TOO_MANY_CONNECTIONS' }),
+  );
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  expect(metrics).toContain('virement_connections_refused_total{reason="FOREIGN_ORIGIN"} 1');
+  expect(metrics).toContain('virement_connections_refused_total{reason="TOO_MANY_CONNECTIONS"} 1');
+});
+
 test('a stranger causes ten lines a second at most, and the next line has the number of the others', async () => {
   const provider = await startIdentityProvider();
   const server = await startServer({ ...provider.env, ...INFO });

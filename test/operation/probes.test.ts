@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { aBulk, aTransfer } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 import { runScript } from '../support/process.js';
 import { startDatabaseProxy } from '../support/proxy.js';
@@ -170,7 +171,7 @@ test('metrics on a separate port need no authentication and are not on the main 
 
   expect([response.status, response.headers.get('content-type')]).toEqual([
     200,
-    'text/plain; version=0.0.4; charset=utf-8',
+    'application/openmetrics-text; version=1.0.0; charset=utf-8',
   ]);
   expect(await response.text()).toContain('virement_outbox_messages{state="due"}');
   expect(await statusOf(`${metricsUrl}/graphql?query={__typename}`)).toBe(404);
@@ -208,4 +209,49 @@ test('a server whose port for metrics is in use fails to start with the reason',
 
   expect(code).toBe(1);
   expect(output).toContain(`Cannot listen on 127.0.0.1, port ${port}`);
+});
+
+/** Returns the values of a metric by its labels. */
+async function valuesOf(url: string, name: string): Promise<Record<string, number>> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const lines = text.split('\n').filter((line) => new RegExp(`^${name}[ {]`).test(line));
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [, labels = '', value] = /^[a-z_]+(\{.*\})? (.+)$/.exec(line) ?? [];
+      return [labels, Number(value)];
+    }),
+  );
+}
+
+test('the metrics have the state of the broker and the publications', async () => {
+  const { url, client } = await startServer();
+  await client.perform(aBulk([aTransfer()]));
+
+  await expect
+    .poll(() => valuesOf(url, 'virement_outbox_publications_total'))
+    // The opening credits of the three demo accounts, and the bulk.
+    .toEqual({ '{outcome="published"}': 4, '{outcome="failed"}': 0 });
+  expect(await valuesOf(url, 'virement_broker_ready')).toEqual({ '': 1 });
+
+  const without = await startServer({ AMQP_URL: 'amqp://127.0.0.1:1' });
+  expect(await valuesOf(without.url, 'virement_broker_ready')).toEqual({ '': 0 });
+});
+
+test.runIf(DIALECT === 'mysql')('the metrics have the use of the connections', async () => {
+  const { url, client, database } = await startServer({ DATABASE_POOL_MAX: '5' });
+  const name = 'virement_database_connections';
+  await client.perform(aBulk([aTransfer()]));
+  const idle = { '{state="in_use"}': 0, '{state="waiting"}': 0 };
+  await expect.poll(() => valuesOf(url, name)).toEqual(idle);
+
+  const sleeps = Array.from({ length: 6 }, () =>
+    database.orm.em
+      .fork()
+      .execute('select sleep(1.5)')
+      .catch(() => {}),
+  );
+  // The scrape itself waits for a connection, for the outbox.
+  await expect.poll(() => database.connectionUse).toEqual({ inUse: 5, waiting: 1 });
+  await Promise.all(sleeps);
+  await expect.poll(() => valuesOf(url, name)).toEqual(idle);
 });

@@ -109,6 +109,35 @@ test('a call of a webhook is a span of the trace of its bulk, without any part o
   expect(JSON.stringify(collector.spans)).not.toContain('CANARY-2');
 });
 
+test('metrics and lines of the log lead to the trace', async () => {
+  const { client, server } = await startTraced({ LOG_LEVEL: 'info' });
+  await client.perform(aBulk([aTransfer()]), { traceparent: TRACEPARENT });
+
+  const exemplar = `# {trace_id="${TRACE_ID}"}`;
+  await expect
+    .poll(async () => (await fetch(`${server.url}/metrics`)).text())
+    .toContain(`virement_operation_duration_seconds_bucket`);
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  for (const sample of [
+    'virement_operation_duration_seconds_bucket{field="performBulkTransfer"',
+    'virement_bulk_transfer_phase_duration_seconds_bucket{phase="commit"',
+  ]) {
+    const lines = metrics.split('\n').filter((line) => line.includes(exemplar));
+    expect(
+      lines.some((line) => withSortedLabels(line).startsWith(sample)),
+      sample,
+    ).toBe(true);
+  }
+  const line = server
+    .output()
+    .split('\n')
+    .find((each) => each.includes('"msg":"Operation"'));
+  expect(JSON.parse(line ?? '{}')).toMatchObject({ traceId: TRACE_ID });
+});
+
+/** Moves the label of the bucket behind the others. */
+const withSortedLabels = (line: string) => line.replace(/\{le="[^"]+",/, '{');
+
 test('headers are sent to the collector, and a share of 0 records nothing', async () => {
   const all = await startTraced({ OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20secret' });
   await all.client.data('{ __typename }');

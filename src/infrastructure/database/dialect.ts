@@ -26,6 +26,13 @@ export interface DatabaseStatus {
   readonly nowMs?: number;
 }
 
+/** The use of a pool of connections at a moment. */
+export interface ConnectionUse {
+  readonly inUse: number;
+  /** The work that waits for a connection, which may have to be opened. */
+  readonly waiting: number;
+}
+
 /** A table and the columns of its primary key. */
 export interface KeyedTable {
   readonly name: string;
@@ -93,5 +100,7 @@ export interface Database {
    * @returns undefined if there is no entry, and for a database with a clock of its own
    */
   lastEntryAt(): Promise<Date | undefined>;
+  /** The use of the connections; undefined for a database without a pool. */
+  readonly connectionUse: ConnectionUse | undefined;
   close(): Promise<void>;
 }

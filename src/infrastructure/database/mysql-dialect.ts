@@ -94,6 +94,9 @@ export async function openMySql(
     hasOwnClock: true,
     lastEntryAt: async () => undefined,
     presence,
+    get connectionUse() {
+      return pool.connectionUse;
+    },
     close: async () => {
       await presence.close();
       await orm.close(true);

@@ -20,6 +20,7 @@ import {
   type ResultSetHeader,
   type RowDataPacket,
 } from 'mysql2';
+import type { ConnectionUse } from './dialect.js';
 import type { AskServer, MySqlServer } from './mysql-session.js';
 import {
   NO_CONNECTION,
@@ -46,6 +47,8 @@ export class MySqlPool implements MysqlPool {
   readonly #sessions = new WeakMap<PoolConnection, Session>();
   #renewedAt = Number.NEGATIVE_INFINITY;
   #server: MySqlServer | undefined;
+  #inUse = 0;
+  #waiting = 0;
   onUnavailable: OnUnavailable = () => {};
 
   constructor(
@@ -64,12 +67,27 @@ export class MySqlPool implements MysqlPool {
     return this.#server;
   }
 
+  get connectionUse(): ConnectionUse {
+    return { inUse: this.#inUse, waiting: this.#waiting };
+  }
+
   /** Acquires a connection for Kysely. The `release` method of the session returns the connection to the pool. */
   getConnection(callback: (error: unknown, session: MysqlPoolConnection) => void): void {
-    this.#acquire().then(
-      (session) => callback(undefined, session),
-      (error) => callback(error, undefined as never),
-    );
+    this.#waiting += 1;
+    this.#acquire()
+      .finally(() => {
+        this.#waiting -= 1;
+      })
+      .then(
+        (session) => {
+          this.#inUse += 1;
+          session.onReturn = () => {
+            this.#inUse -= 1;
+          };
+          callback(undefined, session);
+        },
+        (error) => callback(error, undefined as never),
+      );
   }
 
   end(callback: (error: unknown) => void): void {
@@ -135,6 +153,8 @@ type QueryCallback = NonNullable<Parameters<MysqlPoolConnection['query']>[2]>;
 /** A connection in the form that Kysely uses. */
 class Session implements MysqlPoolConnection {
   readonly openedAt = performance.now();
+  /** Called once when the user of the connection returns it. */
+  onReturn: () => void = () => {};
   #isSpoiled = false;
 
   constructor(
@@ -182,12 +202,19 @@ class Session implements MysqlPoolConnection {
   }
 
   release(): void {
+    this.#noteReturn();
     if (this.#isSpoiled) this.connection.destroy();
     else this.connection.release();
   }
 
   destroy(): void {
+    this.#noteReturn();
     this.connection.destroy();
+  }
+
+  #noteReturn(): void {
+    this.onReturn();
+    this.onReturn = () => {};
   }
 }
 

@@ -118,6 +118,7 @@ export async function openSqlite(
       requireSearchable: async () => {},
       hasOwnClock: false,
       lastEntryAt: () => lastEntryAt(orm),
+      connectionUse: undefined,
       close: async () => {
         await searchWriter?.close();
         await stopCheckpoints();

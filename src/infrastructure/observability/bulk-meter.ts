@@ -1,10 +1,10 @@
 /** Measures bulk transfers: their outcomes, amounts and phases, and the groups in which they are committed. */
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
 import type { RunPhase } from '../../application/ports/phases.js';
 import { fractionDigitsOf } from '../../domain/currency.js';
 import { AbandonedError, DomainError, UnavailableError } from '../../domain/errors.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
-import { inSpan } from './tracing.js';
+import { activeExemplar, inSpan } from './tracing.js';
 
 /** From a quiet server's fastest phase to the longest time that a lock is waited for. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -38,8 +38,10 @@ export class BulkMeter {
   readonly #phases = new Histogram({
     name: 'virement_bulk_transfer_phase_duration_seconds',
     help: 'Duration of the phases of bulk transfers. Lock, write and commit are those of a group.',
-    labelNames: ['phase'] as const,
+    // The types of prom-client take the labels of exemplars for labels of the metric.
+    labelNames: ['phase'] as string[],
     buckets: SECONDS,
+    enableExemplars: true,
     registers: [],
   });
   readonly #members = new Histogram({
@@ -54,7 +56,7 @@ export class BulkMeter {
     registers: [],
   });
 
-  register(registry: Registry): void {
+  register(registry: Registry<OpenMetricsContentType>): void {
     registry.registerMetric(this.#bulks);
     registry.registerMetric(this.#transfers);
     registry.registerMetric(this.#amounts);
@@ -77,17 +79,22 @@ export class BulkMeter {
 
   readonly runPhase: RunPhase = (phase, work) =>
     inSpan(phase, {}, async () => {
-      const end = this.#phases.startTimer({ phase });
+      const startedAt = performance.now();
       try {
         return await work();
       } finally {
-        end();
+        this.#notePhase(phase, performance.now() - startedAt);
       }
     });
 
   /** Notes the time that a unit of work waited in line, in milliseconds. */
   noteWait(waitedMs: number): void {
-    this.#phases.observe({ phase: 'wait' }, waitedMs / 1_000);
+    this.#notePhase('wait', waitedMs);
+  }
+
+  #notePhase(phase: string, durationMs: number): void {
+    const exemplarLabels = activeExemplar();
+    this.#phases.observe({ labels: { phase }, value: durationMs / 1_000, exemplarLabels });
   }
 
   noteCommit(memberCount: number): void {

@@ -1,12 +1,22 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  type OpenMetricsContentType,
+  Registry,
+} from 'prom-client';
 import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
+import type { ConnectionUse, Database } from '../database/dialect.js';
 import type { BulkMeter } from './bulk-meter.js';
 import type { OperationMeter } from './operation-meter.js';
 
+/** The number of events of this process since its start, by outcome. */
+type OutcomeCounts = Readonly<Record<string, number>>;
+
 /** What is counted of webhooks. */
 export interface WebhookCounts {
-  /** The attempts of this process since its start, by outcome. */
+  /** The attempts of this process since its start. */
   readonly attemptCounts: { readonly delivered: number; readonly failed: number };
   countDue(): Promise<number>;
 }
@@ -14,27 +24,73 @@ export interface WebhookCounts {
 export interface MetricsSources {
   /** The meters count bulks and operations as they end. */
   readonly meters: { readonly bulks: BulkMeter; readonly operations: OperationMeter };
+  readonly database: Pick<Database, 'connectionUse'>;
+  readonly broker: { readonly isReady: boolean };
+  readonly relay: { readonly publicationCounts: OutcomeCounts };
   readonly outbox: OutboxAdmin;
   readonly deadLetters: Pick<DeadLetterStore, 'counts'>;
   readonly webhooks: { readonly counts: WebhookCounts };
   readonly feeds: { readonly subscriptionCount: number };
 }
 
+/** OpenMetrics 1.0, which has exemplars. prom-client cannot serve its older format from the same registry. */
+export const METRICS_TYPE = Registry.OPENMETRICS_CONTENT_TYPE;
+
 /**
- * Makes the metrics for Prometheus: process metrics, the meters, and the outbox, dead letters, webhooks and subscriptions
- * as of the scrape. @returns the function that reads them in Prometheus' text format
+ * Makes the metrics for Prometheus: process metrics, the meters, and everything else as of the scrape.
+ * @returns the function that reads them in the format of METRICS_TYPE
  */
-export function makeMetrics({
-  outbox,
-  deadLetters,
-  webhooks,
-  feeds,
-  meters,
-}: MetricsSources): () => Promise<string> {
-  const registry = new Registry();
+export function makeMetrics(sources: MetricsSources): () => Promise<string> {
+  const { meters, database, broker, feeds } = sources;
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(METRICS_TYPE);
   meters.bulks.register(registry);
   meters.operations.register(registry);
   collectDefaultMetrics({ register: registry });
+  addOutboxMetrics(registry, sources);
+  addDeadLetterMetrics(registry, sources);
+  addWebhookMetrics(registry, sources);
+  if (database.connectionUse) addConnectionMetrics(registry, () => database.connectionUse);
+  new Gauge({
+    name: 'virement_broker_ready',
+    help: '1 if events can be published now, else 0.',
+    registers: [registry],
+    collect() {
+      this.set(broker.isReady ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'virement_subscriptions',
+    help: 'Active subscriptions.',
+    registers: [registry],
+    collect() {
+      this.set(feeds.subscriptionCount);
+    },
+  });
+  return () => registry.metrics();
+}
+
+function addConnectionMetrics(
+  registry: Registry<OpenMetricsContentType>,
+  read: () => ConnectionUse | undefined,
+): void {
+  new Gauge({
+    name: 'virement_database_connections',
+    help: 'Connections to the database that are in_use, and work that is waiting for one.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const { inUse, waiting } = read() ?? { inUse: 0, waiting: 0 };
+      this.set({ state: 'in_use' }, inUse);
+      this.set({ state: 'waiting' }, waiting);
+    },
+  });
+}
+
+function addOutboxMetrics(
+  registry: Registry<OpenMetricsContentType>,
+  { outbox, relay }: MetricsSources,
+): void {
   new Gauge({
     name: 'virement_outbox_messages',
     help: 'Outbox messages by state: due, or parked after too many attempts.',
@@ -57,6 +113,17 @@ export function makeMetrics({
       this.set(Math.max(ageMs, 0) / 1_000);
     },
   });
+  addOutcomeCounter(registry, {
+    name: 'virement_outbox_publications_total',
+    help: 'Outbox messages that this process published, and failures to publish one.',
+    read: () => relay.publicationCounts,
+  });
+}
+
+function addDeadLetterMetrics(
+  registry: Registry<OpenMetricsContentType>,
+  { deadLetters }: MetricsSources,
+): void {
   new Gauge({
     name: 'virement_dead_letters',
     help: 'Dead letters by consumer: the 20 consumers with the most, and all others as other.',
@@ -69,33 +136,46 @@ export function makeMetrics({
       for (const { consumer, count } of counts) this.inc({ consumer }, count);
     },
   });
-  new Counter({
+}
+
+function addWebhookMetrics(
+  registry: Registry<OpenMetricsContentType>,
+  { webhooks: { counts } }: MetricsSources,
+): void {
+  addOutcomeCounter(registry, {
     name: 'virement_webhook_attempts_total',
     help: 'Calls of webhooks by outcome: delivered, if the status was 200 to 299, or failed.',
-    labelNames: ['outcome'],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [outcome, count] of Object.entries(webhooks.counts.attemptCounts)) {
-        this.inc({ outcome }, count);
-      }
-    },
+    read: () => counts.attemptCounts,
   });
   new Gauge({
     name: 'virement_webhook_deliveries_due',
     help: 'Deliveries of webhooks that are due and not claimed, up to 10,000.',
     registers: [registry],
     async collect() {
-      this.set(await webhooks.counts.countDue());
+      this.set(await counts.countDue());
     },
   });
-  new Gauge({
-    name: 'virement_subscriptions',
-    help: 'Active subscriptions.',
+}
+
+interface OutcomeMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly read: () => OutcomeCounts;
+}
+
+/** Adds a counter of what was counted elsewhere, by outcome. */
+function addOutcomeCounter(
+  registry: Registry<OpenMetricsContentType>,
+  { name, help, read }: OutcomeMetric,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames: ['outcome'],
     registers: [registry],
     collect() {
-      this.set(feeds.subscriptionCount);
+      this.reset();
+      for (const [outcome, count] of Object.entries(read())) this.inc({ outcome }, count);
     },
   });
-  return () => registry.metrics();
 }

@@ -1,5 +1,6 @@
 /** Counts operations by their field and outcome, and measures how long they take. */
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
+import type { Exemplar } from './tracing.js';
 
 /** From a read of a quiet server to the longest time that a request may take. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -13,6 +14,7 @@ export interface EndedOperation {
   readonly durationMs: number;
   /** The number of events that were sent to a subscriber; undefined for a query or a mutation. */
   readonly eventCount: number | undefined;
+  readonly exemplar: Exemplar;
 }
 
 export class OperationMeter {
@@ -25,8 +27,10 @@ export class OperationMeter {
   readonly #durations = new Histogram({
     name: 'virement_operation_duration_seconds',
     help: 'Duration of queries and mutations by the field that they select.',
-    labelNames: ['field'] as const,
+    // The types of prom-client take the labels of exemplars for labels of the metric.
+    labelNames: ['field'] as string[],
     buckets: SECONDS,
+    enableExemplars: true,
     registers: [],
   });
   readonly #events = new Counter({
@@ -36,15 +40,30 @@ export class OperationMeter {
     registers: [],
   });
 
-  register(registry: Registry): void {
+  readonly #refusedConnections = new Counter({
+    name: 'virement_connections_refused_total',
+    help: 'WebSockets that were refused or closed before any operation, by reason.',
+    labelNames: ['reason'] as const,
+    registers: [],
+  });
+
+  register(registry: Registry<OpenMetricsContentType>): void {
     registry.registerMetric(this.#operations);
     registry.registerMetric(this.#durations);
     registry.registerMetric(this.#events);
+    registry.registerMetric(this.#refusedConnections);
   }
 
-  count({ field, outcome, durationMs, eventCount }: EndedOperation): void {
+  /** @param reason one of the few codes of this program */
+  countRefusedConnection(reason: string): void {
+    this.#refusedConnections.inc({ reason });
+  }
+
+  count({ field, outcome, durationMs, eventCount, exemplar }: EndedOperation): void {
     this.#operations.inc({ field, outcome });
-    if (eventCount === undefined) this.#durations.observe({ field }, durationMs / 1_000);
-    else this.#events.inc({ field }, eventCount);
+    if (eventCount === undefined) {
+      const value = durationMs / 1_000;
+      this.#durations.observe({ labels: { field }, value, exemplarLabels: exemplar });
+    } else this.#events.inc({ field }, eventCount);
   }
 }

@@ -123,6 +123,15 @@ export function activeTraceId(): string | undefined {
   return activeSpanContext()?.traceId;
 }
 
+/** The labels of an exemplar, which leads from a metric to a trace. */
+export type Exemplar = Readonly<Record<string, string>>;
+
+/** Returns the exemplar of the active span; without labels if the span is not recorded. */
+export function activeExemplar(): Exemplar {
+  const traceId = isTraced() ? activeTraceId() : undefined;
+  return traceId === undefined ? {} : { trace_id: traceId };
+}
+
 function activeSpanContext(): SpanContext | undefined {
   const active = trace.getActiveSpan()?.spanContext();
   return active && isSpanContextValid(active) ? active : undefined;

@@ -123,6 +123,8 @@ export class Relay implements Publisher {
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<LeasedMessage>();
   #leaseCount = 0;
+  #publishedCount = 0;
+  #failedCount = 0;
   /** The number of messages of pending commits and of a pending claim. */
   #reserved = 0;
   /** Tells whether all messages that this process left in the outbox have been claimed. */
@@ -251,6 +253,11 @@ export class Relay implements Publisher {
   }
 
   /** Tells whether the relay claimed all that was due at its last look. */
+  /** The publications of messages by this process, by outcome. */
+  get publicationCounts(): { readonly published: number; readonly failed: number } {
+    return { published: this.#publishedCount, failed: this.#failedCount };
+  }
+
   get isCaughtUp(): boolean {
     return this.#isCaughtUp;
   }
@@ -351,6 +358,7 @@ export class Relay implements Publisher {
       return;
     }
     const at = clock();
+    this.#publishedCount += group.length;
     this.#published.push(...group.map((message) => ({ message, at })));
     this.#marking ??= this.#markAll();
   }
@@ -397,6 +405,7 @@ export class Relay implements Publisher {
 
   async #postpone(message: LeasedMessage, cause: unknown): Promise<void> {
     const { outbox, clock, logger } = this.ports;
+    this.#failedCount += 1;
     const { id, type } = message;
     const error = cause instanceof Error ? cause.message : String(cause);
     const failure = { attempts: message.attempts + 1, holder: this.#id, error };

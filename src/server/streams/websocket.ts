@@ -105,10 +105,17 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   app.server.on('upgrade', (request, socket: Socket, head) => {
     const isForeign =
       isFromForeignPage(request, ports) || (ports.isOpen && !isFromThisMachine(request));
-    if (isForeign) return refuseUpgrade(socket, '403 Forbidden');
+    const remoteAddress = ports.addressOf(request);
+    if (isForeign) {
+      operationLog.refuseConnection({ reason: 'FOREIGN_ORIGIN', remoteAddress });
+      return refuseUpgrade(socket, '403 Forbidden');
+    }
     // The connection authenticates later. Until then its address is its key.
-    const place = gate.connect(addressKeyOf(ports.addressOf(request)));
-    if (isErrorResponse(place)) return refuseUpgrade(socket, '429 Too Many Requests');
+    const place = gate.connect(addressKeyOf(remoteAddress));
+    if (isErrorResponse(place)) {
+      operationLog.refuseConnection({ reason: 'TOO_MANY_CONNECTIONS', remoteAddress });
+      return refuseUpgrade(socket, '429 Too Many Requests');
+    }
     socket.once('close', place);
     sockets.handleUpgrade(request, socket, head, (upgraded) => {
       sockets.emit('connection', upgraded, request);

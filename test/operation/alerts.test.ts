@@ -43,7 +43,7 @@ async function namesOfServer(): Promise<ReadonlySet<string>> {
   const metrics = await (await fetch(`${url}/metrics`)).text();
   const names = new Set<string>();
   for (const [, name = '', type] of metrics.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
-    names.add(name);
+    names.add(type === 'counter' ? `${name}_total` : name);
     if (type !== 'histogram') continue;
     for (const suffix of ['bucket', 'sum', 'count']) names.add(`${name}_${suffix}`);
   }

@@ -7,7 +7,7 @@ import {
 } from 'prom-client';
 import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
-import type { ConnectionUse, Database } from '../database/dialect.js';
+import type { Database } from '../database/dialect.js';
 import type { BulkMeter } from './bulk-meter.js';
 import type { OperationMeter } from './operation-meter.js';
 
@@ -41,7 +41,7 @@ export const METRICS_TYPE = Registry.OPENMETRICS_CONTENT_TYPE;
  * @returns the function that reads them in the format of METRICS_TYPE
  */
 export function makeMetrics(sources: MetricsSources): () => Promise<string> {
-  const { meters, database, broker, feeds } = sources;
+  const { meters, broker, feeds } = sources;
   const registry = new Registry<OpenMetricsContentType>();
   registry.setContentType(METRICS_TYPE);
   meters.bulks.register(registry);
@@ -50,7 +50,7 @@ export function makeMetrics(sources: MetricsSources): () => Promise<string> {
   addOutboxMetrics(registry, sources);
   addDeadLetterMetrics(registry, sources);
   addWebhookMetrics(registry, sources);
-  if (database.connectionUse) addConnectionMetrics(registry, () => database.connectionUse);
+  addConnectionMetrics(registry, sources);
   new Gauge({
     name: 'virement_broker_ready',
     help: '1 if events can be published now, else 0.',
@@ -72,7 +72,7 @@ export function makeMetrics(sources: MetricsSources): () => Promise<string> {
 
 function addConnectionMetrics(
   registry: Registry<OpenMetricsContentType>,
-  read: () => ConnectionUse | undefined,
+  { database }: MetricsSources,
 ): void {
   new Gauge({
     name: 'virement_database_connections',
@@ -80,9 +80,10 @@ function addConnectionMetrics(
     labelNames: ['state'],
     registers: [registry],
     collect() {
-      const { inUse, waiting } = read() ?? { inUse: 0, waiting: 0 };
-      this.set({ state: 'in_use' }, inUse);
-      this.set({ state: 'waiting' }, waiting);
+      const { connectionUse } = database;
+      if (!connectionUse) return;
+      this.set({ state: 'in_use' }, connectionUse.inUse);
+      this.set({ state: 'waiting' }, connectionUse.waiting);
     },
   });
 }

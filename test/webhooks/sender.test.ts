@@ -348,9 +348,11 @@ describe('a response', () => {
   test('that comes byte by byte ends by the timeout', async () => {
     const { outcome } = await sendToRaw(
       (socket) => {
-        const timer = setInterval(() => socket.write('a'), 10);
-        socket.once('close', () => clearInterval(timer));
-        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+        socket.once('data', () => {
+          socket.write('HTTP/1.1 200 OK\r\n\r\n');
+          const timer = setInterval(() => socket.write('a'), 10);
+          socket.once('close', () => clearInterval(timer));
+        });
       },
       { timeoutMs: SHORT_TIMEOUT_MS },
     );

@@ -4,7 +4,7 @@
  *
  *   npm run release -- [VERSION] [--dry-run]
  *
- * Without VERSION, it is the version of package.json if that has no tag yet, and otherwise the next minor one.
+ * Without VERSION, it is the version of package.json if that was not released yet, and otherwise the next minor one.
  */
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
@@ -32,11 +32,15 @@ function unreleasedNotes(changelog: string): string {
   return notes;
 }
 
-const hasTag = (version: string) => git('tag', '--list', `v${version}`) !== '';
+/** Tells whether a version was released, also in a checkout without tags. */
+function isReleased(version: string): boolean {
+  const hasTag = git('tag', '--list', `v${version}`) !== '';
+  return hasTag || readFileSync(CHANGELOG, 'utf8').includes(`## ${version} (`);
+}
 
 function nextVersion(): string {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-  if (!hasTag(version)) return version;
+  if (!isReleased(version)) return version;
   const [major, minor] = version.split('.');
   return `${major}.${Number(minor) + 1}.0`;
 }
@@ -48,7 +52,7 @@ function requireReleasable(version: string): void {
   }
   const branch = git('branch', '--show-current');
   if (branch !== 'main') throw new ReleaseError(`A release is made on main, not on ${branch}`);
-  if (hasTag(version)) throw new ReleaseError(`The tag v${version} exists`);
+  if (isReleased(version)) throw new ReleaseError(`${version} was released before`);
 }
 
 function setVersion(folder: string, version: string): void {

@@ -51,14 +51,15 @@ await runProgram(async () => {
   logger.info(config.graphiql ? `GraphiQL: ${address}/graphiql/` : `Listening: ${address}/graphql`);
   flushCompileCache();
   if (process.stdout.isTTY) console.log(welcomeOf(config, address));
+  const stop = makeStop(server);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info(`${signal}: stopping`);
       endAfter(config.shutdownTimeoutMs, logger);
-      stop(server);
+      stop();
     });
   }
-  stopOnUncaughtErrors(server, config, logger);
+  stopOnUncaughtErrors(stop, config, logger);
 });
 
 /** Starts to export traces, if there is a collector. @returns the function that sends the last ones */
@@ -85,15 +86,16 @@ function closingWith(server: Server, last: () => Promise<void>): Server {
  * new work, finishes work in progress and exits with 1, so that a supervisor starts another process. Unfinished work
  * was not committed, or is replayed by its idempotency key.
  */
-function stopOnUncaughtErrors(server: Server, { shutdownTimeoutMs }: Config, logger: Logger): void {
-  let isStopping = false;
+function stopOnUncaughtErrors(
+  stop: () => void,
+  { shutdownTimeoutMs }: Config,
+  logger: Logger,
+): void {
   process.on('uncaughtException', (error, origin) => {
     logger.fatal({ err: error, origin }, 'Uncaught error: stopping');
     process.exitCode = 1;
-    if (isStopping) return;
-    isStopping = true;
     endAfter(shutdownTimeoutMs, logger);
-    stop(server);
+    stop();
   });
 }
 
@@ -105,9 +107,14 @@ function endAfter(ms: number, logger: Logger): void {
   }, ms).unref();
 }
 
-/** Closes a server, then ends the process. */
-function stop({ close }: Server): void {
-  void runProgram(close).finally(leave);
+/** Returns the function that closes a server, and then ends the process. A second call changes nothing. */
+function makeStop({ close }: Server): () => void {
+  let isStopping = false;
+  return () => {
+    if (isStopping) return;
+    isStopping = true;
+    void runProgram(close).finally(leave);
+  };
 }
 
 /** The time for pending output to be written. */

@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import {
   type ApiKeyFault,
   type ApiKeyOwner,
@@ -30,6 +31,10 @@ const LAST_TIME = new Date('9999-12-31T23:59:59.999Z');
 
 /** The accuracy of ApiKey.lastUsedAt, so that a busy key is written once an hour. */
 const USE_NOTED_MS = 3_600_000;
+
+/** The pause between two tries to record the use of a key, so that a database that refuses them is left alone. */
+const TRIED_MS = 600_000;
+const TRIED_MAX = 10_000;
 
 export interface CreateApiKeyRequest {
   readonly name: string;
@@ -64,8 +69,9 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
     create: async (sent, source) => {
       const organizationIds = sent.organizationIds.map((id) => canonicalId(id) ?? id);
       const request = { ...sent, organizationIds };
+      const now = clock();
       const problems = [
-        ...problemsOf(request, clock()),
+        ...problemsOf(request, now),
         ...(await unknownOrganizations(request, reader)),
       ];
       if (problems.length > 0) throw rejected('createApiKey', { code: 'INVALID_INPUT', problems });
@@ -78,7 +84,7 @@ export function makeManageApiKeys({ apiKeys, reader, clock, newId }: ApiKeyPorts
         name: request.name,
         organizationIds: [...new Set(organizationIds)],
         roles: [...new Set(request.roles)],
-        createdAt: clock(),
+        createdAt: now,
         createdBy: source.caller.name,
         expiresAt: request.expiresAt ?? null,
       });
@@ -139,12 +145,23 @@ export function makeApiKeyCheck(
   apiKeys: ApiKeyStore,
   clock: Clock,
 ): (key: string) => Promise<ApiKeyOwner | ApiKeyFault> {
-  return (key) => checkApiKey(key, apiKeys, clock());
+  const tried = new LRUCache<string, true>({ max: TRIED_MAX, ttl: TRIED_MS });
+  const noteUse = (apiKey: ApiKey, now: Date) => {
+    if (tried.has(apiKey.id)) return;
+    tried.set(apiKey.id, true);
+    recordUse(apiKey, apiKeys, now);
+  };
+  return (key) => checkApiKey(key, { apiKeys, noteUse }, clock());
+}
+
+interface CheckPorts {
+  readonly apiKeys: ApiKeyStore;
+  readonly noteUse: (apiKey: ApiKey, now: Date) => void;
 }
 
 async function checkApiKey(
   key: string,
-  apiKeys: ApiKeyStore,
+  { apiKeys, noteUse }: CheckPorts,
   now: Date,
 ): Promise<ApiKeyOwner | ApiKeyFault> {
   const parts = parseApiKey(key);
@@ -156,13 +173,13 @@ async function checkApiKey(
   const isRight = timingSafeEqual(hashOf(secret), kept);
   if (!apiKey || !isRight || apiKey.revokedAt !== null) return 'INVALID';
   if (apiKey.expiresAt !== null && apiKey.expiresAt <= now) return 'EXPIRED';
-  noteUse(apiKey, apiKeys, now);
+  noteUse(apiKey, now);
   const { organizationIds, roles, expiresAt } = apiKey;
   return { caller: { kind: 'api-key', name: prefix, organizationIds, roles }, expiresAt };
 }
 
 /** Records the use of a key, unless that was done in the last hour. Nobody waits for it, and it may fail. */
-function noteUse({ id, createdAt, lastUsedAt }: ApiKey, apiKeys: ApiKeyStore, now: Date): void {
+function recordUse({ id, createdAt, lastUsedAt }: ApiKey, apiKeys: ApiKeyStore, now: Date): void {
   const since = new Date(now.getTime() - USE_NOTED_MS);
   if (lastUsedAt !== null && lastUsedAt > since) return;
   // The clock of the server that created the key may be ahead of this clock.

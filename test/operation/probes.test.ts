@@ -247,11 +247,12 @@ test.runIf(DIALECT === 'mysql')('the metrics have the use of the connections', a
   const sleeps = Array.from({ length: 6 }, () =>
     database.orm.em
       .fork()
-      .execute('select sleep(1.5)')
+      .execute('select sleep(5)')
       .catch(() => {}),
   );
   // The scrape itself waits for a connection, for the outbox.
-  await expect.poll(() => database.connectionUse).toEqual({ inUse: 5, waiting: 1 });
+  await expect.poll(() => database.connectionUse?.inUse).toBe(5);
+  expect(database.connectionUse?.waiting).toBeGreaterThan(0);
   await Promise.all(sleeps);
   await expect.poll(() => valuesOf(url, name)).toEqual(idle);
 });

@@ -17,8 +17,8 @@ export interface Release {
  */
 export async function buildLastRelease(): Promise<Release | undefined> {
   const commit =
-    git('describe', '--tags', '--match', 'v[0-9]*', '--abbrev=0') ||
-    git('log', '--grep', '^chore: release [0-9]', '--format=%H', '--max-count=1');
+    git('describe', '--tags', '--match', 'v[0-9]*', '--abbrev=0', 'HEAD^') ||
+    git('log', '--grep', '^chore: release [0-9]', '--format=%H', '--max-count=1', 'HEAD^');
   if (!commit) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'virement-release-'));
   execFileSync('sh', ['-c', 'git archive "$0" | tar --extract --directory="$1"', commit, folder]);

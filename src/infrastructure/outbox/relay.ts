@@ -252,12 +252,12 @@ export class Relay implements Publisher {
     return { holder: this.#id, end: new Date(second + this.#leaseCount) };
   }
 
-  /** Tells whether the relay claimed all that was due at its last look. */
   /** The publications of messages by this process, by outcome. */
   get publicationCounts(): { readonly published: number; readonly failed: number } {
     return { published: this.#publishedCount, failed: this.#failedCount };
   }
 
+  /** Tells whether the relay claimed all that was due at its last look. */
   get isCaughtUp(): boolean {
     return this.#isCaughtUp;
   }
@@ -392,6 +392,7 @@ export class Relay implements Publisher {
    */
   async #takeBack(group: readonly LeasedMessage[], error: unknown): Promise<void> {
     const { outbox, broker } = this.ports;
+    this.#failedCount += group.length;
     if (broker.isReady && !this.#stopping.signal.aborted) {
       for (const message of group) await this.#postpone(message, error);
       return;
@@ -405,7 +406,6 @@ export class Relay implements Publisher {
 
   async #postpone(message: LeasedMessage, cause: unknown): Promise<void> {
     const { outbox, clock, logger } = this.ports;
-    this.#failedCount += 1;
     const { id, type } = message;
     const error = cause instanceof Error ? cause.message : String(cause);
     const failure = { attempts: message.attempts + 1, holder: this.#id, error };

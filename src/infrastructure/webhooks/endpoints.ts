@@ -205,7 +205,8 @@ export class Endpoints {
     try {
       await occupied();
     } finally {
-      if (organization.isIdle) this.#organizations.delete(organizationId);
+      const isCurrent = this.#organizations.get(organizationId) === organization;
+      if (organization.isIdle && isCurrent) this.#organizations.delete(organizationId);
     }
   }
 

@@ -293,6 +293,7 @@ export function watchAccess(
   let hasEnded = false;
   const { endsAt } = authenticated;
   const check = async () => {
+    if (isOver(authenticated)) return end(true);
     // If the database does not answer, the check is repeated later. The stream continues until then.
     const found = await authenticator.authenticate(authorization).catch(() => 'unknown');
     if (hasEnded) return;

@@ -34,6 +34,7 @@ class Load {
   readonly performed: string[] = [];
   readonly #refused: string[] = [];
   #isOver = false;
+  #isAbandoned = false;
   #servers: readonly ServerProcess[] = [];
   readonly #clients = Array.from({ length: CLIENTS }, (_, client) => client);
   #running: Promise<unknown> = Promise.resolve();
@@ -55,6 +56,12 @@ class Load {
     return this.#refused;
   }
 
+  /** Ends the clients, whatever they wait for. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this.end();
+  }
+
   async #sendBulks(client: number): Promise<void> {
     for (let n = 0; !this.#isOver; n += 1) {
       const key = `${client}-${n}`;
@@ -66,7 +73,7 @@ class Load {
   }
 
   async #perform(key: string, turn: number): Promise<void> {
-    for (let attempt = turn; ; attempt += 1) {
+    for (let attempt = turn; !this.#isAbandoned; attempt += 1) {
       const server = this.#servers[attempt % this.#servers.length];
       try {
         const { __typename, code } = await (server as ServerProcess).client.perform({
@@ -100,9 +107,7 @@ test('a rolling upgrade under load loses, doubles and refuses nothing', async ({
   const receiver = await Receiver.start();
   await registerWebhook(old.client, receiver, { events: ['BULK_TRANSFER_PERFORMED'] });
   const load = new Load();
-  onTestFinished(async () => {
-    await load.end();
-  });
+  onTestFinished(() => load.abandon());
   await load.useServers(old, other);
   const { account } = await old.client.data(
     `{ account(iban: "${ACME}") { transfers(last: 1) { edges { cursor } } } }`,

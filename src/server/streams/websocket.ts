@@ -239,7 +239,7 @@ function makeAuthenticate({ authenticator, logger, operationLog }: StreamPorts) 
     if (socket.readyState !== socket.OPEN) return false;
     extra.authenticated = found;
     const endWatch = watchAccess(authenticator, authorization, found, (hasExpired) => {
-      const reason = hasExpired ? 'The token has expired' : 'Access was withdrawn';
+      const reason = hasExpired ? 'The credential has expired' : 'Access was withdrawn';
       socket.close(CLOSE_NO_ACCESS, reason);
     });
     socket.once('close', endWatch);

@@ -14,7 +14,7 @@ const CHANGELOG = 'CHANGELOG.md';
 const UNRELEASED = '## Unreleased\n';
 const VERSION = /^[0-9]+\.[0-9]+\.[0-9]+$/;
 
-/** What a user must change, and not the program. */
+/** An error that the caller of the script can correct. */
 class ReleaseError extends Error {}
 
 const git = (...args: readonly string[]) =>

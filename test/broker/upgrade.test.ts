@@ -123,7 +123,7 @@ test('a rolling upgrade under load loses, doubles and refuses nothing', async ({
   expect(await other.stop()).toBe(0);
   const second = await startProcess(env);
   await load.useServers(old, first, second);
-  // What a server of this release wrote is read by one of the last release, from a cursor of its own.
+  // The old server reads the rows that new servers write, from a cursor that it issued.
   const ofOld = subscribe(old.url, TRANSFERS, { iban: ACME, after });
   const ofNew = subscribe(first.url, TRANSFERS, { iban: ACME, after });
   await load.useServers(old, first, second);

@@ -5,15 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { GIT_ENVIRONMENT } from '../support/git-environment.js';
 
 const HOOK = '.githooks/commit-msg';
-
-/** The environment without the variables that git sets for its hooks, which may run these tests. */
-const ENVIRONMENT = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_'))),
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_CONFIG_SYSTEM: '/dev/null',
-};
 
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'virement-hook-'));
@@ -68,7 +62,7 @@ test('npm run setup makes git run the hook', async () => {
   const repository = await temporaryFolder();
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8'));
   const run = async (file: string, ...args: string[]) => {
-    const options = { cwd: repository, env: ENVIRONMENT };
+    const options = { cwd: repository, env: GIT_ENVIRONMENT };
     return (await promisify(execFile)(file, args, options)).stdout;
   };
   const commit = (subject: string) =>

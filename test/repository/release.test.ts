@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { GIT_ENVIRONMENT } from '../support/git-environment.js';
 
 const CHANGELOG = `# Changelog
 
@@ -17,20 +18,13 @@ const CHANGELOG = `# Changelog
 - The first one.
 `;
 
-/** The environment without the settings of the machine's git, and without a hook's variables. */
-const ENVIRONMENT = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_'))),
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_CONFIG_SYSTEM: '/dev/null',
-};
-
 async function aRepository() {
   const folder = await mkdtemp(join(tmpdir(), 'virement-release-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const run = (command: string, ...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(command, args, {
       cwd: folder,
-      env: ENVIRONMENT,
+      env: GIT_ENVIRONMENT,
       encoding: 'utf8',
     });
     return { status, output: stdout + stderr };

@@ -427,12 +427,8 @@ const EVENT_UNREADABLE = {
 
 /** The outcome of an attempt whose event the ledger does not have, because it was restored from a backup. */
 const EVENT_MISSING = {
-  httpStatus: null,
+  ...EVENT_UNREADABLE,
   error: 'The event is no longer in the ledger.',
-  responseBody: null,
-  durationMs: 0,
-  retryAfterMs: null,
-  isOwnFailure: true,
   isFinal: true,
 } as const;
 

@@ -10,6 +10,14 @@ import type { Loaders } from './loaders.js';
 /** The rows of a bulk, as GraphQL coerces them. */
 export type BulkRows = readonly CreditTransferInput[];
 
+/** Where an event of a subscription comes from. */
+export interface EventOrigin {
+  /** The place of the event in its list; undefined if the list has no places. */
+  readonly cursor?: string;
+  /** The trace of the request that caused the event, in W3C's format; undefined if it is not known. */
+  readonly traceparent?: string | undefined;
+}
+
 /**
  * The context of one GraphQL operation. Resolvers take `reader` and `loaders` from the context right before they
  * read. The access throws AbandonedError if the client has disconnected or the request has timed out, so the work of
@@ -21,8 +29,8 @@ export interface RequestContext {
   readonly idempotencyKeyHeaders: readonly string[];
   /** The cursor of the last event that the client of a stream has seen, if its transport sends the cursor. */
   readonly lastEventId: string | undefined;
-  /** The cursor of the latest event, for the transport. Subscriptions set it. */
-  eventCursor: string | undefined;
+  /** The origin of the latest event, for the transport. Subscriptions set it. */
+  eventOrigin: EventOrigin;
   /** Reads the ledger within the caller's organizations. */
   readonly reader: ScopedLedgerReader;
   readonly feeds: AccountFeeds;

@@ -3,11 +3,13 @@ import { Arg, Ctx, Resolver, Root, Subscription } from 'type-graphql';
 import { followBalance, followList } from '../application/follow-account.js';
 import { FOLLOWED_ACCOUNTS_MAX, followBalances } from '../application/follow-balances.js';
 import type {
+  EntryKey,
   FollowedBulkTransfer,
   FollowedIncomingTransfer,
   FollowedTransfer,
 } from '../application/ports/account-feeds.js';
 import { normaliseIban } from '../domain/iban.js';
+import { sequenceOf } from '../domain/postings.js';
 import type { Account } from '../entities/account.entity.js';
 import { TransferReceivedType } from '../schema/incoming-transfer.js';
 import { Cursor } from '../schema/scalars.js';
@@ -63,7 +65,8 @@ export class SubscriptionResolver {
     context.beginEvent();
     context.loaders.bulkTransfer.prime(bulkTransfer.id, bulkTransfer);
     context.loaders.account.prime(account.id, account);
-    const cursor = noteCursor(transfersOf(transfer.accountId), transfer, context);
+    const cursor = cursorOf(transfersOf(transfer.accountId), transfer);
+    noteOrigin({ iban: account.iban, sequence: bulkTransfer.sequence, cursor }, context);
     return make(TransferPerformedType, {
       cursor,
       transfer: presentTransfer(transfer),
@@ -86,7 +89,8 @@ export class SubscriptionResolver {
   ): BulkTransferPerformedEventType {
     context.beginEvent();
     context.loaders.account.prime(account.id, account);
-    const cursor = noteCursor(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer, context);
+    const cursor = cursorOf(bulkTransfersOf(bulkTransfer.accountId), bulkTransfer);
+    noteOrigin({ iban: account.iban, sequence: bulkTransfer.sequence, cursor }, context);
     return make(BulkTransferPerformedEventType, {
       cursor,
       bulkTransfer: presentBulkTransfer(bulkTransfer),
@@ -109,8 +113,11 @@ export class SubscriptionResolver {
   ): TransferReceivedType {
     context.beginEvent();
     context.loaders.account.prime(account.id, account);
+    const cursor = cursorOf(incomingTransfersOf(transfer.accountId), transfer);
+    const sequence = sequenceOf(transfer.position);
+    noteOrigin({ iban: account.iban, sequence, cursor }, context);
     return make(TransferReceivedType, {
-      cursor: noteCursor(incomingTransfersOf(transfer.accountId), transfer, context),
+      cursor,
       transfer: presentIncomingTransfer(transfer),
     });
   }
@@ -135,6 +142,7 @@ export class SubscriptionResolver {
     @Ctx() context: RequestContext,
   ): BalanceUpdatedType {
     context.beginEvent();
+    noteOrigin(account, context);
     const presented = presentAccount(account);
     return make(BalanceUpdatedType, {
       account: presented,
@@ -163,14 +171,20 @@ async function followVisibleBalances(
   return followBalances(context.feeds, accounts, context.reader);
 }
 
+function cursorOf<Row>(scope: ListScope<Row, bigint>, row: Row): string {
+  return encodeCursor(scope, scope.placeOf(row));
+}
+
 /**
- * Returns the cursor of an event and stores it in the context. The cursor is also the event id on transports with
- * event ids.
+ * Stores the origin of an event in the context. The cursor is also the event id on transports with event ids.
+ * @param entry the ledger entry of the event, and the cursor of the event if its list has cursors
  */
-function noteCursor<Row>(scope: ListScope<Row, bigint>, row: Row, context: RequestContext): string {
-  const cursor = encodeCursor(scope, scope.placeOf(row));
-  context.eventCursor = cursor;
-  return cursor;
+function noteOrigin(
+  { iban, sequence, cursor }: EntryKey & { readonly cursor?: string },
+  context: RequestContext,
+): void {
+  const traceparent = context.feeds.traceparentOf({ iban, sequence });
+  context.eventOrigin = { ...(cursor !== undefined && { cursor }), traceparent };
 }
 
 /** @throws GraphQLError ACCOUNT_NOT_FOUND */

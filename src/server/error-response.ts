@@ -10,10 +10,9 @@ import type { Unavailability } from '../domain/errors.js';
 /** The encodings of request bodies, as the Accept-Encoding header of a 415 lists them. */
 const ENCODINGS_ACCEPTED = 'gzip';
 
-/** The HTTP status of each code with which a limit or an outage is answered. */
-const STATUSES = {
+/** The HTTP status of each code with which a limit is answered. */
+const LIMIT_STATUSES = {
   PAYLOAD_TOO_LARGE: 413,
-  UNSUPPORTED_CONTENT_ENCODING: 415,
   JSON_TOO_DEEP: 400,
   JSON_TOO_MANY_VALUES: 400,
   OPERATION_TOO_LARGE: 400,
@@ -26,20 +25,31 @@ const STATUSES = {
   TOO_MANY_DIRECTIVES: 400,
   TOO_DEEP: 400,
   TOO_EXPENSIVE: 400,
-  DOCUMENT_CONFLICT: 400,
-  PERSISTED_QUERY_NOT_FOUND: 400,
-  PERSISTED_QUERY_ONLY: 400,
-  FOREIGN_ORIGIN: 403,
   RATE_LIMITED: 429,
   TOO_MANY_BODIES: 429,
   TOO_MANY_CONNECTIONS: 429,
   TOO_MANY_SUBSCRIPTIONS: 429,
   OVERLOADED: 503,
+} as const;
+
+/** The HTTP status of each code with which a limit, an outage or a rule of access is answered. */
+const STATUSES = {
+  ...LIMIT_STATUSES,
+  UNSUPPORTED_CONTENT_ENCODING: 415,
+  DOCUMENT_CONFLICT: 400,
+  PERSISTED_QUERY_NOT_FOUND: 400,
+  PERSISTED_QUERY_ONLY: 400,
+  FOREIGN_ORIGIN: 403,
   UNAVAILABLE: 503,
   OUTCOME_UNKNOWN: 503,
 } as const;
 
 export type ErrorResponseCode = keyof typeof STATUSES;
+
+/** Tells whether a code is that of a limit on operations. */
+export function isLimitCode(code: string): boolean {
+  return Object.hasOwn(LIMIT_STATUSES, code);
+}
 
 export interface ErrorResponse {
   readonly code: ErrorResponseCode;

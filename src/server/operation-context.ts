@@ -4,7 +4,7 @@ import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-read
 import type { RequestSource } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
 import type { RejectionCode } from '../domain/kinds.js';
-import type { BulkRows, RequestContext } from '../resolvers/context.js';
+import type { BulkRows, EventOrigin, RequestContext } from '../resolvers/context.js';
 import { type Loaders, makeLoaders } from '../resolvers/loaders.js';
 import { graphQLErrorOf } from './error-response.js';
 import type { OperationGate, StreamPlace } from './limits/operation-gate.js';
@@ -71,7 +71,7 @@ export class OperationContext implements RequestContext {
   readonly source: RequestSource;
   readonly idempotencyKeyHeaders: readonly string[];
   readonly lastEventId: string | undefined;
-  eventCursor: string | undefined;
+  eventOrigin: EventOrigin = {};
   readonly feeds: AccountFeeds;
   readonly audit: AuditLog;
   readonly bulkRows = new Map<string, BulkRows>();

@@ -10,7 +10,9 @@ import type { OperationMeter } from '../infrastructure/observability/operation-m
 import { callerOf } from './access/access.js';
 import type { OperationContext } from './operation-context.js';
 import {
+  type ConnectionLimit,
   decorateWithRecord,
+  isLimit,
   OperationRecord,
   type RefusedConnection,
   recordOf,
@@ -23,6 +25,9 @@ import {
 export type LoggedOperations = 'all' | 'errors' | 'none';
 
 const OK = 'OK';
+
+/** The outcomes of operations that failed because of the server's surroundings. Their lines are warnings. */
+const OUTAGE_OUTCOMES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OUTCOME_UNKNOWN', 'TIMEOUT']);
 
 /** The outcome of a request whose client did not wait for the answer. */
 const ABANDONED = 'ABANDONED';
@@ -63,10 +68,12 @@ export class OperationLog {
     const eventCount = type === 'subscription' ? record.eventCount : undefined;
     const { logger, meter, logged } = this;
     meter.count({ field, outcome, durationMs, eventCount, exemplar });
+    if (isLimit(outcome)) meter.countLimit(outcome);
     if (logged === 'none' || (logged === 'errors' && outcome === OK)) return;
     if (!caller && !this.#mayLogStranger()) return;
     const omitted = this.#takeOmitted();
-    logger.info(
+    const level = OUTAGE_OUTCOMES.has(outcome) ? 'warn' : 'info';
+    logger[level](
       {
         ...{ operation: name, type, field, transport, outcome, status },
         ...(caller ? describe(caller) : record.refused),
@@ -80,9 +87,15 @@ export class OperationLog {
   /** Logs that a WebSocket was refused, or closed because of its credential. */
   refuseConnection(refused: RefusedConnection): void {
     this.meter.countRefusedConnection(refused.reason);
+    if (isLimit(refused.reason)) this.meter.countLimit(refused.reason);
     if (this.logged === 'none' || !this.#mayLogStranger()) return;
     const omitted = this.#takeOmitted();
     this.logger.info({ transport: 'websocket', ...refused, omitted }, 'Connection refused');
+  }
+
+  /** Counts a connection that was refused or cut because of a limit. */
+  countLimit(limit: ConnectionLimit): void {
+    this.meter.countLimit(limit);
   }
 
   #mayLogStranger(): boolean {

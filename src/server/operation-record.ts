@@ -14,6 +14,7 @@ import {
   type Exemplar,
 } from '../infrastructure/observability/tracing.js';
 import type { CredentialFault } from './access/authentication.js';
+import { isLimitCode } from './error-response.js';
 
 export type Transport = 'http' | 'sse' | 'websocket';
 
@@ -36,6 +37,23 @@ export interface RefusedCredential {
 export interface RefusedConnection {
   readonly reason: CredentialFault | 'FOREIGN_ORIGIN' | 'TOO_MANY_CONNECTIONS';
   readonly remoteAddress: string;
+}
+
+/** Limits on connections. Some are hit before there is an operation, or after it has been answered. */
+const CONNECTION_LIMITS = [
+  'CONNECTIONS',
+  'HEADERS_TOO_LARGE',
+  'REQUEST_TIMEOUT',
+  'SLOW_READER',
+  'TOO_MANY_OPERATIONS',
+] as const;
+
+export type ConnectionLimit = (typeof CONNECTION_LIMITS)[number];
+
+/** Tells whether a code is that of a limit. */
+export function isLimit(code: string): boolean {
+  const connectionLimits: readonly string[] = CONNECTION_LIMITS;
+  return isLimitCode(code) || connectionLimits.includes(code);
 }
 
 /** The facts of one operation, from its first byte to its end. */

@@ -138,7 +138,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   answerErrorsAsGraphQL(app, logger);
   parseJsonBodies(app, { gate, turns: ports.turns, settings });
   noteSmallRequests(app, ports.turns);
-  const connections = new Connections(app, settings, logger);
+  const connections = new Connections(app, settings, logger, ports.operationLog);
   boundHandling(app, settings.requestTimeoutMs);
   boundHeaders(app);
   addSecurityHeaders(app);

@@ -1,14 +1,17 @@
 /** The lines of the log about operations, over every transport. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 import { type ServerProcess, startProcess } from '../support/process.js';
+import { Receiver } from '../support/receiver.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 import { createMigratedDatabase } from '../support/test-database.js';
+import { registerWebhook, webhookOf } from '../support/webhooks.js';
 
 const INFO = { LOG_LEVEL: 'info' };
 
@@ -299,10 +302,52 @@ test('operations are counted by field and outcome, and what clients send makes n
   expect(text).not.toMatch(/Name0|field0|GLOBEX/);
 });
 
+/** Returns the number of hits of each limit. @param url the address of the metrics */
+async function limitsHit(url: string) {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const hits = text.matchAll(/^virement_limits_hit_total\{limit="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries([...hits].map(([, limit, count]) => [limit, Number(count)]));
+}
+
+async function openSocket(url: string) {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+test('each limit that a client hits is counted', async () => {
+  const { client, url } = await startServer({
+    HEADERS_TIMEOUT_MS: '100',
+    OPERATION_DEPTH_MAX: '2',
+  });
+  await client.send('{ accounts { nodes { balance { amount } } } }');
+  const headers = Array.from({ length: 101 }, (_, n) => [`x-${n}`, '']);
+  await client.send('{ __typename }', {}, Object.fromEntries(headers));
+  const slow = await openSocket(url);
+  slow.write('POST /graphql HTTP/1.1\r\n');
+  slow.resume();
+  await once(slow, 'close');
+
+  await expect
+    .poll(() => limitsHit(url))
+    .toEqual({ TOO_DEEP: 1, HEADERS_TOO_LARGE: 1, REQUEST_TIMEOUT: 1 });
+});
+
+test('connections beyond the limit are counted', async () => {
+  const { url, metricsUrl = '' } = await startServer({ CONNECTIONS_MAX: '1', METRICS_PORT: '0' });
+  const first = await openSocket(url);
+  const second = await openSocket(url);
+  await once(second, 'close');
+  first.destroy();
+
+  await expect.poll(() => limitsHit(metricsUrl)).toEqual({ CONNECTIONS: 1 });
+});
+
 /** Texts in every place where a client may put one. */
 const CANARIES = Array.from({ length: 8 }, (_, n) => `canary${n}x`);
 
-test('no line has anything else that a client sent', async () => {
+test('no line has anything else that a client sent over HTTP or a WebSocket', async () => {
   const server = await startServer({ LOG_LEVEL: 'trace' });
   const [name, description, reference, key, header, variable, query, path] = CANARIES;
   const row = aTransfer({ counterpartyName: name, description, endToEndId: reference });
@@ -322,4 +367,101 @@ test('no line has anything else that a client sent', async () => {
   const text = JSON.stringify(server.log);
   expect(linesOf(server).length).toBeGreaterThan(6);
   for (const canary of CANARIES) expect(text, canary).not.toContain(canary);
+});
+
+test('no line has a key, or what a client sent by keys, credits, reasons and cursors', async () => {
+  const provider = await startIdentityProvider();
+  const server = await startServer({ ...provider.env, LOG_LEVEL: 'trace' });
+  const [keyName, description, reference, lastEventId, after, reason, url] = CANARIES;
+  const operator = await provider.token({ roles: ['operator'] });
+  const { accounts } = await server.client
+    .as(operator)
+    .data('{ accounts(first: 100) { nodes { iban organizationId } } }');
+  const org = accounts.nodes.find(({ iban }: { iban: string }) => iban === ACME).organizationId;
+  const token = await provider.token({ org, roles: ['operator', 'initiator'] });
+  const client = server.client.as(token);
+
+  const { createApiKey } = await client.data(
+    `mutation ($input: CreateApiKeyInput!) {
+      createApiKey(input: $input) { ... on ApiKeyCreated { secret } } }`,
+    { input: { name: keyName, roles: ['VIEWER'], organizationIds: [org] } },
+  );
+  await server.client.as(createApiKey.secret).data('{ me { actor } }');
+  await server.client.as(`${createApiKey.secret}x`).send('{ me { actor } }');
+  await client.send(
+    `mutation { registerWebhook(input: { url: "http://127.0.0.1/${url}", events: [ACCOUNT_CREDITED] }) {
+      __typename } }`,
+  );
+  const credit = { iban: ACME, amount: '1', description, idempotencyKey: reference };
+  await client.data(
+    'mutation ($input: CreditAccountInput!) { creditAccount(input: $input) { __typename } }',
+    { input: credit },
+  );
+  await client.send(`mutation { discardDeadLetters(ids: [], reason: "${reason}") { __typename } }`);
+  const query = encodeURIComponent(
+    `subscription { transferPerformed(accountIban: "${ACME}", after: "${after}") { cursor } }`,
+  );
+  const stream = await fetch(`${server.url}/graphql/stream?query=${query}`, {
+    headers: { 'last-event-id': lastEventId ?? '', authorization: `Bearer ${token}` },
+  });
+  expect(await stream.text()).toContain('BAD_USER_INPUT');
+
+  await expect.poll(() => linesOf(server).map(({ transport }) => transport)).toContain('sse');
+  const text = JSON.stringify(server.log);
+  const secrets = [createApiKey.secret.split('_').at(-1), token];
+  for (const canary of [...CANARIES, ...secrets]) expect(text, canary).not.toContain(canary);
+});
+
+test('no line has the secret or the URL of a webhook, its event, or what its receiver answered', async () => {
+  const { client, log } = await startServer({ LOG_LEVEL: 'trace' });
+  const [url, description, answered] = CANARIES;
+  const receiver = await Receiver.start();
+  receiver.answer = (_call, response) => response.writeHead(410).end(answered);
+  const { id, secret } = await registerWebhook(client, { url: `${receiver.url}?token=${url}` });
+  await client.perform(aBulk([aTransfer({ description: description ?? '' })]));
+  await expect.poll(async () => (await webhookOf(client, id)).status).toBe('DISABLED');
+
+  const text = JSON.stringify(log);
+  expect(text).toContain(id);
+  for (const canary of [...CANARIES, secret.replace('whsec_', '')]) {
+    expect(text, canary).not.toContain(canary);
+  }
+});
+
+/** Changes the tables of a server, as nobody should. */
+function changeTables({ databaseUrl }: TestServer, sql: string) {
+  const connection = new DatabaseSync(databaseUrl.replace('sqlite:', ''));
+  connection.exec(sql);
+  connection.close();
+}
+
+test('an error of the database has a line without the values of its statement', async () => {
+  const server = await startServer({ LOG_LEVEL: 'trace' });
+  const [name, description, reference, key] = CANARIES;
+  changeTables(
+    server,
+    "create trigger fault before insert on transfer begin select raise(abort, 'a fault'); end",
+  );
+
+  const row = aTransfer({ counterpartyName: name, description, endToEndId: reference });
+  const { errors } = await server.client.send(PERFORM, {
+    input: { ...aBulk([row]), idempotencyKey: key },
+  });
+
+  const requestId = errors?.[0]?.extensions.requestId;
+  expect(server.log).toContainEqual(
+    expect.objectContaining({ msg: 'Unexpected error', requestId, err: expect.anything() }),
+  );
+  const text = JSON.stringify(server.log);
+  for (const canary of CANARIES) expect(text, canary).not.toContain(canary);
+});
+
+test('the line of an operation that failed because of an outage is a warning', async () => {
+  const server = await startServer({ LOG_LEVEL: 'warn' });
+
+  changeTables(server, 'alter table transfer rename to elsewhere');
+  await server.client.send(PERFORM, { input: aBulk([aTransfer()]) });
+  changeTables(server, 'alter table elsewhere rename to transfer');
+
+  expect(await untilLines(server, 1)).toMatchObject({ level: 40, outcome: 'UNAVAILABLE' });
 });

@@ -3,8 +3,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
 import { startProcess } from '../support/process.js';
 import { Receiver } from '../support/receiver.js';
+import { subscriptionCount } from '../support/subscriber.js';
 import { createMigratedDatabase } from '../support/test-database.js';
-import { type CollectedSpan, startCollector } from '../support/trace-collector.js';
+import { pathOf, startCollector } from '../support/trace-collector.js';
 import { registerWebhook } from '../support/webhooks.js';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -20,12 +21,6 @@ async function startTraced(env: NodeJS.ProcessEnv = {}) {
     ...env,
   });
   return { ...server, server, collector };
-}
-
-/** Returns the names of a span and of what is above it, the span first. */
-function pathOf(span: CollectedSpan, spans: readonly CollectedSpan[]): string[] {
-  const parent = spans.find(({ id }) => id === span.parentId);
-  return [span.name, ...(parent ? pathOf(parent, spans) : [])];
 }
 
 test('a bulk is one trace from its request to its publication', async () => {
@@ -107,6 +102,28 @@ test('a call of a webhook is a span of the trace of its bulk, without any part o
   // The receiver continues the trace.
   expect(receiver.calls[0]?.headers.traceparent).toBe(`00-${TRACE_ID}-${call.id}-01`);
   expect(JSON.stringify(collector.spans)).not.toContain('CANARY-2');
+});
+
+test('the first event of a commit that goes out by server-sent events is a span of the trace', async () => {
+  const { client, server, collector } = await startTraced();
+  const query = `subscription { transferPerformed(accountIban: "${ACME}") { cursor } }`;
+  const stream = await fetch(`${server.url}/graphql/stream?query=${encodeURIComponent(query)}`);
+  await expect.poll(() => subscriptionCount(server.url)).toBe(1);
+  await client.perform(aBulk(transfersOf(3)), { traceparent: TRACEPARENT });
+  await client.perform(aBulk(transfersOf(1)));
+  let text = '';
+  for await (const chunk of stream.body ?? []) {
+    text += Buffer.from(chunk);
+    if (text.split('event: next').length > 4) break;
+  }
+  await server.stop();
+
+  const spans = collector.spans.filter(({ traceId }) => traceId === TRACE_ID);
+  const sent = spans.filter(({ name }) => name === 'send transferPerformed');
+  expect(sent.map((span) => pathOf(span, spans))).toEqual([
+    ['send transferPerformed', 'POST /graphql'],
+  ]);
+  expect(sent[0]?.attributes).toMatchObject({ 'network.protocol.name': 'sse' });
 });
 
 test('metrics and lines of the log lead to the trace', async () => {

@@ -16,6 +16,12 @@ export interface CollectedSpan {
   readonly attributes: Readonly<Record<string, string | number>>;
 }
 
+/** Returns the names of a span and of what is above it, the span first. */
+export function pathOf(span: CollectedSpan, spans: readonly CollectedSpan[]): string[] {
+  const parent = spans.find(({ id }) => id === span.parentId);
+  return [span.name, ...(parent ? pathOf(parent, spans) : [])];
+}
+
 export interface TraceCollector {
   readonly url: string;
   readonly spans: readonly CollectedSpan[];

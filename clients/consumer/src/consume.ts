@@ -18,6 +18,7 @@ import { attemptOf, deadLetterOf, retryOf, returnsOf } from './outgoing.js';
 import { Session } from './session.js';
 import { Slots } from './slots.js';
 import { declareTopology, lacksQuorumQueues, type QueueType } from './topology.js';
+import { inProcessSpan } from './tracing.js';
 
 /** A running consumer. */
 export interface Consumer {
@@ -100,6 +101,13 @@ function handlerOnce<Transaction>(
       logger.debug({ queue, eventId: event.id }, 'Repeated event dropped');
     }
   };
+}
+
+/** A delivery, and which attempt it is. */
+interface Delivery {
+  readonly message: Message;
+  readonly event: VirementEvent | MalformedEventError;
+  readonly attempt: number;
 }
 
 type Outcome =
@@ -313,7 +321,7 @@ class EventConsumer implements Consumer {
     const { queue, retry, isOrdered } = this.settings;
     let { attempt, firstFailedAt } = attemptOf(message);
     for (; ; attempt += 1) {
-      const outcome = await this.#try(session, event, attempt);
+      const outcome = await this.#try(session, { message, event, attempt });
       if (outcome.kind === 'handed-back') return this.#handBack(session, message);
       if (outcome.kind === 'done') return session.ack(message);
       const { error } = outcome;
@@ -346,16 +354,15 @@ class EventConsumer implements Consumer {
   }
 
   /** Runs the handler when a slot is free. */
-  #try(
-    session: Session,
-    event: VirementEvent | MalformedEventError,
-    attempt: number,
-  ): Promise<Outcome> {
+  #try(session: Session, { message, event, attempt }: Delivery): Promise<Outcome> {
+    const { queue } = this.settings;
     return this.#slots.use<Outcome>(async () => {
       if (this.#isStopping || !session.isOpen) return { kind: 'handed-back' };
       if (event instanceof MalformedEventError) return { kind: 'failed', error: event };
       try {
-        await this.attempt(event, attempt, session.signal);
+        await inProcessSpan(message, { queue, attempt }, () =>
+          this.attempt(event, attempt, session.signal),
+        );
         return { kind: 'done' };
       } catch (error) {
         // The broker delivers the event again, with the attempt that it had.

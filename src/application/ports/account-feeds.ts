@@ -10,6 +10,18 @@ export interface AccountFeeds {
    * @param onChange is called whenever the account may have changed
    */
   open(account: Account, onChange?: () => void): AccountFeed;
+  /**
+   * Returns the trace of the request that made an entry of a followed account, in W3C's format; undefined if it is not
+   * known, as for old entries.
+   */
+  traceparentOf(entry: EntryKey): string | undefined;
+}
+
+/** Names a ledger entry. */
+export interface EntryKey {
+  /** IBAN of the account. */
+  readonly iban: string;
+  readonly sequence: bigint;
 }
 
 /**

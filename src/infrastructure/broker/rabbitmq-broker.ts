@@ -18,7 +18,7 @@ import { UnavailableError } from '../../domain/errors.js';
 import { ExplainedError } from '../observability/explained-error.js';
 import type { Logger } from '../observability/logger.js';
 import { reasonOf } from '../observability/secrets.js';
-import { activeTraceparent } from '../observability/tracing.js';
+import { activeTraceparent, isTracing } from '../observability/tracing.js';
 import { CLOUD_EVENTS_JSON, type EventMessage } from '../outbox/events.js';
 import type { AccountListener, Broker, DeadLetterBroker } from './broker.js';
 import { DeadLetterDrain, type DeadLetterReceiver } from './dead-letter-drain.js';
@@ -219,7 +219,11 @@ export class RabbitMqBroker implements Broker, DeadLetterBroker {
     const sequence = sequenceOf(content);
     // Anyone may publish to an exchange, so a message that is not an event of this server is ignored.
     if (sequence === undefined) return;
-    const head = { iban: accountIbanOf(fields.routingKey), sequence };
+    const { traceparent } = properties.headers ?? {};
+    const head = {
+      ...{ iban: accountIbanOf(fields.routingKey), sequence },
+      ...(typeof traceparent === 'string' && isTracing() && { traceparent }),
+    };
     for (const listener of this.#eventListeners) listener(head);
   }
 }

@@ -15,6 +15,9 @@ import { SharedTail } from './shared-tail.js';
  */
 const READS_KEPT_MAX = 8;
 
+/** The number of entries whose traces are kept. */
+const TRACES_KEPT_MAX = 1_000;
+
 /** The cache key of the account itself. */
 const ACCOUNT = 'account';
 
@@ -48,6 +51,8 @@ export class FollowedAccount {
   readonly #reads = new Map<string, Promise<unknown>>();
   /** Full pages of past items, by their place. They never change. */
   readonly #pages = new Map<string, readonly unknown[]>();
+  /** The traces of the latest entries, by sequence. */
+  readonly #traces = new Map<bigint, string>();
   readonly #source: ListSource;
   /** The version at the last call of dropIdleCaches(). */
   #versionSeen = 0;
@@ -81,6 +86,14 @@ export class FollowedAccount {
       this.#pages.clear();
     }
     this.#versionSeen = this.version;
+  }
+
+  noteTrace(sequence: bigint, traceparent: string): void {
+    keep(this.#traces, sequence, traceparent, TRACES_KEPT_MAX);
+  }
+
+  traceparentOf(sequence: bigint): string | undefined {
+    return this.#traces.get(sequence);
   }
 
   /** Handles a sequence that the account has reached. Several sources may report the same sequence. */
@@ -124,7 +137,7 @@ export class FollowedAccount {
     const known = this.#pages.get(place) as readonly Item[] | undefined;
     if (known) return known;
     const page = await this.#readOnce(place, read);
-    if (page.length === READ_MAX) keep(this.#pages, place, page);
+    if (page.length === READ_MAX) keep(this.#pages, place, page, READS_KEPT_MAX);
     return page;
   }
 
@@ -132,7 +145,7 @@ export class FollowedAccount {
     const known = this.#reads.get(place) as Promise<Result> | undefined;
     if (known) return known;
     const reading = this.#logged(read());
-    keep(this.#reads, place, reading);
+    keep(this.#reads, place, reading, READS_KEPT_MAX);
     // A failed read is dropped, so the next caller reads again.
     reading.catch(() => this.#reads.delete(place));
     return reading;
@@ -151,8 +164,8 @@ export class FollowedAccount {
   }
 }
 
-function keep<Kept>(all: Map<string, Kept>, place: string, kept: Kept): void {
-  all.set(place, kept);
+function keep<Key, Kept>(all: Map<Key, Kept>, key: Key, kept: Kept, max: number): void {
+  all.set(key, kept);
   const [oldest] = all.keys();
-  if (all.size > READS_KEPT_MAX && oldest !== undefined) all.delete(oldest);
+  if (all.size > max && oldest !== undefined) all.delete(oldest);
 }

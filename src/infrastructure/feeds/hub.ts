@@ -1,4 +1,4 @@
-import type { AccountFeed, AccountFeeds } from '../../application/ports/account-feeds.js';
+import type { AccountFeed, AccountFeeds, EntryKey } from '../../application/ports/account-feeds.js';
 import type { AccountHead } from '../../application/ports/account-head.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import type { Account } from '../../entities/account.entity.js';
@@ -43,7 +43,15 @@ export class Hub implements AccountFeeds {
 
   /** Handles changes of accounts. */
   noteChanges(heads: readonly AccountHead[]): void {
-    for (const { iban, sequence } of heads) this.#accounts.get(iban)?.advanceTo(sequence);
+    for (const { iban, sequence, traceparent } of heads) {
+      const followed = this.#accounts.get(iban);
+      if (traceparent !== undefined) followed?.noteTrace(sequence, traceparent);
+      followed?.advanceTo(sequence);
+    }
+  }
+
+  traceparentOf({ iban, sequence }: EntryKey): string | undefined {
+    return this.#accounts.get(iban)?.traceparentOf(sequence);
   }
 
   open(account: Account, onChange?: () => void): AccountFeed {

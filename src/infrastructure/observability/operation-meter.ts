@@ -47,16 +47,29 @@ export class OperationMeter {
     registers: [],
   });
 
+  readonly #limits = new Counter({
+    name: 'virement_limits_hit_total',
+    help: 'Operations and connections that were refused or cut because of a limit, by limit.',
+    labelNames: ['limit'] as const,
+    registers: [],
+  });
+
   register(registry: Registry<OpenMetricsContentType>): void {
     registry.registerMetric(this.#operations);
     registry.registerMetric(this.#durations);
     registry.registerMetric(this.#events);
     registry.registerMetric(this.#refusedConnections);
+    registry.registerMetric(this.#limits);
   }
 
   /** @param reason one of the few codes of this program */
   countRefusedConnection(reason: string): void {
     this.#refusedConnections.inc({ reason });
+  }
+
+  /** @param limit one of the few codes of this program */
+  countLimit(limit: string): void {
+    this.#limits.inc({ limit });
   }
 
   count({ field, outcome, durationMs, eventCount, exemplar }: EndedOperation): void {

@@ -30,7 +30,7 @@ import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
 import { GROUP_MEMBERS_MAX } from '../ledger/waiting-line.js';
 import type { Logger } from '../observability/logger.js';
-import { contextOf, inSpan, linksTo, SpanKind } from '../observability/tracing.js';
+import { contextOf, inSpan, isTracing, linksTo, SpanKind } from '../observability/tracing.js';
 import { eventsOf, headsOf } from './event-sources.js';
 import type { EventMessage } from './events.js';
 import {
@@ -206,7 +206,9 @@ export class Relay implements Publisher {
   }
 
   #reportChanges(messages: readonly CommittedMessage[]): void {
-    this.ports.onChange(lastHeads(messages.flatMap(({ heads }) => heads)));
+    const heads = messages.flatMap(headsWithTrace);
+    // The last entry of an account stands for those before it. Each entry has a trace of its own, though.
+    this.ports.onChange(isTracing() ? heads : lastHeads(heads));
   }
 
   /** The number of messages that this relay can still accept. */
@@ -512,6 +514,11 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function togetherIn(messages: readonly LeasedMessage[]): number {
   const failed = messages.findIndex(({ attempts }) => attempts > 0);
   return failed === -1 ? messages.length : Math.max(failed, 1);
+}
+
+function headsWithTrace({ message, heads }: CommittedMessage): readonly AccountHead[] {
+  const { traceparent } = message;
+  return traceparent === null ? heads : heads.map((head) => ({ ...head, traceparent }));
 }
 
 /** Publishes messages in a span of the trace of the first one, which links to the traces of the others. */

@@ -5,6 +5,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyInstance } from 'fastify';
+import type { ConnectionLimit } from '../operation-record.js';
 
 export interface ReceiveSettings {
   /** The time for all headers of a request, from its first byte or from the start of the connection. */
@@ -91,12 +92,17 @@ class RequestTimeoutError extends Error {
 }
 
 /** Answers to the errors that Node finds on a connection, by their code. */
-const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
+const CLIENT_ERRORS: Readonly<Record<string, readonly [number, ConnectionLimit, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'REQUEST_TIMEOUT', 'The request took too long to arrive.'],
   HPE_HEADER_OVERFLOW: [431, HEADERS_TOO_LARGE, 'The headers are too large.'],
 };
 
 const NO_HTTP = [400, 'BAD_REQUEST', 'The request is not valid HTTP/1.1.'] as const;
+
+/** Returns the limit because of which Node gave up a connection; undefined for another error. */
+export function limitOf(errorCode = ''): ConnectionLimit | undefined {
+  return CLIENT_ERRORS[errorCode]?.[1];
+}
 
 function answerClientError(error: { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;

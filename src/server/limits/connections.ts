@@ -11,6 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { compressAnswer, negotiateEncoding } from '../answer-encoding.js';
+import type { OperationLog } from '../operation-log.js';
+import { limitOf } from './connection-limits.js';
 
 export interface ConnectionSettings {
   /** The time for a client to read an answer, from its first byte to its last. */
@@ -61,10 +63,16 @@ export class Connections {
     app: FastifyInstance,
     private readonly settings: ConnectionSettings,
     private readonly logger: Logger,
+    private readonly operationLog: Pick<OperationLog, 'countLimit'>,
   ) {
     this.#server = app.server;
     this.#server.maxConnections = settings.connectionsMax;
     this.#server.on('connection', (socket: Socket) => this.#accept(socket));
+    this.#server.on('drop', () => operationLog.countLimit('CONNECTIONS'));
+    this.#server.on('clientError', ({ code }: { readonly code?: string }) => {
+      const limit = limitOf(code);
+      if (limit) operationLog.countLimit(limit);
+    });
     const checks = setInterval(() => this.#disconnectSlowReaders(Date.now()), CHECK_INTERVAL_MS);
     checks.unref();
     app.addHook('onClose', async () => clearInterval(checks));
@@ -153,7 +161,7 @@ export class Connections {
       const progress = readProgressOf(socket, before, now);
       this.#unread.set(socket, progress);
       const isLate = now - progress.unreadSince >= this.settings.sendTimeoutMs;
-      if (isLate || now - progress.takenAt >= STALL_TIMEOUT_MS) socket.destroy();
+      if (isLate || now - progress.takenAt >= STALL_TIMEOUT_MS) this.#cut(socket);
     }
     this.#unreadBytes = unreadBytes;
     if (this.#isUnderPressure) this.#relievePressure(now);
@@ -169,8 +177,14 @@ export class Connections {
     for (const { socket, unreadBytes } of stalled) {
       if (left < this.settings.unreadAnswersBytesMax / 2) return;
       left -= unreadBytes;
-      socket.destroy();
+      this.#cut(socket);
     }
+  }
+
+  /** Disconnects a client that reads too slowly. */
+  #cut(socket: Socket): void {
+    this.operationLog.countLimit('SLOW_READER');
+    socket.destroy();
   }
 
   /** Closes the listener first. From then on, each answer closes its connection. */

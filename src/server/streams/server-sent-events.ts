@@ -24,6 +24,7 @@ import { unitsPaidBy } from '../limits/json-body.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
 import type { OperationContext } from '../operation-context.js';
 import { recordOf } from '../operation-record.js';
+import { FrameSpans } from './frame-spans.js';
 import {
   bytesOf,
   KEEP_ALIVE_MS,
@@ -128,7 +129,7 @@ async function stream(
   response.flushHeaders();
   // The client reset its connection, so there is no recipient for the error.
   response.on('error', () => {});
-  const endWatch = whenStuck(request.raw.socket, () => response.destroy());
+  const endWatch = whenStuck(request.raw.socket, ports, () => response.destroy());
   const endAccess = watchAccess(
     ports.authenticator,
     request.headers.authorization,
@@ -151,6 +152,7 @@ async function stream(
     if (record?.type) ports.operationLog.begin(record, context.source.caller);
     await sendResults(results, response, {
       context,
+      spans: record && new FrameSpans(record),
       jsonOf: (result) => {
         record?.noteResult(result);
         return ports.results.jsonOf(result);
@@ -204,7 +206,8 @@ function isDocument(prepared: Prepared): prepared is DocumentNode {
 }
 
 interface ResultFormat {
-  readonly context: Pick<OperationContext, 'eventCursor'>;
+  readonly context: Pick<OperationContext, 'eventOrigin'>;
+  readonly spans: FrameSpans | undefined;
   readonly jsonOf: (result: ExecutionResult) => string;
 }
 
@@ -212,7 +215,7 @@ interface ResultFormat {
 async function sendResults(
   iterator: AsyncIterator<ExecutionResult>,
   response: ServerResponse,
-  { context, jsonOf }: ResultFormat,
+  { context, spans, jsonOf }: ResultFormat,
 ): Promise<void> {
   const end = () => void iterator.return?.();
   response.once('close', end);
@@ -221,8 +224,11 @@ async function sendResults(
     const { done, value } = await iterator.next();
     if (response.destroyed) return;
     if (done) break;
-    const id = context.eventCursor === undefined ? '' : `id: ${context.eventCursor}\n`;
-    await write(response, `event: next\n${id}data: ${jsonOf(value)}\n\n`);
+    const { cursor, traceparent } = context.eventOrigin;
+    const id = cursor === undefined ? '' : `id: ${cursor}\n`;
+    const event = `event: next\n${id}data: ${jsonOf(value)}\n\n`;
+    const send = () => write(response, event);
+    await (spans ? spans.trace(traceparent, send) : send());
   }
   response.end('event: complete\ndata:\n\n');
 }

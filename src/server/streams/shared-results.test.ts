@@ -58,7 +58,7 @@ function startFeed(count: number, keptCharactersMax?: number) {
             yield* events;
           },
           resolve: (event, _args, context) => {
-            context.eventCursor = `cursor ${event.number}`;
+            context.eventOrigin = { cursor: `cursor ${event.number}` };
             return event;
           },
         },
@@ -68,7 +68,7 @@ function startFeed(count: number, keptCharactersMax?: number) {
   const results = new SharedResults(keptCharactersMax);
   const subscribe = async (caller: Caller, asked: Partial<SubscriptionArgs> = {}) => {
     const source = { caller, requestId: '', remoteAddress: '' };
-    const contextValue: SubscriptionArgs['contextValue'] = { source, eventCursor: undefined };
+    const contextValue: SubscriptionArgs['contextValue'] = { source, eventOrigin: {} };
     const answers = await results.subscribe({
       schema,
       document: parse(DOCUMENT),
@@ -79,7 +79,7 @@ function startFeed(count: number, keptCharactersMax?: number) {
     const received: { readonly result: ExecutionResult; readonly cursor: string | undefined }[] =
       [];
     for await (const result of answers) {
-      received.push({ result, cursor: contextValue.eventCursor });
+      received.push({ result, cursor: contextValue.eventOrigin.cursor });
     }
     return received;
   };

@@ -27,6 +27,7 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { visibleOrganizations } from '../../domain/caller.js';
+import type { EventOrigin } from '../../resolvers/context.js';
 import { callerKeyOf } from '../limits/caller-key.js';
 import type { OperationContext } from '../operation-context.js';
 
@@ -37,13 +38,13 @@ const KEPT_CHARACTERS_MAX = 6 * 1_024 * 1_024;
 const RESULT_CHARACTERS_MAX = 128 * 1_024;
 
 export interface SubscriptionArgs extends ExecutionArgs {
-  readonly contextValue: Pick<OperationContext, 'source' | 'eventCursor'>;
+  readonly contextValue: Pick<OperationContext, 'source' | 'eventOrigin'>;
 }
 
-/** A result without errors, and the cursor of its event. */
+/** A result without errors, and the origin of its event. */
 interface SharedResult {
   readonly result: ExecutionResult;
-  readonly cursor: string | undefined;
+  readonly origin: EventOrigin;
 }
 
 /** The results of one event, by what subscribers ask of it. */
@@ -122,7 +123,7 @@ export class SharedResults {
     const shared = results.kept.get(key) ?? (inProgress && (await inProgress));
     if (shared) {
       this.#kept.get(shared);
-      args.contextValue.eventCursor = shared.cursor;
+      args.contextValue.eventOrigin = shared.origin;
       return shared.result;
     }
     const executing = executeEvent(event, args);
@@ -161,7 +162,7 @@ export class SharedResults {
 
 async function executeEvent(event: object, args: SubscriptionArgs): Promise<SharedResult> {
   const result = await execute({ ...args, rootValue: event });
-  return { result, cursor: args.contextValue.eventCursor };
+  return { result, origin: args.contextValue.eventOrigin };
 }
 
 /** Returns what is equal for subscribers to whom an event shows the same. */

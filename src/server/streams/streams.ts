@@ -135,7 +135,11 @@ const STUCK_CHECK_MS = 2_000;
  * Watches the bytes that the operating system takes from a connection. Pings do not prove that a client reads.
  * @returns a function that ends the watch
  */
-export function whenStuck(tcp: Socket, letGo: () => void): () => void {
+export function whenStuck(
+  tcp: Socket,
+  { operationLog }: Pick<StreamPorts, 'operationLog'>,
+  letGo: () => void,
+): () => void {
   let takenBytes = 0;
   let takenAt = Date.now();
   const check = setInterval(() => {
@@ -144,6 +148,7 @@ export function whenStuck(tcp: Socket, letGo: () => void): () => void {
     takenBytes = nowTakenBytes;
     if (Date.now() - takenAt < STUCK_MS) return;
     clearInterval(check);
+    operationLog.countLimit('SLOW_READER');
     letGo();
   }, STUCK_CHECK_MS);
   check.unref();

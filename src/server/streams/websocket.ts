@@ -15,7 +15,6 @@ import {
 import { v4 as newRequestId } from 'uuid';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { RequestSource } from '../../domain/caller.js';
-import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
 import { CREDENTIALS_UNCHECKED, isFromThisMachine } from '../access/access.js';
 import { type Authenticated, watchAccess } from '../access/authentication.js';
@@ -27,6 +26,7 @@ import { JsonScan } from '../limits/json-scan.js';
 import { resolveOperation, type StreamPlace } from '../limits/operation-gate.js';
 import type { OperationContext } from '../operation-context.js';
 import { OperationRecord } from '../operation-record.js';
+import { FrameSpans } from './frame-spans.js';
 import type { SubscriptionArgs } from './shared-results.js';
 import {
   bytesOf,
@@ -127,17 +127,22 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
     // The result false closes the connection with CLOSE_NO_ACCESS.
     onConnect: ({ connectionParams, extra }) => authenticate(connectionParams, extra),
     onSubscribe: makeOnSubscribe(ports),
-    onOperation: (...[{ extra }, id, payload, , result]) => {
+    onOperation: (...[{ extra }, id, payload, { contextValue }, result]) => {
       const place = extra.places.get(payload);
-      if (!place || !isAsyncIterator(result)) return undefined;
       const record = extra.records.get(payload);
-      if (record) operationLog.begin(record, requestSourceOf(extra).caller);
+      if (!place || !record || !isAsyncIterator(result)) return undefined;
+      operationLog.begin(record, requestSourceOf(extra).caller);
+      const context = contextValue as OperationContext;
+      const spans = new FrameSpans(record);
       const head = `{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`;
       return sendingEvents(result, {
         pay: place.payForEvent,
         send: (event) => {
-          record?.noteResult(event);
-          return send(extra.socket, extra.request.socket, `${head}${results.jsonOf(event)}}`);
+          record.noteResult(event);
+          const message = `${head}${results.jsonOf(event)}}`;
+          return spans.trace(context.eventOrigin.traceparent, () =>
+            send(extra.socket, extra.request.socket, message),
+          );
         },
       });
     },
@@ -159,9 +164,9 @@ export function serveWebSocket(app: FastifyInstance, ports: StreamPorts): void {
   });
   sockets.on('connection', (socket, request) => {
     const remoteAddress = ports.addressOf(request);
-    speakProtocol({ socket, request, remoteAddress }, server, logger);
+    speakProtocol({ socket, request, remoteAddress }, server, ports);
     closeWhenDisconnected(socket);
-    closeWhenStuck(socket, request);
+    closeWhenStuck(socket, request, ports);
   });
   app.addHook('preClose', async () => {
     for (const socket of sockets.clients) {
@@ -301,7 +306,7 @@ function tooManyOperations() {
 function speakProtocol(
   { socket, request, remoteAddress }: Pick<ConnectionExtra, 'socket' | 'request' | 'remoteAddress'>,
   server: Server<ConnectionExtra>,
-  logger: Logger,
+  { logger, operationLog }: Pick<StreamPorts, 'logger' | 'operationLog'>,
 ): void {
   let unsettled = 0;
   const places = new Map<object, StreamPlace>();
@@ -313,8 +318,10 @@ function speakProtocol(
       close: (code, reason) => socket.close(code, closeReason(reason)),
       onMessage: (handle) => {
         socket.on('message', async (message) => {
-          if (unsettled >= UNSETTLED_MAX)
+          if (unsettled >= UNSETTLED_MAX) {
+            operationLog.countLimit('TOO_MANY_OPERATIONS');
             return socket.close(CLOSE_TOO_MANY, 'Too many operations');
+          }
           const text = textOf(message);
           if (text === undefined) return socket.close(CloseCode.BadRequest, 'Invalid message');
           unsettled += 1;
@@ -468,11 +475,15 @@ function closeWhenDisconnected(socket: WebSocket): void {
 /**
  * Disconnects a client that has read nothing for ten seconds. The client gets a close code, if it can still receive it.
  */
-function closeWhenStuck(socket: WebSocket, { socket: tcp }: IncomingMessage): void {
+function closeWhenStuck(
+  socket: WebSocket,
+  { socket: tcp }: IncomingMessage,
+  ports: Pick<StreamPorts, 'operationLog'>,
+): void {
   socket.on('message', () => {
     if (tcp.writableLength > BACKLOG_BYTES_MAX) socket.terminate();
   });
-  const endWatch = whenStuck(tcp, () => {
+  const endWatch = whenStuck(tcp, ports, () => {
     socket.close(CLOSE_TOO_SLOW, 'The client reads too slowly: resume from your last cursor');
     setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
   });

@@ -26,9 +26,6 @@ export type LoggedOperations = 'all' | 'errors' | 'none';
 
 const OK = 'OK';
 
-/** The outcomes of operations that failed because of the server's surroundings. Their lines are warnings. */
-const OUTAGE_OUTCOMES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OUTCOME_UNKNOWN', 'TIMEOUT']);
-
 /** The outcome of a request whose client did not wait for the answer. */
 const ABANDONED = 'ABANDONED';
 
@@ -72,8 +69,7 @@ export class OperationLog {
     if (logged === 'none' || (logged === 'errors' && outcome === OK)) return;
     if (!caller && !this.#mayLogStranger()) return;
     const omitted = this.#takeOmitted();
-    const level = OUTAGE_OUTCOMES.has(outcome) ? 'warn' : 'info';
-    logger[level](
+    logger.info(
       {
         ...{ operation: name, type, field, transport, outcome, status },
         ...(caller ? describe(caller) : record.refused),

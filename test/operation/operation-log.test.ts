@@ -455,13 +455,3 @@ test('an error of the database has a line without the values of its statement', 
   const text = JSON.stringify(server.log);
   for (const canary of CANARIES) expect(text, canary).not.toContain(canary);
 });
-
-test('the line of an operation that failed because of an outage is a warning', async () => {
-  const server = await startServer({ LOG_LEVEL: 'warn' });
-
-  changeTables(server, 'alter table transfer rename to elsewhere');
-  await server.client.send(PERFORM, { input: aBulk([aTransfer()]) });
-  changeTables(server, 'alter table elsewhere rename to transfer');
-
-  expect(await untilLines(server, 1)).toMatchObject({ level: 40, outcome: 'UNAVAILABLE' });
-});

@@ -60,6 +60,7 @@ const SUBJECTS = [
   'ledger',
   'limits',
   'operation',
+  'orders',
   'outbox',
   'streams',
   'webhooks',

@@ -15,16 +15,21 @@ import {
   type ManageDeadLetters,
   makeManageDeadLetters,
 } from './application/manage-dead-letters.js';
+import { type ManageOrders, makeManageOrders } from './application/manage-orders.js';
 import { type ManageWebhooks, makeManageWebhooks } from './application/manage-webhooks.js';
 import { makeOpenAccount, type OpenAccount } from './application/open-account.js';
 import {
   makePerformBulkTransfer,
   type PerformBulkTransfer,
 } from './application/perform-bulk-transfer.js';
+import { makePerformOrder } from './application/perform-order.js';
 import type { ApiKeyStore } from './application/ports/api-key-store.js';
+import type { AuditLog } from './application/ports/audit-log.js';
 import type { Clock } from './application/ports/clock.js';
 import type { DeadLetterStore } from './application/ports/dead-letters.js';
 import type { LedgerReader } from './application/ports/ledger-reader.js';
+import type { OrderFeeds } from './application/ports/order-feeds.js';
+import type { OrderStore } from './application/ports/order-store.js';
 import type { OutboxAdmin } from './application/ports/outbox-admin.js';
 import type { WebhookStore } from './application/ports/webhook-store.js';
 import { DEMO_ACCOUNTS, seedDemo } from './application/seed-demo.js';
@@ -58,6 +63,9 @@ import type { Logger } from './infrastructure/observability/logger.js';
 import { makeMetrics, type WebhookCounts } from './infrastructure/observability/metrics.js';
 import { OperationMeter } from './infrastructure/observability/operation-meter.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
+import { OrderWatch } from './infrastructure/orders/order-watch.js';
+import { OrderWorker } from './infrastructure/orders/order-worker.js';
+import { MikroOrmOrders } from './infrastructure/orders/orders.js';
 import { Outbox, type Publisher } from './infrastructure/outbox/outbox.js';
 import { Relay, type RelayPorts } from './infrastructure/outbox/relay.js';
 import { type CommitFollower, Indexer, NO_FOLLOWER } from './infrastructure/search/indexer.js';
@@ -83,6 +91,7 @@ import { DeadLetterResolver } from './resolvers/dead-letter.resolver.js';
 import { IncomingTransferResolver } from './resolvers/incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
+import { OrderResolver, OrderStateConflictResolver } from './resolvers/order.resolver.js';
 import { MeResolver, OrganizationResolver } from './resolvers/organization.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
@@ -105,6 +114,8 @@ import { makeHttpServer } from './server/server.js';
 export interface Application {
   readonly reader: LedgerReader;
   readonly performBulkTransfer: PerformBulkTransfer;
+  /** Performs a bulk of an order, which may have more transfers. */
+  readonly performOrderBulk: PerformBulkTransfer;
   readonly validateBulkTransfer: ValidateBulkTransfer;
   readonly findTransferWarnings: FindTransferWarnings;
   readonly openAccount: OpenAccount;
@@ -160,10 +171,19 @@ export function composeApplication(
   const preparation = { reader, turns, rules };
   const { runPhase } = meter;
   const ports = { ...preparation, unitOfWork, clock, newId, runPhase };
-  const performBulkTransfer = makePerformBulkTransfer(ports);
+  const counted =
+    (perform: PerformBulkTransfer): PerformBulkTransfer =>
+    (...request) =>
+      meter.count(perform(...request));
   return {
     reader,
-    performBulkTransfer: (request, source) => meter.count(performBulkTransfer(request, source)),
+    performBulkTransfer: counted(makePerformBulkTransfer(ports)),
+    performOrderBulk: counted(
+      makePerformBulkTransfer({
+        ...ports,
+        rules: { ...rules, transfersMax: config.orderBulkTransfersMax },
+      }),
+    ),
     validateBulkTransfer: makeValidateBulkTransfer(preparation),
     findTransferWarnings: makeFindTransferWarnings({ turns, clock }),
     openAccount: makeOpenAccount({ reader, unitOfWork, clock, newId, ibanCheck }),
@@ -179,13 +199,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
   const { authentication } = config;
   if (authentication.mode === 'missing') throw new ConfigError(authentication.reason);
   const trustedDocuments = await loadTrustedDocuments(config, logger);
-  const logOutage = makeOutageLog(logger, 'Database unavailable');
-  const database = await openDatabase({
-    ...config,
-    statementTimeoutMs: config.requestTimeoutMs - STATEMENT_MARGIN_MS,
-    onUnavailable: (reason, error) =>
-      logOutage(error, { reason, missing: missingOf(reason, error) }),
-  });
+  const database = await openServerDatabase(config, logger);
   const stops: (() => Promise<void>)[] = [() => database.close()];
   const stop = () => stopAll(stops.splice(0).reverse());
   try {
@@ -211,22 +225,24 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const hooks = { watch, newId, follower, meter: new BulkMeter() };
     const application = composeApplication(config, database, relay, hooks);
     await seedDemoCompanies(config, database, relay, logger);
+    const orders = startOrders(config, database, application, { clock, newId, logger });
+    stops.push(() => orders.stop());
     indexer.start();
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
     const audit = new MikroOrmAuditLog(database, clock, newId, logger);
-    const deadLetters = new MikroOrmDeadLetters(database.orm, clock, newId);
-    broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
-    const manageDeadLetters = makeManageDeadLetters({ deadLetters, queues: broker, audit });
+    const letters = keepDeadLetters(database, broker, { clock, newId, audit, logger });
     const meters = { bulks: hooks.meter, operations: new OperationMeter() };
+    const { deadLetters } = letters;
     const events = { outbox, relay, broker, deadLetters, feeds, webhooks };
     const readMetrics = makeMetrics({ ...events, database, meters });
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
-    const operatorPorts = { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId };
+    const operatorPorts = { outbox, apiKeys, ...letters, clock, newId };
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, operatorPorts, webhooks)),
+      schema: buildSchema(resolverContainer(application, operatorPorts, webhooks, orders)),
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
+      orderFeeds: orders.feeds,
       audit,
       authenticator: await makeAuthenticator(authentication, makeApiKeyCheck(apiKeys, clock)),
       isOpen: authentication.mode === 'off',
@@ -250,6 +266,17 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     await stop();
     throw error;
   }
+}
+
+/** Opens the database, whose outages are logged at intervals. */
+function openServerDatabase(config: Config, logger: Logger): Promise<Database> {
+  const logOutage = makeOutageLog(logger, 'Database unavailable');
+  return openDatabase({
+    ...config,
+    statementTimeoutMs: config.requestTimeoutMs - STATEMENT_MARGIN_MS,
+    onUnavailable: (reason, error) =>
+      logOutage(error, { reason, missing: missingOf(reason, error) }),
+  });
 }
 
 function warnIfOpen({ authentication }: Config, logger: Logger): void {
@@ -346,6 +373,66 @@ function startWebhooks(
   };
 }
 
+/** Begins to keep the dead letters of the broker. */
+function keepDeadLetters(
+  { orm }: Database,
+  broker: DeadLetterBroker,
+  { clock, newId, audit, logger }: DeadLetterPorts,
+): Pick<ResolverPorts, 'deadLetters' | 'manageDeadLetters'> {
+  const deadLetters = new MikroOrmDeadLetters(orm, clock, newId);
+  broker.receiveDeadLetters(makeDeadLetterReceiver({ deadLetters, clock, logger }));
+  return {
+    deadLetters,
+    manageDeadLetters: makeManageDeadLetters({ deadLetters, queues: broker, audit }),
+  };
+}
+
+interface DeadLetterPorts {
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly audit: AuditLog;
+  readonly logger: Logger;
+}
+
+/** Bulk transfer orders, and the part that performs them. */
+interface Orders {
+  readonly store: OrderStore;
+  readonly useCases: ManageOrders;
+  readonly feeds: OrderFeeds;
+  stop(): Promise<void>;
+}
+
+function startOrders(
+  config: Config,
+  database: Database,
+  { reader, performOrderBulk: performBulkTransfer }: Application,
+  ports: { readonly clock: Clock; readonly newId: NewId; readonly logger: Logger },
+): Orders {
+  const { clock, newId, logger } = ports;
+  const { orderRetentionMs: retentionMs, orderBulkTransfersMax: bulkRowsMax, ibanCheck } = config;
+  const orders = new MikroOrmOrders(database, newId, retentionMs);
+  const watch = new OrderWatch(orders, logger);
+  const worker = new OrderWorker({
+    ...{ ...ports, orders, retentionMs },
+    performOrder: makePerformOrder({ orders, reader, performBulkTransfer, clock, retentionMs }),
+    onProgress: (id, progress) => watch.noteProgress(id, progress),
+  });
+  worker.start();
+  const rules = { ibanCheck, transfersMax: bulkRowsMax };
+  return {
+    store: orders,
+    useCases: makeManageOrders({
+      ...{ orders, reader, rules, turns, clock, newId, retentionMs, bulkRowsMax },
+      onSubmitted: () => worker.wake(),
+    }),
+    feeds: watch,
+    stop: async () => {
+      watch.close();
+      await worker.stop();
+    },
+  };
+}
+
 /** Reports commits to the indexer and to the fan-out. Bulks wait for the indexer alone. */
 function followersOf(indexer: Indexer, fanOut: WebhookFanOut): CommitFollower {
   return {
@@ -389,6 +476,7 @@ function resolverContainer(
   application: Application,
   { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId }: ResolverPorts,
   { store: webhooks, useCases: manageWebhooks }: Pick<Webhooks, 'store' | 'useCases'>,
+  { store: orders, useCases: manageOrders }: Pick<Orders, 'store' | 'useCases'>,
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -402,7 +490,9 @@ function resolverContainer(
     new TransferResolver(),
     new IncomingTransferResolver(),
     new LedgerEntryResolver(),
-    new NodeResolver(deadLetters, webhooks),
+    new NodeResolver(deadLetters, webhooks, orders),
+    new OrderResolver(manageOrders, orders, application.findTransferWarnings),
+    new OrderStateConflictResolver(orders),
     new MeResolver(),
     new OrganizationResolver(),
     new SubscriptionResolver(),

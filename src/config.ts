@@ -29,6 +29,9 @@ const CLOCK_SKEW_LIMIT_MS = 366 * 86_400_000;
 /** The time that a request needs in addition to its wait for a lock. */
 const LOCK_MARGIN_MS = 5_000;
 
+/** The largest ORDER_BULK_TRANSFERS_MAX. A bulk of more transfers holds the lock of its account for several seconds. */
+const ORDER_BULK_TRANSFERS_LIMIT = 500_000;
+
 /** The largest BULK_TRANSFERS_MAX. A balance can hold 90,000 amounts of 999,999,999.99, the largest amount in euro. */
 const BULK_TRANSFERS_LIMIT = Math.min(90_000, TRANSFERS_PER_BULK_LIMIT);
 
@@ -267,6 +270,15 @@ const DATABASE = {
 const BULK_TRANSFERS = {
   BULK_TRANSFERS_MAX: integer(10_000, 1, BULK_TRANSFERS_LIMIT).meta({
     description: 'Largest number of credit transfers in one bulk.',
+  }),
+  ORDER_BULK_TRANSFERS_MAX: integer(100_000, 1, ORDER_BULK_TRANSFERS_LIMIT).meta({
+    description:
+      'Largest number of credit transfers in one bulk of an order. An order with more rows is performed as several bulks, one after another.',
+  }),
+  ORDER_RETENTION: duration('30d').meta({
+    description:
+      'Time after which an order that nobody changes expires, and after which the rows of an order that has ended are deleted.',
+    allowed: '1 to 99999 minutes, hours or days: 90m, 36h, 7d',
   }),
   IBAN_CHECK: z.enum(['strict', 'format']).default('strict').meta({
     description:
@@ -565,6 +577,8 @@ const environment = z
     databasePoolMax: env.DATABASE_POOL_MAX,
     ibanCheck: env.IBAN_CHECK,
     bulkTransfersMax: env.BULK_TRANSFERS_MAX,
+    orderBulkTransfersMax: env.ORDER_BULK_TRANSFERS_MAX,
+    orderRetentionMs: env.ORDER_RETENTION,
     requiresIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
     clockSkewMsMax: env.CLOCK_SKEW_MS_MAX,

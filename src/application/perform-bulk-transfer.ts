@@ -35,6 +35,9 @@ import {
 
 const MUTATION = 'performBulkTransfer';
 
+/** The number of rows after which the progress of a bulk is reported. */
+const PROGRESS_ROWS = 1_000;
+
 export interface PerformedBulkTransfer {
   readonly bulkTransfer: BulkTransfer;
   readonly account: Account;
@@ -49,7 +52,16 @@ export interface PerformedBulkTransfer {
 export type PerformBulkTransfer = (
   request: BulkTransferRequest,
   source: RequestSource,
+  progress?: BulkProgress,
 ) => Promise<PerformedBulkTransfer>;
+
+/** Hears how far a large bulk is. */
+export interface BulkProgress {
+  /** The rows were checked, and the bulk stands in line. */
+  onWaiting(): void;
+  /** A number of rows was sent to the database. The whole bulk may be written again after a contention. */
+  onWritten(rowCount: number): void;
+}
 
 export interface BulkTransferPorts extends PreparationPorts {
   readonly unitOfWork: UnitOfWork;
@@ -66,7 +78,7 @@ interface PostingScope {
 }
 
 /** A bulk without any fault that can be found outside its account's lock. */
-interface BulkTransferOrder {
+interface JudgedBulkTransfer {
   readonly source: RequestSource;
   readonly debtor: AccountFacts;
   readonly idempotencyKey: string | undefined;
@@ -76,11 +88,12 @@ interface BulkTransferOrder {
   readonly bookCredits: readonly BookCredit[];
   /** The sum of the transfers to other banks, in minor units. */
   readonly outgoingAmountMinor: bigint;
+  readonly progress: BulkProgress | undefined;
 }
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
   const { reader, unitOfWork, clock, newId, runPhase } = ports;
-  return async (requested, source) => {
+  return async (requested, source, progress) => {
     const prepared = await runPhase('validate', () =>
       prepareBulkTransfer(requested, source, ports),
     );
@@ -92,7 +105,7 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
     const { reading, fingerprint } = prepared;
     if (reading.rejection) throw rejected(MUTATION, reading.rejection);
     const { debtor, transfers, totalAmountMinor } = reading;
-    const order: BulkTransferOrder = {
+    const bulk: JudgedBulkTransfer = {
       source,
       debtor,
       idempotencyKey: requested.idempotencyKey,
@@ -101,56 +114,58 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       totalAmountMinor,
       bookCredits: bookCreditsOf(transfers, debtor.organizationName),
       outgoingAmountMinor: outgoingAmountOf(transfers),
+      progress,
     };
-    return unitOfWork.run(lockRequestOf(order), (ledger) =>
-      performUnderLock(order, { ledger, newId, at: clock() }),
+    progress?.onWaiting();
+    return unitOfWork.run(lockRequestOf(bulk), (ledger) =>
+      performUnderLock(bulk, { ledger, newId, at: clock() }),
     );
   };
 }
 
-function lockRequestOf({ debtor, bookCredits, ...order }: BulkTransferOrder): LockRequest {
+function lockRequestOf({ debtor, bookCredits, ...bulk }: JudgedBulkTransfer): LockRequest {
   return {
     organizationId: debtor.organizationId,
     accountIds: [debtor.id, ...bookCredits.map((credit) => credit.accountId)],
-    bulkTransferKey: order.idempotencyKey,
+    bulkTransferKey: bulk.idempotencyKey,
     rowCount: bookCredits.reduce(
       (count, { bookTransfers }) => count + bookTransfers.length,
-      order.transfers.length,
+      bulk.transfers.length,
     ),
-    isAbandoned: order.source.isAbandoned,
+    isAbandoned: bulk.source.isAbandoned,
   };
 }
 
 /** Decides everything that depends on a balance or on the order of requests. */
-function performUnderLock(order: BulkTransferOrder, scope: PostingScope): PerformedBulkTransfer {
+function performUnderLock(bulk: JudgedBulkTransfer, scope: PostingScope): PerformedBulkTransfer {
   const { ledger } = scope;
-  const account = ledger.account(order.debtor.id);
-  if (order.idempotencyKey !== undefined) {
-    const earlier = ledger.bulkTransferByKey(account.id, order.idempotencyKey);
+  const account = ledger.account(bulk.debtor.id);
+  if (bulk.idempotencyKey !== undefined) {
+    const earlier = ledger.bulkTransferByKey(account.id, bulk.idempotencyKey);
     if (earlier) {
-      assertSameContent(earlier, order.fingerprint, (version) => fingerprintAs(order, version));
+      assertSameContent(earlier, bulk.fingerprint, (version) => fingerprintAs(bulk, version));
       return { bulkTransfer: earlier, account, replayed: true };
     }
   }
-  if (!account.covers(order.totalAmountMinor)) {
+  if (!account.covers(bulk.totalAmountMinor)) {
     throw rejected(MUTATION, {
       code: 'INSUFFICIENT_FUNDS',
       balanceMinor: account.balanceMinor,
-      totalAmountMinor: order.totalAmountMinor,
+      totalAmountMinor: bulk.totalAmountMinor,
       currency: account.currency,
     });
   }
-  const receivers = order.bookCredits.map(({ accountId }) => ledger.account(accountId));
-  const problems = receivableProblems(order.transfers, order.bookCredits, receivers);
+  const receivers = bulk.bookCredits.map(({ accountId }) => ledger.account(accountId));
+  const problems = receivableProblems(bulk.transfers, bulk.bookCredits, receivers);
   if (problems.length > 0) throw rejected(MUTATION, invalidBulkTransfer(problems));
-  const { bulkTransfer, ...records } = postBulkTransfer(order, scope);
+  const { bulkTransfer, ...records } = postBulkTransfer(bulk, scope);
   ledger.record({ bulkTransfer, ...records });
   return { bulkTransfer, account, replayed: false };
 }
 
-/** Returns the fingerprint of an order. The request itself is not kept while the order waits for the lock. */
+/** Returns the fingerprint of a bulk. The request itself is not kept while the bulk waits for the lock. */
 function fingerprintAs(
-  { debtor, transfers }: BulkTransferOrder,
+  { debtor, transfers }: JudgedBulkTransfer,
   version: FingerprintVersion,
 ): string {
   const { iban, currency } = debtor;
@@ -160,30 +175,30 @@ function fingerprintAs(
 
 /** Changes the balances and makes the rows that record the bulk. */
 function postBulkTransfer(
-  order: BulkTransferOrder,
+  bulk: JudgedBulkTransfer,
   { ledger, newId, at }: PostingScope,
 ): LedgerRecords & { readonly bulkTransfer: BulkTransfer } {
-  const account = ledger.account(order.debtor.id);
-  const debit = account.post(-order.totalAmountMinor, at);
+  const account = ledger.account(bulk.debtor.id);
+  const debit = account.post(-bulk.totalAmountMinor, at);
   const bulkTransfer = BulkTransfer.of({
     accountId: account.id,
     sequence: debit.sequence,
-    idempotencyKey: order.idempotencyKey ?? null,
-    fingerprint: order.fingerprint ?? null,
-    transferCount: order.transfers.length,
+    idempotencyKey: bulk.idempotencyKey ?? null,
+    fingerprint: bulk.fingerprint ?? null,
+    transferCount: bulk.transfers.length,
     currency: account.currency,
-    totalAmountMinor: order.totalAmountMinor,
+    totalAmountMinor: bulk.totalAmountMinor,
     balanceAfterMinor: debit.balanceAfterMinor,
     createdAt: debit.at,
   });
-  const count = order.transfers.length;
+  const count = bulk.transfers.length;
   const debitEntry = LedgerEntry.of(account, debit, {
     id: newId(),
     kind: 'BULK_TRANSFER',
     bulkTransferId: bulkTransfer.id,
     description: `Bulk of ${count} ${count === 1 ? 'transfer' : 'transfers'}`,
   });
-  const creditEntries = order.bookCredits.map((credit) => {
+  const creditEntries = bulk.bookCredits.map((credit) => {
     const receiver = ledger.account(credit.accountId);
     return LedgerEntry.of(receiver, receiver.post(credit.amountMinor, at), {
       id: newId(),
@@ -193,11 +208,11 @@ function postBulkTransfer(
     });
   });
   const creditsMinor = creditEntries.map(({ amountMinor }) => amountMinor);
-  assertBalanced(debitEntry.amountMinor, creditsMinor, order.outgoingAmountMinor);
+  assertBalanced(debitEntry.amountMinor, creditsMinor, bulk.outgoingAmountMinor);
   return {
     bulkTransfer,
-    transfers: transferRecords(bulkTransfer, order.transfers),
-    incomingTransfers: incomingTransferRecords(bulkTransfer, order, creditEntries),
+    transfers: transferRecords(bulkTransfer, bulk),
+    incomingTransfers: incomingTransferRecords(bulkTransfer, bulk, creditEntries),
     entries: [debitEntry, ...creditEntries],
     message: OutboxMessage.of({
       id: newId(),
@@ -209,7 +224,7 @@ function postBulkTransfer(
     audit: AuditEntry.of({
       id: newId(),
       at,
-      source: order.source,
+      source: bulk.source,
       action: MUTATION,
       outcome: 'DONE',
       accountId: account.id,
@@ -221,9 +236,10 @@ function postBulkTransfer(
 /** Generates the rows of a bulk's transfers, while earlier rows are on their way to the database. */
 function* transferRecords(
   bulkTransfer: BulkTransfer,
-  transfers: readonly CreditTransfer[],
+  { transfers, progress }: JudgedBulkTransfer,
 ): Iterable<TransferRecord> {
   for (const [index, transfer] of transfers.entries()) {
+    if (index % PROGRESS_ROWS === 0) progress?.onWritten(index);
     yield {
       accountId: bulkTransfer.accountId,
       position: transferPosition(bulkTransfer.sequence, index),
@@ -238,7 +254,7 @@ function* transferRecords(
  */
 function* incomingTransferRecords(
   bulkTransfer: BulkTransfer,
-  { debtor, bookCredits }: BulkTransferOrder,
+  { debtor, bookCredits }: JudgedBulkTransfer,
   creditEntries: readonly LedgerEntry[],
 ): Iterable<IncomingTransferRecord> {
   const payer = {

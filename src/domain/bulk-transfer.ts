@@ -317,6 +317,29 @@ export class BulkTransferReader {
   }
 }
 
+/** What a row is by itself. Whether an earlier row has its end-to-end id is not known. */
+export interface JudgedRow {
+  readonly problems: readonly Problem[];
+  /** The amount in minor units; undefined if it cannot be read in the currency of the account. */
+  readonly amountMinor: bigint | undefined;
+}
+
+/** Judges rows one by one, apart from any bulk. The parameters are those of readBulkTransfer. */
+export function judgeRows(
+  rows: readonly CreditTransferRequest[],
+  debtor: AccountFacts,
+  accounts: ReadonlyMap<string, AccountFacts>,
+  rules: BulkTransferRules,
+): JudgedRow[] {
+  return rows.map((sent, index) => {
+    const problems = new ProblemList();
+    const counterpartyIban = normaliseIban(sent.counterpartyIban);
+    const reader = new RowReader(debtor, accounts, rules, problems);
+    const transfer = reader.read({ sent, counterpartyIban }, index);
+    return { problems: problems.listed, amountMinor: transfer?.amountMinor };
+  });
+}
+
 /** Returns the problems of the bulk itself, outside its rows. */
 function headProblems(
   { request, organizationIban }: NormalisedBulk,

@@ -22,6 +22,12 @@ interface RejectionDetails {
   ACCOUNT_EXISTS: { readonly accountId: string; readonly iban: string };
   INVALID_INPUT: { readonly problems: readonly Problem[] };
   WEBHOOK_NOT_FOUND: unknown;
+  ORDER_NOT_FOUND: unknown;
+  ORDER_STATE_CONFLICT: {
+    readonly orderId: string;
+    /** A sentence for a human reader: why the state does not allow it. */
+    readonly reason: string;
+  };
 }
 
 /** A business outcome other than the requested one. */

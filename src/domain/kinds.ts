@@ -48,6 +48,32 @@ export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const;
 
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
+/**
+ * The states of a bulk transfer order. DRAFT: its rows may change. SUBMITTED: a server performs it, now or soon. FAILED:
+ * it was refused as a whole, and may be submitted again. EXPIRED: nobody changed it for the retention. domain/order.ts
+ * has the transitions.
+ */
+export const ORDER_STATUSES = [
+  'DRAFT',
+  'SUBMITTED',
+  'PERFORMED',
+  'FAILED',
+  'CANCELLED',
+  'EXPIRED',
+] as const;
+
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
+
+/** Where the rows of an order come from. */
+export const ORDER_SOURCES = ['API', 'CSV', 'PAIN_001'] as const;
+
+export type OrderSource = (typeof ORDER_SOURCES)[number];
+
+/** What is being done for an order. DONE: nothing, until somebody changes or submits it. */
+export const ORDER_PHASES = ['READING', 'CHECKING', 'WAITING', 'WRITING', 'DONE'] as const;
+
+export type OrderPhase = (typeof ORDER_PHASES)[number];
+
 /** The roles of a caller. caller.ts and mutations.ts define the rights of each role. */
 export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 
@@ -77,9 +103,21 @@ export const MUTATION_NAMES = [
   'sendTestEvent',
   'redeliver',
   'redeliverSince',
+  'createOrder',
+  'addOrderRows',
+  'replaceOrderRow',
+  'removeOrderRows',
+  'submitOrder',
+  'cancelOrder',
+  'duplicateOrder',
 ] as const;
 
 export type MutationName = (typeof MUTATION_NAMES)[number];
+
+/** The actions of the audit log: the mutations, and what the server does with an order afterwards. */
+export const AUDITED_ACTIONS = [...MUTATION_NAMES, 'performOrder', 'expireOrder'] as const;
+
+export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
 
 /** The business outcomes that are members of a mutation's union. */
 export const REJECTION_CODES = [
@@ -91,6 +129,8 @@ export const REJECTION_CODES = [
   'ACCOUNT_EXISTS',
   'INVALID_INPUT',
   'WEBHOOK_NOT_FOUND',
+  'ORDER_NOT_FOUND',
+  'ORDER_STATE_CONFLICT',
 ] as const;
 
 export type RejectionCode = (typeof REJECTION_CODES)[number];

@@ -8,6 +8,14 @@ interface MutationRules {
   readonly rejections: readonly RejectionCode[];
 }
 
+/** All mutations of orders answer the same union. */
+const ORDER_REJECTIONS = [
+  'INVALID_INPUT',
+  'ACCOUNT_NOT_FOUND',
+  'ORDER_NOT_FOUND',
+  'ORDER_STATE_CONFLICT',
+] as const satisfies readonly RejectionCode[];
+
 export const MUTATIONS = {
   performBulkTransfer: {
     role: 'initiator',
@@ -41,6 +49,13 @@ export const MUTATIONS = {
   sendTestEvent: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
   redeliver: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
   redeliverSince: { role: 'initiator', rejections: ['INVALID_INPUT', 'WEBHOOK_NOT_FOUND'] },
+  createOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  addOrderRows: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  replaceOrderRow: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  removeOrderRows: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  submitOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  cancelOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  duplicateOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
 } as const satisfies Readonly<Record<MutationName, MutationRules>>;
 
 /** The codes that a mutation may answer. */

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { RequestSource } from '../domain/caller.js';
-import type { AuditedOutcomeCode, CallerKind, MutationName } from '../domain/kinds.js';
+import type { AuditedAction, AuditedOutcomeCode, CallerKind } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
 const ACTOR_CHARACTERS_MAX = 255;
@@ -8,10 +8,10 @@ const REASON_CHARACTERS_MAX = 140;
 
 /** The outcome of a mutation. */
 export interface AuditedOutcome {
-  readonly action: MutationName;
+  readonly action: AuditedAction;
   readonly outcome: AuditedOutcomeCode;
   readonly accountId?: string | undefined;
-  /** The id of the object that the mutation made or changed: a bulk, a ledger entry, a key, a message, a dead letter. */
+  /** The id of the object that the mutation made or changed: a bulk, an order, a ledger entry, a key … */
   readonly subjectId?: string | undefined;
   /** The reason that the caller gave. */
   readonly reason?: string | undefined;
@@ -27,7 +27,7 @@ export interface AuditEntryFacts extends AuditedOutcome {
 export class AuditEntry {
   readonly id!: string;
   readonly at!: Date;
-  readonly action!: MutationName;
+  readonly action!: AuditedAction;
   readonly outcome!: AuditedOutcomeCode;
   readonly actor!: string;
   readonly actorKind!: CallerKind;
@@ -61,7 +61,7 @@ export const AuditEntrySchema = defineEntity({
   properties: {
     id: p.type(UuidColumn).primary(),
     at: p.datetime().length(3),
-    action: p.string().length(40).$type<MutationName>(),
+    action: p.string().length(40).$type<AuditedAction>(),
     outcome: p.string().length(40).$type<AuditedOutcomeCode>(),
     actor: p.string().length(ACTOR_CHARACTERS_MAX),
     actorKind: p.string().length(20).$type<CallerKind>(),

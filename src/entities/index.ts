@@ -3,9 +3,11 @@ import { AccountSchema } from './account.entity.js';
 import { ApiKeySchema } from './api-key.entity.js';
 import { AuditEntrySchema } from './audit-entry.entity.js';
 import { BulkTransferSchema } from './bulk-transfer.entity.js';
+import { BulkTransferOrderSchema } from './bulk-transfer-order.entity.js';
 import { DeadLetterSchema } from './dead-letter.entity.js';
 import { IncomingTransferSchema } from './incoming-transfer.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
+import { OrderRowSchema } from './order-row.entity.js';
 import { OrganizationSchema } from './organization.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
 import { TransferSchema } from './transfer.entity.js';
@@ -30,4 +32,6 @@ export const ENTITIES: EntitySchema[] = [
   WebhookCursorSchema,
   WebhookDeliverySchema,
   WebhookAttemptSchema,
+  BulkTransferOrderSchema,
+  OrderRowSchema,
 ];

@@ -9,6 +9,7 @@ import { DeadLetterResolver } from './dead-letter.resolver.js';
 import { IncomingTransferResolver } from './incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
+import { OrderResolver, OrderStateConflictResolver } from './order.resolver.js';
 import { MeResolver, OrganizationResolver } from './organization.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './outbox.resolver.js';
 import { SubscriptionResolver } from './subscription.resolver.js';
@@ -42,6 +43,8 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       MeResolver,
       OrganizationResolver,
       SubscriptionResolver,
+      OrderResolver,
+      OrderStateConflictResolver,
       OutboxResolver,
       OutboxMessageResolver,
       DeadLetterResolver,

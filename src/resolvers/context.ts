@@ -1,5 +1,6 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
+import type { OrderFeeds } from '../application/ports/order-feeds.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { RequestSource } from '../domain/caller.js';
 import { ForbiddenError } from '../domain/errors.js';
@@ -34,6 +35,7 @@ export interface RequestContext {
   /** Reads the ledger within the caller's organizations. */
   readonly reader: ScopedLedgerReader;
   readonly feeds: AccountFeeds;
+  readonly orderFeeds: OrderFeeds;
   readonly loaders: Loaders;
   readonly audit: AuditLog;
   /** The rows that were taken out of the variables, by the name of the variable. */

@@ -1,11 +1,15 @@
+import type { OrderProblem } from '../application/ports/order-store.js';
 import type { Place, Position } from '../application/ports/page.js';
+import type { TransferWarning } from '../domain/transfer-warnings.js';
 import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry } from '../entities/audit-entry.entity.js';
 import type { BulkTransfer } from '../entities/bulk-transfer.entity.js';
+import type { BulkTransferOrder } from '../entities/bulk-transfer-order.entity.js';
 import type { DeadLetter } from '../entities/dead-letter.entity.js';
 import type { IncomingTransfer } from '../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../entities/ledger-entry.entity.js';
+import type { OrderRow } from '../entities/order-row.entity.js';
 import type { Transfer } from '../entities/transfer.entity.js';
 import type { Webhook } from '../entities/webhook.entity.js';
 import type { WebhookDelivery } from '../entities/webhook-delivery.entity.js';
@@ -70,6 +74,54 @@ export function deliveriesOf(webhookId: string): ListScope<WebhookDelivery, stri
     parse: parseId,
     isVerified: false,
     placeOf: ({ id }) => ({ position: id }),
+  };
+}
+
+/** The scope of the orders that a caller sees. */
+export const ORDERS: ListScope<BulkTransferOrder, string> = {
+  kind: 'order',
+  ownerId: '',
+  parse: parseId,
+  isVerified: false,
+  placeOf: ({ id }) => ({ position: id }),
+};
+
+/** Returns the scope of the rows of an order, all or those with problems. Rows are removed. */
+export function rowsOf(orderId: string): ListScope<OrderRow, bigint> {
+  return {
+    kind: 'order-row',
+    ownerId: orderId,
+    parse: parseNumber,
+    isVerified: false,
+    placeOf: ({ rowIndex }) => ({ position: rowIndex }),
+  };
+}
+
+/** A warning of an order, and its place among the others. */
+export interface PlacedWarning {
+  readonly place: bigint;
+  readonly warning: TransferWarning;
+}
+
+/** Returns the scope of the warnings of an order. They are found anew for each page. */
+export function warningsOf(orderId: string): ListScope<PlacedWarning, bigint> {
+  return {
+    kind: 'order-warning',
+    ownerId: orderId,
+    parse: parseNumber,
+    isVerified: false,
+    placeOf: ({ place }) => ({ position: place }),
+  };
+}
+
+/** Returns the scope of the problems of an order. */
+export function problemsOf(orderId: string): ListScope<OrderProblem, bigint> {
+  return {
+    kind: 'order-problem',
+    ownerId: orderId,
+    parse: parseNumber,
+    isVerified: false,
+    placeOf: ({ place }) => ({ position: place }),
   };
 }
 

@@ -1,10 +1,12 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import type { DeadLetterStore } from '../application/ports/dead-letters.js';
+import type { OrderStore } from '../application/ports/order-store.js';
 import type { WebhookStore } from '../application/ports/webhook-store.js';
 import { type RequestSource, visibleOrganizations } from '../domain/caller.js';
 import { canonicalId } from '../domain/id.js';
 import { NodeType } from '../schema/node.js';
 import type { RequestContext } from './context.js';
+import { ORDER_READERS } from './order.resolver.js';
 import {
   presentAccount,
   presentBulkTransfer,
@@ -16,6 +18,7 @@ import {
   presentTransfer,
   presentWebhook,
 } from './present.js';
+import { presentOrder } from './present-order.js';
 import { WEBHOOK_READERS } from './webhook.resolver.js';
 
 @Resolver(() => NodeType)
@@ -23,12 +26,13 @@ export class NodeResolver {
   constructor(
     private readonly deadLetters: DeadLetterStore,
     private readonly webhooks: WebhookStore,
+    private readonly orders: OrderStore,
   ) {}
 
   @Query(() => NodeType, {
     nullable: true,
     description:
-      'The account, bulk, transfer, ledger entry, organization, webhook, delivery or dead letter with an id; null if there is none, or if the caller does not see it. Only initiators and operators see webhooks, and only operators see dead letters.',
+      'The account, bulk, order, transfer, ledger entry, organization, webhook, delivery or dead letter with an id; null if there is none, or if the caller does not see it. Only initiators and operators see webhooks, and only operators see dead letters.',
   })
   async node(
     @Arg('id', () => ID, { description: 'The id of any Node, a UUID in any case.' }) text: string,
@@ -50,7 +54,17 @@ export class NodeResolver {
     if (entry) return presentLedgerEntry(entry);
     if (incoming) return presentIncomingTransfer(incoming);
     if (organization) return presentOrganization(organization);
-    return (await this.#webhookNode(id, source)) ?? this.#deadLetterNode(id, source);
+    return (
+      (await this.#orderNode(id, source)) ??
+      (await this.#webhookNode(id, source)) ??
+      this.#deadLetterNode(id, source)
+    );
+  }
+
+  async #orderNode(id: string, { caller }: RequestSource): Promise<NodeType | null> {
+    if (!ORDER_READERS.some((role) => caller.roles.includes(role))) return null;
+    const order = await this.orders.byId(id, visibleOrganizations(caller));
+    return order && presentOrder(order);
   }
 
   async #webhookNode(id: string, { caller }: RequestSource): Promise<NodeType | null> {

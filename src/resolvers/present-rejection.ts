@@ -10,6 +10,8 @@ import {
   InsufficientFundsType,
   InvalidBulkTransferType,
   InvalidInputType,
+  OrderNotFoundType,
+  OrderStateConflictType,
   TransferProblemType,
   type UserErrorTypes,
   WebhookNotFoundType,
@@ -83,6 +85,19 @@ const PRESENTERS: Presenters = {
       code,
       message: 'The organizations of the caller have no such webhook or delivery.',
       retryable: false,
+    }),
+  ORDER_NOT_FOUND: ({ code }) =>
+    make(OrderNotFoundType, {
+      code,
+      message: 'The organizations of the caller have no such order.',
+      retryable: false,
+    }),
+  ORDER_STATE_CONFLICT: ({ code, orderId, reason }) =>
+    make(OrderStateConflictType, {
+      code,
+      message: `The order does not allow this now. ${reason}`,
+      retryable: false,
+      orderId,
     }),
 };
 

@@ -162,6 +162,26 @@ export class WebhookNotFoundType extends UserErrorType {
   declare code: 'WEBHOOK_NOT_FOUND';
 }
 
+@ObjectType('OrderNotFound', {
+  implements: UserErrorType,
+  description: "No order of the caller's organizations has this id.",
+  simpleResolvers: true,
+})
+export class OrderNotFoundType extends UserErrorType {
+  declare code: 'ORDER_NOT_FOUND';
+}
+
+@ObjectType('OrderStateConflict', {
+  implements: UserErrorType,
+  description: 'The state of the order does not allow the change.',
+  simpleResolvers: true,
+})
+export class OrderStateConflictType extends UserErrorType {
+  declare code: 'ORDER_STATE_CONFLICT';
+
+  orderId!: string;
+}
+
 /** The type of each rejection. A code without a type does not compile where rejections are presented. */
 export interface UserErrorTypes {
   INVALID_BULK_TRANSFER: InvalidBulkTransferType;
@@ -172,4 +192,6 @@ export interface UserErrorTypes {
   ACCOUNT_EXISTS: AccountExistsType;
   INVALID_INPUT: InvalidInputType;
   WEBHOOK_NOT_FOUND: WebhookNotFoundType;
+  ORDER_NOT_FOUND: OrderNotFoundType;
+  ORDER_STATE_CONFLICT: OrderStateConflictType;
 }

@@ -23,20 +23,23 @@ const ROW = 'CreditTransferInput';
 /** The field of the input that has the rows. */
 const ROWS = 'creditTransfers';
 
-/** Takes the rows of each variable whose type is the input of a bulk. */
+/** Takes the rows of each variable whose type is the input of a bulk, or a list of rows. */
 export function bulkRowsPlugin(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
   const rowsOf = makeRowsOf(schema);
+  const rowsIn = makeRowsIn(schema);
   return {
     requestDidStart: async () => ({
       didResolveOperation: async ({ operation, request, contextValue }) => {
         for (const { variable, type } of operation?.variableDefinitions ?? []) {
-          if (typeNameOf(type) !== INPUT) continue;
           const name = variable.name.value;
-          const input = request.variables?.[name];
-          const rows = rowsOf(input);
+          const given = request.variables?.[name];
+          const isList = isListOfRows(type);
+          if (!isList && typeNameOf(type) !== INPUT) continue;
+          const rows = isList ? rowsIn(given) : rowsOf(given);
           if (!rows) continue;
           contextValue.bulkRows.set(name, rows);
-          request.variables = { ...request.variables, [name]: { ...input, [ROWS]: [] } };
+          const emptied = isList ? [] : { ...given, [ROWS]: [] };
+          request.variables = { ...request.variables, [name]: emptied };
         }
       },
     }),
@@ -46,6 +49,22 @@ export function bulkRowsPlugin(schema: GraphQLSchema): ApolloServerPlugin<Reques
 function typeNameOf(type: TypeNode): string | undefined {
   const nullable = type.kind === Kind.NON_NULL_TYPE ? type.type : type;
   return nullable.kind === Kind.NAMED_TYPE ? nullable.name.value : undefined;
+}
+
+/** Tells whether a type is a list of rows, none of which is null. */
+function isListOfRows(type: TypeNode): boolean {
+  const list = type.kind === Kind.NON_NULL_TYPE ? type.type : type;
+  return (
+    list.kind === Kind.LIST_TYPE &&
+    list.type.kind === Kind.NON_NULL_TYPE &&
+    typeNameOf(list.type) === ROW
+  );
+}
+
+/** Returns a function that returns the coerced rows of a list; undefined if graphql-js must coerce them. */
+function makeRowsIn(schema: GraphQLSchema): (list: unknown) => BulkRows | undefined {
+  const coerceRow = makeCoerce(schema, ROW);
+  return (list) => (Array.isArray(list) && list.every(coerceRow) ? list : undefined);
 }
 
 /** Returns a function that returns the coerced rows of an input; undefined if graphql-js must coerce them. */

@@ -1,5 +1,6 @@
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
+import type { OrderFeeds } from '../application/ports/order-feeds.js';
 import type { ScopedLedgerReader } from '../application/ports/scoped-ledger-reader.js';
 import type { RequestSource } from '../domain/caller.js';
 import { AbandonedError } from '../domain/errors.js';
@@ -18,6 +19,7 @@ export interface OperationContextParts {
   /** Reads the ledger within the caller's organizations. */
   readonly reader: ScopedLedgerReader;
   readonly feeds: AccountFeeds;
+  readonly orderFeeds: OrderFeeds;
   readonly audit: AuditLog;
   /** Units of cost that were taken for the bytes of the body, before the operation was known. */
   readonly unitsPaid?: number;
@@ -73,6 +75,7 @@ export class OperationContext implements RequestContext {
   readonly lastEventId: string | undefined;
   eventOrigin: EventOrigin = {};
   readonly feeds: AccountFeeds;
+  readonly orderFeeds: OrderFeeds;
   readonly audit: AuditLog;
   readonly bulkRows = new Map<string, BulkRows>();
   readonly unitsPaid: number;
@@ -87,6 +90,7 @@ export class OperationContext implements RequestContext {
     this.idempotencyKeyHeaders = parts.idempotencyKeyHeaders ?? [];
     this.lastEventId = parts.lastEventId;
     this.feeds = parts.feeds;
+    this.orderFeeds = parts.orderFeeds;
     this.audit = parts.audit;
     this.unitsPaid = parts.unitsPaid ?? 0;
     this.record = parts.record;

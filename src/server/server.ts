@@ -20,6 +20,7 @@ import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphq
 import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
+import type { OrderFeeds } from '../application/ports/order-feeds.js';
 import type { ScopeLedger } from '../application/ports/scoped-ledger-reader.js';
 import { visibleOrganizations } from '../domain/caller.js';
 import { ForbiddenError, UnavailableError } from '../domain/errors.js';
@@ -84,6 +85,7 @@ export interface HttpServerPorts extends ProbePorts {
   readonly schema: GraphQLSchema;
   readonly scopeLedger: ScopeLedger;
   readonly feeds: AccountFeeds;
+  readonly orderFeeds: OrderFeeds;
   readonly audit: AuditLog;
   readonly authenticator: Authenticator;
   /** Tells whether authentication is off, so that every client may do everything. */
@@ -121,6 +123,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
         isAbandoned: source.isAbandoned,
       }),
       feeds,
+      orderFeeds: ports.orderFeeds,
       audit: ports.audit,
       rowCharger: new RowCharger(gate, callerKeyOf(source)),
       ...ofRequest,

@@ -22,6 +22,7 @@ import { firstPositionOf } from '../../src/domain/postings.js';
 import { MikroOrmScopedLedgerReader } from '../../src/infrastructure/ledger/scoped-ledger-reader.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
+import { anOrder } from '../support/orders.js';
 import {
   BACKGROUND_STATEMENT,
   NO_CATCHING_UP,
@@ -80,6 +81,7 @@ interface Names {
   readonly organizationId: string;
   readonly webhookId: string;
   readonly deliveryId: string;
+  readonly orderId: string;
   readonly cursor: string;
   readonly incomingCursor: string;
 }
@@ -116,6 +118,16 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   redeliverSince: ({ webhookId }) => [
     `webhookId: ${text(webhookId)}, since: "2026-01-01T00:00:00.000Z"`,
   ],
+  order: ({ orderId }) => [`id: ${text(orderId)}`],
+  orders: ({ iban }) => ['first: 100', `filter: { accountIban: ${text(iban)} }`],
+  createOrder: ({ iban }) => [`input: { organizationIban: ${text(iban)} }`],
+  addOrderRows: ({ orderId }) => [`orderId: ${text(orderId)}, chunk: 0, rows: [${ROW}]`],
+  replaceOrderRow: ({ orderId }) => [`orderId: ${text(orderId)}, row: 0, with: ${ROW}`],
+  removeOrderRows: ({ orderId }) => [`orderId: ${text(orderId)}, rows: [0]`],
+  submitOrder: ({ orderId }) => [`id: ${text(orderId)}`],
+  cancelOrder: ({ orderId }) => [`id: ${text(orderId)}`],
+  duplicateOrder: ({ orderId }) => [`id: ${text(orderId)}`],
+  orderProgress: ({ orderId }) => [`id: ${text(orderId)}`],
   validateBulkTransfer: ({ iban }) => [
     `input: { organizationIban: ${text(iban)}, idempotencyKey: ${text(KEY)}, creditTransfers: [${ROW}] }`,
     `input: { organizationIban: ${text(iban)}, organizationName: "Wrong", organizationBic: "WRONGFRP", creditTransfers: [] }`,
@@ -246,6 +258,7 @@ async function startWorld() {
   const { webhook } = await owner.data(
     `{ webhook(id: "${webhookId}") { deliveries { nodes { id } } } }`,
   );
+  const order = await anOrder(owner, [aTransfer({ description: SECRET })], { name: SECRET });
   const { account } = await owner.data(`{ account(iban: "${ACME}") { id
     bulkTransfers { nodes { id } } transfers { edges { cursor node { id } } }
     incomingTransfers { edges { cursor node { id } } } entries(last: 1) { nodes { id } } } }`);
@@ -259,6 +272,7 @@ async function startWorld() {
     organizationId: acme,
     webhookId,
     deliveryId: webhook.deliveries.nodes[0].id,
+    orderId: order.id,
     cursor: account.transfers.edges[0].cursor,
     incomingCursor: account.incomingTransfers.edges[0].cursor,
   };
@@ -274,6 +288,7 @@ async function startWorld() {
     organizationId: nobody,
     webhookId: nobody,
     deliveryId: nobody,
+    orderId: nobody,
     cursor: theirs.cursor,
     incomingCursor: theirs.incomingCursor,
   };

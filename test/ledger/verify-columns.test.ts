@@ -9,6 +9,7 @@ import {
   SEARCH_DELETIONS,
 } from '../support/corruptions.js';
 import { fillDeadLetters, fillLedger, fillOutbox } from '../support/full-ledger.js';
+import { fillOrders } from '../support/full-orders.js';
 import { fillWebhooks } from '../support/full-webhooks.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
@@ -78,6 +79,7 @@ beforeAll(async () => {
   await fillOutbox(opened);
   await fillDeadLetters(opened);
   await fillWebhooks(opened);
+  await fillOrders(opened);
   const em = opened.orm.em.fork();
   columns = await columnsOf(em);
   const findings = await checkInvariants(opened, EVER);
@@ -122,6 +124,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   incoming_transfer: ['account_id', 'position'],
   webhook_cursor: ['webhook_id', 'account_id'],
   webhook_attempt: ['delivery_id', 'number'],
+  order_row: ['order_id', 'row_index'],
   search_iban: ['account_short_id', 'list', 'position'],
   search_name: ['account_short_id', 'list', 'position'],
   search_amount: ['account_short_id', 'list', 'position'],
@@ -129,7 +132,9 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   search_watermark: ['account_short_id'],
 };
 
-const isId = (column: string) => ['id', 'account_id', 'webhook_id', 'delivery_id'].includes(column);
+const IDS = ['id', 'account_id', 'webhook_id', 'delivery_id', 'order_id'];
+
+const isId = (column: string) => IDS.includes(column);
 
 class RolledBack extends Error {}
 

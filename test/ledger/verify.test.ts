@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/infrastructure/database/open-database.js';
+import { ORDER_SQL_CHECKS } from '../../src/infrastructure/verify/order-checks.js';
 import { SEARCH_CHECKS } from '../../src/infrastructure/verify/search-checks.js';
 import { SQL_CHECKS } from '../../src/infrastructure/verify/sql-checks.js';
 import { WEBHOOK_SQL_CHECKS } from '../../src/infrastructure/verify/webhook-checks.js';
@@ -131,6 +132,7 @@ test.runIf(DIALECT === 'mysql' && MYSQL_URL.startsWith('mariadb:'))(
       ...SQL_CHECKS,
       ...SEARCH_CHECKS,
       ...WEBHOOK_SQL_CHECKS,
+      ...ORDER_SQL_CHECKS,
     ]) {
       const [statement = ''] = statements;
       if (isAboutApiKeys(statement)) continue;

@@ -344,8 +344,253 @@ const OF_WEBHOOKS: Readonly<Record<string, ColumnCorruptions>> = {
   },
 };
 
+const IS_OPEN = "status in ('DRAFT', 'SUBMITTED', 'FAILED')";
+const IS_SUBMITTED = 'submitted_at is not null';
+const stateIs = (status: string) => `status = '${status}'`;
+const orderIs = (condition: string) => `exists (select 1 from bulk_transfer_order o
+  where o.id = order_row.order_id and o.${condition})`;
+const AS_IT_WAS_SENT = 'a row is as it was sent, and nothing repeats its values';
+
+/** The corruptions of orders and of their rows. */
+const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
+  'bulk_transfer_order.id': { found: [[`id = ${OTHER_ID}`]] },
+  'bulk_transfer_order.account_id': {
+    found: [
+      [`account_id = ${OTHER_ID}`],
+      [`account_id = (select id from account where iban = '${GLOBEX}')`],
+    ],
+  },
+  'bulk_transfer_order.organization_id': { found: [[`organization_id = ${OTHER_ID}`]] },
+  'bulk_transfer_order.name': {
+    found: [["name = ''", 'name is not null']],
+    free: 'the name of an order stands there alone',
+  },
+  'bulk_transfer_order.status': {
+    found: [
+      ["status = 'SUBMITTED'", stateIs('DRAFT')],
+      ["status = 'PERFORMED'", stateIs('DRAFT')],
+      ["status = 'FAILED'", stateIs('DRAFT')],
+      ["status = 'CANCELLED'", stateIs('DRAFT')],
+      ["status = 'DRAFT'", stateIs('PERFORMED')],
+      ["status = 'CANCELLED'", stateIs('PERFORMED')],
+      ["status = 'DRAFT'", stateIs('FAILED')],
+      ["status = 'DRAFT'", stateIs('CANCELLED')],
+      ["status = 'PAID'"],
+    ],
+    free: 'an order that was cancelled has the facts of one that expired',
+  },
+  'bulk_transfer_order.source': {
+    found: [["source = 'XLSX'"]],
+    free: 'the source of an order stands there alone',
+  },
+  'bulk_transfer_order.currency': { found: [["currency = 'USD'"]] },
+  'bulk_transfer_order.file_name': { free: 'the name of a file stands there alone' },
+  'bulk_transfer_order.row_count': {
+    found: [
+      ['row_count = row_count + 1', IS_OPEN],
+      ['row_count = row_count + 1', stateIs('PERFORMED')],
+    ],
+    free: 'the rows of a cancelled order are deleted later',
+  },
+  'bulk_transfer_order.problem_count': {
+    found: [
+      ['problem_count = problem_count + 1', IS_OPEN],
+      ['problem_count = problem_count + 1', stateIs('PERFORMED')],
+    ],
+    free: 'the rows of a cancelled order are deleted later',
+  },
+  'bulk_transfer_order.total_amount_minor': {
+    found: [
+      ['total_amount_minor = total_amount_minor + 1', `${IS_OPEN} and problem_count = 0`],
+      ['total_amount_minor = total_amount_minor + 1', stateIs('PERFORMED')],
+      ['total_amount_minor = null', `${IS_OPEN} and problem_count = 0`],
+      ['total_amount_minor = 1', 'total_amount_minor is null'],
+    ],
+    free: 'the rows of a cancelled order are deleted later',
+  },
+  'bulk_transfer_order.idempotency_key': {
+    found: [
+      ['idempotency_key = null', IS_SUBMITTED],
+      ["idempotency_key = 'another'", stateIs('PERFORMED')],
+      ["idempotency_key = 'a key'", stateIs('DRAFT')],
+      ["idempotency_key = 'é'", stateIs('FAILED')],
+    ],
+    free: 'the key of a bulk that was not performed',
+  },
+  'bulk_transfer_order.bulk_rows_max': {
+    found: [
+      ['bulk_rows_max = null', IS_SUBMITTED],
+      ['bulk_rows_max = 0', IS_SUBMITTED],
+      ['bulk_rows_max = 1', stateIs('PERFORMED')],
+      ['bulk_rows_max = 1', stateIs('DRAFT')],
+    ],
+    free: 'any other size with the same number of bulks would do',
+  },
+  'bulk_transfer_order.performed_bulks': {
+    found: [
+      ['performed_bulks = performed_bulks + 1', stateIs('PERFORMED')],
+      ['performed_bulks = 0', stateIs('PERFORMED')],
+      ['performed_bulks = 1', stateIs('DRAFT')],
+      ['performed_bulks = -1'],
+    ],
+    free: 'how many bulks of a failed order were performed',
+  },
+  'bulk_transfer_order.failure': {
+    found: [
+      ['failure = null', stateIs('FAILED')],
+      ["failure = 'x'", stateIs('FAILED')],
+      [`failure = '{"code":"ACCOUNT_BUSY"}'`, stateIs('DRAFT')],
+    ],
+    free: 'the reason of a failure stands there alone',
+  },
+  'bulk_transfer_order.created_by': { free: 'the audit log may be older than a name' },
+  'bulk_transfer_order.submitted_by': {
+    found: [
+      ['submitted_by = null', IS_SUBMITTED],
+      ["submitted_by = 'someone'", stateIs('DRAFT')],
+    ],
+    free: 'the name of a caller',
+  },
+  'bulk_transfer_order.submitted_by_kind': {
+    found: [
+      ['submitted_by_kind = null', IS_SUBMITTED],
+      ["submitted_by_kind = 'token'", stateIs('DRAFT')],
+      ["submitted_by_kind = 'robot'", IS_SUBMITTED],
+    ],
+    free: 'the kind of a caller',
+  },
+  'bulk_transfer_order.request_id': {
+    found: [
+      ['request_id = null', IS_SUBMITTED],
+      ["request_id = 'x'", IS_SUBMITTED],
+      ["request_id = ''", stateIs('DRAFT')],
+    ],
+    free: 'the id of a request',
+  },
+  'bulk_transfer_order.remote_address': {
+    found: [
+      ['remote_address = null', IS_SUBMITTED],
+      ["remote_address = ''", stateIs('DRAFT')],
+    ],
+    free: 'the address of a caller',
+  },
+  'bulk_transfer_order.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
+  'bulk_transfer_order.changed_at': { found: [[later('changed_at')], [earlier('changed_at')]] },
+  'bulk_transfer_order.submitted_at': {
+    found: [
+      ['submitted_at = null', IS_SUBMITTED],
+      [later('submitted_at'), IS_SUBMITTED],
+      [earlier('submitted_at'), IS_SUBMITTED],
+      [copied('submitted_at', 'created_at'), stateIs('DRAFT')],
+    ],
+  },
+  'bulk_transfer_order.performed_at': {
+    found: [
+      ['performed_at = null', stateIs('PERFORMED')],
+      [later('performed_at'), stateIs('PERFORMED')],
+      [copied('performed_at', 'created_at'), stateIs('DRAFT')],
+    ],
+  },
+  'bulk_transfer_order.expires_at': {
+    found: [
+      ['expires_at = null', stateIs('DRAFT')],
+      [copied('expires_at', 'changed_at'), stateIs('FAILED')],
+      [copied('expires_at', 'created_at'), stateIs('PERFORMED')],
+    ],
+    free: 'the retention of the server that changed the order',
+  },
+  'bulk_transfer_order.phase': {
+    found: [
+      ["phase = 'WRITING'", stateIs('DRAFT')],
+      ["phase = 'DONE'", stateIs('SUBMITTED')],
+      ["phase = 'PAUSED'"],
+    ],
+    free: 'what a server does for an order is told there alone',
+  },
+  'bulk_transfer_order.rows_done': {
+    found: [
+      ['rows_done = -1'],
+      ['rows_done = row_count + 1'],
+      ['rows_done = 0', stateIs('PERFORMED')],
+    ],
+    free: 'how far a server is',
+  },
+  'bulk_transfer_order.leased_by': {
+    found: [
+      ['leased_by = null', LEASED],
+      [`leased_by = ${FOREIGN_ID}`, LEASED],
+      [`leased_by = ${OTHER_ID}`, stateIs('DRAFT')],
+    ],
+    free: 'which server performs an order is told there alone',
+  },
+  'bulk_transfer_order.leased_until': {
+    found: [
+      ['leased_until = null', LEASED],
+      [copied('leased_until', 'created_at'), stateIs('DRAFT')],
+    ],
+    free: 'until when is told there alone',
+  },
+  'order_row.order_id': { found: [[`order_id = ${OTHER_ID}`]] },
+  'order_row.row_index': {
+    found: [['row_index = -1']],
+    free: 'rows that were removed leave gaps',
+  },
+  'order_row.line': { found: [['line = 0']], free: 'the line of a file' },
+  'order_row.amount': {
+    found: [
+      ["amount = '7.77'", 'amount_minor is not null'],
+      ['amount = null', 'amount_minor is not null'],
+    ],
+    free: AS_IT_WAS_SENT,
+  },
+  'order_row.currency': { free: AS_IT_WAS_SENT },
+  'order_row.counterparty_name': { free: AS_IT_WAS_SENT },
+  'order_row.counterparty_iban': { free: AS_IT_WAS_SENT },
+  'order_row.counterparty_bic': { free: AS_IT_WAS_SENT },
+  'order_row.description': { free: AS_IT_WAS_SENT },
+  'order_row.end_to_end_id': {
+    found: [
+      ["end_to_end_id = x'43'", 'duplicate_of is not null'],
+      ['end_to_end_id = null', 'duplicate_of is not null'],
+      ["end_to_end_id = x'41'", `end_to_end_id = x'42' and ${orderIs("status = 'DRAFT'")}`],
+    ],
+    free: AS_IT_WAS_SENT,
+  },
+  'order_row.amount_minor': {
+    found: [
+      ['amount_minor = amount_minor + 1', orderIs("status = 'DRAFT'")],
+      ['amount_minor = amount_minor + 1', orderIs("status = 'PERFORMED'")],
+      ['amount_minor = null', `amount_minor is not null and ${orderIs("status = 'DRAFT'")}`],
+      ['amount_minor = 1', 'amount_minor is null'],
+    ],
+    free: 'whether the amount of an ended order was readable',
+  },
+  'order_row.problem_count': {
+    found: [['problem_count = problem_count + 1'], ['problem_count = 0', 'problem_count > 0']],
+  },
+  'order_row.problems': {
+    found: [
+      ['problems = null', 'problem_count > 0'],
+      ["problems = '[]'", 'problem_count = 0'],
+      ["problems = 'x'", 'problem_count > 0'],
+    ],
+    free: 'the sentence of a problem',
+  },
+  'order_row.duplicate_of': {
+    found: [
+      ['duplicate_of = null', 'duplicate_of is not null'],
+      ['duplicate_of = duplicate_of + 1', 'duplicate_of is not null'],
+      ['duplicate_of = 0', `duplicate_of is null and ${orderIs("status = 'DRAFT'")}`],
+    ],
+  },
+  'order_row.has_problems': {
+    found: [['has_problems = 1 - has_problems'], ['has_problems = 0', 'duplicate_of is not null']],
+  },
+};
+
 /** The corruptions of every column of every table. */
 export const CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
+  ...ORDER_CORRUPTIONS,
   ...OF_WEBHOOKS,
   'organization.id': { found: [[`id = ${OTHER_ID}`], [`id = ${FOREIGN_ID}`]] },
   'organization.name': { found: [["name = 'Another'"], ["name = ' '"]] },
@@ -910,6 +1155,11 @@ export const DELETIONS: readonly (readonly [table: string, where: string])[] = [
   ['audit_entry', done('registerWebhook')],
   ['audit_entry', done('rotateWebhookSecret')],
   ['audit_entry', done('deleteWebhook')],
+  ['audit_entry', done('createOrder')],
+  ['audit_entry', done('submitOrder')],
+  ['audit_entry', done('performOrder')],
+  ['bulk_transfer_order', stateIs('DRAFT')],
+  ['order_row', orderIs("status = 'DRAFT'")],
   ['webhook', IS_NOT_DELETED],
   ['webhook_cursor', LISTED_CURSOR],
   ['webhook_delivery', 'attempts > 0'],

@@ -9,6 +9,7 @@ import { MikroOrmDeadLetters } from '../../src/infrastructure/dead-letters/dead-
 import { NO_PUBLISHER, Outbox } from '../../src/infrastructure/outbox/outbox.js';
 import { ACME, aBulk, aTransfer, GLOBEX, INITECH, ibanOf, transfersOf } from './builders.js';
 import type { Client } from './client.js';
+import { makeOrders } from './full-orders.js';
 import { changeWebhooks, registerWebhooks, startReceiver } from './full-webhooks.js';
 import { startIdentityProvider } from './identity-provider.js';
 import { accountsBehind, startServerOn, type TestServer } from './server.js';
@@ -24,6 +25,7 @@ const fullTransfer = (endToEndId: string) =>
 export async function fillLedger(database: TestDatabase): Promise<void> {
   const server = await startServerOn(database);
   const receiver = await startReceiver();
+  await makeOrders(server.client);
   const webhooks = await registerWebhooks(server.client, receiver);
   await performBulks(server.client);
   await creditAccounts(server.client);

@@ -53,6 +53,10 @@ export interface ListIdentity {
     | 'audit'
     | 'dead-letter'
     | 'ledger-entry'
+    | 'order'
+    | 'order-row'
+    | 'order-problem'
+    | 'order-warning'
     | 'webhook'
     | 'webhook-delivery';
   readonly ownerId: string;

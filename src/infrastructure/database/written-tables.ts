@@ -2,7 +2,9 @@
 import type { MikroORM } from '@mikro-orm/sql';
 import { Account } from '../../entities/account.entity.js';
 import { ApiKey } from '../../entities/api-key.entity.js';
+import { BulkTransferOrder } from '../../entities/bulk-transfer-order.entity.js';
 import { DeadLetter } from '../../entities/dead-letter.entity.js';
+import { OrderRow } from '../../entities/order-row.entity.js';
 import { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import { Webhook } from '../../entities/webhook.entity.js';
 import { WebhookAttempt } from '../../entities/webhook-attempt.entity.js';
@@ -56,6 +58,32 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'deletedAt',
     ] satisfies (keyof Webhook)[],
   ],
+  [
+    BulkTransferOrder,
+    [
+      'status',
+      'rowCount',
+      'problemCount',
+      'totalAmountMinor',
+      'idempotencyKey',
+      'bulkRowsMax',
+      'performedBulks',
+      'failureJson',
+      'submittedBy',
+      'submittedByKind',
+      'requestId',
+      'remoteAddress',
+      'changedAt',
+      'submittedAt',
+      'performedAt',
+      'expiresAt',
+      'phase',
+      'rowsDone',
+      'leasedBy',
+      'leasedUntil',
+    ] satisfies (keyof BulkTransferOrder)[],
+  ],
+  [OrderRow, ['duplicateOf', 'hasProblems'] satisfies (keyof OrderRow)[]],
   [WebhookCursor, ['position'] satisfies (keyof WebhookCursor)[]],
   [
     WebhookDelivery,
@@ -79,6 +107,7 @@ const PRUNED: readonly unknown[] = [
   WebhookCursor,
   WebhookDelivery,
   WebhookAttempt,
+  OrderRow,
 ];
 
 export interface WrittenTable {

@@ -7,6 +7,7 @@ import type { EntityManager } from '@mikro-orm/sql';
 import type { Database } from '../database/dialect.js';
 import { WATERMARK } from '../search/search-tables.js';
 import type { Check, Finding } from './check.js';
+import { ORDER_CHECKS } from './order-checks.js';
 import { ROW_CHECKS } from './row-checks.js';
 import { SEARCH_CHECKS } from './search-checks.js';
 import { SQL_CHECKS } from './sql-checks.js';
@@ -16,6 +17,7 @@ const CHECKS: readonly Check[] = [
   ...SQL_CHECKS,
   ...ROW_CHECKS,
   ...WEBHOOK_CHECKS,
+  ...ORDER_CHECKS,
   ...SEARCH_CHECKS,
 ];
 

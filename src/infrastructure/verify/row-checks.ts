@@ -14,9 +14,9 @@ import {
   idempotencyKeyProblems,
 } from '../../domain/idempotency.js';
 import {
+  AUDITED_ACTIONS,
   AUDITED_OUTCOMES,
   LEDGER_ENTRY_KINDS,
-  MUTATION_NAMES,
   OUTBOX_MESSAGE_TYPES,
   ROLES,
 } from '../../domain/kinds.js';
@@ -382,7 +382,7 @@ export const ROW_CHECKS: readonly Check[] = [
     [
       formRule("an audit entry's action, outcome and origin are well-formed", rowOf('audit'), {
         id: isStoredId,
-        action: oneOf(MUTATION_NAMES),
+        action: oneOf(AUDITED_ACTIONS),
         outcome: oneOf(AUDITED_OUTCOMES),
         remote_address: isAddress,
         request_id: isRequestId,

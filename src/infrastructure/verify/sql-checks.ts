@@ -11,6 +11,7 @@ import { firstPositionOf } from '../../domain/postings.js';
 import { TEXT_CHARACTERS_MAX } from '../../domain/text.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
 import { type SqlCheck, sqlCheck } from './check.js';
+import { ORDER_ACTIONS } from './order-checks.js';
 import { WEBHOOK_ACTIONS } from './webhook-checks.js';
 
 /** The SQL condition that each kind of ledger entry fulfils. */
@@ -101,7 +102,9 @@ function isNotRecorded(row: string): string {
             and ${row}.created_at <> ${timeBefore(row)}))`;
 }
 
-/** The mutations of webhooks, as a list in SQL. */
+/** The actions on orders and the mutations of webhooks, as lists in SQL. */
+const ORDER_ACTIONS_SQL = ORDER_ACTIONS.map((action) => `'${action}'`).join(', ');
+
 const WEBHOOK_ACTIONS_SQL = WEBHOOK_ACTIONS.map((action) => `'${action}'`).join(', ');
 
 const LEDGER: readonly SqlCheck[] = [
@@ -460,6 +463,8 @@ const ACCESS: readonly SqlCheck[] = [
       select hex(id) as audit, action, outcome from audit_entry where not (
         (outcome in ('DONE', 'REPLAYED') and action in ('performBulkTransfer', 'creditAccount')
           and account_id is not null and subject_id is not null)
+        or (action in (${ORDER_ACTIONS_SQL}) and account_id is not null
+          and subject_id is not null and (outcome = 'DONE' or action = 'performOrder'))
         or (outcome = 'DONE' and action = 'openAccount'
           and account_id is not null and subject_id is null)
         or (outcome = 'DONE' and action in ('createApiKey', 'revokeApiKey', 'retryOutboxMessage',

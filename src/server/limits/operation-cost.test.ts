@@ -52,7 +52,7 @@ describe('the cost of an operation', () => {
     [
       'the fields of an interface',
       '{ node(id: "x") { ... on Transfer { account { id } } id } }',
-      10,
+      11,
     ],
   ])('is computed for %s', (_, text, expected) => {
     expect(cost(text)).toBe(expected);

@@ -55,8 +55,10 @@ export const FIELD_COSTS: Readonly<
   'Query.transfer': OBJECT_COST,
   'Query.webhooks': OBJECT_COST,
   'Query.webhook': OBJECT_COST,
-  // The field looks an id up in nine tables.
-  'Query.node': 9,
+  'Query.order': OBJECT_COST,
+  'Query.orders': OBJECT_COST,
+  // The field looks an id up in ten tables.
+  'Query.node': 10,
   // The field finds the account, then the bulk.
   'Query.bulkTransferByIdempotencyKey': 2,
   // The field counts the due and the parked messages.
@@ -82,20 +84,37 @@ export const FIELD_COSTS: Readonly<
   'Mutation.redeliver': 50,
   // A call may make 100,000 deliveries due again.
   'Mutation.redeliverSince': 2_000,
+  'Mutation.createOrder': 10,
+  // Each change counts the rows of its order, some hundred in the time of one that is answered.
+  'Mutation.addOrderRows': 50,
+  'Mutation.replaceOrderRow': 50,
+  'Mutation.removeOrderRows': 50,
+  // The order is performed later: 100,000 rows at most in one bulk.
+  'Mutation.submitOrder': 100,
+  'Mutation.cancelOrder': 10,
+  // The copy has up to a million rows.
+  'Mutation.duplicateOrder': 1_000,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
   'Subscription.bulkTransferPerformed': 10,
   'Subscription.transferReceived': 10,
   'Subscription.balanceUpdated': 10,
+  'Subscription.orderProgress': 10,
   // Warnings are found among the account's last bulks: 1 for each bulk of the list.
   'BulkTransferPerformed.warnings': 1,
   'BulkTransferValidation.warnings': 1,
+  // The rows are charged when they are read.
+  'BulkTransferOrder.warnings': 100,
   'Query.__schema': 50,
   'Query.__type': 10,
 };
 
 /** Root fields that check the rows of a bulk, and the number of rows that cost a unit. */
-const BULK_FIELDS: readonly string[] = ['performBulkTransfer', 'validateBulkTransfer'];
+const BULK_FIELDS: readonly string[] = [
+  'performBulkTransfer',
+  'validateBulkTransfer',
+  'addOrderRows',
+];
 const ROWS_PER_UNIT = 20;
 
 /**
@@ -112,6 +131,7 @@ const WARNED_ROWS_PER_UNIT = 10;
 export const FREE_TYPES: ReadonlySet<string> = new Set([
   'Money',
   'PageInfo',
+  'OrderProblem',
   'TransferProblem',
   'TransferWarning',
 ]);
@@ -126,6 +146,9 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
   'BulkTransferPerformed.warnings': WARNINGS_LISTED_MAX,
   'BulkTransferValidation.warnings': WARNINGS_LISTED_MAX,
   'WebhookDelivery.attempts': ATTEMPTS_LISTED_MAX,
+  // A field has two problems at most, and a row seven fields.
+  'OrderRow.problems': 14,
+  'BulkTransferOrder.bulkTransfers': 100,
 };
 
 /**
@@ -263,11 +286,13 @@ function bulkSizesOf(resolved: ResolvedOperation): number[] {
   return sizes;
 }
 
-/** Returns the number of rows of `input.creditTransfers`, whether literal or in a variable. */
+/** Returns the number of rows of `input.creditTransfers` or of `rows`, whether literal or in a variable. */
 function rowCountOf(
   { arguments: given = [] }: FieldNode,
   { variables }: ResolvedOperation,
 ): number {
+  const rowsOfOrder = given.find(({ name }) => name.value === 'rows')?.value;
+  if (rowsOfOrder) return listLengthOf(rowsOfOrder, variables);
   const input = given.find(({ name }) => name.value === 'input')?.value;
   if (input?.kind === Kind.VARIABLE) {
     const value = variables[input.name.value];
@@ -275,6 +300,13 @@ function rowCountOf(
   }
   if (input?.kind !== Kind.OBJECT) return 0;
   const rows = input.fields.find(({ name }) => name.value === 'creditTransfers')?.value;
+  return listLengthOf(rows, variables);
+}
+
+function listLengthOf(
+  rows: ValueNode | undefined,
+  variables: ResolvedOperation['variables'],
+): number {
   if (rows?.kind === Kind.VARIABLE) return lengthOf(variables[rows.name.value]);
   return rows?.kind === Kind.LIST ? rows.values.length : 1;
 }

@@ -1,0 +1,67 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** Creates the tables of bulk transfer orders and of their rows. */
+export default class CreateOrder extends Migration {
+  override up(): void {
+    this.addSql(`create table \`bulk_transfer_order\` (
+      \`id\` binary(16) not null,
+      \`account_id\` binary(16) not null,
+      \`organization_id\` binary(16) not null,
+      \`name\` varchar(140) null,
+      \`status\` varchar(20) not null,
+      \`source\` varchar(20) not null,
+      \`currency\` varchar(3) not null,
+      \`file_name\` varchar(255) null,
+      \`row_count\` int not null,
+      \`problem_count\` int not null,
+      \`total_amount_minor\` bigint null,
+      \`idempotency_key\` varbinary(255) null,
+      \`bulk_rows_max\` int null,
+      \`performed_bulks\` int not null,
+      \`failure\` text null,
+      \`created_by\` varchar(255) not null,
+      \`submitted_by\` varchar(255) null,
+      \`submitted_by_kind\` varchar(20) null,
+      \`request_id\` varchar(36) null,
+      \`remote_address\` varchar(45) null,
+      \`created_at\` datetime(3) not null,
+      \`changed_at\` datetime(3) not null,
+      \`submitted_at\` datetime(3) null,
+      \`performed_at\` datetime(3) null,
+      \`expires_at\` datetime(3) null,
+      \`phase\` varchar(20) not null,
+      \`rows_done\` int not null,
+      \`leased_by\` binary(16) null,
+      \`leased_until\` datetime(3) null,
+      primary key (\`id\`),
+      key \`bulk_transfer_order_organization_index\` (\`organization_id\`, \`id\`),
+      key \`bulk_transfer_order_account_index\` (\`account_id\`, \`id\`),
+      key \`bulk_transfer_order_status_index\` (\`status\`, \`id\`),
+      key \`bulk_transfer_order_expires_at_index\` (\`expires_at\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`order_row\` (
+      \`order_id\` binary(16) not null,
+      \`row_index\` bigint not null,
+      \`line\` int null,
+      \`amount\` varchar(500) null,
+      \`currency\` varchar(500) null,
+      \`counterparty_name\` varchar(500) null,
+      \`counterparty_iban\` varchar(500) null,
+      \`counterparty_bic\` varchar(500) null,
+      \`description\` varchar(500) null,
+      \`end_to_end_id\` varbinary(2000) null,
+      \`amount_minor\` bigint null,
+      \`problem_count\` int not null,
+      \`problems\` text null,
+      \`duplicate_of\` bigint null,
+      \`has_problems\` int not null,
+      primary key (\`order_id\`, \`row_index\`),
+      key \`order_row_problems_index\` (\`order_id\`, \`has_problems\`, \`row_index\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+  }
+
+  override down(): void {
+    this.addSql('drop table `order_row`');
+    this.addSql('drop table `bulk_transfer_order`');
+  }
+}

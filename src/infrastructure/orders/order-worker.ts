@@ -1,0 +1,190 @@
+/**
+ * Performs submitted orders. All servers share the work: each claims one order at a time with a lease, which it renews
+ * while it works. If a server dies, another one takes the order after the lease has ended, and finds the bulks that were
+ * performed by their keys. It also lets orders expire, and deletes the rows of orders that ended long ago.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../application/ports/clock.js';
+import type {
+  OrderProgress,
+  OrderStore,
+  PerformOrder,
+} from '../../application/ports/order-store.js';
+import { PROGRAM } from '../../domain/caller.js';
+import { UnavailableError } from '../../domain/errors.js';
+import type { NewId } from '../../domain/id.js';
+import type { BulkTransferOrder } from '../../entities/bulk-transfer-order.entity.js';
+import { isOutage } from '../database/unavailability.js';
+import type { Logger } from '../observability/logger.js';
+
+/** The length of a lease. A server that stands still for longer may find that another one took its order. */
+const LEASE_MS = 10_000;
+const RENEWAL_MS = 2_000;
+
+/** The interval between looks for orders that other servers left. */
+const POLL_MS = 1_000;
+
+/** The time until an order is tried again: if its account was busy, and after an unexpected error. */
+const BUSY_MS = 1_000;
+const FAILED_MS = 30_000;
+
+const EXPIRY_MS = 60_000;
+
+/** The longest time that a stop waits for an order that is being performed. */
+const STOP_MAX_MS = 12_000;
+
+export interface OrderWorkerPorts {
+  readonly orders: OrderStore;
+  readonly performOrder: PerformOrder;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly logger: Logger;
+  /** The time for which the rows of an order are kept after its end. */
+  readonly retentionMs: number;
+  /** Called with each progress of an order that this server performs; undefined when it no longer does. */
+  readonly onProgress: (id: string, progress: OrderProgress | undefined) => void;
+}
+
+export class OrderWorker {
+  readonly #holder: string;
+  readonly #stopping = new AbortController();
+  #wakeUp: (() => void) | undefined;
+  #isAwake = false;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly ports: OrderWorkerPorts) {
+    this.#holder = ports.newId();
+  }
+
+  start(): void {
+    this.#running = Promise.all([this.#performAll(), this.#expireAll()]);
+  }
+
+  /** Looks for submitted orders at once. */
+  wake(): void {
+    this.#isAwake = true;
+    this.#wakeUp?.();
+  }
+
+  /** Lets the order in progress end. What is left is performed by another server. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.wake();
+    await Promise.race([this.#running, sleep(STOP_MAX_MS, undefined, { ref: false })]);
+  }
+
+  async #performAll(): Promise<void> {
+    const { orders, clock } = this.ports;
+    while (!this.#stopping.signal.aborted) {
+      this.#isAwake = false;
+      const order = await this.#guarded(() => orders.claim(this.#lease(), clock()));
+      if (order) await this.#perform(order);
+      else await this.#untilWoken();
+    }
+  }
+
+  #lease() {
+    return {
+      holder: this.#holder,
+      until: new Date(this.ports.clock().getTime() + LEASE_MS),
+    };
+  }
+
+  async #perform(order: BulkTransferOrder): Promise<void> {
+    const { performOrder, onProgress, logger } = this.ports;
+    const { id } = order;
+    const keeper = this.#keepLease(id);
+    try {
+      const isEnded = await performOrder(order, (progress) => {
+        keeper.note(progress);
+        onProgress(id, progress);
+      });
+      if (!isEnded) await this.#release(id, BUSY_MS);
+    } catch (error) {
+      const isOver = error instanceof UnavailableError || isOutage(error);
+      if (!isOver) logger.error({ err: error, orderId: id }, 'Order not performed; retrying');
+      await this.#release(id, isOver ? BUSY_MS : FAILED_MS);
+    } finally {
+      keeper.stop();
+      onProgress(id, undefined);
+    }
+  }
+
+  /** Renews the lease of an order at intervals, and stores its progress with it. */
+  #keepLease(id: string) {
+    const { orders } = this.ports;
+    let latest: OrderProgress | undefined;
+    const timer = setInterval(() => {
+      if (latest) void orders.noteProgress(id, this.#lease(), latest).catch(() => {});
+    }, RENEWAL_MS);
+    timer.unref();
+    return {
+      note: (progress: OrderProgress) => {
+        const isNewPart = latest?.performedBulks !== progress.performedBulks;
+        latest = progress;
+        if (isNewPart) void orders.noteProgress(id, this.#lease(), progress).catch(() => {});
+      },
+      stop: () => clearInterval(timer),
+    };
+  }
+
+  async #release(id: string, afterMs: number): Promise<void> {
+    const { orders, clock } = this.ports;
+    const from = new Date(clock().getTime() + afterMs);
+    // The lease ends by itself if the database is away.
+    await orders.release(id, this.#holder, from).catch(() => {});
+  }
+
+  async #expireAll(): Promise<void> {
+    const { orders, clock, retentionMs } = this.ports;
+    while (!this.#stopping.signal.aborted) {
+      await this.#guarded(async () => {
+        for (const id of await orders.expired(clock())) await this.#expire(id);
+        const before = new Date(clock().getTime() - retentionMs);
+        while (!this.#stopping.signal.aborted && (await orders.pruneRows(before)));
+      });
+      await pause(EXPIRY_MS, this.#stopping.signal);
+    }
+  }
+
+  async #expire(id: string): Promise<void> {
+    const { orders, clock } = this.ports;
+    const now = clock();
+    await orders.change(id, 'all', {
+      action: 'expireOrder',
+      source: PROGRAM,
+      // It may have been changed meanwhile.
+      isWanted: ({ expiresAt }) => expiresAt !== null && expiresAt <= now,
+      apply: (order) => order.expire(now),
+    });
+  }
+
+  async #untilWoken(): Promise<void> {
+    if (this.#isAwake || this.#stopping.signal.aborted) return;
+    await Promise.race([
+      pause(POLL_MS, this.#stopping.signal),
+      new Promise<void>((resolve) => {
+        this.#wakeUp = resolve;
+      }),
+    ]);
+    this.#wakeUp = undefined;
+  }
+
+  /** Runs a step on the database, and survives its errors. */
+  async #guarded<Result>(step: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof UnavailableError) && !isOutage(error)) {
+        this.ports.logger.error({ err: error }, 'Orders not read; retrying');
+      }
+      await pause(POLL_MS, this.#stopping.signal);
+      return undefined;
+    }
+  }
+}
+
+/** Waits for a time, or until the signal is aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}

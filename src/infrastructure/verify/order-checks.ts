@@ -1,0 +1,264 @@
+/**
+ * The invariants of bulk transfer orders and of their rows. They are true at every moment: while servers perform orders,
+ * after a server was killed, and while the rows of orders that ended are deleted in parts.
+ */
+import {
+  type AuditedAction,
+  CALLER_KINDS,
+  ORDER_PHASES,
+  ORDER_SOURCES,
+  ORDER_STATUSES,
+} from '../../domain/kinds.js';
+import { parseAmountIn } from '../../domain/money.js';
+import {
+  failureFromJson,
+  ORDER_KEY_CHARACTERS_MAX,
+  VALUE_CHARACTERS_MAX,
+} from '../../domain/order.js';
+import { PROBLEM_CODES } from '../../domain/problem.js';
+import { NAME } from '../../domain/text.js';
+import { type Check, type SqlCheck, sqlCheck } from './check.js';
+import { absentOr, isStoredId, matching, oneOf, text } from './forms.js';
+import { type Form, formRule, hexOf, type RowName, rowCheck, rowOf, textOf } from './row-check.js';
+import type { StoredRow } from './table-pages.js';
+
+/** The actions whose audit entries name an order. Each of them sets the time of its last change. */
+export const ORDER_ACTIONS: readonly AuditedAction[] = [
+  'createOrder',
+  'addOrderRows',
+  'replaceOrderRow',
+  'removeOrderRows',
+  'submitOrder',
+  'cancelOrder',
+  'duplicateOrder',
+  'performOrder',
+  'expireOrder',
+];
+
+/** The states in which an order keeps all of its rows. */
+const OPEN = "('DRAFT', 'SUBMITTED', 'FAILED')";
+
+/** The SQL for the orders that actions named, and the times of the first and the last such action. */
+function auditedBy(actions: readonly AuditedAction[], outcome = "outcome = 'DONE'"): string {
+  const list = actions.map((action) => `'${action}'`).join(', ');
+  return `(select subject_id, min(at) as first, max(at) as last from audit_entry
+        where action in (${list}) and ${outcome} and subject_id is not null group by subject_id)`;
+}
+
+export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
+  sqlCheck(
+    'an order belongs to an account, with its organization and currency',
+    `
+      select hex(o.id) as id from bulk_transfer_order o
+      left join account a on a.id = o.account_id
+      where a.id is null or a.organization_id <> o.organization_id or a.currency <> o.currency`,
+  ),
+  sqlCheck(
+    'a row belongs to an order',
+    `
+      select hex(r.order_id) as id, r.rows_kept from (
+        select order_id, count(*) as rows_kept from order_row group by order_id
+      ) r left join bulk_transfer_order o on o.id = r.order_id
+      where o.id is null`,
+  ),
+  sqlCheck(
+    'an order has the count, the problems and the total of its rows, unless it has ended',
+    `
+      select hex(o.id) as id, o.row_count, r.rows_kept, o.problem_count, r.problems,
+        o.total_amount_minor, r.total
+      from bulk_transfer_order o left join (
+        select order_id, count(*) as rows_kept, sum(amount_minor) as total,
+          sum(problem_count + case when duplicate_of is null then 0 else 1 end) as problems,
+          sum(case when amount_minor is null then 1 else 0 end) as unreadable
+        from order_row group by order_id
+      ) r on r.order_id = o.id
+      where o.status in ${OPEN} and (o.row_count <> coalesce(r.rows_kept, 0)
+        or o.problem_count <> coalesce(r.problems, 0)
+        or (o.total_amount_minor is null) <> (coalesce(r.unreadable, 0) > 0)
+        or o.total_amount_minor <> coalesce(r.total, 0))`,
+  ),
+  sqlCheck(
+    'a row has problems if it has some of its own or repeats an end-to-end id, and only then',
+    `
+      select hex(order_id) as id, row_index from order_row
+      where has_problems <> (case when problem_count > 0 or duplicate_of is not null
+          then 1 else 0 end)
+        or (problem_count > 0) <> (problems is not null)`,
+  ),
+  sqlCheck(
+    'a row repeats the end-to-end id of the first row that has it, and of no other',
+    `
+      select hex(r.order_id) as id, r.row_index, r.duplicate_of, r.first from (
+        select order_id, row_index, duplicate_of, end_to_end_id,
+          min(row_index) over (partition by order_id, end_to_end_id) as first
+        from order_row
+      ) r left join bulk_transfer_order o on o.id = r.order_id
+      -- The outer join makes MariaDB look each order up by its id.
+      where coalesce(o.status, 'DRAFT') in ${OPEN} and coalesce(r.duplicate_of, -1)
+        <> case when r.end_to_end_id is not null and r.first < r.row_index then r.first else -1 end`,
+  ),
+  sqlCheck(
+    'an order that was submitted has a caller, a key and a size, and no other has',
+    `
+      select hex(id) as id, status from bulk_transfer_order
+      where (submitted_at is null) <> (submitted_by is null)
+        or (submitted_at is null) <> (submitted_by_kind is null)
+        or (submitted_at is null) <> (request_id is null)
+        or (submitted_at is null) <> (remote_address is null)
+        or (submitted_at is null) <> (idempotency_key is null)
+        or (submitted_at is null) <> (bulk_rows_max is null)
+        or (submitted_at is null and status in ('SUBMITTED', 'PERFORMED', 'FAILED'))
+        or (submitted_at is null and performed_bulks <> 0)
+        or (status in ('SUBMITTED', 'PERFORMED') and (row_count = 0 or problem_count <> 0))`,
+  ),
+  sqlCheck(
+    'an order has an end and a failure as its state says, and expires if it may change',
+    `
+      select hex(id) as id, status from bulk_transfer_order
+      where (status = 'PERFORMED') <> (performed_at is not null)
+        or (status = 'FAILED' and failure is null)
+        or (status in ('DRAFT', 'SUBMITTED', 'PERFORMED') and failure is not null)
+        or (status in ('DRAFT', 'FAILED')) <> (expires_at is not null)
+        or expires_at <= changed_at`,
+  ),
+  sqlCheck(
+    'an order is leased and worked on while it is submitted, and only then',
+    `
+      select hex(id) as id, status, phase, rows_done from bulk_transfer_order
+      where (leased_by is null) <> (leased_until is null)
+        or (leased_by is not null and status <> 'SUBMITTED')
+        or (phase = 'DONE') = (status = 'SUBMITTED')
+        or rows_done < 0 or rows_done > row_count
+        or (status = 'PERFORMED' and rows_done <> row_count)`,
+  ),
+  sqlCheck(
+    'an order has at most as many bulks as its rows need, and all of them when it is performed',
+    `
+      select hex(id) as id, row_count, bulk_rows_max, performed_bulks from bulk_transfer_order
+      where performed_bulks < 0 or bulk_rows_max < 1
+        or (bulk_rows_max is not null and (performed_bulks - 1) * bulk_rows_max >= row_count)
+        or (status = 'PERFORMED' and performed_bulks * bulk_rows_max < row_count)`,
+  ),
+  sqlCheck(
+    'the bulk of a performed order has its key, its number of transfers and its total',
+    `
+      select hex(o.id) as id, b.transfer_count, b.total_amount_minor from bulk_transfer_order o
+      left join bulk_transfer b
+        on b.account_id = o.account_id and b.idempotency_key = o.idempotency_key
+      where o.status = 'PERFORMED' and o.performed_bulks = 1
+        and (b.id is null or b.transfer_count <> o.row_count
+          or b.total_amount_minor <> o.total_amount_minor)`,
+  ),
+  sqlCheck(
+    'an order was created, submitted, performed and last changed as the audit log says',
+    `
+      select hex(o.id) as id, o.created_at, made.first as made_at, o.changed_at, changed.last
+      from bulk_transfer_order o
+      left join ${auditedBy(['createOrder', 'duplicateOrder'])} made on made.subject_id = o.id
+      left join ${auditedBy(ORDER_ACTIONS, "outcome <> 'NOT_FOUND'")} changed
+        on changed.subject_id = o.id
+      left join ${auditedBy(['submitOrder'])} submitted on submitted.subject_id = o.id
+      left join ${auditedBy(['performOrder'])} performed on performed.subject_id = o.id
+      where made.first is null or made.first <> o.created_at
+        or changed.last is null or changed.last <> o.changed_at
+        or (o.submitted_at is null) <> (submitted.last is null)
+        or o.submitted_at <> submitted.last
+        or (o.performed_at is null) <> (performed.last is null)
+        or o.performed_at <> performed.last`,
+  ),
+  sqlCheck(
+    'an audit entry of an order names the account of the order, and an order that exists',
+    `
+      select hex(x.id) as id, x.action from audit_entry x
+      left join bulk_transfer_order o on o.id = x.subject_id and o.account_id = x.account_id
+      where x.action in (${ORDER_ACTIONS.map((action) => `'${action}'`).join(', ')})
+        and x.subject_id is not null and o.id is null`,
+  ),
+];
+
+/** Names a row of an order. */
+const orderRowOf: RowName = ({ order_id, row_index }) => ({
+  order: hexOf(order_id),
+  row: String(row_index),
+});
+
+const isKey: Form = (value) =>
+  /^[\x20-\x7e]+$/.test(textOf(value)) && textOf(value).length <= ORDER_KEY_CHARACTERS_MAX;
+
+const isFailure: Form = (value) => {
+  try {
+    return typeof failureFromJson(textOf(value)).code === 'string';
+  } catch {
+    return false;
+  }
+};
+
+const isValue: Form = (value) =>
+  [...textOf(value)].length <= VALUE_CHARACTERS_MAX && textOf(value).isWellFormed();
+
+/** Tells whether the problems of a row are as many as it says, each with a known code. */
+function hasProblems({ problems, problem_count }: StoredRow): boolean {
+  if (problems === null) return Number(problem_count) === 0;
+  try {
+    const listed: { readonly code: string }[] = JSON.parse(textOf(problems));
+    const codes: readonly string[] = PROBLEM_CODES;
+    return (
+      listed.length === Number(problem_count) && listed.every(({ code }) => codes.includes(code))
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** Tells whether a readable amount is that of the row's text. */
+function hasAmount({ amount, amount_minor, currency }: StoredRow): boolean {
+  if (amount_minor === null) return true;
+  return (
+    parseAmountIn(textOf(amount), textOf(currency)).minorUnits === BigInt(String(amount_minor))
+  );
+}
+
+const ORDER_ROWS: readonly Check[] = [
+  rowCheck({ columns: '*', source: 'bulk_transfer_order', key: ['id'] }, [
+    formRule("an order's id, names, state, key and failure are well-formed", rowOf('order'), {
+      id: isStoredId,
+      name: absentOr(text(NAME)),
+      status: oneOf(ORDER_STATUSES),
+      source: oneOf(ORDER_SOURCES),
+      phase: oneOf(ORDER_PHASES),
+      idempotency_key: absentOr(isKey),
+      failure: absentOr(isFailure),
+      submitted_by_kind: absentOr(oneOf(CALLER_KINDS)),
+      request_id: absentOr(matching(/^[0-9a-f-]{0,36}$/)),
+      leased_by: absentOr(isStoredId),
+    }),
+  ]),
+  rowCheck(
+    {
+      columns: `r.order_id, r.row_index, r.line, r.amount, r.counterparty_name, r.counterparty_iban,
+        r.counterparty_bic, r.description, r.end_to_end_id, r.amount_minor, r.problem_count,
+        r.problems, o.currency`,
+      source: 'order_row r left join bulk_transfer_order o on o.id = r.order_id',
+      key: ['r.order_id', 'r.row_index'],
+    },
+    [
+      formRule("a row's number, line and values are well-formed", orderRowOf, {
+        row_index: (value) => Number(value) >= 0,
+        line: absentOr((value) => Number(value) >= 1),
+        counterparty_name: absentOr(isValue),
+        counterparty_iban: absentOr(isValue),
+        counterparty_bic: absentOr(isValue),
+        description: absentOr(isValue),
+        end_to_end_id: absentOr(isValue),
+      }),
+      {
+        statement: 'a row has the problems that it counts, and the amount of its text',
+        watch: () => ({
+          see: (row) => (hasProblems(row) && hasAmount(row) ? undefined : orderRowOf(row)),
+        }),
+      },
+    ],
+  ),
+];
+
+export const ORDER_CHECKS: readonly Check[] = [...ORDER_SQL_CHECKS, ...ORDER_ROWS];

@@ -1,0 +1,91 @@
+/** Presents orders and their rows as types of the API. */
+import type { OrderProblem } from '../application/ports/order-store.js';
+import { bulkCountOf, bulkKeyOf } from '../domain/order.js';
+import type { BulkTransferOrder } from '../entities/bulk-transfer-order.entity.js';
+import type { OrderRow, OrderRowValues, RowProblem } from '../entities/order-row.entity.js';
+import { BulkTransferOrderType, OrderProblemType, OrderRowType } from '../schema/order.js';
+import { make, presentMoney } from './present.js';
+
+export function presentOrder(order: BulkTransferOrder): BulkTransferOrderType {
+  const { totalAmountMinor, currency } = order;
+  return make(BulkTransferOrderType, {
+    id: order.id,
+    name: order.name,
+    status: order.status,
+    source: order.source,
+    fileName: order.fileName,
+    rowCount: order.rowCount,
+    problemCount: order.problemCount,
+    totalAmount: totalAmountMinor === null ? null : presentMoney(totalAmountMinor, currency),
+    createdBy: order.createdBy,
+    submittedBy: order.submittedBy,
+    createdAt: order.createdAt,
+    submittedAt: order.submittedAt,
+    performedAt: order.performedAt,
+    expiresAt: order.expiresAt,
+    accountId: order.accountId,
+    currency,
+    totalAmountMinor,
+    bulkKeys: bulkKeysOf(order),
+    rejection: order.failure,
+  });
+}
+
+/** Returns the idempotency keys of the bulks that were performed. */
+function bulkKeysOf({
+  idempotencyKey,
+  bulkRowsMax,
+  rowCount,
+  performedBulks,
+}: BulkTransferOrder): string[] {
+  if (idempotencyKey === null || bulkRowsMax === null) return [];
+  const count = bulkCountOf(rowCount, bulkRowsMax);
+  return Array.from({ length: performedBulks }, (_, part) =>
+    bulkKeyOf(idempotencyKey, part, count),
+  );
+}
+
+export function presentOrderRow(row: OrderRow): OrderRowType {
+  return make(OrderRowType, {
+    row: Number(row.rowIndex),
+    line: row.line,
+    amount: row.amount,
+    currency: row.currency,
+    counterpartyName: row.counterpartyName,
+    counterpartyIban: row.counterpartyIban,
+    counterpartyBic: row.counterpartyBic,
+    description: row.description,
+    endToEndId: row.endToEndId,
+    problems: row.problems.map((problem) => presentRowProblem(problem, row)),
+  });
+}
+
+export function presentOrderProblem({ row, ...problem }: OrderProblem): OrderProblemType {
+  return presentRowProblem(problem, row);
+}
+
+function presentRowProblem({ field, code, message }: RowProblem, row: OrderRow): OrderProblemType {
+  return make(OrderProblemType, {
+    row: Number(row.rowIndex),
+    line: row.line,
+    column: null,
+    field,
+    code,
+    message,
+    value: sentValue(row, field),
+  });
+}
+
+/** Returns the value of a field of a row. */
+function sentValue(row: OrderRowValues, field: string): string | null {
+  const values: Readonly<Record<string, string | null>> = {
+    amount: row.amount,
+    currency: row.currency,
+    counterpartyName: row.counterpartyName,
+    counterpartyIban: row.counterpartyIban,
+    counterpartyBic: row.counterpartyBic,
+    description: row.description,
+    endToEndId: row.endToEndId,
+  };
+  return values[field] ?? null;
+}

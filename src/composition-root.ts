@@ -60,7 +60,11 @@ import { MikroOrmScopedLedgerReader } from './infrastructure/ledger/scoped-ledge
 import { MikroOrmUnitOfWork } from './infrastructure/ledger/unit-of-work.js';
 import { BulkMeter } from './infrastructure/observability/bulk-meter.js';
 import type { Logger } from './infrastructure/observability/logger.js';
-import { makeMetrics, type WebhookCounts } from './infrastructure/observability/metrics.js';
+import {
+  makeMetrics,
+  type OrderCounts,
+  type WebhookCounts,
+} from './infrastructure/observability/metrics.js';
 import { OperationMeter } from './infrastructure/observability/operation-meter.js';
 import { makeOutageLog } from './infrastructure/observability/outage-log.js';
 import { OrderWatch } from './infrastructure/orders/order-watch.js';
@@ -233,7 +237,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const letters = keepDeadLetters(database, broker, { clock, newId, audit, logger });
     const meters = { bulks: hooks.meter, operations: new OperationMeter() };
     const { deadLetters } = letters;
-    const events = { outbox, relay, broker, deadLetters, feeds, webhooks };
+    const events = { outbox, relay, broker, deadLetters, feeds, webhooks, orders };
     const readMetrics = makeMetrics({ ...events, database, meters });
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
@@ -399,6 +403,7 @@ interface Orders {
   readonly store: OrderStore;
   readonly useCases: ManageOrders;
   readonly feeds: OrderFeeds;
+  readonly counts: OrderCounts;
   stop(): Promise<void>;
 }
 
@@ -426,6 +431,7 @@ function startOrders(
       onSubmitted: () => worker.wake(),
     }),
     feeds: watch,
+    counts: orders,
     stop: async () => {
       watch.close();
       await worker.stop();

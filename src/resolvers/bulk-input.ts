@@ -14,8 +14,11 @@ import type { BulkRows, RequestContext } from './context.js';
 const inputs = new WeakMap<object, PerformBulkTransferInput>();
 
 export const hideRows: MiddlewareFn<RequestContext> = ({ args, info, context }, next) => {
+  const { bulkRows } = context;
   const creditTransfers =
-    context.bulkRows.get(variableOf(info, 'input')) ?? args.input.creditTransfers;
+    bulkRows.get(variableOf(info, 'input')) ??
+    bulkRows.get(variableWithin(info, 'input', 'creditTransfers')) ??
+    args.input.creditTransfers;
   const hidden = { ...args.input, creditTransfers: [] };
   inputs.set(hidden, { ...args.input, creditTransfers });
   args.input = hidden;
@@ -25,6 +28,18 @@ export const hideRows: MiddlewareFn<RequestContext> = ({ args, info, context }, 
 /** Returns the name of the variable that is an argument of a field; an empty text for a literal. */
 function variableOf({ fieldNodes: [field] }: GraphQLResolveInfo, argument: string): string {
   const value = field?.arguments?.find(({ name }) => name.value === argument)?.value;
+  return value?.kind === Kind.VARIABLE ? value.name.value : '';
+}
+
+/** Returns the name of the variable that is a field of a literal argument; an empty text if there is none. */
+function variableWithin(
+  { fieldNodes: [field] }: GraphQLResolveInfo,
+  argument: string,
+  fieldName: string,
+): string {
+  const literal = field?.arguments?.find(({ name }) => name.value === argument)?.value;
+  if (literal?.kind !== Kind.OBJECT) return '';
+  const value = literal.fields.find(({ name }) => name.value === fieldName)?.value;
   return value?.kind === Kind.VARIABLE ? value.name.value : '';
 }
 

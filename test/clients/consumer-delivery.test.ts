@@ -403,7 +403,7 @@ test('an event stays in the queue if its delay queue is missing, until the consu
 
 test.each([
   ['does not reach the broker', 'before', [1, 1]],
-  ['is stored, but not confirmed,', 'sent', [1, 1, 2]],
+  ['is stored, but not confirmed,', 'answered', [1, 1, 2]],
 ] as const)(
   'an event whose next attempt %s when the connection breaks is delivered again',
   async (_name, moment, expected) => {

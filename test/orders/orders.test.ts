@@ -404,3 +404,23 @@ test('warnings name the rows of an order, and the bulk that an order repeats', a
     bulkTransfer: { id: bulkTransfer.id },
   });
 });
+
+test('orders are counted by the states into which they came', async () => {
+  const { client, url } = await startServer();
+  const { id } = await anOrder(client, transfersOf(1));
+  await submitOrder(client, id);
+  await untilOrderIs(client, id, 'PERFORMED');
+  await cancelOrder(client, (await createOrder(client)).id);
+
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  for (const sample of [
+    'virement_order_transitions_total{status="DRAFT"} 2',
+    'virement_order_transitions_total{status="SUBMITTED"} 1',
+    'virement_order_transitions_total{status="PERFORMED"} 1',
+    'virement_order_transitions_total{status="CANCELLED"} 1',
+    'virement_orders_submitted 0',
+    'virement_orders_oldest_submitted_seconds 0',
+  ]) {
+    expect(metrics).toContain(sample);
+  }
+});

@@ -23,8 +23,8 @@ export interface TestServer extends Server {
   readonly log: readonly Record<string, unknown>[];
 }
 
-/** Matches the statements that a quiet server sends at intervals: the relay polls, and so does the dispatcher. */
-export const BACKGROUND_STATEMENT = /outbox_message|webhook/;
+/** Matches the statements that a quiet server sends at intervals: relay, dispatcher and order worker poll. */
+export const BACKGROUND_STATEMENT = /outbox_message|webhook|bulk_transfer_order/;
 
 /** Waits until a server has published and indexed all commits, and sends no statements by itself. */
 export async function untilQuiet(server: Pick<TestServer, 'database'>): Promise<void> {

@@ -7,6 +7,7 @@ import {
 } from 'prom-client';
 import type { DeadLetterStore } from '../../application/ports/dead-letters.js';
 import type { OutboxAdmin } from '../../application/ports/outbox-admin.js';
+import type { OrderStatus } from '../../domain/kinds.js';
 import type { Database } from '../database/dialect.js';
 import type { BulkMeter } from './bulk-meter.js';
 import type { OperationMeter } from './operation-meter.js';
@@ -21,6 +22,14 @@ export interface WebhookCounts {
   countDue(): Promise<number>;
 }
 
+/** What is counted of bulk transfer orders. */
+export interface OrderCounts {
+  /** The orders of this process since its start that came into each state. */
+  readonly transitionCounts: ReadonlyMap<OrderStatus, number>;
+  /** Counts the submitted orders that are not performed yet. */
+  countSubmitted(): Promise<{ readonly count: number; readonly oldestSince: Date | undefined }>;
+}
+
 export interface MetricsSources {
   /** The meters count bulks and operations as they end. */
   readonly meters: { readonly bulks: BulkMeter; readonly operations: OperationMeter };
@@ -30,6 +39,7 @@ export interface MetricsSources {
   readonly outbox: OutboxAdmin;
   readonly deadLetters: Pick<DeadLetterStore, 'counts'>;
   readonly webhooks: { readonly counts: WebhookCounts };
+  readonly orders: { readonly counts: OrderCounts };
   readonly feeds: { readonly subscriptionCount: number };
 }
 
@@ -50,6 +60,7 @@ export function makeMetrics(sources: MetricsSources): () => Promise<string> {
   addOutboxMetrics(registry, sources);
   addDeadLetterMetrics(registry, sources);
   addWebhookMetrics(registry, sources);
+  addOrderMetrics(registry, sources);
   addConnectionMetrics(registry, sources);
   new Gauge({
     name: 'virement_broker_ready',
@@ -154,6 +165,40 @@ function addWebhookMetrics(
     registers: [registry],
     async collect() {
       this.set(await counts.countDue());
+    },
+  });
+}
+
+function addOrderMetrics(
+  registry: Registry<OpenMetricsContentType>,
+  { orders: { counts } }: MetricsSources,
+): void {
+  new Counter({
+    name: 'virement_order_transitions_total',
+    help: 'Bulk transfer orders by the state into which they came.',
+    labelNames: ['status'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [status, count] of counts.transitionCounts) this.inc({ status }, count);
+    },
+  });
+  new Gauge({
+    name: 'virement_orders_submitted',
+    help: 'Submitted orders that are not performed yet.',
+    registers: [registry],
+    async collect() {
+      this.set((await counts.countSubmitted()).count);
+    },
+  });
+  new Gauge({
+    name: 'virement_orders_oldest_submitted_seconds',
+    help: 'Time since the submission of the oldest order that is not performed yet; 0 if there is none.',
+    registers: [registry],
+    async collect() {
+      const { oldestSince } = await counts.countSubmitted();
+      const ageMs = oldestSince ? Date.now() - oldestSince.getTime() : 0;
+      this.set(Math.max(ageMs, 0) / 1_000);
     },
   });
 }

@@ -14,6 +14,7 @@ import type {
 import { COUNT_MAX, type ListPage, type PageRange } from '../../application/ports/page.js';
 import type { OrganizationScope, RequestSource } from '../../domain/caller.js';
 import type { NewId } from '../../domain/id.js';
+import type { OrderStatus } from '../../domain/kinds.js';
 import { rejected } from '../../domain/mutations.js';
 import { OPEN_ORDERS_MAX, ORDER_ROWS_MAX } from '../../domain/order.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
@@ -62,6 +63,8 @@ interface PerformedRow {
 }
 
 export class MikroOrmOrders implements OrderStore {
+  /** The orders of this process since its start that came into each state. */
+  readonly transitionCounts = new Map<OrderStatus, number>();
   readonly #table: AppendTable<OrderRowRecord>;
 
   constructor(
@@ -81,6 +84,7 @@ export class MikroOrmOrders implements OrderStore {
       await assertRoom(em, order.organizationId);
       em.persist([order, this.#audit(order, { action: 'createOrder', source }, order.createdAt)]);
     });
+    this.#count(order.status);
   }
 
   byId(id: string, organizations: OrganizationScope): Promise<BulkTransferOrder | null> {
@@ -105,19 +109,23 @@ export class MikroOrmOrders implements OrderStore {
     return readListPage((statement) => statement(this.#em), list, range);
   }
 
-  change(
+  async change(
     id: string,
     organizations: OrganizationScope,
     change: OrderChange,
   ): Promise<BulkTransferOrder | null> {
-    return inTransaction(this.#em, async (em) => {
+    let before: OrderStatus | undefined;
+    const changed = await inTransaction(this.#em, async (em) => {
       const order = await lockOrder(em, id, organizations);
       if (!order) return null;
+      before = order.status;
       if (change.isWanted?.(order) === false) return order;
       change.apply(order);
       em.persist(this.#audit(order, change, order.changedAt));
       return order;
     });
+    if (changed && changed.status !== before) this.#count(changed.status);
+    return changed;
   }
 
   changeRows(
@@ -145,13 +153,13 @@ export class MikroOrmOrders implements OrderStore {
     });
   }
 
-  duplicate(
+  async duplicate(
     id: string,
     organizations: OrganizationScope,
     copy: BulkTransferOrder,
     source: RequestSource,
   ): Promise<BulkTransferOrder | null> {
-    return inTransaction(this.#em, async (em) => {
+    const copied = await inTransaction(this.#em, async (em) => {
       const order = await lockOrder(em, id, organizations);
       if (!order) return null;
       await assertRoom(em, copy.organizationId);
@@ -164,6 +172,8 @@ export class MikroOrmOrders implements OrderStore {
       em.persist(this.#audit(copy, { action: 'duplicateOrder', source }, copy.createdAt));
       return copy;
     });
+    if (copied) this.#count(copied.status);
+    return copied;
   }
 
   rows(
@@ -298,6 +308,19 @@ export class MikroOrmOrders implements OrderStore {
     const rowIndex = { $in: rows.map((one) => one.rowIndex) };
     await this.#em.nativeDelete(OrderRow, { orderId, rowIndex });
     return true;
+  }
+
+  async countSubmitted(): Promise<{ count: number; oldestSince: Date | undefined }> {
+    const where = { status: 'SUBMITTED' } as const;
+    const [count, oldest] = await Promise.all([
+      this.#em.count(BulkTransferOrder, where),
+      this.#em.find(BulkTransferOrder, where, { orderBy: { submittedAt: 'asc' }, limit: 1 }),
+    ]);
+    return { count, oldestSince: oldest[0]?.submittedAt ?? undefined };
+  }
+
+  #count(status: OrderStatus): void {
+    this.transitionCounts.set(status, (this.transitionCounts.get(status) ?? 0) + 1);
   }
 
   #audit(

@@ -14,7 +14,7 @@ process.env.CHAOS_SEED ||= String(randomInt(2 ** 31));
 
 process.env.TMPDIR = temporaryFolder();
 
-const WORKERS = 6;
+const WORKERS = 4;
 
 // Every package must use the same copy of graphql.
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));

@@ -229,7 +229,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const hooks = { watch, newId, follower, meter: new BulkMeter() };
     const application = composeApplication(config, database, relay, hooks);
     await seedDemoCompanies(config, database, relay, logger);
-    const orders = startOrders(config, database, application, { clock, newId, logger });
+    const orders = await startOrders(config, database, application, { clock, newId, logger });
     stops.push(() => orders.stop());
     indexer.start();
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
@@ -407,22 +407,22 @@ interface Orders {
   stop(): Promise<void>;
 }
 
-function startOrders(
+async function startOrders(
   config: Config,
   database: Database,
   { reader, performOrderBulk: performBulkTransfer }: Application,
   ports: { readonly clock: Clock; readonly newId: NewId; readonly logger: Logger },
-): Orders {
+): Promise<Orders> {
   const { clock, newId, logger } = ports;
   const { orderRetentionMs: retentionMs, orderBulkTransfersMax: bulkRowsMax, ibanCheck } = config;
   const orders = new MikroOrmOrders(database, newId, retentionMs);
   const watch = new OrderWatch(orders, logger);
   const worker = new OrderWorker({
-    ...{ ...ports, orders, retentionMs },
+    ...{ ...ports, orders, retentionMs, presence: database.presence },
     performOrder: makePerformOrder({ orders, reader, performBulkTransfer, clock, retentionMs }),
     onProgress: (id, progress) => watch.noteProgress(id, progress),
   });
-  worker.start();
+  await worker.start();
   const rules = { ibanCheck, transfersMax: bulkRowsMax };
   return {
     store: orders,

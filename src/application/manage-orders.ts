@@ -127,10 +127,7 @@ export function makeManageOrders(ports: OrderPorts): ManageOrders {
       const order = await change(ports, text, {
         action: 'submitOrder',
         source,
-        apply: (found) => {
-          const key = idempotencyKey ?? found.id;
-          found.submit({ source, idempotencyKey: key, bulkRowsMax }, clock());
-        },
+        apply: (found) => found.submit({ source, idempotencyKey, bulkRowsMax }, clock()),
       });
       onSubmitted();
       return order;

@@ -28,13 +28,13 @@ const READ_ROWS = 5_000;
 
 export function makePerformOrder(ports: PerformOrderPorts): PerformOrder {
   const { orders, reader, performBulkTransfer, clock, retentionMs } = ports;
-  return async (order, report) => {
+  return async (order, { report, isLost }) => {
     const [account] = await reader.accountsById([order.accountId]);
     if (!account) throw new Error('The account of an order does not exist');
     const { idempotencyKey, bulkRowsMax, rowCount } = order;
     if (idempotencyKey === null || bulkRowsMax === null) throw new Error('No order to perform');
     const bulkCount = bulkCountOf(rowCount, bulkRowsMax);
-    const source = sourceOf(order);
+    const source = { ...sourceOf(order), isAbandoned: isLost };
     for (let part = order.performedBulks; part < bulkCount; part += 1) {
       const place = part * bulkRowsMax;
       const partProgress = { performedBulks: part, report, place };

@@ -36,8 +36,8 @@ export interface OrderSummary {
 /** How an order is performed. */
 export interface OrderSubmission {
   readonly source: RequestSource;
-  /** The idempotency key of its bulk. */
-  readonly idempotencyKey: string;
+  /** The idempotency key of its bulk; undefined for the one that it had before, or else the id of the order. */
+  readonly idempotencyKey: string | undefined;
   /** The largest number of rows of one bulk. */
   readonly bulkRowsMax: number;
 }
@@ -143,9 +143,14 @@ export class BulkTransferOrder implements OrderSummary {
   submit({ source, idempotencyKey, bulkRowsMax }: OrderSubmission, at: Date): void {
     if (this.rowCount === 0) throw this.conflict('It has no rows.');
     if (this.problemCount > 0) throw this.conflict('Its rows have problems: correct them first.');
+    const isKeyRefused = this.failure?.code === 'IDEMPOTENCY_KEY_REUSED';
+    const isKeyKept = this.idempotencyKey !== null && !isKeyRefused;
+    if (isKeyKept && idempotencyKey !== undefined && idempotencyKey !== this.idempotencyKey) {
+      throw this.conflict('It was submitted with another idempotency key: duplicate it instead.');
+    }
     this.move('submit', at);
-    // The bulks that were performed have a key, so the other bulks keep it.
-    this.idempotencyKey = this.performedBulks > 0 ? this.idempotencyKey : idempotencyKey;
+    // A server that stood still may perform the bulk of an earlier submission. With the same key it is the same bulk.
+    if (!isKeyKept) this.idempotencyKey = idempotencyKey ?? this.id;
     this.bulkRowsMax = this.performedBulks > 0 ? this.bulkRowsMax : bulkRowsMax;
     this.submittedBy = source.caller.name;
     this.submittedByKind = source.caller.kind;

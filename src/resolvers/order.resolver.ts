@@ -302,7 +302,7 @@ export class OrderResolver {
     @Arg('idempotencyKey', () => String, {
       nullable: true,
       description:
-        'The idempotency key of the bulk, as performBulkTransfer takes it: at most 240 characters; the id of the order if absent. With several bulks, /1, /2 … follow it.',
+        'The idempotency key of the bulk, as performBulkTransfer takes it: at most 240 characters; the id of the order if absent. With several bulks, /1, /2 … follow it. A later submission keeps the key.',
     })
     idempotencyKey: string | null,
     @Ctx() context: RequestContext,

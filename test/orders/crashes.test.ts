@@ -7,7 +7,7 @@ import { runScript, startProcess } from '../support/process.js';
 import { Random } from '../support/seeded-random.js';
 import { createMigratedDatabase, DIALECT } from '../support/test-database.js';
 
-const KILLS = 4;
+const KILLS = 3;
 const ROWS = 3_000;
 
 /** The time within which a kill is likely to hit an order of ROWS rows. */
@@ -27,8 +27,8 @@ test('kill -9 while an order is performed leaves all of its bulk or none, and a 
     submitted.push(id);
     await sleep(random.below(PERFORMING_MS));
     await server.kill();
-    expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
   }
+  expect(await runScript('dist/commands/verify.js', env)).toMatchObject({ code: 0 });
 
   const server = await startProcess(env);
   for (const id of submitted) {

@@ -424,3 +424,28 @@ test('orders are counted by the states into which they came', async () => {
     expect(metrics).toContain(sample);
   }
 });
+
+test('the key of an order stays, so that no later submission can pay it twice', async () => {
+  const { client } = await startServer();
+  const { id } = await anOrder(client, transfersOf(1, '999999.99'));
+  await submitOrder(client, id, 'november');
+  await untilOrderIs(client, id, 'FAILED');
+
+  expect(await submitOrder(client, id, 'december')).toMatchObject({
+    __typename: 'OrderStateConflict',
+    order: { status: 'FAILED' },
+  });
+  await replaceOrderRow(client, id, 0, aTransfer());
+  expect(await submitOrder(client, id)).toMatchObject({ id });
+  expect(await untilOrderIs(client, id, 'PERFORMED')).toMatchObject({
+    bulkTransfers: [{ idempotencyKey: 'november' }],
+  });
+
+  const { id: other } = await anOrder(client, transfersOf(2));
+  await submitOrder(client, other, 'november');
+  await untilOrderIs(client, other, 'FAILED');
+  await submitOrder(client, other, 'december');
+  expect(await untilOrderIs(client, other, 'PERFORMED')).toMatchObject({
+    bulkTransfers: [{ idempotencyKey: 'december' }],
+  });
+});

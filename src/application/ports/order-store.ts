@@ -122,6 +122,10 @@ export interface OrderStore {
   noteProgress(id: string, lease: OrderLease, progress: OrderProgress): Promise<boolean>;
   /** Ends a lease, so that another server may take the order at once or from a moment on. */
   release(id: string, holder: string, from: Date): Promise<void>;
+  /** Returns the servers that lease an order. */
+  leaseHolders(): Promise<string[]>;
+  /** Ends the leases of a server. @returns the number of its orders */
+  releaseOf(holder: string): Promise<number>;
   /** Returns the ids of orders that are due to expire, a limited number. */
   expired(now: Date): Promise<string[]>;
   /** Deletes rows of orders that ended before a moment, a limited number. @returns whether there may be more */
@@ -137,11 +141,15 @@ export interface OrderProgress {
 
 /**
  * Performs the rest of a submitted order, and ends the order.
- * @param report is called with each progress
  * @returns false if the account is busy: the rest is performed later
- * @throws UnavailableError, or any other error: the rest is performed later
+ * @throws AbandonedError if the lease is lost; UnavailableError, or any other error: the rest is performed later
  */
-export type PerformOrder = (
-  order: BulkTransferOrder,
-  report: (progress: OrderProgress) => void,
-) => Promise<boolean>;
+export type PerformOrder = (order: BulkTransferOrder, lease: KeptLease) => Promise<boolean>;
+
+/** The lease of an order that is being performed. */
+export interface KeptLease {
+  /** Is called with each progress. */
+  readonly report: (progress: OrderProgress) => void;
+  /** Tells whether another server may have the order, so that no bulk of it may begin. */
+  readonly isLost: () => boolean;
+}

@@ -11,15 +11,28 @@ import type {
   PerformOrder,
 } from '../../application/ports/order-store.js';
 import { PROGRAM } from '../../domain/caller.js';
-import { UnavailableError } from '../../domain/errors.js';
+import { AbandonedError, UnavailableError } from '../../domain/errors.js';
 import type { NewId } from '../../domain/id.js';
 import type { BulkTransferOrder } from '../../entities/bulk-transfer-order.entity.js';
+import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
 import type { Logger } from '../observability/logger.js';
 
-/** The length of a lease. A server that stands still for longer may find that another one took its order. */
-const LEASE_MS = 10_000;
-const RENEWAL_MS = 2_000;
+/** The length of a lease, which is renewed while its order is performed. */
+const LEASE_MS = 30_000;
+const RENEWAL_MS = 5_000;
+
+/**
+ * The time after which a server begins no bulk of an order whose lease it could not renew. The clocks of two servers may
+ * differ by the rest of the lease.
+ */
+const TRUSTED_MS = 15_000;
+
+/**
+ * The interval between looks for servers that ended. A server counts as ended when it is absent at two looks, so that it
+ * has this time to connect again.
+ */
+const ABSENCE_CHECK_MS = 700;
 
 /** The interval between looks for orders that other servers left. */
 const POLL_MS = 1_000;
@@ -35,6 +48,7 @@ const STOP_MAX_MS = 12_000;
 
 export interface OrderWorkerPorts {
   readonly orders: OrderStore;
+  readonly presence: Presence;
   readonly performOrder: PerformOrder;
   readonly clock: Clock;
   readonly newId: NewId;
@@ -56,8 +70,10 @@ export class OrderWorker {
     this.#holder = ports.newId();
   }
 
-  start(): void {
-    this.#running = Promise.all([this.#performAll(), this.#expireAll()]);
+  async start(): Promise<void> {
+    // Other servers would treat one with a lease but no presence as ended.
+    await this.ports.presence.announce(this.#holder);
+    this.#running = Promise.all([this.#performAll(), this.#releaseOfEnded(), this.#expireAll()]);
   }
 
   /** Looks for submitted orders at once. */
@@ -95,13 +111,17 @@ export class OrderWorker {
     const { id } = order;
     const keeper = this.#keepLease(id);
     try {
-      const isEnded = await performOrder(order, (progress) => {
-        keeper.note(progress);
-        onProgress(id, progress);
+      const isEnded = await performOrder(order, {
+        report: (progress) => {
+          keeper.note(progress);
+          onProgress(id, progress);
+        },
+        isLost: keeper.isLost,
       });
       if (!isEnded) await this.#release(id, BUSY_MS);
     } catch (error) {
-      const isOver = error instanceof UnavailableError || isOutage(error);
+      const isOver =
+        error instanceof UnavailableError || error instanceof AbandonedError || isOutage(error);
       if (!isOver) logger.error({ err: error, orderId: id }, 'Order not performed; retrying');
       await this.#release(id, isOver ? BUSY_MS : FAILED_MS);
     } finally {
@@ -114,18 +134,46 @@ export class OrderWorker {
   #keepLease(id: string) {
     const { orders } = this.ports;
     let latest: OrderProgress | undefined;
-    const timer = setInterval(() => {
-      if (latest) void orders.noteProgress(id, this.#lease(), latest).catch(() => {});
-    }, RENEWAL_MS);
+    let renewedAt = performance.now();
+    let isTaken = false;
+    const renew = async () => {
+      if (!latest) return;
+      const startedAt = performance.now();
+      const isRenewed = await orders.noteProgress(id, this.#lease(), latest).catch(() => undefined);
+      if (isRenewed) renewedAt = startedAt;
+      else if (isRenewed === false) isTaken = true;
+    };
+    const timer = setInterval(() => void renew(), RENEWAL_MS);
     timer.unref();
     return {
       note: (progress: OrderProgress) => {
         const isNewPart = latest?.performedBulks !== progress.performedBulks;
         latest = progress;
-        if (isNewPart) void orders.noteProgress(id, this.#lease(), progress).catch(() => {});
+        if (isNewPart) void renew();
       },
+      isLost: () => isTaken || performance.now() - renewedAt > TRUSTED_MS,
       stop: () => clearInterval(timer),
     };
+  }
+
+  /** Ends the leases of servers that ended. */
+  async #releaseOfEnded(): Promise<void> {
+    const { orders, presence, logger } = this.ports;
+    let absentBefore: readonly string[] = [];
+    while (!this.#stopping.signal.aborted) {
+      const absent = await this.#guarded(async () =>
+        presence.endedAmong(await orders.leaseHolders()),
+      );
+      const ended = (absent ?? []).filter((holder) => absentBefore.includes(holder));
+      for (const holder of ended) {
+        const released = await this.#guarded(() => orders.releaseOf(holder));
+        if (!released) continue;
+        logger.warn({ orders: released }, 'Orders of a stopped server released');
+        this.wake();
+      }
+      absentBefore = absent ?? [];
+      await pause(ABSENCE_CHECK_MS, this.#stopping.signal);
+    }
   }
 
   async #release(id: string, afterMs: number): Promise<void> {

@@ -282,6 +282,31 @@ export class MikroOrmOrders implements OrderStore {
     );
   }
 
+  async leaseHolders(): Promise<string[]> {
+    const where = { status: 'SUBMITTED', leasedBy: { $ne: null } } as const;
+    const leased = await this.#em.find(BulkTransferOrder, where, {
+      fields: ['leasedBy'],
+      disableIdentityMap: true,
+    });
+    return [...new Set(leased.flatMap(({ leasedBy }) => leasedBy ?? []))];
+  }
+
+  async releaseOf(holder: string): Promise<number> {
+    const leased = await this.#em.find(
+      BulkTransferOrder,
+      { status: 'SUBMITTED', leasedBy: holder },
+      { fields: ['id'], disableIdentityMap: true },
+    );
+    for (const { id } of leased) {
+      await this.#em.nativeUpdate(
+        BulkTransferOrder,
+        { id, status: 'SUBMITTED', leasedBy: holder },
+        { phase: 'WAITING', rowsDone: 0, leasedBy: null, leasedUntil: null },
+      );
+    }
+    return leased.length;
+  }
+
   async expired(now: Date): Promise<string[]> {
     const orders = await this.#em.find(
       BulkTransferOrder,

@@ -39,6 +39,7 @@ import {
 } from './application/validate-bulk-transfer.js';
 import { type Config, ConfigError } from './config.js';
 import { makeNewId, type NewId } from './domain/id.js';
+import { ORDER_ROWS_MAX } from './domain/order.js';
 import { VERSION } from './files.js';
 import type { Broker, DeadLetterBroker } from './infrastructure/broker/broker.js';
 import { InProcessBroker } from './infrastructure/broker/in-process-broker.js';
@@ -185,7 +186,8 @@ export function composeApplication(
     performOrderBulk: counted(
       makePerformBulkTransfer({
         ...ports,
-        rules: { ...rules, transfersMax: config.orderBulkTransfersMax },
+        // An order keeps the size of its bulks, which another server or setting may have chosen.
+        rules: { ...rules, transfersMax: ORDER_ROWS_MAX },
       }),
     ),
     validateBulkTransfer: makeValidateBulkTransfer(preparation),

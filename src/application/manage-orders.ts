@@ -84,6 +84,17 @@ export interface OrderPorts {
   readonly onSubmitted: () => void;
 }
 
+/** The fields of a row. */
+const ROW_FIELDS = [
+  'amount',
+  'currency',
+  'counterpartyName',
+  'counterpartyIban',
+  'counterpartyBic',
+  'description',
+  'endToEndId',
+] as const satisfies readonly (keyof CreditTransferRequest)[];
+
 /** A number of rows that one request removes. */
 const REMOVED_ROWS_MAX = CHUNK_ROWS_MAX;
 
@@ -201,7 +212,9 @@ async function judge(
     for (const [offset, judged] of judgeRows(some, account, accounts, rules).entries()) {
       const row = some[offset];
       if (!row) continue;
-      const { problems, amountMinor } = judged;
+      const problems = [...judged.problems, ...cutProblems(row)];
+      // The amount that is kept must be the one that was judged.
+      const amountMinor = kept(row.amount) === row.amount ? judged.amountMinor : undefined;
       records.push({
         orderId,
         rowIndex: BigInt(first + start + offset),
@@ -226,6 +239,16 @@ async function judge(
 
 function withoutIndex({ field, code, message }: Problem): Omit<Problem, 'index'> {
   return { field, code, message };
+}
+
+/** Returns a problem for each value that is not kept as it was sent. A row is judged, and paid, by what is kept. */
+function cutProblems(row: CreditTransferRequest): Problem[] {
+  return ROW_FIELDS.flatMap((field) => {
+    const value = row[field];
+    if (value == null || kept(value) === value) return [];
+    const message = `${quote(value)} has more than ${VALUE_CHARACTERS_MAX} characters, or characters that are not Unicode.`;
+    return [{ field, code: 'TOO_LONG', message }];
+  });
 }
 
 /** Returns a value as it is kept: databases store no lone surrogates, and nobody needs a longer text. */

@@ -46,10 +46,7 @@ export const CHUNKS_MAX = ORDER_ROWS_MAX / CHUNK_ROWS_MAX;
 /** The largest number of orders of an organization that may still change. */
 export const OPEN_ORDERS_MAX = 1_000;
 
-/**
- * The longest value of a row that is kept, in characters. A longer value is cut. It is far beyond each limit, so its
- * problem stays true.
- */
+/** The longest value of a row that is kept, in characters. A longer value is cut, which is a problem of its row. */
 export const VALUE_CHARACTERS_MAX = 500;
 
 /** Returns the number of the first row of a chunk. Rows keep their numbers when others are removed. */

@@ -144,7 +144,7 @@ export class BulkTransferOrder implements OrderSummary {
     if (this.rowCount === 0) throw this.conflict('It has no rows.');
     if (this.problemCount > 0) throw this.conflict('Its rows have problems: correct them first.');
     const isKeyRefused = this.failure?.code === 'IDEMPOTENCY_KEY_REUSED';
-    const isKeyKept = this.idempotencyKey !== null && !isKeyRefused;
+    const isKeyKept = this.idempotencyKey !== null && (this.performedBulks > 0 || !isKeyRefused);
     if (isKeyKept && idempotencyKey !== undefined && idempotencyKey !== this.idempotencyKey) {
       throw this.conflict('It was submitted with another idempotency key: duplicate it instead.');
     }

@@ -1,12 +1,12 @@
 import type { EntitySchema } from '@mikro-orm/core';
 import { expect, test } from 'vitest';
 import {
+  AUDITED_ACTIONS,
   AUDITED_OUTCOMES,
   CALLER_KINDS,
   DELIVERY_STATUSES,
   EVENT_KINDS,
   LEDGER_ENTRY_KINDS,
-  MUTATION_NAMES,
   OUTBOX_MESSAGE_TYPES,
   ROLES,
   WEBHOOK_STATUSES,
@@ -21,7 +21,7 @@ import { WebhookDeliverySchema } from './webhook-delivery.entity.js';
 const COLUMNS: readonly (readonly [EntitySchema, string, readonly string[]])[] = [
   [LedgerEntrySchema, 'kind', LEDGER_ENTRY_KINDS],
   [OutboxMessageSchema, 'type', OUTBOX_MESSAGE_TYPES],
-  [AuditEntrySchema, 'action', MUTATION_NAMES],
+  [AuditEntrySchema, 'action', AUDITED_ACTIONS],
   [AuditEntrySchema, 'outcome', AUDITED_OUTCOMES],
   [AuditEntrySchema, 'actorKind', CALLER_KINDS],
   // One column holds all roles, with commas between them.

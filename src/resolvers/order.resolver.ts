@@ -23,6 +23,7 @@ import { visibleOrganizations } from '../domain/caller.js';
 import { normaliseIban } from '../domain/iban.js';
 import { canonicalId } from '../domain/id.js';
 import type { MutationName } from '../domain/kinds.js';
+import { isFinal } from '../domain/order.js';
 import type { BulkTransferOrder } from '../entities/bulk-transfer-order.entity.js';
 import { AccountType } from '../schema/account.js';
 import { BulkTransferType } from '../schema/bulk-transfer.js';
@@ -139,13 +140,13 @@ export class OrderResolver {
   @FieldResolver(() => MoneyType, {
     nullable: true,
     description:
-      'The balance of the account if the order were performed now, negative if funds are short; null if the total is not known, or if any bulk of the order was performed.',
+      'The balance of the account if the order were performed now, negative if funds are short; null if the total is not known, if the order has ended, or if any bulk of it was performed.',
   })
   async balanceAfter(
-    @Root() { accountId, totalAmountMinor, status, currency }: BulkTransferOrderType,
+    @Root() { accountId, totalAmountMinor, status, bulkKeys, currency }: BulkTransferOrderType,
     @Ctx() { loaders }: RequestContext,
   ): Promise<MoneyType | null> {
-    if (totalAmountMinor === null || status === 'PERFORMED') return null;
+    if (totalAmountMinor === null || bulkKeys.length > 0 || isFinal(status)) return null;
     const { balanceMinor } = await loadReferenced(loaders.account, accountId);
     return presentMoney(balanceMinor - totalAmountMinor, currency);
   }
@@ -405,6 +406,7 @@ interface Request {
 
 /** @throws GraphQLError ORDER_NOT_FOUND */
 async function orderStates({ args, context }: Request): Promise<AsyncIterableIterator<OrderState>> {
+  requireRole(context, ...ORDER_READERS);
   const id = canonicalId(args.id);
   const organizations = visibleOrganizations(context.source.caller);
   const feed = id === undefined ? null : await context.orderFeeds.openOrder(id, organizations);

@@ -3,7 +3,8 @@ import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
 @ObjectType('AuditEntry', {
-  description: 'The record of one mutation: its caller, time, address and outcome.',
+  description:
+    'The record of one mutation, or of what became of an order: its caller, time, address and outcome.',
   simpleResolvers: true,
 })
 export class AuditEntryType {
@@ -13,7 +14,10 @@ export class AuditEntryType {
   @Field(() => DateTime)
   at!: Date;
 
-  @Field(() => String, { description: 'The mutation: performBulkTransfer …' })
+  @Field(() => String, {
+    description:
+      'The mutation: performBulkTransfer …; performOrder or expireOrder for what the server did with an order.',
+  })
   action!: string;
 
   @Field(() => String, {
@@ -41,7 +45,7 @@ export class AuditEntryType {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The bulk, ledger entry, key, message or dead letter that was made, changed or deleted.',
+      'The bulk, order, ledger entry, key, message or dead letter that was made, changed or deleted.',
   })
   subjectId!: string | null;
 

@@ -1,6 +1,6 @@
 /** Bulk transfer orders: drafts that are corrected, submitted, and performed as one bulk. */
 import { expect, test } from 'vitest';
-import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders.js';
+import { ACME, aBulk, aTransfer, GLOBEX, ibanOf, transfersOf } from '../support/builders.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 import {
   addOrderRows,
@@ -448,4 +448,64 @@ test('the key of an order stays, so that no later submission can pay it twice', 
   expect(await untilOrderIs(client, other, 'PERFORMED')).toMatchObject({
     bulkTransfers: [{ idempotencyKey: 'december' }],
   });
+});
+
+test('a value that is too long to be kept is a problem, even if its beginning would be valid', async () => {
+  const { client } = await startServer();
+  const padded = aTransfer({ amount: `${'0'.repeat(498)}1450.00` });
+  const spaced = aTransfer({ counterpartyIban: `${' '.repeat(490)}DE89370400440532013000` });
+
+  const draft = await anOrder(client, [padded, spaced]);
+
+  expect(draft).toMatchObject({ problemCount: 2, totalAmount: null });
+  const { order } = await client.data(
+    'query ($id: ID!) { order(id: $id) { problems { nodes { row field code } } } }',
+    { id: draft.id },
+  );
+  expect(order.problems.nodes).toEqual([
+    { row: 0, field: 'amount', code: 'TOO_LONG' },
+    { row: 1, field: 'counterpartyIban', code: 'TOO_LONG' },
+  ]);
+});
+
+test('a total that no balance could cover is refused, and changes nothing', async () => {
+  const { client } = await startServer();
+  const { account } = await client.data(`{ account(iban: "${ACME}") { organizationId } }`);
+  const iban = ibanOf(1);
+  await client.data(
+    'mutation ($input: OpenAccountInput!) { openAccount(input: $input) { __typename } }',
+    {
+      input: {
+        organizationId: account.organizationId,
+        organizationName: 'ACME Corp',
+        iban,
+        bic: 'ABNANL2A',
+        currency: 'IDR',
+      },
+    },
+  );
+  const { id } = await createOrder(client, { organizationIban: iban });
+  const row = aTransfer({ amount: '90000000000000.00', currency: 'IDR' });
+  const kept = await addOrderRows(client, id, [row]);
+  expect(kept).toMatchObject({ totalAmount: { amount: '90000000000000.00', currency: 'IDR' } });
+
+  expect(await addOrderRows(client, id, [row], 1)).toMatchObject({
+    __typename: 'InvalidInput',
+    problems: [{ field: 'rows', code: 'AMOUNT_TOO_LARGE' }],
+  });
+  expect(await orderOf(client, id)).toMatchObject({ rowCount: 1, problemCount: 0 });
+});
+
+test('rows that many requests change at once are changed by each of them', async () => {
+  const { client } = await startServer();
+  const { id } = await anOrder(client, transfersOf(20));
+
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, row) =>
+      replaceOrderRow(client, id, row, aTransfer({ amount: '2.00' })),
+    ),
+  );
+
+  for (const answer of answers) expect(answer).toMatchObject({ id });
+  expect(await orderOf(client, id)).toMatchObject({ totalAmount: { amount: '40.00' } });
 });

@@ -39,11 +39,11 @@ export async function makeOrders(client: Client): Promise<void> {
 }
 
 /** Makes an order that expired, and one that a server performs. */
-export async function fillOrders({ orm, appendRows }: Database): Promise<void> {
+export async function fillOrders(database: Database): Promise<void> {
   const at = new Date();
   const newId = makeNewId(() => new Date());
-  const orders = new MikroOrmOrders({ orm, appendRows }, newId, DAY_MS);
-  const [draft] = await orm.em.fork().find(BulkTransferOrder, { name: 'A draft' });
+  const orders = new MikroOrmOrders(database, newId, DAY_MS);
+  const [draft] = await database.orm.em.fork().find(BulkTransferOrder, { name: 'A draft' });
   if (!draft) throw new Error('There is no draft');
   const copyOf = async () => {
     const facts = { ...draft, id: newId(), createdBy: 'someone', createdAt: at };

@@ -186,8 +186,9 @@ export class OrderWorker {
   async #expireAll(): Promise<void> {
     const { orders, clock, retentionMs } = this.ports;
     while (!this.#stopping.signal.aborted) {
+      const expired = await this.#guarded(() => orders.expired(clock()));
+      for (const id of expired ?? []) await this.#guarded(() => this.#expire(id));
       await this.#guarded(async () => {
-        for (const id of await orders.expired(clock())) await this.#expire(id);
         const before = new Date(clock().getTime() - retentionMs);
         while (!this.#stopping.signal.aborted && (await orders.pruneRows(before)));
       });

@@ -13,8 +13,10 @@ import type {
 } from '../../application/ports/order-store.js';
 import { COUNT_MAX, type ListPage, type PageRange } from '../../application/ports/page.js';
 import type { OrganizationScope, RequestSource } from '../../domain/caller.js';
+import { DomainError, UnavailableError } from '../../domain/errors.js';
 import type { NewId } from '../../domain/id.js';
 import type { OrderStatus } from '../../domain/kinds.js';
+import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { rejected } from '../../domain/mutations.js';
 import { OPEN_ORDERS_MAX, ORDER_ROWS_MAX } from '../../domain/order.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
@@ -38,6 +40,12 @@ const PRUNED_AT_ONCE = 2_000;
 /** The number of rows that one statement marks as duplicates. */
 const MARKED_AT_ONCE = 1_000;
 
+/** The part of an amount that is summed apart. */
+const TOTAL_PARTS = 1_000_000n;
+
+/** The number of attempts of a change while others change the same order. */
+const ATTEMPTS_MAX = 3;
+
 /** The states in which an order may still change. */
 const OPEN = ['DRAFT', 'SUBMITTED', 'FAILED'] as const;
 
@@ -47,7 +55,9 @@ interface SummaryRow {
   readonly problems: number | string | null;
   readonly duplicates: number | string | null;
   readonly unreadable: number | string | null;
-  readonly total: string | null;
+  /** The sum of the amounts in two parts, because it may be larger than an integer of the database. */
+  readonly high: string | null;
+  readonly low: string | null;
 }
 
 /** A row as the driver returns it. */
@@ -68,7 +78,7 @@ export class MikroOrmOrders implements OrderStore {
   readonly #table: AppendTable<OrderRowRecord>;
 
   constructor(
-    private readonly database: Pick<Database, 'orm' | 'appendRows'>,
+    private readonly database: Pick<Database, 'orm' | 'appendRows' | 'isContention'>,
     private readonly newId: NewId,
     private readonly retentionMs: number,
   ) {
@@ -115,7 +125,7 @@ export class MikroOrmOrders implements OrderStore {
     change: OrderChange,
   ): Promise<BulkTransferOrder | null> {
     let before: OrderStatus | undefined;
-    const changed = await inTransaction(this.#em, async (em) => {
+    const changed = await this.#inTransaction(async (em) => {
       const order = await lockOrder(em, id, organizations);
       if (!order) return null;
       before = order.status;
@@ -134,7 +144,7 @@ export class MikroOrmOrders implements OrderStore {
     change: OrderRowChange,
   ): Promise<BulkTransferOrder | null> {
     const { at, removed, added, onRemoved } = change;
-    return inTransaction(this.#em, async (em) => {
+    return this.#inTransaction(async (em) => {
       const order = await lockOrder(em, id, organizations);
       if (!order) return null;
       order.assertEditable();
@@ -159,7 +169,7 @@ export class MikroOrmOrders implements OrderStore {
     copy: BulkTransferOrder,
     source: RequestSource,
   ): Promise<BulkTransferOrder | null> {
-    const copied = await inTransaction(this.#em, async (em) => {
+    const copied = await this.#inTransaction(async (em) => {
       const order = await lockOrder(em, id, organizations);
       if (!order) return null;
       await assertRoom(em, copy.organizationId);
@@ -167,8 +177,10 @@ export class MikroOrmOrders implements OrderStore {
       const list = columns.map((column) => `\`${column}\``).join(', ');
       await em.execute(`insert into order_row (order_id, ${list})
         select ${idLiteral(copy.id)}, ${list} from order_row where order_id = ${idLiteral(id)}`);
+      const summary = await summarise(em, copy.id);
+      if (summary.rowCount !== order.rowCount) throw rowsDeleted(order);
       em.persist(copy);
-      copy.edit(await summarise(em, copy.id), copy.createdAt, this.retentionMs);
+      copy.edit(summary, copy.createdAt, this.retentionMs);
       em.persist(this.#audit(copy, { action: 'duplicateOrder', source }, copy.createdAt));
       return copy;
     });
@@ -246,7 +258,8 @@ export class MikroOrmOrders implements OrderStore {
     const where = { status: 'SUBMITTED', ...isFree } as const;
     const waiting = await this.#em.find(BulkTransferOrder, where, {
       fields: ['id'],
-      orderBy: { id: 'asc' },
+      // One that was tried before comes after the new ones, so that a busy account keeps nobody waiting.
+      orderBy: { leasedUntil: 'asc', id: 'asc' },
       limit: 10,
       disableIdentityMap: true,
     });
@@ -335,6 +348,18 @@ export class MikroOrmOrders implements OrderStore {
     return true;
   }
 
+  /** Runs a change, again if others change the same order. @throws UnavailableError if they still do */
+  async #inTransaction<Result>(work: (em: EntityManager) => Promise<Result>): Promise<Result> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await inTransaction(this.#em, work);
+      } catch (cause) {
+        if (!this.database.isContention(cause)) throw cause;
+        if (attempt === ATTEMPTS_MAX) throw new UnavailableError('STATEMENT_FAILED', { cause });
+      }
+    }
+  }
+
   async countSubmitted(): Promise<{ count: number; oldestSince: Date | undefined }> {
     const where = { status: 'SUBMITTED' } as const;
     const [count, oldest] = await Promise.all([
@@ -381,13 +406,25 @@ async function summarise(em: EntityManager, orderId: string): Promise<OrderSumma
     select count(*) as \`rows\`, sum(problem_count) as problems,
       sum(case when duplicate_of is null then 0 else 1 end) as duplicates,
       sum(case when amount_minor is null then 1 else 0 end) as unreadable,
-      cast(sum(amount_minor) as char) as total
+      cast(sum((amount_minor - amount_minor % ${TOTAL_PARTS}) / ${TOTAL_PARTS}) as char) as high,
+      cast(sum(amount_minor % ${TOTAL_PARTS}) as char) as low
     from order_row where order_id = ${idLiteral(orderId)}`);
   return {
     rowCount: Number(found?.rows),
     problemCount: Number(found?.problems ?? 0) + Number(found?.duplicates ?? 0),
-    totalAmountMinor: Number(found?.unreadable ?? 0) > 0 ? null : BigInt(found?.total ?? 0),
+    totalAmountMinor: Number(found?.unreadable ?? 0) > 0 ? null : totalOf(found),
   };
+}
+
+/** @throws DomainError INVALID_INPUT for a total that no balance could cover */
+function totalOf(found: SummaryRow | undefined): bigint {
+  // MariaDB writes the quotient with decimals.
+  const [high = '0'] = (found?.high ?? '0').split('.');
+  const total = BigInt(high) * TOTAL_PARTS + BigInt(found?.low ?? '0');
+  if (total <= MINOR_UNITS_MAX) return total;
+  const message = 'The total of all amounts is larger than the largest possible balance.';
+  const problems = [{ field: 'rows', code: 'AMOUNT_TOO_LARGE', message }] as const;
+  throw rejected('addOrderRows', { code: 'INVALID_INPUT', problems });
 }
 
 /** A row as the driver returns it. */
@@ -440,6 +477,11 @@ async function assertRoom(em: EntityManager, organizationId: string): Promise<vo
   const message = `An organization may have ${OPEN_ORDERS_MAX} orders that are not finished: cancel one first.`;
   const problems = [{ field: 'organizationIban', code: 'TOO_MANY', message }] as const;
   throw rejected('createOrder', { code: 'INVALID_INPUT', problems });
+}
+
+function rowsDeleted({ id }: BulkTransferOrder): DomainError {
+  const reason = 'Its rows were deleted, because it ended long ago.';
+  return new DomainError({ code: 'ORDER_STATE_CONFLICT', orderId: id, reason });
 }
 
 function tooManyRows() {

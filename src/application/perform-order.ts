@@ -1,6 +1,6 @@
 /**
  * Performs submitted orders, each as one bulk, or as several if it has more rows than one bulk may have. Each bulk has an
- * idempotency key that is made from the order, so it is performed once, whoever performs it and however often.
+ * idempotency key that is made from the order, so the ledger has it once, even if several servers perform the order.
  */
 import type { RequestSource } from '../domain/caller.js';
 import { DomainError } from '../domain/errors.js';

@@ -317,7 +317,7 @@ export class BulkTransferReader {
   }
 }
 
-/** What a row is by itself. Whether an earlier row has its end-to-end id is not known. */
+/** The judgement of a row by itself. It does not cover the end-to-end ids of other rows. */
 export interface JudgedRow {
   readonly problems: readonly Problem[];
   /** The amount in minor units; undefined if it cannot be read in the currency of the account. */

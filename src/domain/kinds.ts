@@ -64,12 +64,12 @@ export const ORDER_STATUSES = [
 
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
 
-/** Where the rows of an order come from. */
+/** The origins of the rows of an order. */
 export const ORDER_SOURCES = ['API', 'CSV', 'PAIN_001'] as const;
 
 export type OrderSource = (typeof ORDER_SOURCES)[number];
 
-/** What is being done for an order. DONE: nothing, until somebody changes or submits it. */
+/** The phases of the work on an order. DONE: no server works on it until somebody changes or submits it. */
 export const ORDER_PHASES = ['READING', 'CHECKING', 'WAITING', 'WRITING', 'DONE'] as const;
 
 export type OrderPhase = (typeof ORDER_PHASES)[number];

@@ -10,9 +10,9 @@
  * A draft or a failed order that nobody changes expires.
  */
 import type { Rejection } from './errors.js';
-import type { OrderStatus } from './kinds.js';
+import { ORDER_STATUSES, type OrderStatus } from './kinds.js';
 
-/** What may be done with an order. */
+/** The actions on an order, each of which may change its state. */
 export const ORDER_ACTIONS = ['edit', 'submit', 'perform', 'fail', 'cancel', 'expire'] as const;
 
 export type OrderAction = (typeof ORDER_ACTIONS)[number];
@@ -33,6 +33,11 @@ export const ORDER_TRANSITIONS: Readonly<
 export function isFinal(status: OrderStatus): boolean {
   return Object.keys(ORDER_TRANSITIONS[status]).length === 0;
 }
+
+/** The states of orders that may still change. */
+export const OPEN_STATUSES: readonly OrderStatus[] = ORDER_STATUSES.filter(
+  (status) => !isFinal(status),
+);
 
 /** The largest number of rows of a chunk, which are added by one request. */
 export const CHUNK_ROWS_MAX = 10_000;

@@ -25,7 +25,7 @@ interface OrderFacts {
   readonly createdAt: Date;
 }
 
-/** What the rows of an order come to. */
+/** The count, the problems and the total of the rows of an order. */
 export interface OrderSummary {
   readonly rowCount: number;
   readonly problemCount: number;
@@ -33,7 +33,7 @@ export interface OrderSummary {
   readonly totalAmountMinor: bigint | null;
 }
 
-/** How an order is performed. */
+/** The request by which an order is submitted. */
 export interface OrderSubmission {
   readonly source: RequestSource;
   /** The idempotency key of its bulk; undefined for the one that it had before, or else the id of the order. */

@@ -11,7 +11,7 @@ import type { Loaders } from './loaders.js';
 /** The rows of a bulk, as GraphQL coerces them. */
 export type BulkRows = readonly CreditTransferInput[];
 
-/** Where an event of a subscription comes from. */
+/** The origin of an event of a subscription. */
 export interface EventOrigin {
   /** The place of the event in its list; undefined if the list has no places. */
   readonly cursor?: string;

@@ -132,7 +132,7 @@ export interface OrderStore {
   pruneRows(before: Date): Promise<boolean>;
 }
 
-/** How far the work on an order is. */
+/** The progress of the work on an order. */
 export interface OrderProgress {
   readonly phase: OrderPhase;
   readonly rowsDone: number;

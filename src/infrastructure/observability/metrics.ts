@@ -22,7 +22,7 @@ export interface WebhookCounts {
   countDue(): Promise<number>;
 }
 
-/** What is counted of bulk transfer orders. */
+/** The counts of bulk transfer orders. */
 export interface OrderCounts {
   /** The orders of this process since its start that came into each state. */
   readonly transitionCounts: ReadonlyMap<OrderStatus, number>;

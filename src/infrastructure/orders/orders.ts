@@ -18,7 +18,7 @@ import type { NewId } from '../../domain/id.js';
 import type { OrderStatus } from '../../domain/kinds.js';
 import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { rejected } from '../../domain/mutations.js';
-import { OPEN_ORDERS_MAX, ORDER_ROWS_MAX } from '../../domain/order.js';
+import { OPEN_ORDERS_MAX, OPEN_STATUSES, ORDER_ROWS_MAX } from '../../domain/order.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
 import { BulkTransferOrder, type OrderSummary } from '../../entities/bulk-transfer-order.entity.js';
 import { OrderRow, type OrderRowRecord } from '../../entities/order-row.entity.js';
@@ -45,9 +45,6 @@ const TOTAL_PARTS = 1_000_000n;
 
 /** The number of attempts of a change while others change the same order. */
 const ATTEMPTS_MAX = 3;
-
-/** The states in which an order may still change. */
-const OPEN = ['DRAFT', 'SUBMITTED', 'FAILED'] as const;
 
 /** A row as the driver returns it. */
 interface SummaryRow {
@@ -472,7 +469,10 @@ function problemsOf(row: OrderRow): OrderProblem[] {
  * @throws DomainError INVALID_INPUT
  */
 async function assertRoom(em: EntityManager, organizationId: string): Promise<void> {
-  const open = await em.count(BulkTransferOrder, { organizationId, status: { $in: OPEN } });
+  const open = await em.count(BulkTransferOrder, {
+    organizationId,
+    status: { $in: OPEN_STATUSES },
+  });
   if (open < OPEN_ORDERS_MAX) return;
   const message = `An organization may have ${OPEN_ORDERS_MAX} orders that are not finished: cancel one first.`;
   const problems = [{ field: 'organizationIban', code: 'TOO_MANY', message }] as const;

@@ -12,6 +12,7 @@ import {
 import { parseAmountIn } from '../../domain/money.js';
 import {
   failureFromJson,
+  OPEN_STATUSES,
   ORDER_KEY_CHARACTERS_MAX,
   VALUE_CHARACTERS_MAX,
 } from '../../domain/order.js';
@@ -36,7 +37,7 @@ export const ORDER_ACTIONS: readonly AuditedAction[] = [
 ];
 
 /** The states in which an order keeps all of its rows. */
-const OPEN = "('DRAFT', 'SUBMITTED', 'FAILED')";
+const OPEN = `(${OPEN_STATUSES.map((status) => `'${status}'`).join(', ')})`;
 
 /** The SQL for the orders that actions named, and the times of the first and the last such action. */
 function auditedBy(actions: readonly AuditedAction[], outcome = "outcome = 'DONE'"): string {

@@ -409,6 +409,9 @@ interface Orders {
   stop(): Promise<void>;
 }
 
+/** The time after which rows that were not all added are deleted, unless further rows are added. */
+const READING_LEASE_MS = 120_000;
+
 async function startOrders(
   config: Config,
   database: Database,
@@ -419,8 +422,10 @@ async function startOrders(
   const { orderRetentionMs: retentionMs, orderBulkTransfersMax: bulkRowsMax, ibanCheck } = config;
   const orders = new MikroOrmOrders(database, newId, retentionMs);
   const watch = new OrderWatch(orders, logger);
+  const holder = newId();
+  const leaseOf = () => ({ holder, until: new Date(clock().getTime() + READING_LEASE_MS) });
   const worker = new OrderWorker({
-    ...{ ...ports, orders, retentionMs, presence: database.presence },
+    ...{ ...ports, orders, retentionMs, holder, presence: database.presence },
     performOrder: makePerformOrder({ orders, reader, performBulkTransfer, clock, retentionMs }),
     onProgress: (id, progress) => watch.noteProgress(id, progress),
   });
@@ -429,7 +434,7 @@ async function startOrders(
   return {
     store: orders,
     useCases: makeManageOrders({
-      ...{ orders, reader, rules, turns, clock, newId, retentionMs, bulkRowsMax },
+      ...{ orders, reader, rules, turns, clock, newId, retentionMs, bulkRowsMax, leaseOf },
       onSubmitted: () => worker.wake(),
     }),
     feeds: watch,

@@ -59,8 +59,12 @@ const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
   resolvers: ['application/ports/ledger-reader'],
 };
 
-/** The files that lock rows: for the lock of a balance, and for the outbox messages that relays claim. */
-const LOCKING = ['infrastructure/ledger/account-lock.ts', 'infrastructure/outbox/outbox.ts'];
+/** The files that lock rows: accounts, orders that are performed, and the outbox messages that relays claim. */
+const LOCKING = [
+  'infrastructure/ledger/account-lock.ts',
+  'infrastructure/ledger/order-lock.ts',
+  'infrastructure/outbox/outbox.ts',
+];
 
 interface SourceFile {
   /** The path relative to src, with slashes. */
@@ -186,7 +190,7 @@ describe('the source', () => {
     expect(pathsWith(/\bprocess\s*(?:\.\s*env|\[\s*['"]env['"]\s*\])\b/)).toEqual(['config.ts']);
   });
 
-  test('locks rows only in the account lock and the outbox', () => {
+  test('locks rows only in the locks of accounts and orders, and in the outbox', () => {
     const locking = pathsWith(/\bLockMode\s*\.|\blockMode\b/);
 
     expect(locking.filter((path) => !LOCKING.includes(path))).toEqual([]);

@@ -12,9 +12,17 @@ export default class CreateOrder extends Migration {
       \`source\` varchar(20) not null,
       \`currency\` varchar(3) not null,
       \`file_name\` varchar(255) null,
+      \`file_hash\` varchar(64) null,
+      \`file_part\` int null,
+      \`file_problems\` text null,
+      \`file_warnings\` text null,
+      \`import_key\` varbinary(255) null,
+      \`execution_date\` varchar(10) null,
       \`row_count\` int not null,
       \`problem_count\` int not null,
-      \`total_amount_minor\` bigint null,
+      \`unreadable_rows\` int not null,
+      \`total_amount_minor\` bigint not null,
+      \`kept_rows\` int not null,
       \`idempotency_key\` varbinary(255) null,
       \`bulk_rows_max\` int null,
       \`performed_bulks\` int not null,
@@ -34,7 +42,10 @@ export default class CreateOrder extends Migration {
       \`leased_by\` binary(16) null,
       \`leased_until\` datetime(3) null,
       primary key (\`id\`),
+      unique key \`bulk_transfer_order_import_key_unique\` (\`organization_id\`, \`import_key\`, \`file_part\`),
       key \`bulk_transfer_order_organization_index\` (\`organization_id\`, \`id\`),
+      key \`bulk_transfer_order_file_index\` (\`organization_id\`, \`file_hash\`, \`id\`),
+      key \`bulk_transfer_order_room_index\` (\`organization_id\`, \`status\`, \`kept_rows\`),
       key \`bulk_transfer_order_account_index\` (\`account_id\`, \`id\`),
       key \`bulk_transfer_order_status_index\` (\`status\`, \`id\`),
       key \`bulk_transfer_order_expires_at_index\` (\`expires_at\`)
@@ -53,10 +64,11 @@ export default class CreateOrder extends Migration {
       \`amount_minor\` bigint null,
       \`problem_count\` int not null,
       \`problems\` text null,
-      \`duplicate_of\` bigint null,
+      \`is_duplicate\` int not null,
       \`has_problems\` int not null,
       primary key (\`order_id\`, \`row_index\`),
-      key \`order_row_problems_index\` (\`order_id\`, \`has_problems\`, \`row_index\`)
+      key \`order_row_problems_index\` (\`order_id\`, \`has_problems\`, \`row_index\`),
+      key \`order_row_end_to_end_id_index\` (\`order_id\`, \`end_to_end_id\`, \`row_index\`)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
   }
 

@@ -14,9 +14,17 @@ export default class CreateOrder extends Migration {
       \`source\` text not null,
       \`currency\` text not null,
       \`file_name\` text null,
+      \`file_hash\` text null,
+      \`file_part\` integer null,
+      \`file_problems\` text null,
+      \`file_warnings\` text null,
+      \`import_key\` varbinary(255) null,
+      \`execution_date\` text null,
       \`row_count\` integer not null,
       \`problem_count\` integer not null,
-      \`total_amount_minor\` bigint null,
+      \`unreadable_rows\` integer not null,
+      \`total_amount_minor\` bigint not null,
+      \`kept_rows\` integer not null,
       \`idempotency_key\` varbinary(255) null,
       \`bulk_rows_max\` integer null,
       \`performed_bulks\` integer not null,
@@ -41,6 +49,15 @@ export default class CreateOrder extends Migration {
       'create index `bulk_transfer_order_organization_index` on `bulk_transfer_order` (`organization_id`, `id`)',
     );
     this.addSql(
+      'create unique index `bulk_transfer_order_import_key_unique` on `bulk_transfer_order` (`organization_id`, `import_key`, `file_part`)',
+    );
+    this.addSql(
+      'create index `bulk_transfer_order_file_index` on `bulk_transfer_order` (`organization_id`, `file_hash`, `id`)',
+    );
+    this.addSql(
+      'create index `bulk_transfer_order_room_index` on `bulk_transfer_order` (`organization_id`, `status`, `kept_rows`)',
+    );
+    this.addSql(
       'create index `bulk_transfer_order_account_index` on `bulk_transfer_order` (`account_id`, `id`)',
     );
     this.addSql(
@@ -63,12 +80,15 @@ export default class CreateOrder extends Migration {
       \`amount_minor\` bigint null,
       \`problem_count\` integer not null,
       \`problems\` text null,
-      \`duplicate_of\` bigint null,
+      \`is_duplicate\` integer not null,
       \`has_problems\` integer not null,
       primary key (\`order_id\`, \`row_index\`)
     ) without rowid`);
     this.addSql(
       'create index `order_row_problems_index` on `order_row` (`order_id`, `has_problems`, `row_index`)',
+    );
+    this.addSql(
+      'create index `order_row_end_to_end_id_index` on `order_row` (`order_id`, `end_to_end_id`, `row_index`)',
     );
   }
 

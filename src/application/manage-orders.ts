@@ -6,7 +6,7 @@ import {
   judgeRows,
 } from '../domain/bulk-transfer.js';
 import { type Caller, mayDebit, type RequestSource } from '../domain/caller.js';
-import type { DomainError } from '../domain/errors.js';
+import { AbandonedError, type DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { canonicalId, type NewId } from '../domain/id.js';
 import { idempotencyKeyProblems } from '../domain/idempotency.js';
@@ -20,7 +20,7 @@ import {
 } from '../domain/order.js';
 import { type Problem, quote } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
-import { BulkTransferOrder } from '../entities/bulk-transfer-order.entity.js';
+import { BulkTransferOrder, type OrderLease } from '../entities/bulk-transfer-order.entity.js';
 import type { OrderRowRecord } from '../entities/order-row.entity.js';
 import { inSlices } from './bulk-slices.js';
 import type { Clock } from './ports/clock.js';
@@ -80,6 +80,8 @@ export interface OrderPorts {
   readonly retentionMs: number;
   /** The largest number of rows that one bulk of an order has. */
   readonly bulkRowsMax: number;
+  /** Returns the lease of an order to which this server adds rows, from now on. */
+  readonly leaseOf: () => OrderLease;
   /** Called after an order was submitted. */
   readonly onSubmitted: () => void;
 }
@@ -95,11 +97,14 @@ const ROW_FIELDS = [
   'endToEndId',
 ] as const satisfies readonly (keyof CreditTransferRequest)[];
 
-/** A number of rows that one request removes. */
+/** The number of rows that one transaction copies. */
+const COPIED_AT_ONCE = 5_000;
+
+/** The largest number of rows that one request removes. */
 const REMOVED_ROWS_MAX = CHUNK_ROWS_MAX;
 
 export function makeManageOrders(ports: OrderPorts): ManageOrders {
-  const { orders, clock, newId, retentionMs, bulkRowsMax, onSubmitted } = ports;
+  const { clock, retentionMs, bulkRowsMax, onSubmitted } = ports;
   return {
     create: (request, source) => create(ports, request, source),
     addRows: async (text, chunk, rows, source) => {
@@ -109,12 +114,12 @@ export function makeManageOrders(ports: OrderPorts): ManageOrders {
       const first = firstRowOf(chunk);
       const added = await judge(ports, order, first, rows);
       const removed = { first: BigInt(first), last: BigInt(first + CHUNK_ROWS_MAX - 1) };
-      return changeRows(ports, order.id, { action: 'addOrderRows', source, removed, added });
+      return changeRows(ports, order, { action: 'addOrderRows', source, removed, added });
     },
     replaceRow: async (text, row, replacement, source) => {
       const order = await requireOrder(ports, text, source);
       const added = await judge(ports, order, row, [replacement]);
-      return changeRows(ports, order.id, {
+      return changeRows(ports, order, {
         action: 'replaceOrderRow',
         source,
         removed: [BigInt(row)],
@@ -128,9 +133,9 @@ export function makeManageOrders(ports: OrderPorts): ManageOrders {
       const numbers = [...new Set(rows)];
       const problems = removedRowsProblems(numbers.length);
       if (problems.length > 0) throw invalid(problems);
-      const { id } = await requireOrder(ports, text, source);
+      const order = await requireOrder(ports, text, source);
       const removed = numbers.map(BigInt);
-      return changeRows(ports, id, { action: 'removeOrderRows', source, removed, added: [] });
+      return changeRows(ports, order, { action: 'removeOrderRows', source, removed, added: [] });
     },
     submit: async (text, idempotencyKey, source) => {
       const problems = keyProblems(idempotencyKey);
@@ -147,18 +152,44 @@ export function makeManageOrders(ports: OrderPorts): ManageOrders {
       change(ports, text, {
         action: 'cancelOrder',
         source,
-        apply: (found) => found.cancel(clock()),
+        apply: (found) => found.cancel(clock(), retentionMs),
       }),
-    duplicate: async (text, source) => {
-      const order = await requireOrder(ports, text, source);
-      const facts = { ...order, id: newId(), createdBy: source.caller.name, createdAt: clock() };
-      const copy = BulkTransferOrder.of(facts, retentionMs);
-      const { organizationIds } = source.caller;
-      const copied = await orders.duplicate(order.id, organizationIds, copy, source);
-      if (!copied) throw notFound();
-      return copied;
-    },
+    duplicate: async (text, source) =>
+      duplicate(ports, await requireOrder(ports, text, source), source),
   };
+}
+
+/** Copies an order in parts, so that the copy of a large order keeps nobody waiting. */
+async function duplicate(
+  ports: OrderPorts,
+  original: BulkTransferOrder,
+  source: RequestSource,
+): Promise<BulkTransferOrder> {
+  const { orders, clock, newId, leaseOf } = ports;
+  original.assertCopyable();
+  const facts = { ...original, id: newId(), createdBy: source.caller.name, createdAt: clock() };
+  const copy = BulkTransferOrder.beingRead(facts, leaseOf());
+  await orders.begin([copy], original.rowCount);
+  try {
+    for (let first: bigint | undefined = 0n; first !== undefined; ) {
+      if (source.isAbandoned?.()) throw new AbandonedError();
+      const rows = { from: original.id, first, count: COPIED_AT_ONCE };
+      const last: bigint | undefined = await orders.copy(copy.id, leaseOf(), rows);
+      first = last === undefined ? undefined : last + 1n;
+    }
+    const [now] = await orders.byIds([original.id]);
+    if (now?.changedAt.getTime() !== original.changedAt.getTime())
+      throw original.changedMeanwhile();
+    now.assertCopyable();
+    const completion = { action: 'duplicateOrder', source, at: clock() } as const;
+    const [completed] = await orders.complete([copy.id], completion);
+    if (!completed) throw new Error('The copy of an order does not exist');
+    return completed;
+  } catch (error) {
+    // A copy that is left is deleted after its lease.
+    await orders.abandon([copy.id], clock()).catch(() => {});
+    throw error;
+  }
 }
 
 async function create(
@@ -229,7 +260,7 @@ async function judge(
         amountMinor: amountMinor ?? null,
         problemCount: problems.length,
         problemsJson: problems.length === 0 ? null : JSON.stringify(problems.map(withoutIndex)),
-        duplicateOf: null,
+        isDuplicate: 0,
         hasProblems: problems.length === 0 ? 0 : 1,
       });
     }
@@ -264,11 +295,12 @@ function kept(value: string | null | undefined): string | null {
 
 async function changeRows(
   { orders, clock }: OrderPorts,
-  id: string,
-  change: Omit<OrderRowChange, 'at'>,
+  { id, organizationId }: BulkTransferOrder,
+  change: Omit<OrderRowChange, 'at' | 'organizationId'>,
 ): Promise<BulkTransferOrder> {
   const { organizationIds } = change.source.caller;
-  const order = await orders.changeRows(id, organizationIds, { ...change, at: clock() });
+  const rowChange = { ...change, organizationId, at: clock() };
+  const order = await orders.changeRows(id, organizationIds, rowChange);
   if (!order) throw notFound();
   return order;
 }

@@ -26,7 +26,13 @@ import type { TransferRecord } from '../entities/transfer.entity.js';
 import { invalidBulkTransfer, receivableProblems } from './bulk-transfer-problems.js';
 import type { Clock } from './ports/clock.js';
 import type { RunPhase } from './ports/phases.js';
-import type { LedgerRecords, LockedLedger, LockRequest, UnitOfWork } from './ports/unit-of-work.js';
+import type {
+  LedgerRecords,
+  LockedLedger,
+  LockRequest,
+  OrderFence,
+  UnitOfWork,
+} from './ports/unit-of-work.js';
 import {
   assertSameContent,
   type PreparationPorts,
@@ -52,11 +58,13 @@ export interface PerformedBulkTransfer {
 export type PerformBulkTransfer = (
   request: BulkTransferRequest,
   source: RequestSource,
-  progress?: BulkProgress,
+  order?: OrderWork,
 ) => Promise<PerformedBulkTransfer>;
 
-/** Hears how far a large bulk is. */
-export interface BulkProgress {
+/** The work on an order that a bulk is part of. It hears how far the bulk is. */
+export interface OrderWork {
+  /** The lease that the server must still have when the bulk is recorded. */
+  readonly lease: OrderFence;
   /** The rows were checked, and the bulk stands in line. */
   onWaiting(): void;
   /** A number of rows was sent to the database. The whole bulk may be written again after a contention. */
@@ -88,12 +96,12 @@ interface JudgedBulkTransfer {
   readonly bookCredits: readonly BookCredit[];
   /** The sum of the transfers to other banks, in minor units. */
   readonly outgoingAmountMinor: bigint;
-  readonly progress: BulkProgress | undefined;
+  readonly order: OrderWork | undefined;
 }
 
 export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTransfer {
   const { reader, unitOfWork, clock, newId, runPhase } = ports;
-  return async (requested, source, progress) => {
+  return async (requested, source, order) => {
     const prepared = await runPhase('validate', () =>
       prepareBulkTransfer(requested, source, ports),
     );
@@ -114,9 +122,9 @@ export function makePerformBulkTransfer(ports: BulkTransferPorts): PerformBulkTr
       totalAmountMinor,
       bookCredits: bookCreditsOf(transfers, debtor.organizationName),
       outgoingAmountMinor: outgoingAmountOf(transfers),
-      progress,
+      order,
     };
-    progress?.onWaiting();
+    order?.onWaiting();
     return unitOfWork.run(lockRequestOf(bulk), (ledger) =>
       performUnderLock(bulk, { ledger, newId, at: clock() }),
     );
@@ -133,6 +141,7 @@ function lockRequestOf({ debtor, bookCredits, ...bulk }: JudgedBulkTransfer): Lo
       bulk.transfers.length,
     ),
     isAbandoned: bulk.source.isAbandoned,
+    orderLease: bulk.order?.lease,
   };
 }
 
@@ -236,10 +245,10 @@ function postBulkTransfer(
 /** Generates the rows of a bulk's transfers, while earlier rows are on their way to the database. */
 function* transferRecords(
   bulkTransfer: BulkTransfer,
-  { transfers, progress }: JudgedBulkTransfer,
+  { transfers, order }: JudgedBulkTransfer,
 ): Iterable<TransferRecord> {
   for (const [index, transfer] of transfers.entries()) {
-    if (index % PROGRESS_ROWS === 0) progress?.onWritten(index);
+    if (index % PROGRESS_ROWS === 0) order?.onWritten(index);
     yield {
       accountId: bulkTransfer.accountId,
       position: transferPosition(bulkTransfer.sequence, index),

@@ -28,7 +28,7 @@ const READ_ROWS = 5_000;
 
 export function makePerformOrder(ports: PerformOrderPorts): PerformOrder {
   const { orders, reader, performBulkTransfer, clock, retentionMs } = ports;
-  return async (order, { report, isLost }) => {
+  return async (order, { report, isLost, holder }) => {
     const [account] = await reader.accountsById([order.accountId]);
     if (!account) throw new Error('The account of an order does not exist');
     const { idempotencyKey, bulkRowsMax, rowCount } = order;
@@ -45,21 +45,22 @@ export function makePerformOrder(ports: PerformOrderPorts): PerformOrder {
         creditTransfers: rows.map(({ row }) => row),
       };
       try {
-        await performBulkTransfer(request, source, progressOf(partProgress));
+        const lease = { orderId: order.id, holder };
+        await performBulkTransfer(request, source, { ...progressOf(partProgress), lease });
       } catch (error) {
         if (!(error instanceof DomainError)) throw error;
         if (error.rejection.code === 'ACCOUNT_BUSY') return false;
         const failure = failureOf(error, rows);
-        await end(orders, order, { source, outcome: failure.code }, (found) => {
+        await end(orders, order, { source, outcome: failure.code, holder }, (found) => {
           found.performedBulks = part;
           found.fail(failure, clock(), retentionMs);
         });
         return true;
       }
     }
-    await end(orders, order, { source, outcome: 'DONE' }, (found) => {
+    await end(orders, order, { source, outcome: 'DONE', holder }, (found) => {
       found.performedBulks = bulkCount;
-      found.perform(clock());
+      found.perform(clock(), retentionMs);
     });
     return true;
   };
@@ -132,21 +133,25 @@ function failureOf({ rejection }: DomainError, rows: readonly NumberedRow[]): Or
   }
 }
 
+/** The end of an order. */
+interface OrderEnd {
+  readonly source: RequestSource;
+  readonly outcome: 'DONE' | OrderFailure['code'];
+  readonly holder: string;
+}
+
 async function end(
   orders: OrderStore,
   { id }: BulkTransferOrder,
-  {
-    source,
-    outcome,
-  }: { readonly source: RequestSource; readonly outcome: 'DONE' | OrderFailure['code'] },
+  { source, outcome, holder }: OrderEnd,
   apply: (order: BulkTransferOrder) => void,
 ): Promise<void> {
   await orders.change(id, 'all', {
     action: 'performOrder',
     source,
     outcome,
-    // Another server may have ended it, if this one stood still for longer than its lease.
-    isWanted: ({ status }) => status === 'SUBMITTED',
+    // Another server has the order if this one stood still for longer than its lease.
+    isWanted: ({ status, leasedBy }) => status === 'SUBMITTED' && leasedBy === holder,
     apply,
   });
 }

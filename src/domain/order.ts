@@ -2,15 +2,17 @@
  * Bulk transfer orders: rows that are kept and corrected until they are performed together.
  *
  * DRAFT ──submit──▶ SUBMITTED ──perform──▶ PERFORMED
- *   ▲  │                │
- *   │  │ cancel         └──fail──▶ FAILED ──submit──▶ SUBMITTED
- *   │  └──▶ CANCELLED ◀──cancel──────┤
- *   └────────────edit────────────────┘
+ *   ▲  │                │  │
+ *   │  │ cancel         │  └──fail──▶ FAILED ──submit──▶ SUBMITTED
+ *   │  └──▶ CANCELLED ◀─┴──cancel──────┤
+ *   └────────────edit──────────────────┘
  *
- * A draft or a failed order that nobody changes expires.
+ * A submitted order is cancelled only while no server performs it. A draft or a failed order that nobody changes expires.
  */
 import type { Rejection } from './errors.js';
 import { ORDER_STATUSES, type OrderStatus } from './kinds.js';
+import type { Problem } from './problem.js';
+import type { TransferWarningCode } from './transfer-warnings.js';
 
 /** The actions on an order, each of which may change its state. */
 export const ORDER_ACTIONS = ['edit', 'submit', 'perform', 'fail', 'cancel', 'expire'] as const;
@@ -22,7 +24,7 @@ export const ORDER_TRANSITIONS: Readonly<
   Record<OrderStatus, Readonly<Partial<Record<OrderAction, OrderStatus>>>>
 > = {
   DRAFT: { edit: 'DRAFT', submit: 'SUBMITTED', cancel: 'CANCELLED', expire: 'EXPIRED' },
-  SUBMITTED: { perform: 'PERFORMED', fail: 'FAILED' },
+  SUBMITTED: { perform: 'PERFORMED', fail: 'FAILED', cancel: 'CANCELLED' },
   FAILED: { edit: 'DRAFT', submit: 'SUBMITTED', cancel: 'CANCELLED', expire: 'EXPIRED' },
   PERFORMED: {},
   CANCELLED: {},
@@ -48,8 +50,14 @@ export const ORDER_ROWS_MAX = 1_000_000;
 /** The largest number of chunks. Chunks are numbered from 0. */
 export const CHUNKS_MAX = ORDER_ROWS_MAX / CHUNK_ROWS_MAX;
 
+/** The largest number of bulks as which one order is performed. */
+export const ORDER_BULKS_MAX = 1_000;
+
 /** The largest number of orders of an organization that may still change. */
 export const OPEN_ORDERS_MAX = 1_000;
+
+/** The largest number of rows in the orders of an organization, but for those that were performed. */
+export const KEPT_ROWS_MAX = 3_000_000;
 
 /** The longest value of a row that is kept, in characters. A longer value is cut, which is a problem of its row. */
 export const VALUE_CHARACTERS_MAX = 500;
@@ -74,6 +82,23 @@ export function bulkKeyOf(key: string, part: number, bulkCount: number): string 
 
 /** The longest idempotency key of an order. The key of a bulk is longer by the number of the bulk. */
 export const ORDER_KEY_CHARACTERS_MAX = 240;
+
+/** A problem of the file of an order as a whole. */
+export interface FileProblem extends Omit<Problem, 'index'> {
+  /** The line of the file, from 1. */
+  readonly line?: number | undefined;
+  /** The name of the column as the file writes it. */
+  readonly column?: string | undefined;
+}
+
+/** A warning about the file of an order. */
+export interface FileWarning {
+  readonly field: string;
+  readonly code: TransferWarningCode;
+  readonly message: string;
+  /** The earlier order with the same file. */
+  readonly orderId?: string | undefined;
+}
 
 /** Why an order failed. */
 export type OrderFailure = Rejection<

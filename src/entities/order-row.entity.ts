@@ -3,7 +3,10 @@ import { type Problem, valueProblem } from '../domain/problem.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
 /** A problem of a row, without its row. */
-export type RowProblem = Pick<Problem, 'field' | 'code' | 'message'>;
+export interface RowProblem extends Omit<Problem, 'index'> {
+  /** The column of the file in which the value is. */
+  readonly column?: string | undefined;
+}
 
 /** The fields of a row that name what is paid, as they were sent; null if a field was not sent. */
 export interface OrderRowValues {
@@ -24,7 +27,8 @@ export interface OrderRowRecord extends OrderRowValues {
   readonly amountMinor: bigint | null;
   readonly problemCount: number;
   readonly problemsJson: string | null;
-  readonly duplicateOf: bigint | null;
+  /** 1 if an earlier row has the same end-to-end id, else 0. */
+  readonly isDuplicate: number;
   /** 1 or 0. */
   readonly hasProblems: number;
 }
@@ -49,13 +53,12 @@ export class OrderRow implements OrderRowRecord {
   readonly problemCount!: number;
   /** The problems of the row by itself: see RowProblem. Null if there are none. */
   readonly problemsJson!: string | null;
-  /** The first row that has the same end-to-end id; null if there is none before this row. */
-  readonly duplicateOf!: bigint | null;
+  readonly isDuplicate!: number;
   readonly hasProblems!: number;
 
   get problems(): readonly RowProblem[] {
     const own: RowProblem[] = this.problemsJson === null ? [] : JSON.parse(this.problemsJson);
-    if (this.duplicateOf === null) return own;
+    if (this.isDuplicate === 0) return own;
     return [...own, valueProblem('DUPLICATE', 'endToEndId', this.endToEndId ?? '')];
   }
 }
@@ -77,10 +80,11 @@ export const OrderRowSchema = defineEntity({
     amountMinor: p.bigint().nullable(),
     problemCount: p.integer(),
     problemsJson: p.text().fieldName('problems').nullable(),
-    duplicateOf: p.bigint().nullable(),
+    isDuplicate: p.integer(),
     hasProblems: p.integer(),
   },
   indexes: [
     { name: 'order_row_problems_index', properties: ['orderId', 'hasProblems', 'rowIndex'] },
+    { name: 'order_row_end_to_end_id_index', properties: ['orderId', 'endToEndId', 'rowIndex'] },
   ],
 });

@@ -69,6 +69,9 @@ const WARNED_ROWS_MAX = 20_000;
 /** A row of a search for warnings costs as much as so many rows that are only summed. */
 const WARNED_ROWS_COST = 20;
 
+/** A row that is copied costs as much as so many rows that are only summed. */
+const COPIED_ROW_COST = 5;
+
 /** The mutations that answer an order. */
 type OrderMutation = Extract<
   MutationName,
@@ -143,12 +146,12 @@ export class OrderResolver {
       'The balance of the account if the order were performed now, negative if funds are short; null if the total is not known, if the order has ended, or if any bulk of it was performed.',
   })
   async balanceAfter(
-    @Root() { accountId, totalAmountMinor, status, bulkKeys, currency }: BulkTransferOrderType,
+    @Root() { accountId, totalMinor, status, bulkKeys, currency }: BulkTransferOrderType,
     @Ctx() { loaders }: RequestContext,
   ): Promise<MoneyType | null> {
-    if (totalAmountMinor === null || bulkKeys.length > 0 || isFinal(status)) return null;
+    if (totalMinor === null || bulkKeys.length > 0 || isFinal(status)) return null;
     const { balanceMinor } = await loadReferenced(loaders.account, accountId);
-    return presentMoney(balanceMinor - totalAmountMinor, currency);
+    return presentMoney(balanceMinor - totalMinor, currency);
   }
 
   @FieldResolver(() => OrderRowConnection, {
@@ -179,7 +182,8 @@ export class OrderResolver {
   ): Promise<Connection<OrderProblemType>> {
     const scope = problemsOf(order.id);
     const range = await readPageRange(page, scope, reader);
-    return presentPage(await this.store.problems(order, range), scope, presentOrderProblem);
+    const problems = await this.store.problems(order, range);
+    return presentPage(problems, scope, presentOrderProblem);
   }
 
   @FieldResolver(() => OrderWarningConnection, {
@@ -326,10 +330,12 @@ export class OrderResolver {
   @Mutation(() => OrderResult, {
     description: `Makes a draft with the rows of an order in any state. ${NOT_FOUND_ELSE}`,
   })
-  duplicateOrder(
+  async duplicateOrder(
     @Arg('id', () => ID, { description: ORDER_ID }) id: string,
     @Ctx() context: RequestContext,
   ): Promise<typeof OrderResult> {
+    const order = await this.#find(id, context);
+    if (order) context.chargeForRows(COPIED_ROW_COST * order.rowCount);
     return this.#change(context, 'duplicateOrder', () =>
       this.useCases.duplicate(id, context.source),
     );

@@ -1,13 +1,13 @@
 /** Presents orders and their rows as types of the API. */
 import type { OrderProblem } from '../application/ports/order-store.js';
-import { bulkCountOf, bulkKeyOf } from '../domain/order.js';
+import { bulkCountOf, bulkKeyOf, isFinal } from '../domain/order.js';
 import type { BulkTransferOrder } from '../entities/bulk-transfer-order.entity.js';
 import type { OrderRow, OrderRowValues, RowProblem } from '../entities/order-row.entity.js';
 import { BulkTransferOrderType, OrderProblemType, OrderRowType } from '../schema/order.js';
 import { make, presentMoney } from './present.js';
 
 export function presentOrder(order: BulkTransferOrder): BulkTransferOrderType {
-  const { totalAmountMinor, currency } = order;
+  const { totalMinor, currency } = order;
   return make(BulkTransferOrderType, {
     id: order.id,
     name: order.name,
@@ -15,17 +15,19 @@ export function presentOrder(order: BulkTransferOrder): BulkTransferOrderType {
     source: order.source,
     fileName: order.fileName,
     rowCount: order.rowCount,
-    problemCount: order.problemCount,
-    totalAmount: totalAmountMinor === null ? null : presentMoney(totalAmountMinor, currency),
+    problemCount: order.problemCount + order.fileProblems.length,
+    totalAmount: totalMinor === null ? null : presentMoney(totalMinor, currency),
     createdBy: order.createdBy,
     submittedBy: order.submittedBy,
     createdAt: order.createdAt,
     submittedAt: order.submittedAt,
     performedAt: order.performedAt,
-    expiresAt: order.expiresAt,
+    expiresAt: isFinal(order.status) ? null : order.expiresAt,
     accountId: order.accountId,
     currency,
-    totalAmountMinor,
+    totalMinor,
+    fileProblems: order.fileProblems,
+    fileWarnings: order.fileWarnings,
     bulkKeys: bulkKeysOf(order),
     rejection: order.failure,
   });
@@ -61,14 +63,27 @@ export function presentOrderRow(row: OrderRow): OrderRowType {
 }
 
 export function presentOrderProblem({ row, ...problem }: OrderProblem): OrderProblemType {
-  return presentRowProblem(problem, row);
+  if (row) return presentRowProblem(problem, row);
+  const { field, code, message, line, column } = problem;
+  return make(OrderProblemType, {
+    row: null,
+    line: line ?? null,
+    column: column ?? null,
+    field,
+    code,
+    message,
+    value: null,
+  });
 }
 
-function presentRowProblem({ field, code, message }: RowProblem, row: OrderRow): OrderProblemType {
+function presentRowProblem(
+  { field, code, message, column }: RowProblem,
+  row: OrderRow,
+): OrderProblemType {
   return make(OrderProblemType, {
     row: Number(row.rowIndex),
     line: row.line,
-    column: null,
+    column: column ?? null,
     field,
     code,
     message,

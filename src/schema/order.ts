@@ -7,7 +7,7 @@ import {
   type OrderSource,
   type OrderStatus,
 } from '../domain/kinds.js';
-import type { OrderFailure } from '../domain/order.js';
+import type { FileProblem, FileWarning, OrderFailure } from '../domain/order.js';
 import { type Descriptions, enumOf } from './enum.js';
 import { MoneyType } from './money.js';
 import { NodeType } from './node.js';
@@ -194,7 +194,9 @@ export class BulkTransferOrderType extends NodeType {
 
   accountId!: string;
   currency!: string;
-  totalAmountMinor!: bigint | null;
+  totalMinor!: bigint | null;
+  fileProblems!: readonly FileProblem[];
+  fileWarnings!: readonly FileWarning[];
   bulkKeys!: readonly string[];
   rejection!: OrderFailure | undefined;
 }

@@ -596,6 +596,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
           'webhook_cursor',
           'webhook_delivery',
           'webhook_attempt',
+          'bulk_transfer_order',
           'order_row',
           ...SEARCH_COLUMNS.map(({ name }) => name),
         ].map((table) => `delete on ${database}.${table}`),
@@ -612,11 +613,12 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         `update (position) on ${database}.webhook_cursor`,
         `update (status, attempts, failures, due_at, leased_by, leased_at, ended_at)
           on ${database}.webhook_delivery`,
-        `update (status, row_count, problem_count, total_amount_minor, idempotency_key,
+        `update (status, row_count, problem_count, unreadable_rows, total_amount_minor,
+          kept_rows, idempotency_key,
           bulk_rows_max, performed_bulks, failure, submitted_by, submitted_by_kind, request_id,
-          remote_address, changed_at, submitted_at, performed_at, expires_at, phase, rows_done,
+          remote_address, created_at, changed_at, submitted_at, performed_at, expires_at, phase, rows_done,
           leased_by, leased_until) on ${database}.bulk_transfer_order`,
-        `update (duplicate_of, has_problems) on ${database}.order_row`,
+        `update (is_duplicate, has_problems) on ${database}.order_row`,
       ];
       await mariaDb.run(`revoke all on ${database}.* from bank@'%'`);
       for (const grant of grants) await mariaDb.run(`grant ${grant} to bank@'%'`);

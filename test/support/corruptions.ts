@@ -285,7 +285,6 @@ const OF_WEBHOOKS: Readonly<Record<string, ColumnCorruptions>> = {
   },
   'webhook_delivery.leased_by': {
     found: [
-      ['leased_by = null', LEASED],
       [`leased_by = ${FOREIGN_ID}`, LEASED],
       [`leased_by = ${OTHER_ID}`, `${PENDING} and leased_by is null`],
       [`leased_by = ${OTHER_ID}`, DELIVERED],
@@ -375,9 +374,10 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
       ["status = 'CANCELLED'", stateIs('PERFORMED')],
       ["status = 'DRAFT'", stateIs('FAILED')],
       ["status = 'DRAFT'", stateIs('CANCELLED')],
+      ["status = 'EXPIRED'", stateIs('CANCELLED')],
+      ["status = 'CANCELLED'", stateIs('EXPIRED')],
       ["status = 'PAID'"],
     ],
-    free: 'an order that was cancelled has the facts of one that expired',
   },
   'bulk_transfer_order.source': {
     found: [["source = 'XLSX'"]],
@@ -385,6 +385,33 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
   'bulk_transfer_order.currency': { found: [["currency = 'USD'"]] },
   'bulk_transfer_order.file_name': { free: 'the name of a file stands there alone' },
+  'bulk_transfer_order.file_hash': {
+    found: [["file_hash = 'x'"]],
+    free: 'the hash of a file stands there alone',
+  },
+  'bulk_transfer_order.file_part': {
+    found: [['file_part = -1']],
+    free: 'the other orders of a file may be deleted',
+  },
+  'bulk_transfer_order.file_problems': {
+    found: [
+      ["file_problems = 'x'"],
+      [`file_problems = '[{"code":"REQUIRED"}]'`, stateIs('PERFORMED')],
+    ],
+    free: 'what was wrong with a file stands there alone',
+  },
+  'bulk_transfer_order.file_warnings': {
+    found: [["file_warnings = 'x'"]],
+    free: 'the warnings about a file stand there alone',
+  },
+  'bulk_transfer_order.import_key': {
+    found: [["import_key = 'é'"]],
+    free: 'the key of an import stands there alone',
+  },
+  'bulk_transfer_order.execution_date': {
+    found: [["execution_date = 'soon'"]],
+    free: 'the date in a file stands there alone',
+  },
   'bulk_transfer_order.row_count': {
     found: [
       ['row_count = row_count + 1', IS_OPEN],
@@ -403,10 +430,15 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     found: [
       ['total_amount_minor = total_amount_minor + 1', `${IS_OPEN} and problem_count = 0`],
       ['total_amount_minor = total_amount_minor + 1', stateIs('PERFORMED')],
-      ['total_amount_minor = null', `${IS_OPEN} and problem_count = 0`],
-      ['total_amount_minor = 1', 'total_amount_minor is null'],
     ],
     free: 'the rows of a cancelled order are deleted later',
+  },
+  'bulk_transfer_order.unreadable_rows': {
+    found: [['unreadable_rows = unreadable_rows + 1', IS_OPEN]],
+    free: 'the rows of a cancelled order are deleted later',
+  },
+  'bulk_transfer_order.kept_rows': {
+    found: [['kept_rows = kept_rows + 1'], ['kept_rows = 0', 'kept_rows > 0']],
   },
   'bulk_transfer_order.idempotency_key': {
     found: [
@@ -495,7 +527,8 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     found: [
       ['expires_at = null', stateIs('DRAFT')],
       [copied('expires_at', 'changed_at'), stateIs('FAILED')],
-      [copied('expires_at', 'created_at'), stateIs('PERFORMED')],
+      ['expires_at = null', `${stateIs('PERFORMED')} and kept_rows > 0`],
+      [copied('expires_at', 'changed_at'), stateIs('SUBMITTED')],
     ],
     free: 'the retention of the server that changed the order',
   },
@@ -517,7 +550,6 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   },
   'bulk_transfer_order.leased_by': {
     found: [
-      ['leased_by = null', LEASED],
       [`leased_by = ${FOREIGN_ID}`, LEASED],
       [`leased_by = ${OTHER_ID}`, stateIs('DRAFT')],
     ],
@@ -550,8 +582,8 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
   'order_row.description': { free: AS_IT_WAS_SENT },
   'order_row.end_to_end_id': {
     found: [
-      ["end_to_end_id = x'43'", 'duplicate_of is not null'],
-      ['end_to_end_id = null', 'duplicate_of is not null'],
+      ["end_to_end_id = x'43'", 'is_duplicate = 1'],
+      ['end_to_end_id = null', 'is_duplicate = 1'],
       ["end_to_end_id = x'41'", `end_to_end_id = x'42' and ${orderIs("status = 'DRAFT'")}`],
     ],
     free: AS_IT_WAS_SENT,
@@ -576,15 +608,9 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     ],
     free: 'the sentence of a problem',
   },
-  'order_row.duplicate_of': {
-    found: [
-      ['duplicate_of = null', 'duplicate_of is not null'],
-      ['duplicate_of = duplicate_of + 1', 'duplicate_of is not null'],
-      ['duplicate_of = 0', `duplicate_of is null and ${orderIs("status = 'DRAFT'")}`],
-    ],
-  },
+  'order_row.is_duplicate': { found: [['is_duplicate = 1 - is_duplicate'], ['is_duplicate = 2']] },
   'order_row.has_problems': {
-    found: [['has_problems = 1 - has_problems'], ['has_problems = 0', 'duplicate_of is not null']],
+    found: [['has_problems = 1 - has_problems'], ['has_problems = 0', 'is_duplicate = 1']],
   },
 };
 

@@ -43,19 +43,22 @@ export async function fillOrders(database: Database): Promise<void> {
   const at = new Date();
   const newId = makeNewId(() => new Date());
   const orders = new MikroOrmOrders(database, newId, DAY_MS);
+  const lease = { holder: newId(), until: new Date(at.getTime() + DAY_MS) };
   const [draft] = await database.orm.em.fork().find(BulkTransferOrder, { name: 'A draft' });
   if (!draft) throw new Error('There is no draft');
   const copyOf = async () => {
     const facts = { ...draft, id: newId(), createdBy: 'someone', createdAt: at };
-    const copy = BulkTransferOrder.of(facts, DAY_MS);
-    await orders.duplicate(draft.id, 'all', copy, PROGRAM);
+    const copy = BulkTransferOrder.beingRead(facts, lease);
+    await orders.begin([copy], draft.rowCount);
+    await orders.copy(copy.id, lease, { from: draft.id, first: 0n, count: 100 });
+    await orders.complete([copy.id], { action: 'duplicateOrder', source: PROGRAM, at });
     return copy;
   };
   const expired = await copyOf();
   await orders.change(expired.id, 'all', {
     action: 'expireOrder',
     source: PROGRAM,
-    apply: (order) => order.expire(at),
+    apply: (order) => order.expire(at, DAY_MS),
   });
   const submitted = await copyOf();
   const submission = { source: PROGRAM, idempotencyKey: submitted.id, bulkRowsMax: 100 };
@@ -64,5 +67,5 @@ export async function fillOrders(database: Database): Promise<void> {
     source: PROGRAM,
     apply: (order) => order.submit(submission, at),
   });
-  await orders.claim({ holder: newId(), until: new Date(at.getTime() + DAY_MS) }, at);
+  await orders.claim(lease, at);
 }

@@ -6,8 +6,9 @@ import type {
   OrderPhase,
   OrderStatus,
 } from '../../domain/kinds.js';
-import type { BulkTransferOrder } from '../../entities/bulk-transfer-order.entity.js';
-import type { OrderRow, OrderRowRecord, RowProblem } from '../../entities/order-row.entity.js';
+import type { FileProblem } from '../../domain/order.js';
+import type { BulkTransferOrder, OrderLease } from '../../entities/bulk-transfer-order.entity.js';
+import type { OrderRow, OrderRowRecord } from '../../entities/order-row.entity.js';
 import type { ListPage, PageRange } from './page.js';
 
 /** A change of one order. */
@@ -24,6 +25,8 @@ export interface OrderChange {
 
 /** A change of the rows of one order. */
 export interface OrderRowChange {
+  /** The organization of the order. Its changes are made one after another. */
+  readonly organizationId: string;
   readonly action: AuditedAction;
   readonly source: RequestSource;
   readonly at: Date;
@@ -40,11 +43,20 @@ export interface OrderFilter {
   readonly statuses?: readonly OrderStatus[] | undefined;
 }
 
-/** A problem of a row, with the row. */
-export interface OrderProblem extends RowProblem {
-  readonly row: OrderRow;
+/** A problem of a row, with the row, or of the file of an order. */
+export interface OrderProblem extends FileProblem {
+  /** Absent for a problem of the file. */
+  readonly row?: OrderRow;
   /** The place among the problems of the order, which grows with the number of the row. */
   readonly place: bigint;
+}
+
+/** An order with the problems of its file. */
+export interface ProblematicOrder {
+  readonly id: string;
+  readonly fileProblems: readonly FileProblem[];
+  /** The number of problems of the file and of all rows. */
+  readonly problemCount: number;
 }
 
 /** A row to perform. */
@@ -53,10 +65,12 @@ export interface NumberedRow {
   readonly row: CreditTransferRequest;
 }
 
-/** A server that performs orders. */
-export interface OrderLease {
-  readonly holder: string;
-  readonly until: Date;
+/** The rows that are copied from one order to another, by their numbers. */
+export interface CopiedRows {
+  readonly from: string;
+  /** The number of the first row. */
+  readonly first: bigint;
+  readonly count: number;
 }
 
 /**
@@ -89,16 +103,32 @@ export interface OrderStore {
     organizations: OrganizationScope,
     change: OrderRowChange,
   ): Promise<BulkTransferOrder | null>;
+
   /**
-   * Adds a copy of an order with all of its rows. @returns null if there is no order to copy
-   * @throws DomainError INVALID_INPUT as add does
+   * Adds the orders of a file, or a copy, that are still being read. They are deleted after their lease, unless they are
+   * completed.
+   * @param rowCount the number of rows that will be added
+   * @throws DomainError INVALID_INPUT as add does, or for too many rows
    */
-  duplicate(
-    id: string,
-    organizations: OrganizationScope,
-    copy: BulkTransferOrder,
-    source: RequestSource,
-  ): Promise<BulkTransferOrder | null>;
+  begin(orders: readonly BulkTransferOrder[], rowCount: number): Promise<void>;
+  /** Adds rows to an order that is being read. @throws AbandonedError if the lease is lost */
+  append(id: string, lease: OrderLease, rows: readonly OrderRowRecord[]): Promise<void>;
+  /**
+   * Copies rows of one order to another that is being read. @returns the number of the last row, undefined if none is left
+   * @throws AbandonedError if the lease is lost
+   */
+  copy(id: string, lease: OrderLease, rows: CopiedRows): Promise<bigint | undefined>;
+  /** Completes orders that were read, all in one commit. @throws AbandonedError if a lease is lost */
+  complete(
+    ids: readonly string[],
+    completion: Pick<OrderChange, 'action' | 'source'> & { readonly at: Date },
+  ): Promise<BulkTransferOrder[]>;
+  /** Lets orders that are being read be deleted soon. */
+  abandon(ids: readonly string[], now: Date): Promise<void>;
+  /** Returns the orders that a key imported, in the order of their file. */
+  importedBy(organizationId: string, importKey: string): Promise<BulkTransferOrder[]>;
+  /** Returns the latest complete order that came from a file, by the hash of the file; null if there is none. */
+  lastOfFile(organizationId: string, fileHash: string): Promise<BulkTransferOrder | null>;
 
   /** Lists the rows of an order in order of their numbers. */
   rows(
@@ -106,17 +136,14 @@ export interface OrderStore {
     onlyProblems: boolean,
     range: PageRange<bigint>,
   ): Promise<ListPage<OrderRow>>;
-  /** Lists the problems of the rows of an order, in order of the rows. */
-  problems(
-    order: Pick<BulkTransferOrder, 'id' | 'problemCount'>,
-    range: PageRange<bigint>,
-  ): Promise<ListPage<OrderProblem>>;
+  /** Lists the problems of the file of an order, then those of its rows in their order. */
+  problems(order: ProblematicOrder, range: PageRange<bigint>): Promise<ListPage<OrderProblem>>;
   /** Returns the number of the row at a place among the rows of an order, from 0; undefined if there is none. */
   rowIndexAt(orderId: string, place: number): Promise<bigint | undefined>;
   /** Reads rows from a number on, in order of their numbers. */
   rowsFrom(orderId: string, first: bigint, count: number): Promise<NumberedRow[]>;
 
-  /** Leases the submitted order that waits longest. @returns null if none waits */
+  /** Leases a submitted order. Organizations take turns. @returns null if none waits */
   claim(lease: OrderLease, now: Date): Promise<BulkTransferOrder | null>;
   /** Notes the progress of a leased order, and renews the lease. @returns false if the lease is lost */
   noteProgress(id: string, lease: OrderLease, progress: OrderProgress): Promise<boolean>;
@@ -126,10 +153,10 @@ export interface OrderStore {
   leaseHolders(): Promise<string[]>;
   /** Ends the leases of a server. @returns the number of its orders */
   releaseOf(holder: string): Promise<number>;
-  /** Returns the ids of orders that are due to expire, a limited number. */
-  expired(now: Date): Promise<string[]>;
-  /** Deletes rows of orders that ended before a moment, a limited number. @returns whether there may be more */
-  pruneRows(before: Date): Promise<boolean>;
+  /** Returns orders that are due to expire, or whose rows are due to be deleted, a limited number. */
+  due(now: Date): Promise<BulkTransferOrder[]>;
+  /** Deletes rows of an order that is due, a limited number. @returns whether there are more */
+  pruneRows(id: string, now: Date): Promise<boolean>;
 }
 
 /** The progress of the work on an order. */
@@ -148,6 +175,8 @@ export type PerformOrder = (order: BulkTransferOrder, lease: KeptLease) => Promi
 
 /** The lease of an order that is being performed. */
 export interface KeptLease {
+  /** The server that has the lease. */
+  readonly holder: string;
   /** Is called with each progress. */
   readonly report: (progress: OrderProgress) => void;
   /** Tells whether another server may have the order, so that no bulk of it may begin. */

@@ -15,7 +15,7 @@ export interface UnitOfWork {
    * them again. The work is synchronous, because it only reads the ledger and decides. The work may run several times
    * from the start, if the database rolls the transaction back in favour of another transaction.
    * @throws DomainError ACCOUNT_BUSY if the locks were not acquired in time, or if too much work waits;
-   *   AbandonedError if the client had disconnected before the work began
+   *   AbandonedError if the client had disconnected before the work began, or if the lease of its order is lost
    */
   run<Result>(request: LockRequest, work: (ledger: LockedLedger) => Result): Promise<Result>;
 }
@@ -31,8 +31,16 @@ export interface LockRequest {
   readonly creditKey?: string | undefined;
   /** The approximate number of rows that the work appends. */
   readonly rowCount: number;
+  /** The lease of the order that the work performs. Work without the lease is not done. */
+  readonly orderLease?: OrderFence | undefined;
   /** Tells whether the client has disconnected or its request has timed out. Work that has not begun is dropped. */
   readonly isAbandoned?: (() => boolean) | undefined;
+}
+
+/** A submitted order and the server that must have its lease. The order stays locked until the commit. */
+export interface OrderFence {
+  readonly orderId: string;
+  readonly holder: string;
 }
 
 /** The ledger inside a unit of work: the locked accounts and the requested keys. */

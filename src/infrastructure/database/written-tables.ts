@@ -64,7 +64,9 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'status',
       'rowCount',
       'problemCount',
+      'unreadableRows',
       'totalAmountMinor',
+      'keptRows',
       'idempotencyKey',
       'bulkRowsMax',
       'performedBulks',
@@ -73,6 +75,7 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'submittedByKind',
       'requestId',
       'remoteAddress',
+      'createdAt',
       'changedAt',
       'submittedAt',
       'performedAt',
@@ -83,7 +86,7 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'leasedUntil',
     ] satisfies (keyof BulkTransferOrder)[],
   ],
-  [OrderRow, ['duplicateOf', 'hasProblems'] satisfies (keyof OrderRow)[]],
+  [OrderRow, ['isDuplicate', 'hasProblems'] satisfies (keyof OrderRow)[]],
   [WebhookCursor, ['position'] satisfies (keyof WebhookCursor)[]],
   [
     WebhookDelivery,
@@ -107,6 +110,7 @@ const PRUNED: readonly unknown[] = [
   WebhookCursor,
   WebhookDelivery,
   WebhookAttempt,
+  BulkTransferOrder,
   OrderRow,
 ];
 

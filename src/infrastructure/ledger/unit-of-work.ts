@@ -9,6 +9,8 @@
  * 3. One transaction locks all accounts of the group in ascending order and reads the rows of its idempotency keys.
  *    It does not wait for locks. Units whose accounts another server has locked are set aside, and wait for their
  *    lock in a transaction of their own. Therefore a busy account delays no other account.
+ *    Units that perform an order lock the order too. A unit whose server lost the lease of the order is dropped, so a
+ *    server that stood still performs no order that another server has taken or that was cancelled.
  * 4. Each unit is judged in its turn on the balance after the unit before it: see GroupLedger.
  * 5. The rows of all units are written in few statements, and one commit makes them durable. Then each unit gets its
  *    answer, and the publisher gets the messages.
@@ -34,7 +36,7 @@ import type {
   LockRequest,
   UnitOfWork,
 } from '../../application/ports/unit-of-work.js';
-import { type DomainError, UnavailableError } from '../../domain/errors.js';
+import { AbandonedError, type DomainError, UnavailableError } from '../../domain/errors.js';
 import { rejected } from '../../domain/mutations.js';
 import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
@@ -57,6 +59,7 @@ import {
   type Outcome,
 } from './group-ledger.js';
 import { LedgerTables } from './ledger-tables.js';
+import { lockOrders } from './order-lock.js';
 import type { PendingMember } from './organization-queue.js';
 import { accountsOf, busy, WaitingLine } from './waiting-line.js';
 
@@ -313,10 +316,13 @@ export class MikroOrmUnitOfWork implements UnitOfWork {
     let committed: Committed;
     let reservation: Reservation | undefined;
     try {
-      const { locked, setAside, ledger } = await runPhase('lock', () =>
+      const { locked, setAside, ledger, isLost } = await runPhase('lock', () =>
         lockGroup(em, group, whenLocked),
       );
-      const outcomes = locked.map((member) => [member, ledger.judge(member)] as const);
+      const outcomes = locked.map((member) => {
+        const outcome = isLost(member) ? { error: new AbandonedError() } : ledger.judge(member);
+        return [member, outcome] as const;
+      });
       const { messages, changedAccountIds } = ledger;
       if (ledger.isEmpty) {
         await em.rollback();
@@ -355,6 +361,8 @@ interface LockedGroup {
   readonly locked: readonly PendingMember[];
   readonly setAside: readonly PendingMember[];
   readonly ledger: GroupLedger;
+  /** Tells whether a member performs an order without its lease. */
+  readonly isLost: (member: PendingMember) => boolean;
 }
 
 async function lockGroup(
@@ -367,7 +375,11 @@ async function lockGroup(
     request.accountIds.every((id) => accounts.has(id)) ? 'locked' : 'setAside',
   );
   const ledger = new GroupLedger(accounts, await readEarlier(em, locked));
-  return { locked, setAside, ledger };
+  const leases = locked.flatMap(({ request }) => request.orderLease ?? []);
+  const orderIds = await lockOrders(em, leases);
+  const isLost = ({ request: { orderLease } }: PendingMember) =>
+    orderLease !== undefined && !orderIds.has(orderLease.orderId);
+  return { locked, setAside, ledger, isLost };
 }
 
 /** A failed attempt at a group that may be repeated. */

@@ -12,7 +12,7 @@ import type {
 } from '../../application/ports/order-store.js';
 import { PROGRAM } from '../../domain/caller.js';
 import { AbandonedError, UnavailableError } from '../../domain/errors.js';
-import type { NewId } from '../../domain/id.js';
+import { isFinal } from '../../domain/order.js';
 import type { BulkTransferOrder } from '../../entities/bulk-transfer-order.entity.js';
 import type { Presence } from '../database/presence.js';
 import { isOutage } from '../database/unavailability.js';
@@ -41,7 +41,8 @@ const POLL_MS = 1_000;
 const BUSY_MS = 1_000;
 const FAILED_MS = 30_000;
 
-const EXPIRY_MS = 60_000;
+/** The interval between looks for orders that are due to expire, or whose rows are due to be deleted. */
+const DUE_CHECK_MS = 60_000;
 
 /** The longest time that a stop waits for an order that is being performed. */
 const STOP_MAX_MS = 12_000;
@@ -51,7 +52,8 @@ export interface OrderWorkerPorts {
   readonly presence: Presence;
   readonly performOrder: PerformOrder;
   readonly clock: Clock;
-  readonly newId: NewId;
+  /** The id of this server among the holders of leases. */
+  readonly holder: string;
   readonly logger: Logger;
   /** The time for which the rows of an order are kept after its end. */
   readonly retentionMs: number;
@@ -60,20 +62,21 @@ export interface OrderWorkerPorts {
 }
 
 export class OrderWorker {
-  readonly #holder: string;
   readonly #stopping = new AbortController();
   #wakeUp: (() => void) | undefined;
   #isAwake = false;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly ports: OrderWorkerPorts) {
-    this.#holder = ports.newId();
+  constructor(private readonly ports: OrderWorkerPorts) {}
+
+  get #holder(): string {
+    return this.ports.holder;
   }
 
   async start(): Promise<void> {
     // Other servers would treat one with a lease but no presence as ended.
     await this.ports.presence.announce(this.#holder);
-    this.#running = Promise.all([this.#performAll(), this.#releaseOfEnded(), this.#expireAll()]);
+    this.#running = Promise.all([this.#performAll(), this.#releaseOfEnded(), this.#endDue()]);
   }
 
   /** Looks for submitted orders at once. */
@@ -117,6 +120,7 @@ export class OrderWorker {
           onProgress(id, progress);
         },
         isLost: keeper.isLost,
+        holder: this.#holder,
       });
       if (!isEnded) await this.#release(id, BUSY_MS);
     } catch (error) {
@@ -183,28 +187,34 @@ export class OrderWorker {
     await orders.release(id, this.#holder, from).catch(() => {});
   }
 
-  async #expireAll(): Promise<void> {
-    const { orders, clock, retentionMs } = this.ports;
+  /** Ends what is due: drafts expire, and the rows of orders that ended or were never complete are deleted. */
+  async #endDue(): Promise<void> {
+    const { orders, clock } = this.ports;
     while (!this.#stopping.signal.aborted) {
-      const expired = await this.#guarded(() => orders.expired(clock()));
-      for (const id of expired ?? []) await this.#guarded(() => this.#expire(id));
-      await this.#guarded(async () => {
-        const before = new Date(clock().getTime() - retentionMs);
-        while (!this.#stopping.signal.aborted && (await orders.pruneRows(before)));
-      });
-      await pause(EXPIRY_MS, this.#stopping.signal);
+      const due = await this.#guarded(() => orders.due(clock()));
+      for (const order of due ?? []) {
+        const isOver = isFinal(order.status) || order.isBeingRead;
+        await this.#guarded(() => (isOver ? this.#prune(order.id) : this.#expire(order.id)));
+      }
+      await pause(DUE_CHECK_MS, this.#stopping.signal);
     }
   }
 
-  async #expire(id: string): Promise<void> {
+  async #prune(id: string): Promise<void> {
     const { orders, clock } = this.ports;
+    while (!this.#stopping.signal.aborted && (await orders.pruneRows(id, clock())));
+  }
+
+  async #expire(id: string): Promise<void> {
+    const { orders, clock, retentionMs } = this.ports;
     const now = clock();
     await orders.change(id, 'all', {
       action: 'expireOrder',
       source: PROGRAM,
       // It may have been changed meanwhile.
-      isWanted: ({ expiresAt }) => expiresAt !== null && expiresAt <= now,
-      apply: (order) => order.expire(now),
+      isWanted: ({ expiresAt, status }) =>
+        expiresAt !== null && expiresAt <= now && !isFinal(status),
+      apply: (order) => order.expire(now, retentionMs),
     });
   }
 

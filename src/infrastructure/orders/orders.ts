@@ -2,104 +2,88 @@
 import type { FilterQuery } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import type {
-  NumberedRow,
+  CopiedRows,
   OrderChange,
   OrderFilter,
-  OrderLease,
-  OrderProblem,
   OrderProgress,
   OrderRowChange,
   OrderStore,
 } from '../../application/ports/order-store.js';
-import { COUNT_MAX, type ListPage, type PageRange } from '../../application/ports/page.js';
+import type { ListPage, PageRange } from '../../application/ports/page.js';
 import type { OrganizationScope, RequestSource } from '../../domain/caller.js';
-import { DomainError, UnavailableError } from '../../domain/errors.js';
+import { AbandonedError, UnavailableError } from '../../domain/errors.js';
 import type { NewId } from '../../domain/id.js';
 import type { OrderStatus } from '../../domain/kinds.js';
-import { MINOR_UNITS_MAX } from '../../domain/money.js';
 import { rejected } from '../../domain/mutations.js';
-import { OPEN_ORDERS_MAX, OPEN_STATUSES, ORDER_ROWS_MAX } from '../../domain/order.js';
+import { isFinal, KEPT_ROWS_MAX, OPEN_ORDERS_MAX, OPEN_STATUSES } from '../../domain/order.js';
 import { AuditEntry } from '../../entities/audit-entry.entity.js';
-import { BulkTransferOrder, type OrderSummary } from '../../entities/bulk-transfer-order.entity.js';
-import { OrderRow, type OrderRowRecord } from '../../entities/order-row.entity.js';
-import { type AppendTable, appendTableOf } from '../database/append-rows.js';
+import {
+  BulkTransferOrder,
+  type OrderLease,
+  type OrderSums,
+} from '../../entities/bulk-transfer-order.entity.js';
+import type { OrderRowRecord } from '../../entities/order-row.entity.js';
 import type { Database } from '../database/dialect.js';
-import { idLiteral } from '../database/id-literal.js';
+import { idLiteral, idOfHex } from '../database/id-literal.js';
 import { inTransaction } from '../database/transaction.js';
-import { readListPage, toPage } from '../ledger/keyset-page.js';
+import { readListPage } from '../ledger/keyset-page.js';
+import { deleteRows, OrderRowChanges, OrderRowReads } from './order-rows.js';
+import { OrganizationTurns } from './organization-turns.js';
 
-/** The problems of one row have places from its number times this. A row has fewer problems. */
-const PROBLEMS_PER_ROW = 32n;
+/** The number of orders that one look for due ones returns. */
+const DUE_AT_ONCE = 100;
 
-/** The number of orders that one look for expired ones returns. */
-const EXPIRED_AT_ONCE = 100;
-
-/** The number of rows that one statement deletes. */
+/** The number of rows that one transaction deletes. */
 const PRUNED_AT_ONCE = 2_000;
 
-/** The number of rows that one statement marks as duplicates. */
-const MARKED_AT_ONCE = 1_000;
-
-/** The part of an amount that is summed apart. */
-const TOTAL_PARTS = 1_000_000n;
+/** The number of orders that one statement reads by their ids. */
+const READ_AT_ONCE = 500;
 
 /** The number of attempts of a change while others change the same order. */
 const ATTEMPTS_MAX = 3;
 
-/** A row as the driver returns it. */
-interface SummaryRow {
-  readonly rows: number | string;
-  readonly problems: number | string | null;
-  readonly duplicates: number | string | null;
-  readonly unreadable: number | string | null;
-  /** The sum of the amounts in two parts, because it may be larger than an integer of the database. */
-  readonly high: string | null;
-  readonly low: string | null;
-}
+/** The number of changes of rows that one server makes at once, so that they leave connections to others. */
+const ROW_CHANGES_MAX = 3;
 
-/** A row as the driver returns it. */
-interface PerformedRow {
-  readonly row_index: number | string | bigint;
-  readonly amount: string | null;
-  readonly currency: string | null;
-  readonly counterparty_name: string | null;
-  readonly counterparty_iban: string | null;
-  readonly counterparty_bic: string | null;
-  readonly description: string | null;
-  readonly end_to_end_id: Uint8Array | null;
-}
+/** The states in which a server may have a lease: it adds the rows of a draft, or performs a submitted order. */
+const LEASED_STATUSES = ['DRAFT', 'SUBMITTED'] as const;
 
-export class MikroOrmOrders implements OrderStore {
+export class MikroOrmOrders extends OrderRowReads implements OrderStore {
   /** The orders of this process since its start that came into each state. */
   readonly transitionCounts = new Map<OrderStatus, number>();
-  readonly #table: AppendTable<OrderRowRecord>;
+  readonly #rowChanges: OrderRowChanges;
+  readonly #turns = new OrganizationTurns(ROW_CHANGES_MAX);
+  /** The organizations whose orders were claimed, in order of their last claim. */
+  readonly #claimed = new Set<string>();
 
   constructor(
-    private readonly database: Pick<Database, 'orm' | 'appendRows' | 'isContention'>,
+    database: Pick<Database, 'orm' | 'appendRows' | 'isContention'>,
     private readonly newId: NewId,
     private readonly retentionMs: number,
   ) {
-    this.#table = appendTableOf<OrderRowRecord>(database.orm, OrderRow);
-  }
-
-  get #em(): EntityManager {
-    return this.database.orm.em.fork();
+    super(database);
+    this.#rowChanges = new OrderRowChanges(database);
   }
 
   async add(order: BulkTransferOrder, source: RequestSource): Promise<void> {
-    await inTransaction(this.#em, async (em) => {
-      await assertRoom(em, order.organizationId);
+    await inTransaction(this.em, async (em) => {
+      await assertRoom(em, order.organizationId, { orders: 1 });
       em.persist([order, this.#audit(order, { action: 'createOrder', source }, order.createdAt)]);
     });
     this.#count(order.status);
   }
 
   byId(id: string, organizations: OrganizationScope): Promise<BulkTransferOrder | null> {
-    return this.#em.findOne(BulkTransferOrder, { id, ...visibleTo(organizations) });
+    return this.em.findOne(BulkTransferOrder, { id, ...visibleTo(organizations) });
   }
 
-  byIds(ids: readonly string[]): Promise<BulkTransferOrder[]> {
-    return this.#em.find(BulkTransferOrder, { id: { $in: ids } });
+  async byIds(ids: readonly string[]): Promise<BulkTransferOrder[]> {
+    const orders: BulkTransferOrder[] = [];
+    for (let start = 0; start < ids.length; start += READ_AT_ONCE) {
+      const some = ids.slice(start, start + READ_AT_ONCE);
+      orders.push(...(await this.em.find(BulkTransferOrder, { id: { $in: some } })));
+    }
+    return orders;
   }
 
   list(
@@ -113,7 +97,7 @@ export class MikroOrmOrders implements OrderStore {
       ...(statuses !== undefined && { status: { $in: statuses } }),
     } as FilterQuery<BulkTransferOrder>;
     const list = { entity: BulkTransferOrder, where, key: 'id', order: 'newest-first' } as const;
-    return readListPage((statement) => statement(this.#em), list, range);
+    return readListPage((statement) => statement(this.em), list, range);
   }
 
   async change(
@@ -140,133 +124,105 @@ export class MikroOrmOrders implements OrderStore {
     organizations: OrganizationScope,
     change: OrderRowChange,
   ): Promise<BulkTransferOrder | null> {
-    const { at, removed, added, onRemoved } = change;
-    return this.#inTransaction(async (em) => {
+    const { at, removed, added, organizationId } = change;
+    return this.#inTurn(organizationId, async (em) => {
       const order = await lockOrder(em, id, organizations);
       if (!order) return null;
       order.assertEditable();
-      const rowIndex =
-        'first' in removed ? { $gte: removed.first, $lte: removed.last } : { $in: removed };
-      const removedCount = await em.nativeDelete(OrderRow, {
-        orderId: id,
-        rowIndex,
-      } as FilterQuery<OrderRow>);
-      onRemoved?.(removedCount);
-      if (order.rowCount - removedCount + added.length > ORDER_ROWS_MAX) throw tooManyRows();
-      await this.database.appendRows(em, [this.#table(added)]);
-      order.edit(await summarise(em, id), at, this.retentionMs);
+      if (added.length > 0) await assertRoom(em, order.organizationId, { rows: added.length });
+      const rows = { removed, added };
+      const sums = await this.#rowChanges.replace(em, id, rows, change.onRemoved);
+      order.edit(sums, at, this.retentionMs);
       em.persist(this.#audit(order, change, order.changedAt));
       return order;
     });
   }
 
-  async duplicate(
-    id: string,
-    organizations: OrganizationScope,
-    copy: BulkTransferOrder,
-    source: RequestSource,
-  ): Promise<BulkTransferOrder | null> {
-    const copied = await this.#inTransaction(async (em) => {
-      const order = await lockOrder(em, id, organizations);
-      if (!order) return null;
-      await assertRoom(em, copy.organizationId);
-      const columns = this.#table([]).columns.filter((column) => column !== 'order_id');
-      const list = columns.map((column) => `\`${column}\``).join(', ');
-      await em.execute(`insert into order_row (order_id, ${list})
-        select ${idLiteral(copy.id)}, ${list} from order_row where order_id = ${idLiteral(id)}`);
-      const summary = await summarise(em, copy.id);
-      if (summary.rowCount !== order.rowCount) throw rowsDeleted(order);
-      em.persist(copy);
-      copy.edit(summary, copy.createdAt, this.retentionMs);
-      em.persist(this.#audit(copy, { action: 'duplicateOrder', source }, copy.createdAt));
-      return copy;
+  async begin(orders: readonly BulkTransferOrder[], rows: number): Promise<void> {
+    const [first] = orders;
+    if (!first) return;
+    await inTransaction(this.em, async (em) => {
+      await assertRoom(em, first.organizationId, { orders: orders.length, rows });
+      em.persist([...orders]);
     });
-    if (copied) this.#count(copied.status);
-    return copied;
   }
 
-  rows(
-    orderId: string,
-    onlyProblems: boolean,
-    range: PageRange<bigint>,
-  ): Promise<ListPage<OrderRow>> {
-    const where = onlyProblems ? { orderId, hasProblems: 1 } : { orderId };
-    const list = { entity: OrderRow, where, key: 'rowIndex', order: 'oldest-first' } as const;
-    return readListPage((statement) => statement(this.#em), list, range);
+  append(id: string, lease: OrderLease, rows: readonly OrderRowRecord[]): Promise<void> {
+    return this.#whileRead(id, lease, (em) => this.#rowChanges.append(em, id, rows));
   }
 
-  async problems(
-    { id: orderId, problemCount }: Pick<BulkTransferOrder, 'id' | 'problemCount'>,
-    range: PageRange<bigint>,
-  ): Promise<ListPage<OrderProblem>> {
-    const { after, before, size, fromEnd } = range;
-    const rows = await this.#em.find(
-      OrderRow,
-      {
-        orderId,
-        hasProblems: 1,
-        rowIndex: {
-          ...(after !== undefined && { $gte: after / PROBLEMS_PER_ROW }),
-          ...(before !== undefined && { $lte: before / PROBLEMS_PER_ROW }),
-        },
-      },
-      // Each row has a problem at least. One of the first row may be before the place.
-      { orderBy: { rowIndex: fromEnd ? 'desc' : 'asc' }, limit: size + 2 },
-    );
-    const found = rows
-      .flatMap((row) => (fromEnd ? problemsOf(row).toReversed() : problemsOf(row)))
-      .filter(({ place }) => place > (after ?? -1n) && (before === undefined || place < before));
-    const page = toPage(found.slice(0, size + 1), range);
-    return { ...page, count: async () => (problemCount > COUNT_MAX ? null : problemCount) };
+  async copy(id: string, lease: OrderLease, rows: CopiedRows): Promise<bigint | undefined> {
+    let copiedTo: bigint | undefined;
+    await this.#whileRead(id, lease, async (em) => {
+      const { last, sums } = await this.#rowChanges.copy(em, id, rows);
+      copiedTo = last;
+      return sums;
+    });
+    return copiedTo;
   }
 
-  async rowIndexAt(orderId: string, place: number): Promise<bigint | undefined> {
-    const [found] = await this.#em.execute<Pick<PerformedRow, 'row_index'>[]>(
-      `select row_index from order_row where order_id = ${idLiteral(orderId)}
-        order by row_index limit 1 offset ${place}`,
-    );
-    return found && BigInt(found.row_index);
+  async complete(
+    ids: readonly string[],
+    { at, ...change }: Pick<OrderChange, 'action' | 'source'> & { readonly at: Date },
+  ): Promise<BulkTransferOrder[]> {
+    const completed = await this.#inTransaction(async (em) => {
+      const orders: BulkTransferOrder[] = [];
+      for (const id of ids.toSorted()) {
+        const order = await lockOrder(em, id, 'all');
+        if (!order?.isBeingRead) throw new AbandonedError();
+        order.complete(at, this.retentionMs);
+        em.persist(this.#audit(order, change, order.changedAt));
+        orders.push(order);
+      }
+      return orders;
+    });
+    for (const { status } of completed) this.#count(status);
+    return ids.flatMap((id) => completed.find((order) => order.id === id) ?? []);
   }
 
-  async rowsFrom(orderId: string, first: bigint, count: number): Promise<NumberedRow[]> {
-    // MikroORM would make an entity of each row, which takes as long as all other work on it.
-    const rows = await this.#em.execute<PerformedRow[]>(
-      `select row_index, amount, currency, counterparty_name, counterparty_iban, counterparty_bic,
-          description, end_to_end_id
-        from order_row where order_id = ${idLiteral(orderId)} and row_index >= ${first}
-        order by row_index limit ${count}`,
-    );
-    return rows.map((row) => ({
-      rowIndex: BigInt(row.row_index),
-      row: {
-        amount: row.amount ?? '',
-        currency: row.currency,
-        counterpartyName: row.counterparty_name ?? '',
-        counterpartyIban: row.counterparty_iban ?? '',
-        counterpartyBic: row.counterparty_bic,
-        description: row.description ?? '',
-        endToEndId: row.end_to_end_id && Buffer.from(row.end_to_end_id).toString(),
-      },
-    }));
+  async abandon(ids: readonly string[], now: Date): Promise<void> {
+    for (const id of ids) {
+      await this.em.nativeUpdate(BulkTransferOrder, { id, phase: 'READING' }, { expiresAt: now });
+    }
+  }
+
+  importedBy(organizationId: string, importKey: string): Promise<BulkTransferOrder[]> {
+    const where = { organizationId, importKey };
+    return this.em.find(BulkTransferOrder, where, { orderBy: { filePart: 'asc' } });
+  }
+
+  lastOfFile(organizationId: string, fileHash: string): Promise<BulkTransferOrder | null> {
+    const where = { organizationId, fileHash, phase: { $ne: 'READING' } } as const;
+    return this.em.findOne(BulkTransferOrder, where, { orderBy: { id: 'desc' } });
   }
 
   async claim(lease: OrderLease, now: Date): Promise<BulkTransferOrder | null> {
-    const isFree = { $or: [{ leasedUntil: null }, { leasedUntil: { $lte: now } }] };
-    const where = { status: 'SUBMITTED', ...isFree } as const;
-    const waiting = await this.#em.find(BulkTransferOrder, where, {
-      fields: ['id'],
-      // One that was tried before comes after the new ones, so that a busy account keeps nobody waiting.
-      orderBy: { leasedUntil: 'asc', id: 'asc' },
-      limit: 10,
-      disableIdentityMap: true,
-    });
-    for (const { id } of waiting) {
-      const claimed = await this.#em.nativeUpdate(
+    const waiting = await this.em.execute<{ organization: string; id: string }[]>(
+      `select hex(organization_id) as organization, hex(min(id)) as id from bulk_transfer_order
+        where status = 'SUBMITTED' and (leased_until is null or leased_until <= ?)
+        group by organization_id`,
+      [now],
+    );
+    const turnOf = new Map(
+      [...this.#claimed].map((organizationId, turn) => [organizationId, turn]),
+    );
+    const candidates = waiting
+      .map((row) => ({ organizationId: idOfHex(row.organization), id: idOfHex(row.id) }))
+      .toSorted(
+        (one, other) =>
+          (turnOf.get(one.organizationId) ?? -1) - (turnOf.get(other.organizationId) ?? -1),
+      );
+    for (const { id, organizationId } of candidates) {
+      const isFree = { $or: [{ leasedUntil: null }, { leasedUntil: { $lte: now } }] };
+      const claimed = await this.em.nativeUpdate(
         BulkTransferOrder,
-        { id, ...where },
+        { id, status: 'SUBMITTED', ...isFree },
         { leasedBy: lease.holder, leasedUntil: lease.until },
       );
-      if (claimed > 0) return this.#em.findOne(BulkTransferOrder, { id });
+      if (claimed === 0) continue;
+      this.#claimed.delete(organizationId);
+      this.#claimed.add(organizationId);
+      return this.em.findOne(BulkTransferOrder, { id });
     }
     return null;
   }
@@ -276,7 +232,7 @@ export class MikroOrmOrders implements OrderStore {
     { holder, until }: OrderLease,
     progress: OrderProgress,
   ): Promise<boolean> {
-    const updated = await this.#em.nativeUpdate(
+    const updated = await this.em.nativeUpdate(
       BulkTransferOrder,
       { id, status: 'SUBMITTED', leasedBy: holder },
       { ...progress, leasedUntil: until },
@@ -285,16 +241,16 @@ export class MikroOrmOrders implements OrderStore {
   }
 
   async release(id: string, holder: string, from: Date): Promise<void> {
-    await this.#em.nativeUpdate(
+    await this.em.nativeUpdate(
       BulkTransferOrder,
       { id, status: 'SUBMITTED', leasedBy: holder },
-      { phase: 'WAITING', rowsDone: 0, leasedUntil: from },
+      { phase: 'WAITING', rowsDone: 0, leasedBy: null, leasedUntil: from },
     );
   }
 
   async leaseHolders(): Promise<string[]> {
-    const where = { status: 'SUBMITTED', leasedBy: { $ne: null } } as const;
-    const leased = await this.#em.find(BulkTransferOrder, where, {
+    const where = { status: { $in: LEASED_STATUSES }, leasedBy: { $ne: null } } as const;
+    const leased = await this.em.find(BulkTransferOrder, where, {
       fields: ['leasedBy'],
       disableIdentityMap: true,
     });
@@ -302,54 +258,52 @@ export class MikroOrmOrders implements OrderStore {
   }
 
   async releaseOf(holder: string): Promise<number> {
-    const leased = await this.#em.find(
+    const leased = await this.em.find(
       BulkTransferOrder,
-      { status: 'SUBMITTED', leasedBy: holder },
+      { status: { $in: LEASED_STATUSES }, leasedBy: holder },
       { fields: ['id'], disableIdentityMap: true },
     );
     for (const { id } of leased) {
-      await this.#em.nativeUpdate(
+      await this.em.nativeUpdate(
         BulkTransferOrder,
         { id, status: 'SUBMITTED', leasedBy: holder },
         { phase: 'WAITING', rowsDone: 0, leasedBy: null, leasedUntil: null },
+      );
+      // Rows that were not all added are of no use: they are deleted at the next look for due orders.
+      await this.em.nativeUpdate(
+        BulkTransferOrder,
+        { id, phase: 'READING', leasedBy: holder },
+        { expiresAt: new Date(0) },
       );
     }
     return leased.length;
   }
 
-  async expired(now: Date): Promise<string[]> {
-    const orders = await this.#em.find(
+  due(now: Date): Promise<BulkTransferOrder[]> {
+    return this.em.find(
       BulkTransferOrder,
       { expiresAt: { $lte: now } },
-      { fields: ['id'], limit: EXPIRED_AT_ONCE, disableIdentityMap: true },
+      { orderBy: { expiresAt: 'asc' }, limit: DUE_AT_ONCE },
     );
-    return orders.map(({ id }) => id);
   }
 
-  async pruneRows(before: Date): Promise<boolean> {
-    const [row] = await this.#em.execute<{ id: Uint8Array }[]>(
-      `select o.id from bulk_transfer_order o
-        where o.status in ('PERFORMED', 'CANCELLED', 'EXPIRED') and o.changed_at < ?
-          and exists (select 1 from order_row r where r.order_id = o.id) limit 1`,
-      [before],
-    );
-    if (!row) return false;
-    const orderId = Buffer.from(row.id).toString('hex');
-    const rows = await this.#em.find(
-      OrderRow,
-      { orderId },
-      { fields: ['rowIndex'], orderBy: { rowIndex: 'asc' }, limit: PRUNED_AT_ONCE },
-    );
-    const rowIndex = { $in: rows.map((one) => one.rowIndex) };
-    await this.#em.nativeDelete(OrderRow, { orderId, rowIndex });
-    return true;
+  pruneRows(id: string, now: Date): Promise<boolean> {
+    return this.#inTransaction(async (em) => {
+      const order = await lockOrder(em, id, 'all');
+      const isDue = order?.expiresAt != null && order.expiresAt <= now;
+      if (!isDue || !(isFinal(order.status) || order.isBeingRead)) return false;
+      const deleted = await deleteRows(em, id, PRUNED_AT_ONCE);
+      order.forget(deleted);
+      if (order.isBeingRead && order.keptRows === 0) em.remove(order);
+      return order.keptRows > 0;
+    });
   }
 
   /** Runs a change, again if others change the same order. @throws UnavailableError if they still do */
   async #inTransaction<Result>(work: (em: EntityManager) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await inTransaction(this.#em, work);
+        return await inTransaction(this.em, work);
       } catch (cause) {
         if (!this.database.isContention(cause)) throw cause;
         if (attempt === ATTEMPTS_MAX) throw new UnavailableError('STATEMENT_FAILED', { cause });
@@ -357,11 +311,32 @@ export class MikroOrmOrders implements OrderStore {
     }
   }
 
+  /** Changes rows of an organization while no more than a few other changes are in progress. */
+  #inTurn<Result>(
+    organizationId: string,
+    work: (em: EntityManager) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#turns.run(organizationId, () => this.#inTransaction(work));
+  }
+
+  /** Adds rows to an order that is being read, and renews its lease. @throws AbandonedError if the lease is lost */
+  async #whileRead(
+    id: string,
+    { holder, until }: OrderLease,
+    work: (em: EntityManager) => Promise<OrderSums>,
+  ): Promise<void> {
+    await this.#inTransaction(async (em) => {
+      const order = await lockOrder(em, id, 'all');
+      if (!order?.isBeingRead || order.leasedBy !== holder) throw new AbandonedError();
+      order.append(await work(em), until);
+    });
+  }
+
   async countSubmitted(): Promise<{ count: number; oldestSince: Date | undefined }> {
     const where = { status: 'SUBMITTED' } as const;
     const [count, oldest] = await Promise.all([
-      this.#em.count(BulkTransferOrder, where),
-      this.#em.find(BulkTransferOrder, where, { orderBy: { submittedAt: 'asc' }, limit: 1 }),
+      this.em.count(BulkTransferOrder, where),
+      this.em.find(BulkTransferOrder, where, { orderBy: { submittedAt: 'asc' }, limit: 1 }),
     ]);
     return { count, oldestSince: oldest[0]?.submittedAt ?? undefined };
   }
@@ -390,102 +365,46 @@ async function lockOrder(
   id: string,
   organizations: OrganizationScope,
 ): Promise<BulkTransferOrder | null> {
+  const where = { id, ...visibleTo(organizations) };
+  if (organizations !== 'all' && organizations.length === 0) return null;
+  const ofThem =
+    organizations === 'all'
+      ? ''
+      : ` and organization_id in (${organizations.map(idLiteral).join(', ')})`;
   await em.execute(
-    `update bulk_transfer_order set row_count = row_count where id = ${idLiteral(id)}`,
+    `update bulk_transfer_order set row_count = row_count where id = ${idLiteral(id)}${ofThem}`,
   );
-  return em.findOne(BulkTransferOrder, { id, ...visibleTo(organizations) });
-}
-
-/** Counts the rows of an order, after it has marked those whose end-to-end id an earlier row has. */
-async function summarise(em: EntityManager, orderId: string): Promise<OrderSummary> {
-  await markDuplicates(em, orderId);
-  const [found] = await em.execute<SummaryRow[]>(`
-    select count(*) as \`rows\`, sum(problem_count) as problems,
-      sum(case when duplicate_of is null then 0 else 1 end) as duplicates,
-      sum(case when amount_minor is null then 1 else 0 end) as unreadable,
-      cast(sum((amount_minor - amount_minor % ${TOTAL_PARTS}) / ${TOTAL_PARTS}) as char) as high,
-      cast(sum(amount_minor % ${TOTAL_PARTS}) as char) as low
-    from order_row where order_id = ${idLiteral(orderId)}`);
-  return {
-    rowCount: Number(found?.rows),
-    problemCount: Number(found?.problems ?? 0) + Number(found?.duplicates ?? 0),
-    totalAmountMinor: Number(found?.unreadable ?? 0) > 0 ? null : totalOf(found),
-  };
-}
-
-/** @throws DomainError INVALID_INPUT for a total that no balance could cover */
-function totalOf(found: SummaryRow | undefined): bigint {
-  // MariaDB writes the quotient with decimals.
-  const [high = '0'] = (found?.high ?? '0').split('.');
-  const total = BigInt(high) * TOTAL_PARTS + BigInt(found?.low ?? '0');
-  if (total <= MINOR_UNITS_MAX) return total;
-  const message = 'The total of all amounts is larger than the largest possible balance.';
-  const problems = [{ field: 'rows', code: 'AMOUNT_TOO_LARGE', message }] as const;
-  throw rejected('addOrderRows', { code: 'INVALID_INPUT', problems });
-}
-
-/** A row as the driver returns it. */
-interface DuplicateRow {
-  readonly row_index: number | string | bigint;
-  readonly first: number | string | bigint;
-}
-
-/** Marks each row whose end-to-end id an earlier row of the order has, and no other row. */
-async function markDuplicates(em: EntityManager, orderId: string): Promise<void> {
-  const id = idLiteral(orderId);
-  await em.execute(`update order_row set duplicate_of = null,
-      has_problems = case when problem_count > 0 then 1 else 0 end
-    where order_id = ${id} and duplicate_of is not null`);
-  const duplicates = await em.execute<DuplicateRow[]>(`
-    select r.row_index, d.first from order_row r join (
-      select end_to_end_id, min(row_index) as first from order_row
-      where order_id = ${id} and end_to_end_id is not null
-      group by end_to_end_id having count(*) > 1
-    ) d on d.end_to_end_id = r.end_to_end_id
-    where r.order_id = ${id} and r.row_index > d.first`);
-  for (let start = 0; start < duplicates.length; start += MARKED_AT_ONCE) {
-    const some = duplicates.slice(start, start + MARKED_AT_ONCE);
-    const cases = some.map(
-      ({ row_index, first }) => `when ${BigInt(row_index)} then ${BigInt(first)}`,
-    );
-    const numbers = some.map(({ row_index }) => BigInt(row_index));
-    await em.execute(`update order_row
-      set duplicate_of = case row_index ${cases.join(' ')} end, has_problems = 1
-      where order_id = ${id} and row_index in (${numbers.join(', ')})`);
-  }
-}
-
-/** Returns the problems of a row with their places. */
-function problemsOf(row: OrderRow): OrderProblem[] {
-  return row.problems.map((problem, number) => ({
-    ...problem,
-    row,
-    place: row.rowIndex * PROBLEMS_PER_ROW + BigInt(number),
-  }));
+  return em.findOne(BulkTransferOrder, where);
 }
 
 /**
- * Asserts that an organization may have another order. Requests at the same moment may exceed the limit by their number.
+ * Asserts that an organization may have further orders and rows. Requests at the same moment may exceed the limit by
+ * what they add.
  * @throws DomainError INVALID_INPUT
  */
-async function assertRoom(em: EntityManager, organizationId: string): Promise<void> {
-  const open = await em.count(BulkTransferOrder, {
-    organizationId,
-    status: { $in: OPEN_STATUSES },
-  });
-  if (open < OPEN_ORDERS_MAX) return;
-  const message = `An organization may have ${OPEN_ORDERS_MAX} orders that are not finished: cancel one first.`;
-  const problems = [{ field: 'organizationIban', code: 'TOO_MANY', message }] as const;
-  throw rejected('createOrder', { code: 'INVALID_INPUT', problems });
+async function assertRoom(
+  em: EntityManager,
+  organizationId: string,
+  { orders = 0, rows = 0 }: { readonly orders?: number; readonly rows?: number },
+): Promise<void> {
+  const found = await em.execute<{ status: OrderStatus; orders: number; kept: number }[]>(
+    `select status, count(*) as orders, sum(kept_rows) as kept from bulk_transfer_order
+      where organization_id = ${idLiteral(organizationId)} and status <> 'PERFORMED' group by status`,
+  );
+  const open = found.filter(({ status }) => OPEN_STATUSES.includes(status));
+  const openCount = open.reduce((sum, one) => sum + Number(one.orders), 0);
+  const keptCount = found.reduce((sum, one) => sum + Number(one.kept), 0);
+  if (orders > 0 && openCount + orders > OPEN_ORDERS_MAX) {
+    throw noRoom(`${OPEN_ORDERS_MAX} orders that are not finished: cancel one first.`);
+  }
+  if (rows > 0 && keptCount + rows > KEPT_ROWS_MAX) {
+    throw noRoom(`${KEPT_ROWS_MAX} rows in orders that were not performed: remove some first.`);
+  }
 }
 
-function rowsDeleted({ id }: BulkTransferOrder): DomainError {
-  const reason = 'Its rows were deleted, because it ended long ago.';
-  return new DomainError({ code: 'ORDER_STATE_CONFLICT', orderId: id, reason });
-}
-
-function tooManyRows() {
-  const message = `An order may have ${ORDER_ROWS_MAX} rows.`;
-  const problems = [{ field: 'rows', code: 'TOO_MANY', message }] as const;
-  return rejected('addOrderRows', { code: 'INVALID_INPUT', problems });
+function noRoom(what: string) {
+  const problems = [
+    { field: 'organizationIban', code: 'TOO_MANY', message: `An organization may have ${what}` },
+  ] as const;
+  return rejected('createOrder', { code: 'INVALID_INPUT', problems });
 }

@@ -18,6 +18,7 @@ import {
 } from '../../domain/order.js';
 import { PROBLEM_CODES } from '../../domain/problem.js';
 import { NAME } from '../../domain/text.js';
+import { TRANSFER_WARNING_CODES } from '../../domain/transfer-warnings.js';
 import { type Check, type SqlCheck, sqlCheck } from './check.js';
 import { absentOr, isStoredId, matching, oneOf, text } from './forms.js';
 import { type Form, formRule, hexOf, type RowName, rowCheck, rowOf, textOf } from './row-check.js';
@@ -63,42 +64,42 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
       where o.id is null`,
   ),
   sqlCheck(
-    'an order has the count, the problems and the total of its rows, unless it has ended',
+    'an order counts its stored rows, and while it keeps all, their problems and their total',
     `
-      select hex(o.id) as id, o.row_count, r.rows_kept, o.problem_count, r.problems,
-        o.total_amount_minor, r.total
+      select hex(o.id) as id, o.row_count, o.kept_rows, r.stored, o.problem_count, r.problems,
+        o.unreadable_rows, r.unreadable, o.total_amount_minor, r.total
       from bulk_transfer_order o left join (
-        select order_id, count(*) as rows_kept, sum(amount_minor) as total,
-          sum(problem_count + case when duplicate_of is null then 0 else 1 end) as problems,
+        select order_id, count(*) as stored, sum(amount_minor) as total,
+          sum(problem_count + is_duplicate) as problems,
           sum(case when amount_minor is null then 1 else 0 end) as unreadable
         from order_row group by order_id
       ) r on r.order_id = o.id
-      where o.status in ${OPEN} and (o.row_count <> coalesce(r.rows_kept, 0)
-        or o.problem_count <> coalesce(r.problems, 0)
-        or (o.total_amount_minor is null) <> (coalesce(r.unreadable, 0) > 0)
-        or o.total_amount_minor <> coalesce(r.total, 0))`,
+      where o.kept_rows <> coalesce(r.stored, 0) or o.kept_rows > o.row_count
+        or (o.status in ${OPEN} and o.phase <> 'READING' and o.kept_rows <> o.row_count)
+        or (o.kept_rows = o.row_count and (o.problem_count <> coalesce(r.problems, 0)
+          or o.unreadable_rows <> coalesce(r.unreadable, 0)
+          or o.total_amount_minor <> coalesce(r.total, 0)))`,
   ),
   sqlCheck(
     'a row has problems if it has some of its own or repeats an end-to-end id, and only then',
     `
       select hex(order_id) as id, row_index from order_row
-      where has_problems <> (case when problem_count > 0 or duplicate_of is not null
-          then 1 else 0 end)
-        or (problem_count > 0) <> (problems is not null)`,
+      where has_problems <> (case when problem_count + is_duplicate > 0 then 1 else 0 end)
+        or is_duplicate not in (0, 1) or (problem_count > 0) <> (problems is not null)`,
   ),
   sqlCheck(
-    'a row repeats the end-to-end id of the first row that has it, and of no other',
+    'a row is a duplicate if an earlier row has its end-to-end id, and only then',
     `
-      select hex(r.order_id) as id, r.row_index, r.duplicate_of, r.first from (
-        select order_id, row_index, duplicate_of, end_to_end_id,
+      select hex(r.order_id) as id, r.row_index, r.is_duplicate, r.first from (
+        select order_id, row_index, is_duplicate, end_to_end_id,
           -- MariaDB's min() would take time in the square of the rows with one value.
           first_value(row_index) over (partition by order_id, end_to_end_id order by row_index)
             as first
         from order_row
       ) r left join bulk_transfer_order o on o.id = r.order_id
       -- The outer join makes MariaDB look each order up by its id.
-      where coalesce(o.status, 'DRAFT') in ${OPEN} and coalesce(r.duplicate_of, -1)
-        <> case when r.end_to_end_id is not null and r.first < r.row_index then r.first else -1 end`,
+      where (o.id is null or o.kept_rows = o.row_count) and r.is_duplicate
+        <> case when r.end_to_end_id is not null and r.first < r.row_index then 1 else 0 end`,
   ),
   sqlCheck(
     'an order that was submitted has a caller, a key and a size, and no other has',
@@ -112,7 +113,8 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
         or (submitted_at is null) <> (bulk_rows_max is null)
         or (submitted_at is null and status in ('SUBMITTED', 'PERFORMED', 'FAILED'))
         or (submitted_at is null and performed_bulks <> 0)
-        or (status in ('SUBMITTED', 'PERFORMED') and (row_count = 0 or problem_count <> 0))`,
+        or (status in ('SUBMITTED', 'PERFORMED')
+          and (row_count = 0 or problem_count <> 0 or file_problems is not null))`,
   ),
   sqlCheck(
     'an order has an end and a failure as its state says, and expires if it may change',
@@ -121,16 +123,18 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
       where (status = 'PERFORMED') <> (performed_at is not null)
         or (status = 'FAILED' and failure is null)
         or (status in ('DRAFT', 'SUBMITTED', 'PERFORMED') and failure is not null)
-        or (status in ('DRAFT', 'FAILED')) <> (expires_at is not null)
-        or expires_at <= changed_at`,
+        or (status in ('DRAFT', 'FAILED') or (status <> 'SUBMITTED' and kept_rows > 0))
+          <> (expires_at is not null)
+        or (expires_at <= changed_at and phase <> 'READING')`,
   ),
   sqlCheck(
-    'an order is leased and worked on while it is submitted, and only then',
+    'an order is leased and worked on while it is read or submitted, and only then',
     `
       select hex(id) as id, status, phase, rows_done from bulk_transfer_order
-      where (leased_by is null) <> (leased_until is null)
-        or (leased_by is not null and status <> 'SUBMITTED')
-        or (phase = 'DONE') = (status = 'SUBMITTED')
+      where (leased_by is not null and leased_until is null)
+        or (leased_until is not null and status <> 'SUBMITTED' and phase <> 'READING')
+        or (phase = 'READING' and (status <> 'DRAFT' or leased_by is null))
+        or (phase <> 'DONE') <> (status = 'SUBMITTED' or phase = 'READING')
         or rows_done < 0 or rows_done > row_count
         or (status = 'PERFORMED' and rows_done <> row_count)`,
   ),
@@ -153,7 +157,7 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
           or b.total_amount_minor <> o.total_amount_minor)`,
   ),
   sqlCheck(
-    'an order was created, submitted, performed and last changed as the audit log says',
+    'an order was created, submitted, ended and last changed as the audit log says',
     `
       select hex(o.id) as id, o.created_at, made.first as made_at, o.changed_at, changed.last
       from bulk_transfer_order o
@@ -162,12 +166,16 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
         on changed.subject_id = o.id
       left join ${auditedBy(['submitOrder'])} submitted on submitted.subject_id = o.id
       left join ${auditedBy(['performOrder'])} performed on performed.subject_id = o.id
-      where made.first is null or made.first <> o.created_at
-        or changed.last is null or changed.last <> o.changed_at
+      left join ${auditedBy(['cancelOrder'])} cancelled on cancelled.subject_id = o.id
+      left join ${auditedBy(['expireOrder'])} expired on expired.subject_id = o.id
+      where (o.phase <> 'READING' and (made.first is null or changed.last is null))
+        or made.first <> o.created_at or changed.last <> o.changed_at
         or (o.submitted_at is null) <> (submitted.last is null)
         or o.submitted_at <> submitted.last
         or (o.performed_at is null) <> (performed.last is null)
-        or o.performed_at <> performed.last`,
+        or o.performed_at <> performed.last
+        or (o.status = 'CANCELLED') <> (cancelled.last is not null)
+        or (o.status = 'EXPIRED') <> (expired.last is not null)`,
   ),
   sqlCheck(
     'an audit entry of an order names the account of the order, and an order that exists',
@@ -202,12 +210,15 @@ const isValue: Form = (value) =>
 /** Tells whether the problems of a row are as many as it says, each with a known code. */
 function hasProblems({ problems, problem_count }: StoredRow): boolean {
   if (problems === null) return Number(problem_count) === 0;
+  return hasListOf(problems, PROBLEM_CODES, Number(problem_count));
+}
+
+/** Tells whether a text is a JSON list of objects with known codes. @param length the length, any but 0 if absent */
+function hasListOf(value: StoredRow[string], codes: readonly string[], length?: number): boolean {
   try {
-    const listed: { readonly code: string }[] = JSON.parse(textOf(problems));
-    const codes: readonly string[] = PROBLEM_CODES;
-    return (
-      listed.length === Number(problem_count) && listed.every(({ code }) => codes.includes(code))
-    );
+    const listed: readonly { readonly code: string }[] = JSON.parse(textOf(value));
+    const isLength = length === undefined ? listed.length > 0 : listed.length === length;
+    return isLength && listed.every(({ code }) => codes.includes(code));
   } catch {
     return false;
   }
@@ -226,6 +237,12 @@ const ORDER_ROWS: readonly Check[] = [
     formRule("an order's id, names, state, key and failure are well-formed", rowOf('order'), {
       id: isStoredId,
       name: absentOr(text(NAME)),
+      file_hash: absentOr(matching(/^[0-9a-f]{64}$/)),
+      file_part: absentOr((value) => Number(value) >= 0),
+      file_problems: absentOr((value) => hasListOf(value, PROBLEM_CODES)),
+      file_warnings: absentOr((value) => hasListOf(value, TRANSFER_WARNING_CODES)),
+      import_key: absentOr(isKey),
+      execution_date: absentOr(matching(/^\d{4}-\d{2}-\d{2}$/)),
       status: oneOf(ORDER_STATUSES),
       source: oneOf(ORDER_SOURCES),
       phase: oneOf(ORDER_PHASES),

@@ -85,15 +85,13 @@ export const FIELD_COSTS: Readonly<
   // A call may make 100,000 deliveries due again.
   'Mutation.redeliverSince': 2_000,
   'Mutation.createOrder': 10,
-  // Each change counts the rows of its order, some hundred in the time of one that is answered.
   'Mutation.addOrderRows': 50,
   'Mutation.replaceOrderRow': 50,
   'Mutation.removeOrderRows': 50,
   // The order is performed later: 100,000 rows at most in one bulk.
   'Mutation.submitOrder': 100,
   'Mutation.cancelOrder': 10,
-  // The copy has up to a million rows.
-  'Mutation.duplicateOrder': 1_000,
+  'Mutation.duplicateOrder': 50,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
   'Subscription.bulkTransferPerformed': 10,

@@ -57,6 +57,7 @@ const SUBJECTS = [
   'api',
   'clients',
   'database',
+  'exports',
   'ledger',
   'limits',
   'operation',

@@ -5,7 +5,9 @@ import 'reflect-metadata';
 
 import type { FastifyInstance } from 'fastify';
 import type { ClassType } from 'type-graphql';
+import { type CreateExport, makeCreateExport } from './application/create-export.js';
 import { type CreditAccount, makeCreditAccount } from './application/credit-account.js';
+import { makeOpenExport } from './application/export-files.js';
 import {
   type FindTransferWarnings,
   makeFindTransferWarnings,
@@ -27,6 +29,7 @@ import type { ApiKeyStore } from './application/ports/api-key-store.js';
 import type { AuditLog } from './application/ports/audit-log.js';
 import type { Clock } from './application/ports/clock.js';
 import type { DeadLetterStore } from './application/ports/dead-letters.js';
+import type { ExportLinks, OpenExport } from './application/ports/exports.js';
 import type { LedgerReader } from './application/ports/ledger-reader.js';
 import type { OrderFeeds } from './application/ports/order-feeds.js';
 import type { OrderStore } from './application/ports/order-store.js';
@@ -54,6 +57,8 @@ import { makeDeadLetterReceiver } from './infrastructure/dead-letters/dead-lette
 import { MikroOrmDeadLetters } from './infrastructure/dead-letters/dead-letters.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { Hub } from './infrastructure/feeds/hub.js';
+import { SignedExportLinks } from './infrastructure/files-out/export-links.js';
+import { FILE_WRITERS } from './infrastructure/files-out/file-writers.js';
 import { MikroOrmApiKeys } from './infrastructure/ledger/api-keys.js';
 import { MikroOrmAuditLog } from './infrastructure/ledger/audit-log.js';
 import { MikroOrmLedgerReader } from './infrastructure/ledger/ledger-reader.js';
@@ -93,6 +98,7 @@ import {
   IdempotencyKeyReusedResolver,
 } from './resolvers/bulk-transfer.resolver.js';
 import { DeadLetterResolver } from './resolvers/dead-letter.resolver.js';
+import { ExportResolver } from './resolvers/export.resolver.js';
 import { IncomingTransferResolver } from './resolvers/incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
@@ -234,6 +240,7 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const orders = await startOrders(config, database, application, { clock, newId, logger });
     stops.push(() => orders.stop());
     indexer.start();
+    const exports = composeExports(config, orders.store, { clock, newId });
     const apiKeys = new MikroOrmApiKeys(database.orm, clock, newId);
     const audit = new MikroOrmAuditLog(database, clock, newId, logger);
     const letters = keepDeadLetters(database, broker, { clock, newId, audit, logger });
@@ -243,12 +250,14 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const readMetrics = makeMetrics({ ...events, database, meters });
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
-    const operatorPorts = { outbox, apiKeys, ...letters, clock, newId };
+    const { createExport } = exports;
+    const ports = { outbox, apiKeys, ...letters, clock, newId, createExport };
     const http = await makeHttpServer({
-      schema: buildSchema(resolverContainer(application, operatorPorts, webhooks, orders)),
+      schema: buildSchema(resolverContainer(application, ports, webhooks, orders)),
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
       orderFeeds: orders.feeds,
+      ...exports,
       audit,
       authenticator: await makeAuthenticator(authentication, makeApiKeyCheck(apiKeys, clock)),
       isOpen: authentication.mode === 'off',
@@ -446,6 +455,26 @@ async function startOrders(
   };
 }
 
+/** The files that clients export, and the links to them. */
+interface Exports {
+  readonly openExport: OpenExport;
+  readonly exportLinks: ExportLinks;
+  readonly createExport: CreateExport;
+}
+
+function composeExports(
+  { exportLinkSecret }: Config,
+  orders: OrderStore,
+  { clock, newId }: { readonly clock: Clock; readonly newId: NewId },
+): Exports {
+  const exportLinks = new SignedExportLinks(exportLinkSecret, clock);
+  return {
+    openExport: makeOpenExport({ orders, writers: FILE_WRITERS, clock, newId }),
+    exportLinks,
+    createExport: makeCreateExport({ orders, links: exportLinks }),
+  };
+}
+
 /** Reports commits to the indexer and to the fan-out. Bulks wait for the indexer alone. */
 function followersOf(indexer: Indexer, fanOut: WebhookFanOut): CommitFollower {
   return {
@@ -480,6 +509,7 @@ interface ResolverPorts {
   readonly apiKeys: ApiKeyStore;
   readonly deadLetters: DeadLetterStore;
   readonly manageDeadLetters: ManageDeadLetters;
+  readonly createExport: CreateExport;
   readonly clock: Clock;
   readonly newId: NewId;
 }
@@ -487,7 +517,7 @@ interface ResolverPorts {
 /** Returns the instance of a resolver by its class, for type-graphql. */
 function resolverContainer(
   application: Application,
-  { outbox, apiKeys, deadLetters, manageDeadLetters, clock, newId }: ResolverPorts,
+  { outbox, apiKeys, deadLetters, manageDeadLetters, createExport, clock, newId }: ResolverPorts,
   { store: webhooks, useCases: manageWebhooks }: Pick<Webhooks, 'store' | 'useCases'>,
   { store: orders, useCases: manageOrders }: Pick<Orders, 'store' | 'useCases'>,
 ): { get(type: ClassType): object } {
@@ -506,6 +536,7 @@ function resolverContainer(
     new NodeResolver(deadLetters, webhooks, orders),
     new OrderResolver(manageOrders, orders, application.findTransferWarnings),
     new OrderStateConflictResolver(orders),
+    new ExportResolver(createExport),
     new MeResolver(),
     new OrganizationResolver(),
     new SubscriptionResolver(),

@@ -302,6 +302,23 @@ const EVENTS = {
   }),
 };
 
+/** The shortest secret: a key of HMAC-SHA-256 should have as many bytes as its hash. */
+const SECRET_CHARACTERS_MIN = 32;
+
+const FILES = {
+  EXPORT_LINK_SECRET: z
+    .string()
+    .min(SECRET_CHARACTERS_MIN, `must have at least ${SECRET_CHARACTERS_MIN} characters`)
+    .optional()
+    .meta({
+      description:
+        'Secret that signs links to exported files. All servers of a database need the same one.',
+      allowed: `any text of at least ${SECRET_CHARACTERS_MIN} characters: openssl rand -base64 32`,
+      unset:
+        'a random one for each process: a link works on the server that signed it, until it stops',
+    }),
+};
+
 const WEBHOOKS = {
   WEBHOOK_PROXY_URL: proxyUrl.optional().meta({
     description:
@@ -524,6 +541,7 @@ export const SETTING_GROUPS = {
   'Bulk transfers': BULK_TRANSFERS,
   Events: EVENTS,
   Webhooks: WEBHOOKS,
+  Files: FILES,
   Authentication: AUTHENTICATION,
   GraphQL: GRAPHQL,
   Callers: CALLERS,
@@ -541,6 +559,7 @@ const environment = z
     ...BULK_TRANSFERS,
     ...EVENTS,
     ...WEBHOOKS,
+    ...FILES,
     ...AUTHENTICATION,
     ...GRAPHQL,
     ...CALLERS,
@@ -591,6 +610,7 @@ const environment = z
     outboxRetentionMs: env.OUTBOX_RETENTION,
     webhookProxyUrl: env.WEBHOOK_PROXY_URL,
     webhookRetentionMs: env.WEBHOOK_RETENTION,
+    exportLinkSecret: env.EXPORT_LINK_SECRET,
     introspection: env.INTROSPECTION ?? env.NODE_ENV !== 'production',
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     operationTokensMax: env.OPERATION_TOKENS_MAX,
@@ -657,6 +677,7 @@ export const SECRETS: readonly string[] = [
   'WEBHOOK_PROXY_URL',
   'OTEL_EXPORTER_OTLP_HEADERS',
   'SENTRY_DSN',
+  'EXPORT_LINK_SECRET',
 ];
 
 /** The server's settings; docs/settings.md describes each. */

@@ -66,6 +66,9 @@ export function visibleOrganizations({ organizationIds, roles }: Caller): Organi
   return accounts.includes('own') ? organizationIds : [];
 }
 
+/** The roles that read accounts and export files. */
+export const READERS: readonly Role[] = ROLES.filter((role) => RIGHTS[role].accounts !== 'none');
+
 /** The roles that read /metrics. */
 export const METRICS_ROLES: readonly Role[] = ROLES.filter((role) => RIGHTS[role].metrics);
 

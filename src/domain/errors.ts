@@ -47,6 +47,20 @@ export class DomainError extends Error {
   }
 }
 
+/** The error of an export of an order whose rows were deleted, because it ended long ago. It is answered by 410. */
+export class RowsDeletedError extends Error {
+  override readonly name = 'RowsDeletedError';
+
+  constructor() {
+    super('The rows of the order were deleted, because it ended long ago: export its bulks.');
+  }
+}
+
+/** The error of an export whose subject changed while it was read. The file is not complete. */
+export class ChangedMeanwhileError extends Error {
+  override readonly name = 'ChangedMeanwhileError';
+}
+
 /** The error of a request whose client disconnected or timed out before the work began. The work was dropped. */
 export class AbandonedError extends Error {
   override readonly name = 'AbandonedError';

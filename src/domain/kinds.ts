@@ -74,6 +74,17 @@ export const ORDER_PHASES = ['READING', 'CHECKING', 'WAITING', 'WRITING', 'DONE'
 
 export type OrderPhase = (typeof ORDER_PHASES)[number];
 
+/** The kinds of files that are exported. domain/export.ts has the subjects and the format of each. */
+export const EXPORT_KINDS = [
+  'STATEMENT_CAMT_053',
+  'STATEMENT_CSV',
+  'STATUS_PAIN_002',
+  'TRANSFERS_CSV',
+  'RECEIPT_HTML',
+] as const;
+
+export type ExportKind = (typeof EXPORT_KINDS)[number];
+
 /** The roles of a caller. caller.ts and mutations.ts define the rights of each role. */
 export const ROLES = ['viewer', 'initiator', 'operator', 'monitor'] as const;
 
@@ -110,6 +121,7 @@ export const MUTATION_NAMES = [
   'submitOrder',
   'cancelOrder',
   'duplicateOrder',
+  'createExport',
 ] as const;
 
 export type MutationName = (typeof MUTATION_NAMES)[number];

@@ -1,9 +1,10 @@
+import { READERS } from './caller.js';
 import { DomainError, type Rejection } from './errors.js';
 import type { MutationName, RejectionCode, Role } from './kinds.js';
 
 interface MutationRules {
-  /** The role that the caller needs. */
-  readonly role: Role;
+  /** The role that the caller needs, or the roles of which one is enough. */
+  readonly role: Role | readonly Role[];
   /** The rejections that the mutation may answer. Its union in the schema has a type for each of them. */
   readonly rejections: readonly RejectionCode[];
 }
@@ -56,7 +57,16 @@ export const MUTATIONS = {
   submitOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
   cancelOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
   duplicateOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  createExport: {
+    role: READERS,
+    rejections: ['INVALID_INPUT', 'ACCOUNT_NOT_FOUND', 'ORDER_NOT_FOUND'],
+  },
 } as const satisfies Readonly<Record<MutationName, MutationRules>>;
+
+/** Returns the roles of which the caller of a mutation needs one. */
+export function rolesFor(mutation: MutationName): readonly Role[] {
+  return [MUTATIONS[mutation].role].flat();
+}
 
 /** The codes that a mutation may answer. */
 export type RejectionCodeOf<Name extends MutationName> =

@@ -210,7 +210,7 @@ export class AccountResolver {
     @Ctx() { loaders, reader }: RequestContext,
   ): Promise<StatementType> {
     const account = await loadReferenced(loaders.account, id);
-    return presentStatement(await readStatement(account, from, to, reader));
+    return presentStatement(await readStatement(account, { from, to, timeZone: 'UTC' }, reader));
   }
 }
 

@@ -6,7 +6,7 @@ import {
   UnavailableError,
 } from '../domain/errors.js';
 import type { AuditedOutcomeCode, MutationName } from '../domain/kinds.js';
-import { MUTATIONS, mayAnswer, type RejectionCodeOf } from '../domain/mutations.js';
+import { mayAnswer, type RejectionCodeOf, rolesFor } from '../domain/mutations.js';
 import type { UserErrorTypes } from '../schema/user-errors.js';
 import { type RequestContext, requireRole } from './context.js';
 import { presentRejection } from './present-rejection.js';
@@ -32,7 +32,7 @@ export async function audited<Name extends MutationName, Answer>(
 ): Promise<Answer | UserErrorTypes[RejectionCodeOf<Name>]> {
   const { audit, source } = context;
   try {
-    requireRole(context, MUTATIONS[action].role);
+    requireRole(context, ...rolesFor(action));
     const { answer, replayed = false, accountId, subjectId } = await work();
     if (replayed) await audit.note(source, { action, outcome: 'REPLAYED', accountId, subjectId });
     return answer;

@@ -6,6 +6,7 @@ import { ApiKeyResolver } from './api-key.resolver.js';
 import { AuditResolver } from './audit.resolver.js';
 import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
 import { DeadLetterResolver } from './dead-letter.resolver.js';
+import { ExportResolver } from './export.resolver.js';
 import { IncomingTransferResolver } from './incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
@@ -45,6 +46,7 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       SubscriptionResolver,
       OrderResolver,
       OrderStateConflictResolver,
+      ExportResolver,
       OutboxResolver,
       OutboxMessageResolver,
       DeadLetterResolver,

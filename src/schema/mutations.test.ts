@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { buildSchema, getNamedType, isInterfaceType, isUnionType } from 'graphql';
 import { expect, test } from 'vitest';
 import { MUTATION_NAMES, type MutationName, REJECTION_CODES } from '../domain/kinds.js';
-import { MUTATIONS } from '../domain/mutations.js';
+import { MUTATIONS, rolesFor } from '../domain/mutations.js';
 
 const schema = buildSchema(readFileSync(new URL('./schema.graphql', import.meta.url), 'utf8'));
 const mutations = schema.getMutationType()?.getFields() ?? {};
@@ -38,6 +38,10 @@ test('the types of user errors are those of the rejection codes', () => {
 
 test.each(MUTATION_NAMES)('the description of %s names the role that it requires', (name) => {
   expect(mutations[name]?.description).toContain(
-    `Requires the role ${MUTATIONS[name].role.toUpperCase()}`,
+    `Requires the role ${rolesFor(name)
+      .join(', ')
+      .replace(/, ([a-z]+)$/, ' or $1')
+      .toUpperCase()
+      .replace(' OR ', ' or ')}`,
   );
 });

@@ -5,6 +5,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { FastifyInstance } from 'fastify';
 import type { Caller } from '../domain/caller.js';
+import type { ExportKind } from '../domain/kinds.js';
 import type { Logger } from '../infrastructure/observability/logger.js';
 import type { OperationMeter } from '../infrastructure/observability/operation-meter.js';
 import { callerOf } from './access/access.js';
@@ -37,6 +38,17 @@ const STRANGERS_LINES_MAX = 10;
 
 /** The largest number of organizations of a caller that are logged. */
 const ORGANIZATIONS_MAX = 5;
+
+/** The facts of a download for its line in the log. */
+export interface ExportRecord {
+  readonly kind: ExportKind;
+  /** OK, or why the file is not complete. */
+  readonly outcome: string;
+  /** The key of the caller, or of the organization of a link. */
+  readonly caller: string;
+  readonly durationMs: number;
+  readonly requestId: string;
+}
 
 export class OperationLog {
   /** The second in which the last line about a client that is not known was due, and the lines of that second. */
@@ -87,6 +99,18 @@ export class OperationLog {
     if (this.logged === 'none' || !this.#mayLogStranger()) return;
     const omitted = this.#takeOmitted();
     this.logger.info({ transport: 'websocket', ...refused, omitted }, 'Connection refused');
+  }
+
+  /** Counts a download that was refused because of a limit. */
+  countRefusal(code: string): void {
+    if (isLimit(code)) this.meter.countLimit(code);
+  }
+
+  /** Logs a download that has ended. */
+  endExport(download: ExportRecord): void {
+    const { logged } = this;
+    if (logged === 'none' || (logged === 'errors' && download.outcome === OK)) return;
+    this.logger.info(download, 'Export');
   }
 
   /** Counts a connection that was refused or cut because of a limit. */

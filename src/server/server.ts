@@ -20,6 +20,7 @@ import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphq
 import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
+import type { ExportLinks, OpenExport } from '../application/ports/exports.js';
 import type { OrderFeeds } from '../application/ports/order-feeds.js';
 import type { ScopeLedger } from '../application/ports/scoped-ledger-reader.js';
 import { visibleOrganizations } from '../domain/caller.js';
@@ -37,6 +38,7 @@ import { addSecurityHeaders, headersOnce } from './access/security-headers.js';
 import type { TrustedDocuments } from './access/trusted-documents.js';
 import { bulkRowsPlugin } from './bulk-rows.js';
 import { outageResponse, RequestError, sendErrorResponse } from './error-response.js';
+import { serveExports } from './exports.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
 import {
   FAVICON,
@@ -86,6 +88,8 @@ export interface HttpServerPorts extends ProbePorts {
   readonly scopeLedger: ScopeLedger;
   readonly feeds: AccountFeeds;
   readonly orderFeeds: OrderFeeds;
+  readonly openExport: OpenExport;
+  readonly exportLinks: ExportLinks;
   readonly audit: AuditLog;
   readonly authenticator: Authenticator;
   /** Tells whether authentication is off, so that every client may do everything. */
@@ -169,6 +173,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   const streamPorts = { ...ports, contextOf, gate, results: new SharedResults() };
   serveWebSocket(app, streamPorts);
   serveServerSentEvents(app, streamPorts);
+  serveExports(app, { ...ports, gate, connections });
   answerProbes(app, ports);
   app.addHook('preClose', () => connections.linger());
 

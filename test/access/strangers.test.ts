@@ -127,6 +127,11 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   submitOrder: ({ orderId }) => [`id: ${text(orderId)}`],
   cancelOrder: ({ orderId }) => [`id: ${text(orderId)}`],
   duplicateOrder: ({ orderId }) => [`id: ${text(orderId)}`],
+  createExport: ({ iban, bulkId, orderId }) => [
+    `input: { accountIban: ${text(iban)}, kind: STATEMENT_CSV, from: "2026-01-01", to: "2099-12-31" }`,
+    `input: { bulkTransferId: ${text(bulkId)}, kind: TRANSFERS_CSV }`,
+    `input: { orderId: ${text(orderId)}, kind: RECEIPT_HTML }`,
+  ],
   orderProgress: ({ orderId }) => [`id: ${text(orderId)}`],
   validateBulkTransfer: ({ iban }) => [
     `input: { organizationIban: ${text(iban)}, idempotencyKey: ${text(KEY)}, creditTransfers: [${ROW}] }`,

@@ -10,6 +10,10 @@ test.each([
   ['http://localhost:4000/graphql', 'http://localhost:4000/graphql'],
   ['mysql://root@host/db', 'mysql://root@host/db'],
   ['http://user:hunter2@proxy:3128', 'http://user:***@proxy:3128'],
+  [
+    '/exports/orders/1.csv?expires=2&signature=hunter2',
+    '/exports/orders/1.csv?expires=2&signature=***',
+  ],
 ])('%s is shown as %s', (text, shown) => {
   expect(withoutPasswords(text)).toBe(shown);
 });

@@ -4,9 +4,12 @@
  */
 const PASSWORD_IN_URL = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):\S*@/gi;
 
-/** Returns a text in which *** replaces the password of each URL. */
+/** Matches the parameter of a URL that signs it: see files-out/export-links.ts. */
+const SIGNATURE_IN_URL = /([?&]signature=)[^&\s"']+/gi;
+
+/** Returns a text in which *** replaces the password and the signature of each URL. */
 export function withoutPasswords(text: string): string {
-  return text.replace(PASSWORD_IN_URL, '$1:***@');
+  return text.replace(PASSWORD_IN_URL, '$1:***@').replace(SIGNATURE_IN_URL, '$1***');
 }
 
 /** Returns the message of any thrown value, without passwords. */

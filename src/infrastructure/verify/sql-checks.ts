@@ -465,6 +465,7 @@ const ACCESS: readonly SqlCheck[] = [
           and account_id is not null and subject_id is not null)
         or (action in (${ORDER_ACTIONS_SQL}) and account_id is not null
           and subject_id is not null and (outcome = 'DONE' or action = 'performOrder'))
+        or (outcome = 'DONE' and action = 'createExport' and account_id is not null)
         or (outcome = 'DONE' and action = 'openAccount'
           and account_id is not null and subject_id is null)
         or (outcome = 'DONE' and action in ('createApiKey', 'revokeApiKey', 'retryOutboxMessage',

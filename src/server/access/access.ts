@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller, RequestSource } from '../../domain/caller.js';
+import { SIGNATURE_PARAMETER } from '../../infrastructure/files-out/export-links.js';
 import type { Logger } from '../../infrastructure/observability/logger.js';
 import { makeOutageLog } from '../../infrastructure/observability/outage-log.js';
 import { recordOf } from '../operation-record.js';
@@ -15,6 +16,9 @@ import type { AddressOf } from './remote-address.js';
 
 /** Paths that require an authenticated caller. A WebSocket authenticates in its first message. */
 const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
+
+/** The start of the paths of exported files. A request to them has a token or a signed link. */
+const EXPORTS = '/exports/';
 
 /** The request decorator for the authenticated caller, set on guarded paths before any handler runs. */
 const AUTHENTICATED = 'authenticated';
@@ -86,8 +90,23 @@ function refuse(reply: FastifyReply, status: number, code: string, message: stri
  * Tells whether a request is to a guarded path. The check uses the route, because one path can be written in several
  * ways.
  */
-export function isGuarded({ routeOptions }: FastifyRequest): boolean {
-  return GUARDED.includes(routeOptions.url ?? '');
+export function isGuarded(request: FastifyRequest): boolean {
+  const { routeOptions } = request;
+  return GUARDED.includes(routeOptions.url ?? '') || isGuardedExport(request);
+}
+
+function isGuardedExport(request: FastifyRequest): boolean {
+  return isExport(request) && !isByLink(request);
+}
+
+function isExport({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.url?.startsWith(EXPORTS) === true;
+}
+
+/** Tells whether a request for a file has a link instead of a token. The link is not checked yet. */
+export function isByLink(request: FastifyRequest): boolean {
+  const query = request.query as Readonly<Record<string, unknown>>;
+  return isExport(request) && query[SIGNATURE_PARAMETER] !== undefined;
 }
 
 /** Returns the caller of a request to a guarded path. */

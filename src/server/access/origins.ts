@@ -26,7 +26,7 @@ const HEADERS_ALLOWED = [
   'traceparent',
   'x-apollo-operation-name',
 ];
-const HEADERS_EXPOSED = ['retry-after', 'x-request-id'];
+const HEADERS_EXPOSED = ['content-disposition', 'retry-after', 'x-request-id'];
 
 /** The time for which a browser caches a preflight answer, in seconds. */
 const PREFLIGHT_MAX_AGE_S = 600;

@@ -36,12 +36,20 @@ const STALL_TIMEOUT_UNDER_PRESSURE_MS = 1_000;
 /** Interval between two checks of what clients have read. */
 const CHECK_INTERVAL_MS = 1_000;
 
+/**
+ * The bytes that a client takes of a download within each SEND_TIMEOUT_MS, unless the server has no more. A download may
+ * last for hours, so its whole time has no limit.
+ */
+const DOWNLOAD_BYTES_MIN = 1_048_576;
+
 /** The time for requests in progress to finish after the listener is closed. */
 const DRAIN_TIMEOUT_MS = 10_000;
 
 /** The reading progress of a client, as of the last check. */
 interface ReadProgress {
   readonly unreadSince: number;
+  /** The bytes that the client had taken at that time. */
+  readonly unreadFromBytes: number;
   readonly takenBytes: number;
   readonly takenAt: number;
 }
@@ -54,6 +62,8 @@ export class Connections {
   readonly #pending = new Map<Socket, number>();
   /** The number of answers that are being compressed. Their clients cannot read them yet. */
   readonly #compressing = new Map<Socket, number>();
+  /** Connections with a download in progress. */
+  readonly #downloads = new Set<Socket>();
   readonly #server: Server;
   /** Unread bytes of all connections: those of the last check, plus answers since then. */
   #unreadBytes = 0;
@@ -104,6 +114,12 @@ export class Connections {
     return (
       this.#isUnderPressure || unreadBytesOf(socket, this.#pending) > this.settings.answerBytesMax
     );
+  }
+
+  /** Notes a download. Its client may take longer than for an answer, as long as it goes on reading. */
+  noteDownload(socket: Socket, response: ServerResponse): void {
+    this.#downloads.add(socket);
+    response.once('close', () => this.#downloads.delete(socket));
   }
 
   get #isUnderPressure(): boolean {
@@ -158,7 +174,8 @@ export class Connections {
       }
       unreadBytes += unread;
       const before = this.#compressing.has(socket) ? undefined : this.#unread.get(socket);
-      const progress = readProgressOf(socket, before, now);
+      const read = readProgressOf(socket, before, now);
+      const progress = this.#downloads.has(socket) ? progressOfDownload(read, now) : read;
       this.#unread.set(socket, progress);
       const isLate = now - progress.unreadSince >= this.settings.sendTimeoutMs;
       if (isLate || now - progress.takenAt >= STALL_TIMEOUT_MS) this.#cut(socket);
@@ -228,10 +245,20 @@ function readProgressOf(
   now: number,
 ): ReadProgress {
   const takenBytes = socket.bytesWritten - socket.writableLength;
-  if (!before) return { unreadSince: now, takenBytes, takenAt: now };
+  if (!before) {
+    return { unreadSince: now, unreadFromBytes: takenBytes, takenBytes, takenAt: now };
+  }
   return {
     unreadSince: before.unreadSince,
+    unreadFromBytes: before.unreadFromBytes,
     takenBytes,
     takenAt: takenBytes === before.takenBytes ? before.takenAt : now,
   };
+}
+
+/** Restarts the time of a download whenever its client has taken enough. */
+function progressOfDownload(progress: ReadProgress, now: number): ReadProgress {
+  const { takenBytes, unreadFromBytes } = progress;
+  if (takenBytes - unreadFromBytes < DOWNLOAD_BYTES_MIN) return progress;
+  return { ...progress, unreadSince: now, unreadFromBytes: takenBytes };
 }

@@ -92,6 +92,8 @@ export const FIELD_COSTS: Readonly<
   'Mutation.submitOrder': 100,
   'Mutation.cancelOrder': 10,
   'Mutation.duplicateOrder': 50,
+  // The file is charged when it is downloaded.
+  'Mutation.createExport': 10,
   'Account.statement': 10,
   'Subscription.transferPerformed': 10,
   'Subscription.bulkTransferPerformed': 10,

@@ -222,7 +222,7 @@ export class OperationGate {
         else kept.push(ofAccounts);
         return undefined;
       },
-      payForEvent: () => this.#pay(unitsPerEvent, caller, () => isOver),
+      payForEvent: () => this.pay(unitsPerEvent, caller, () => isOver),
     };
   }
 
@@ -236,10 +236,13 @@ export class OperationGate {
     };
   }
 
-  /** Waits until a caller has the units, or its subscription has ended. */
-  async #pay(units: number, caller: string, isOver: () => boolean): Promise<void> {
+  /**
+   * Waits until a caller has paid, or its subscription or download has ended.
+   * @param units more than the burst cost as much as the burst
+   */
+  async pay(units: number, caller: string, isOver: () => boolean): Promise<void> {
     while (units > 0 && !isOver()) {
-      const left = this.#take(caller, units);
+      const left = this.#take(caller, Math.min(units, this.settings.rateLimitBurst));
       if (!isErrorResponse(left)) return;
       await sleep(EVENT_RETRY_MS);
     }

@@ -16,6 +16,7 @@ import {
   recordedBulkFingerprint,
 } from './bulk-transfer.js';
 import { normaliseIban } from './iban.js';
+import { FILE_PROBLEM_CODES } from './order-file.js';
 import { PROBLEM_CODES, type Problem, type ProblemCode } from './problem.js';
 
 const ACME: AccountFacts = {
@@ -141,7 +142,11 @@ const ROW_FAULTS: readonly (readonly [ProblemCode, keyof CreditTransferRequest, 
 
 /** Bulks with one fault each, outside their rows. */
 /** The codes of problems that other inputs have: webhooks and exports. */
-const OF_OTHER_INPUTS: readonly ProblemCode[] = ['INVALID_URL', 'INVALID_DAY', 'INVALID_TIME_ZONE'];
+const OF_OTHER_INPUTS: readonly ProblemCode[] = [
+  'INVALID_URL',
+  'INVALID_TIME_ZONE',
+  ...FILE_PROBLEM_CODES,
+];
 
 const BULK_FAULTS: readonly (readonly [ProblemCode, string, Partial<BulkTransferRequest>])[] = [
   ['TOO_SHORT', 'idempotencyKey', { idempotencyKey: '' }],

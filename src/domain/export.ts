@@ -146,7 +146,7 @@ function dayProblems({ kind, from, to, timeZone }: ExportInput): Problem[] {
   }
   if (problems.length === 0 && (from ?? '') > (to ?? '')) {
     const message = `from (${from}) is after to (${to}).`;
-    problems.push({ field: 'from', code: 'INVALID_DAY', message });
+    problems.push({ field: 'from', code: 'INVALID_DATE', message });
   }
   return problems;
 }
@@ -154,7 +154,7 @@ function dayProblems({ kind, from, to, timeZone }: ExportInput): Problem[] {
 function dayProblem(field: string, day: string | null | undefined): Problem[] {
   if (day == null) return [requiredProblem(field)];
   if (isDay(day)) return [];
-  return [{ field, code: 'INVALID_DAY', message: `${quote(day)} is not a day: YYYY-MM-DD.` }];
+  return [{ field, code: 'INVALID_DATE', message: `${quote(day)} is not a day: YYYY-MM-DD.` }];
 }
 
 /** Returns the path of an export on the server, with its query. Equal requests have equal paths. */

@@ -25,6 +25,30 @@ registerEnumType(ProblemCode, {
     DUPLICATE: { description: 'The end-to-end id of an earlier row.' },
     SAME_ACCOUNT: { description: 'The counterparty is the account that is debited.' },
     MISMATCH: { description: 'A value other than the value of the account.' },
+    UNREADABLE_FILE: {
+      description: 'A file that cannot be read as the format that it should have.',
+    },
+    MISSING_COLUMN: { description: 'A file without a column that every row needs.' },
+    DUPLICATE_COLUMN: { description: 'A file with two columns for the same value.' },
+    CELL_COUNT_MISMATCH: { description: 'A row with more or fewer cells than the header.' },
+    AMBIGUOUS_AMOUNTS: {
+      description:
+        'A file whose amounts can be read in two ways: with a decimal point or with a decimal comma.',
+    },
+    SPREADSHEET_NUMBER: {
+      description: 'A number such as 8.9E+19: a spreadsheet has replaced the value that was there.',
+    },
+    ROW_COUNT_MISMATCH: {
+      description: 'A number of transactions in the file that is not the number of its rows.',
+    },
+    CONTROL_SUM_MISMATCH: {
+      description: 'A control sum in the file that is not the sum of its amounts.',
+    },
+    INVALID_DATE: { description: 'A value that is not a date.' },
+    UNSUPPORTED: {
+      description:
+        'A part of a file that this server does not perform, such as an account without an IBAN.',
+    },
   },
 });
 

@@ -241,7 +241,7 @@ test('an export that makes no sense is refused with its problems', async () => {
   ]);
   expect(
     await problemsOf({ kind, accountIban: ACME, from: '2026-01-02', to: '2026-01-01' }),
-  ).toEqual(['INVALID_INPUT', 'from INVALID_DAY']);
+  ).toEqual(['INVALID_INPUT', 'from INVALID_DATE']);
   for (const timeZone of ['Mars/Olympus', '+01:00', '', 'Europe/Berlin ']) {
     expect(await problemsOf({ kind, accountIban: ACME, ...DAYS, timeZone })).toEqual([
       'INVALID_INPUT',

@@ -58,6 +58,7 @@ const SUBJECTS = [
   'clients',
   'database',
   'exports',
+  'files',
   'ledger',
   'limits',
   'operation',

@@ -9,9 +9,14 @@ import { type CreateExport, makeCreateExport } from './application/create-export
 import { type CreditAccount, makeCreditAccount } from './application/credit-account.js';
 import { makeOpenExport } from './application/export-files.js';
 import {
+  type FindOrderWarnings,
+  makeFindOrderWarnings,
+} from './application/find-order-warnings.js';
+import {
   type FindTransferWarnings,
   makeFindTransferWarnings,
 } from './application/find-transfer-warnings.js';
+import { makeImportOrders } from './application/import-orders.js';
 import { makeApiKeyCheck, makeManageApiKeys } from './application/manage-api-keys.js';
 import {
   type ManageDeadLetters,
@@ -30,6 +35,7 @@ import type { AuditLog } from './application/ports/audit-log.js';
 import type { Clock } from './application/ports/clock.js';
 import type { DeadLetterStore } from './application/ports/dead-letters.js';
 import type { ExportLinks, OpenExport } from './application/ports/exports.js';
+import type { ImportOrders } from './application/ports/import-orders.js';
 import type { LedgerReader } from './application/ports/ledger-reader.js';
 import type { OrderFeeds } from './application/ports/order-feeds.js';
 import type { OrderStore } from './application/ports/order-store.js';
@@ -57,6 +63,7 @@ import { makeDeadLetterReceiver } from './infrastructure/dead-letters/dead-lette
 import { MikroOrmDeadLetters } from './infrastructure/dead-letters/dead-letters.js';
 import { EventLoopTurns } from './infrastructure/fair-turns.js';
 import { Hub } from './infrastructure/feeds/hub.js';
+import { ORDER_FILE_READERS } from './infrastructure/files-in/readers.js';
 import { SignedExportLinks } from './infrastructure/files-out/export-links.js';
 import { FILE_WRITERS } from './infrastructure/files-out/file-writers.js';
 import { MikroOrmApiKeys } from './infrastructure/ledger/api-keys.js';
@@ -99,10 +106,15 @@ import {
 } from './resolvers/bulk-transfer.resolver.js';
 import { DeadLetterResolver } from './resolvers/dead-letter.resolver.js';
 import { ExportResolver } from './resolvers/export.resolver.js';
+import { ImportResolver } from './resolvers/import.resolver.js';
 import { IncomingTransferResolver } from './resolvers/incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './resolvers/ledger-entry.resolver.js';
 import { NodeResolver } from './resolvers/node.resolver.js';
-import { OrderResolver, OrderStateConflictResolver } from './resolvers/order.resolver.js';
+import {
+  OrderResolver,
+  OrderStateConflictResolver,
+  OrderWarningResolver,
+} from './resolvers/order.resolver.js';
 import { MeResolver, OrganizationResolver } from './resolvers/organization.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './resolvers/outbox.resolver.js';
 import { SubscriptionResolver } from './resolvers/subscription.resolver.js';
@@ -250,13 +262,13 @@ export async function composeServer(config: Config, logger: Logger): Promise<Ser
     const readMetrics = makeMetrics({ ...events, database, meters });
     const metricsHttp = makeMetricsServer({ readMetrics, logger, settings: config });
     stops.push(async () => metricsHttp?.close());
-    const { createExport } = exports;
-    const ports = { outbox, apiKeys, ...letters, clock, newId, createExport };
+    const ports = { outbox, apiKeys, ...letters, ...exports, clock, newId };
     const http = await makeHttpServer({
       schema: buildSchema(resolverContainer(application, ports, webhooks, orders)),
       scopeLedger: (...scope) => new MikroOrmScopedLedgerReader(database, indexer, ...scope),
       feeds,
       orderFeeds: orders.feeds,
+      importOrders: orders.importOrders,
       ...exports,
       audit,
       authenticator: await makeAuthenticator(authentication, makeApiKeyCheck(apiKeys, clock)),
@@ -413,6 +425,8 @@ interface DeadLetterPorts {
 interface Orders {
   readonly store: OrderStore;
   readonly useCases: ManageOrders;
+  readonly importOrders: ImportOrders;
+  readonly findOrderWarnings: FindOrderWarnings;
   readonly feeds: OrderFeeds;
   readonly counts: OrderCounts;
   stop(): Promise<void>;
@@ -424,11 +438,12 @@ const READING_LEASE_MS = 120_000;
 async function startOrders(
   config: Config,
   database: Database,
-  { reader, performOrderBulk: performBulkTransfer }: Application,
+  { reader, performOrderBulk: performBulkTransfer, findTransferWarnings }: Application,
   ports: { readonly clock: Clock; readonly newId: NewId; readonly logger: Logger },
 ): Promise<Orders> {
   const { clock, newId, logger } = ports;
-  const { orderRetentionMs: retentionMs, orderBulkTransfersMax: bulkRowsMax, ibanCheck } = config;
+  const { orderRetentionMs: retentionMs, orderBulkTransfersMax: bulkRowsMax } = config;
+  const { ibanCheck, bankRules } = config;
   const orders = new MikroOrmOrders(database, newId, retentionMs);
   const watch = new OrderWatch(orders, logger);
   const holder = newId();
@@ -440,12 +455,15 @@ async function startOrders(
   });
   await worker.start();
   const rules = { ibanCheck, transfersMax: bulkRowsMax };
+  const ofRows = { orders, reader, rules, bankRules, turns, clock, newId, leaseOf };
   return {
     store: orders,
     useCases: makeManageOrders({
-      ...{ orders, reader, rules, turns, clock, newId, retentionMs, bulkRowsMax, leaseOf },
+      ...{ ...ofRows, retentionMs, bulkRowsMax },
       onSubmitted: () => worker.wake(),
     }),
+    importOrders: makeImportOrders({ ...ofRows, readers: ORDER_FILE_READERS }),
+    findOrderWarnings: makeFindOrderWarnings({ orders, findTransferWarnings, bankRules }),
     feeds: watch,
     counts: orders,
     stop: async () => {
@@ -514,12 +532,14 @@ interface ResolverPorts {
   readonly newId: NewId;
 }
 
+type OrderPorts = Pick<Orders, 'store' | 'useCases' | 'importOrders' | 'findOrderWarnings'>;
+
 /** Returns the instance of a resolver by its class, for type-graphql. */
 function resolverContainer(
   application: Application,
   { outbox, apiKeys, deadLetters, manageDeadLetters, createExport, clock, newId }: ResolverPorts,
   { store: webhooks, useCases: manageWebhooks }: Pick<Webhooks, 'store' | 'useCases'>,
-  { store: orders, useCases: manageOrders }: Pick<Orders, 'store' | 'useCases'>,
+  { store: orders, useCases: manageOrders, importOrders, findOrderWarnings }: OrderPorts,
 ): { get(type: ClassType): object } {
   const instances: readonly object[] = [
     new AccountResolver(application.openAccount, application.creditAccount),
@@ -534,7 +554,9 @@ function resolverContainer(
     new IncomingTransferResolver(),
     new LedgerEntryResolver(),
     new NodeResolver(deadLetters, webhooks, orders),
-    new OrderResolver(manageOrders, orders, application.findTransferWarnings),
+    new OrderResolver(manageOrders, orders, findOrderWarnings),
+    new OrderWarningResolver(orders),
+    new ImportResolver(importOrders),
     new OrderStateConflictResolver(orders),
     new ExportResolver(createExport),
     new MeResolver(),

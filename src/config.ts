@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { BANK_RULES } from './domain/kinds.js';
 import { TRANSFERS_PER_BULK_LIMIT } from './domain/postings.js';
 import {
   type Environment,
@@ -306,6 +307,14 @@ const EVENTS = {
 const SECRET_CHARACTERS_MIN = 32;
 
 const FILES = {
+  IMPORT_BYTES_MAX: integer(100 * MIB, 1_024, 2_000 * MIB).meta({
+    description:
+      'Largest file of transfers that is imported. Eight at most are kept on the disk at once, in the folder for temporary files.',
+  }),
+  BANK_RULES: z.enum(BANK_RULES).default('none').meta({
+    description:
+      'Rules of banks for the rows of orders, beside those of this server. With sepa, a value that breaks a rule of SEPA is a problem; with none, it is a warning.',
+  }),
   EXPORT_LINK_SECRET: z
     .string()
     .min(SECRET_CHARACTERS_MIN, `must have at least ${SECRET_CHARACTERS_MIN} characters`)
@@ -611,6 +620,8 @@ const environment = z
     webhookProxyUrl: env.WEBHOOK_PROXY_URL,
     webhookRetentionMs: env.WEBHOOK_RETENTION,
     exportLinkSecret: env.EXPORT_LINK_SECRET,
+    importBytesMax: env.IMPORT_BYTES_MAX,
+    bankRules: env.BANK_RULES,
     introspection: env.INTROSPECTION ?? env.NODE_ENV !== 'production',
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     operationTokensMax: env.OPERATION_TOKENS_MAX,

@@ -282,7 +282,7 @@ async function openOrder(
     failure: order.failure,
     transferCount: order.rowCount,
     performedCount: performedRows(order),
-    totalAmountMinor: order.totalAmountMinor,
+    totalAmountMinor: order.totalMinor,
     performedAt: order.performedAt,
     pages: rowPages(order, ports, scope),
   };

@@ -75,7 +75,7 @@ export type FindTransferWarnings = (
 /** The key for which bulks of accounts that the caller does not see take turns. */
 const UNKNOWN = 'unknown';
 
-const NO_HISTORY: TransferHistory = { paidNames: [] };
+const NO_HISTORY: TransferHistory = { paidNames: [], since: new Date(0) };
 
 export function makeFindTransferWarnings({
   turns,
@@ -114,9 +114,11 @@ class HistoryReader {
       ...(judgedBulk && { after: judgedBulk.sequence }),
     });
     if (bulks.length === 0) return NO_HISTORY;
+    const since = new Date(now.getTime() - EARLIER_DAYS * DAY_MS);
     return {
-      sameBulk: await this.#sameBulk(bulks, now),
+      sameBulk: await this.#sameBulk(bulks, since),
       paidNames: await this.#paidNames(judgedBulk?.sequence),
+      since,
     };
   }
 
@@ -126,11 +128,10 @@ class HistoryReader {
     return this.reader.bulkTransferByKey(this.account.id, idempotencyKey);
   }
 
-  async #sameBulk(bulks: readonly BulkTransfer[], now: Date): Promise<BulkTransfer | undefined> {
-    const since = now.getTime() - EARLIER_DAYS * DAY_MS;
+  async #sameBulk(bulks: readonly BulkTransfer[], since: Date): Promise<BulkTransfer | undefined> {
     const { length } = this.request.creditTransfers;
     const recent = bulks.filter(
-      ({ createdAt, transferCount }) => createdAt.getTime() >= since && transferCount === length,
+      ({ createdAt, transferCount }) => createdAt >= since && transferCount === length,
     );
     if (recent.length === 0) return undefined;
     const total = await this.#total();

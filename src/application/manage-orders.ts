@@ -1,10 +1,5 @@
 /** The changes that a company makes to its bulk transfer orders. A foreign order is answered like one that does not exist. */
-import {
-  type AccountFacts,
-  type BulkTransferRules,
-  type CreditTransferRequest,
-  judgeRows,
-} from '../domain/bulk-transfer.js';
+import type { AccountFacts, CreditTransferRequest } from '../domain/bulk-transfer.js';
 import { type Caller, mayDebit, type RequestSource } from '../domain/caller.js';
 import { AbandonedError, type DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
@@ -16,15 +11,12 @@ import {
   CHUNKS_MAX,
   firstRowOf,
   ORDER_KEY_CHARACTERS_MAX,
-  VALUE_CHARACTERS_MAX,
 } from '../domain/order.js';
 import { type Problem, quote } from '../domain/problem.js';
 import { NAME, textProblems } from '../domain/text.js';
 import { BulkTransferOrder, type OrderLease } from '../entities/bulk-transfer-order.entity.js';
-import type { OrderRowRecord } from '../entities/order-row.entity.js';
-import { inSlices } from './bulk-slices.js';
+import { type JudgePorts, judgeOrderRows } from './judge-order-rows.js';
 import type { Clock } from './ports/clock.js';
-import type { FairTurns } from './ports/fair-turns.js';
 import type { LedgerReader } from './ports/ledger-reader.js';
 import type { OrderChange, OrderRowChange, OrderStore } from './ports/order-store.js';
 
@@ -68,12 +60,8 @@ export interface ManageOrders {
   duplicate(id: string, source: RequestSource): Promise<BulkTransferOrder>;
 }
 
-export interface OrderPorts {
+export interface OrderPorts extends JudgePorts {
   readonly orders: OrderStore;
-  /** The reader that sees all accounts. */
-  readonly reader: LedgerReader;
-  readonly rules: BulkTransferRules;
-  readonly turns: FairTurns;
   readonly clock: Clock;
   readonly newId: NewId;
   /** The time after which an order that nobody changes expires. */
@@ -85,17 +73,6 @@ export interface OrderPorts {
   /** Called after an order was submitted. */
   readonly onSubmitted: () => void;
 }
-
-/** The fields of a row. */
-const ROW_FIELDS = [
-  'amount',
-  'currency',
-  'counterpartyName',
-  'counterpartyIban',
-  'counterpartyBic',
-  'description',
-  'endToEndId',
-] as const satisfies readonly (keyof CreditTransferRequest)[];
 
 /** The number of rows that one transaction copies. */
 const COPIED_AT_ONCE = 5_000;
@@ -112,13 +89,15 @@ export function makeManageOrders(ports: OrderPorts): ManageOrders {
       if (problems.length > 0) throw invalid(problems);
       const order = await requireOrder(ports, text, source);
       const first = firstRowOf(chunk);
-      const added = await judge(ports, order, first, rows);
+      const added = await judgeOrderRows(ports, order, first, {
+        rows: rows.map((values) => ({ values })),
+      });
       const removed = { first: BigInt(first), last: BigInt(first + CHUNK_ROWS_MAX - 1) };
       return changeRows(ports, order, { action: 'addOrderRows', source, removed, added });
     },
     replaceRow: async (text, row, replacement, source) => {
       const order = await requireOrder(ports, text, source);
-      const added = await judge(ports, order, row, [replacement]);
+      const added = await judgeOrderRows(ports, order, row, { rows: [{ values: replacement }] });
       return changeRows(ports, order, {
         action: 'replaceOrderRow',
         source,
@@ -224,73 +203,6 @@ async function debtorOf(sent: string, caller: Caller, reader: LedgerReader): Pro
   const account = (await reader.accountFactsByIban([iban])).get(iban);
   if (account && mayDebit(caller, account.organizationId)) return account;
   throw rejected('createOrder', { code: 'ACCOUNT_NOT_FOUND', iban });
-}
-
-/** Judges rows, each by itself, and makes their records. @param first the number of the first row */
-async function judge(
-  { reader, rules, turns }: OrderPorts,
-  { id: orderId, accountId, organizationId }: BulkTransferOrder,
-  first: number,
-  rows: readonly CreditTransferRequest[],
-): Promise<OrderRowRecord[]> {
-  const [account] = await reader.accountsById([accountId]);
-  if (!account) throw new Error('The account of an order does not exist');
-  const ibans = new Set(rows.map(({ counterpartyIban }) => normaliseIban(counterpartyIban)));
-  const accounts = await reader.accountFactsByIban([...ibans]);
-  const records: OrderRowRecord[] = [];
-  await inSlices(rows.length, { turns, key: organizationId }, (start, end) => {
-    const some = rows.slice(start, end);
-    for (const [offset, judged] of judgeRows(some, account, accounts, rules).entries()) {
-      const row = some[offset];
-      if (!row) continue;
-      const problems = [...judged.problems, ...cutProblems(row)];
-      // The amount that is kept must be the one that was judged.
-      const amountMinor = kept(row.amount) === row.amount ? judged.amountMinor : undefined;
-      records.push({
-        orderId,
-        rowIndex: BigInt(first + start + offset),
-        line: null,
-        amount: kept(row.amount),
-        currency: kept(row.currency),
-        counterpartyName: kept(row.counterpartyName),
-        counterpartyIban: kept(row.counterpartyIban),
-        counterpartyBic: kept(row.counterpartyBic),
-        description: kept(row.description),
-        endToEndId: kept(row.endToEndId),
-        amountMinor: amountMinor ?? null,
-        problemCount: problems.length,
-        problemsJson: problems.length === 0 ? null : JSON.stringify(problems.map(withoutIndex)),
-        isDuplicate: 0,
-        hasProblems: problems.length === 0 ? 0 : 1,
-      });
-    }
-  });
-  return records;
-}
-
-function withoutIndex({ field, code, message }: Problem): Omit<Problem, 'index'> {
-  return { field, code, message };
-}
-
-/** Returns a problem for each value that is not kept as it was sent. A row is judged, and paid, by what is kept. */
-function cutProblems(row: CreditTransferRequest): Problem[] {
-  return ROW_FIELDS.flatMap((field) => {
-    const value = row[field];
-    if (value == null || kept(value) === value) return [];
-    const message = `${quote(value)} has more than ${VALUE_CHARACTERS_MAX} characters, or characters that are not Unicode.`;
-    return [{ field, code: 'TOO_LONG', message }];
-  });
-}
-
-/** Returns a value as it is kept: databases store no lone surrogates, and nobody needs a longer text. */
-function kept(value: string | null | undefined): string | null {
-  if (value == null) return null;
-  const wellFormed = value.toWellFormed();
-  if (wellFormed.length <= VALUE_CHARACTERS_MAX) return wellFormed;
-  return Array.from(wellFormed.slice(0, 2 * VALUE_CHARACTERS_MAX))
-    .slice(0, VALUE_CHARACTERS_MAX)
-    .join('')
-    .toWellFormed();
 }
 
 async function changeRows(

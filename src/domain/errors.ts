@@ -108,6 +108,15 @@ export class UnavailableError extends Error {
   }
 }
 
+/** The error of an import whose key identifies another file, or a file that is still being read. */
+export class ImportConflictError extends Error {
+  override readonly name = 'ImportConflictError';
+
+  constructor(readonly reason: 'KEY_REUSED' | 'IN_PROGRESS') {
+    super(`The idempotency key of an import: ${reason}`);
+  }
+}
+
 /** The error of a caller who lacks the required role. It is answered as a GraphQL error, FORBIDDEN. */
 export class ForbiddenError extends Error {
   override readonly name = 'ForbiddenError';

@@ -74,6 +74,11 @@ export const ORDER_PHASES = ['READING', 'CHECKING', 'WAITING', 'WRITING', 'DONE'
 
 export type OrderPhase = (typeof ORDER_PHASES)[number];
 
+/** The rules of banks by which rows of orders are judged, beside those of this server. */
+export const BANK_RULES = ['none', 'sepa'] as const;
+
+export type BankRules = (typeof BANK_RULES)[number];
+
 /** The kinds of files that are exported. domain/export.ts has the subjects and the format of each. */
 export const EXPORT_KINDS = [
   'STATEMENT_CAMT_053',
@@ -121,6 +126,7 @@ export const MUTATION_NAMES = [
   'submitOrder',
   'cancelOrder',
   'duplicateOrder',
+  'importOrder',
   'createExport',
 ] as const;
 

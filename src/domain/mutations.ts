@@ -57,6 +57,7 @@ export const MUTATIONS = {
   submitOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
   cancelOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
   duplicateOrder: { role: 'initiator', rejections: ORDER_REJECTIONS },
+  importOrder: { role: 'initiator', rejections: ['INVALID_INPUT', 'ACCOUNT_NOT_FOUND'] },
   createExport: {
     role: READERS,
     rejections: ['INVALID_INPUT', 'ACCOUNT_NOT_FOUND', 'ORDER_NOT_FOUND'],

@@ -11,8 +11,6 @@
  */
 import type { Rejection } from './errors.js';
 import { ORDER_STATUSES, type OrderStatus } from './kinds.js';
-import type { Problem } from './problem.js';
-import type { TransferWarningCode } from './transfer-warnings.js';
 
 /** The actions on an order, each of which may change its state. */
 export const ORDER_ACTIONS = ['edit', 'submit', 'perform', 'fail', 'cancel', 'expire'] as const;
@@ -59,6 +57,12 @@ export const OPEN_ORDERS_MAX = 1_000;
 /** The largest number of rows in the orders of an organization, but for those that were performed. */
 export const KEPT_ROWS_MAX = 3_000_000;
 
+/** The largest number of problems of its file that an order keeps. */
+export const FILE_PROBLEMS_MAX = 31;
+
+/** The longest name of a file, in characters. */
+export const FILE_NAME_CHARACTERS_MAX = 255;
+
 /** The longest value of a row that is kept, in characters. A longer value is cut, which is a problem of its row. */
 export const VALUE_CHARACTERS_MAX = 500;
 
@@ -82,23 +86,6 @@ export function bulkKeyOf(key: string, part: number, bulkCount: number): string 
 
 /** The longest idempotency key of an order. The key of a bulk is longer by the number of the bulk. */
 export const ORDER_KEY_CHARACTERS_MAX = 240;
-
-/** A problem of the file of an order as a whole. */
-export interface FileProblem extends Omit<Problem, 'index'> {
-  /** The line of the file, from 1. */
-  readonly line?: number | undefined;
-  /** The name of the column as the file writes it. */
-  readonly column?: string | undefined;
-}
-
-/** A warning about the file of an order. */
-export interface FileWarning {
-  readonly field: string;
-  readonly code: TransferWarningCode;
-  readonly message: string;
-  /** The earlier order with the same file. */
-  readonly orderId?: string | undefined;
-}
 
 /** Why an order failed. */
 export type OrderFailure = Rejection<

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CreditTransferRequest } from './bulk-transfer.js';
 import {
+  type PaidName,
   paymentKeyOf,
   recordedPaymentOf,
   type TransferHistory,
@@ -14,13 +15,28 @@ const ROW: CreditTransferRequest = {
   counterpartyIban: IBAN,
   description: 'Wonderland/4410',
 };
+const SINCE = new Date('2026-11-16T09:30:00Z');
+
+/** A payment to the payee of ROW, long ago. */
+const PAID: PaidName = {
+  counterpartyIban: IBAN,
+  counterpartyName: ROW.counterpartyName,
+  amount: ROW.amount,
+  description: ROW.description,
+  bulkTransferId: 'b1',
+  paidAt: new Date('2026-11-01T09:30:00Z'),
+};
+
 const aRow = (overrides: Partial<CreditTransferRequest> = {}) => ({ ...ROW, ...overrides });
 
 function warningsOf(
   creditTransfers: readonly CreditTransferRequest[],
-  history: TransferHistory = { paidNames: [] },
+  history: Partial<TransferHistory> = {},
 ) {
-  const reader = new TransferWarningReader({ creditTransfers }, history);
+  const reader = new TransferWarningReader(
+    { creditTransfers },
+    { paidNames: [], since: SINCE, ...history },
+  );
   reader.read(0, creditTransfers.length);
   return reader.warnings();
 }
@@ -70,7 +86,7 @@ describe('the warnings of a bulk', () => {
 
   test('name an IBAN that was paid only under other names', () => {
     const paid = (counterpartyName: string, bulkTransferId: string) => ({
-      counterpartyIban: IBAN,
+      ...PAID,
       counterpartyName,
       bulkTransferId,
     });
@@ -91,11 +107,31 @@ describe('the warnings of a bulk', () => {
     ).toEqual([]);
   });
 
+  test('name the last payment of the same amount to the same payee with the same text, if it is recent', () => {
+    const recent = { ...PAID, bulkTransferId: 'b2', paidAt: new Date('2026-11-20T09:30:00Z') };
+
+    expect(warningsOf([aRow({ amount: '14.5' })], { paidNames: [recent, PAID] })).toEqual([
+      {
+        index: 0,
+        field: 'counterpartyIban',
+        code: 'DUPLICATE_PAYMENT',
+        message: 'The same payee, amount and description were paid at 2026-11-20T09:30:00.000Z.',
+        bulkTransferId: 'b2',
+      },
+    ]);
+    expect(codesOf([aRow()], { paidNames: [PAID] })).toEqual([]);
+    expect(codesOf([aRow({ amount: '15.00' })], { paidNames: [recent] })).toEqual([]);
+    expect(codesOf([aRow({ description: 'Other' })], { paidNames: [recent] })).toEqual([]);
+    const sameBulk = { id: 'b2', createdAt: recent.paidAt };
+    expect(codesOf([aRow()], { sameBulk, paidNames: [recent] })).toEqual([
+      '- creditTransfers DUPLICATE_OF_EARLIER',
+    ]);
+  });
+
   test('do not name an IBAN that was paid under the same name, among many names', () => {
     const paidNames = Array.from({ length: 10_000 }, (_, index) => ({
-      counterpartyIban: IBAN,
+      ...PAID,
       counterpartyName: `Payee ${index}`,
-      bulkTransferId: 'b1',
     }));
     const rows = Array.from({ length: 90_000 }, (_, index) =>
       aRow({ counterpartyName: 'payee 9999', description: `Row ${index}` }),

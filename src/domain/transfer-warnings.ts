@@ -16,6 +16,7 @@ import { comparableName } from './text.js';
 export const TRANSFER_WARNING_CODES = [
   'DUPLICATE_IN_BULK',
   'DUPLICATE_OF_EARLIER',
+  'DUPLICATE_PAYMENT',
   'NAME_DIFFERS',
   'BIC_COUNTRY_DIFFERS',
   'NATIONAL_CHECK_DIGITS',
@@ -38,11 +39,11 @@ export interface TransferWarning {
 /** The largest number of warnings that one answer lists. */
 export const WARNINGS_LISTED_MAX = 100;
 
-/** A name under which an IBAN was paid. */
-export interface PaidName {
-  readonly counterpartyIban: string;
+/** A name under which an IBAN was paid, and the payment. */
+export interface PaidName extends Payment {
   readonly counterpartyName: string;
   readonly bulkTransferId: string;
+  readonly paidAt: Date;
 }
 
 /** The known history of an account before a bulk. */
@@ -50,6 +51,8 @@ export interface TransferHistory {
   /** The latest bulk with the same payments; names and ids may differ. */
   readonly sameBulk?: { readonly id: string; readonly createdAt: Date } | undefined;
   readonly paidNames: readonly PaidName[];
+  /** The moment since which the same payment causes a warning. */
+  readonly since: Date;
 }
 
 /**
@@ -103,12 +106,18 @@ export class TransferWarningReader {
   readonly #warnings: TransferWarning[] = [];
   readonly #firstIndexOf = new Map<string, number>();
   readonly #payees = new Map<string, Payee>();
+  /** The latest of the same payments, by their key. */
+  readonly #paidBefore = new Map<string, PaidName>();
 
   constructor(
     private readonly request: Pick<BulkTransferRequest, 'creditTransfers'>,
-    { sameBulk, paidNames }: TransferHistory,
+    { sameBulk, paidNames, since }: TransferHistory,
   ) {
     for (const paid of paidNames) {
+      // The rows of the same bulk have one warning together.
+      const isRecent = paid.paidAt >= since && paid.bulkTransferId !== sameBulk?.id;
+      const key = isRecent ? paymentKeyOf(paid) : undefined;
+      if (key !== undefined && !this.#paidBefore.has(key)) this.#paidBefore.set(key, paid);
       const payee = this.#payees.get(paid.counterpartyIban) ?? { latest: paid, names: new Set() };
       payee.names.add(comparableName(paid.counterpartyName));
       this.#payees.set(paid.counterpartyIban, payee);
@@ -144,6 +153,7 @@ export class TransferWarningReader {
     const isIban = ibanProblem(iban, 'strict') === undefined;
     const found = [
       this.#duplicateOf(row, index),
+      this.#paymentBefore(row),
       this.#otherNameOf(row, iban),
       isIban && row.counterpartyBic != null ? bicWarning(row.counterpartyBic, iban) : undefined,
       isIban ? nationalWarning(iban) : undefined,
@@ -160,6 +170,14 @@ export class TransferWarningReader {
     }
     const message = `Row ${first} has the same payee, amount and description.`;
     return { field: 'counterpartyIban', code: 'DUPLICATE_IN_BULK', message };
+  }
+
+  #paymentBefore(row: CreditTransferRequest): TransferWarning | undefined {
+    const paid = this.#paidBefore.get(paymentKeyOf(row));
+    if (!paid) return undefined;
+    const { paidAt, bulkTransferId } = paid;
+    const message = `The same payee, amount and description were paid at ${paidAt.toISOString()}.`;
+    return { field: 'counterpartyIban', code: 'DUPLICATE_PAYMENT', message, bulkTransferId };
   }
 
   #otherNameOf(row: CreditTransferRequest, iban: string): TransferWarning | undefined {

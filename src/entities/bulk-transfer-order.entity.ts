@@ -7,8 +7,6 @@ import { MINOR_UNITS_MAX } from '../domain/money.js';
 import { rejected } from '../domain/mutations.js';
 import {
   bulkCountOf,
-  type FileProblem,
-  type FileWarning,
   failureFromJson,
   failureToJson,
   isFinal,
@@ -18,6 +16,7 @@ import {
   type OrderAction,
   type OrderFailure,
 } from '../domain/order.js';
+import type { FileProblem, FileWarning } from '../domain/order-warnings.js';
 import { ExactTextColumn, UuidColumn } from './column-types.js';
 
 /** A server that adds the rows of orders and performs them. */

@@ -7,10 +7,15 @@ import { AuditResolver } from './audit.resolver.js';
 import { BulkTransferResolver, IdempotencyKeyReusedResolver } from './bulk-transfer.resolver.js';
 import { DeadLetterResolver } from './dead-letter.resolver.js';
 import { ExportResolver } from './export.resolver.js';
+import { ImportResolver } from './import.resolver.js';
 import { IncomingTransferResolver } from './incoming-transfer.resolver.js';
 import { LedgerEntryResolver } from './ledger-entry.resolver.js';
 import { NodeResolver } from './node.resolver.js';
-import { OrderResolver, OrderStateConflictResolver } from './order.resolver.js';
+import {
+  OrderResolver,
+  OrderStateConflictResolver,
+  OrderWarningResolver,
+} from './order.resolver.js';
 import { MeResolver, OrganizationResolver } from './organization.resolver.js';
 import { OutboxMessageResolver, OutboxResolver } from './outbox.resolver.js';
 import { SubscriptionResolver } from './subscription.resolver.js';
@@ -46,7 +51,9 @@ export function buildSchema(container: ContainerType): GraphQLSchema {
       SubscriptionResolver,
       OrderResolver,
       OrderStateConflictResolver,
+      OrderWarningResolver,
       ExportResolver,
+      ImportResolver,
       OutboxResolver,
       OutboxMessageResolver,
       DeadLetterResolver,

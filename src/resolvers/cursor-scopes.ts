@@ -1,6 +1,6 @@
+import type { OrderWarning } from '../application/find-order-warnings.js';
 import type { OrderProblem } from '../application/ports/order-store.js';
 import type { Place, Position } from '../application/ports/page.js';
-import type { TransferWarning } from '../domain/transfer-warnings.js';
 import type { Account } from '../entities/account.entity.js';
 import type { ApiKey } from '../entities/api-key.entity.js';
 import type { AuditEntry } from '../entities/audit-entry.entity.js';
@@ -100,7 +100,7 @@ export function rowsOf(orderId: string): ListScope<OrderRow, bigint> {
 /** A warning of an order, and its place among the others. */
 export interface PlacedWarning {
   readonly place: bigint;
-  readonly warning: TransferWarning;
+  readonly warning: OrderWarning;
 }
 
 /** Returns the scope of the warnings of an order. They are found anew for each page. */

@@ -13,7 +13,7 @@ import {
   Subscription,
   UseMiddleware,
 } from 'type-graphql';
-import type { FindTransferWarnings } from '../application/find-transfer-warnings.js';
+import { type FindOrderWarnings, WARNED_ROWS_MAX } from '../application/find-order-warnings.js';
 import { followOrder } from '../application/follow-order.js';
 import type { ManageOrders } from '../application/manage-orders.js';
 import type { OrderState } from '../application/ports/order-feeds.js';
@@ -41,10 +41,10 @@ import {
   OrderRowConnection,
   type OrderRowType,
   OrderWarningConnection,
+  OrderWarningType,
 } from '../schema/order.js';
 import { type Connection, PageArgs } from '../schema/page.js';
 import { CreditTransferInput } from '../schema/perform-bulk-transfer.js';
-import type { TransferWarningType } from '../schema/transfer-warning.js';
 import { OrderStateConflictType, UserErrorType } from '../schema/user-errors.js';
 import { audited } from './audited.js';
 import { hideOrderRows, OrderRows } from './bulk-input.js';
@@ -52,19 +52,20 @@ import { type BulkRows, type RequestContext, requireRole } from './context.js';
 import { ORDERS, problemsOf, rowsOf, warningsOf } from './cursor-scopes.js';
 import { loadReferenced } from './loaders.js';
 import { make, presentAccount, presentBulkTransfer, presentMoney, presentPage } from './present.js';
-import { presentOrder, presentOrderProblem, presentOrderRow } from './present-order.js';
+import {
+  presentOrder,
+  presentOrderProblem,
+  presentOrderRow,
+  presentOrderWarning,
+} from './present-order.js';
 import { presentRejection } from './present-rejection.js';
 import { readPageRange } from './read-page-range.js';
-import { presentWarning } from './transfer-warning.resolver.js';
 
 /** The roles that read orders. */
 export const ORDER_READERS = ['viewer', 'initiator', 'operator'] as const;
 
 const NOT_FOUND_ELSE =
   "OrderNotFound if the caller's organizations have no such order. Requires the role INITIATOR, else FORBIDDEN.";
-
-/** The number of rows among which warnings are searched. */
-const WARNED_ROWS_MAX = 20_000;
 
 /** A row of a search for warnings costs as much as so many rows that are only summed. */
 const WARNED_ROWS_COST = 20;
@@ -89,7 +90,7 @@ export class OrderResolver {
   constructor(
     private readonly useCases: ManageOrders,
     private readonly store: OrderStore,
-    private readonly findTransferWarnings: FindTransferWarnings,
+    private readonly findOrderWarnings: FindOrderWarnings,
   ) {}
 
   @Query(() => BulkTransferOrderType, {
@@ -194,26 +195,19 @@ export class OrderResolver {
     @Root() order: BulkTransferOrderType,
     @Args(() => PageArgs) page: PageArgs,
     @Ctx() context: RequestContext,
-  ): Promise<Connection<TransferWarningType>> {
+  ): Promise<Connection<OrderWarningType>> {
     const { reader, loaders, source } = context;
     const scope = warningsOf(order.id);
     const range = await readPageRange(page, scope, reader);
     context.chargeForRows(WARNED_ROWS_COST * Math.min(order.rowCount, WARNED_ROWS_MAX));
-    const rows = await this.store.rowsFrom(order.id, 0n, WARNED_ROWS_MAX);
     const { iban } = await loadReferenced(loaders.account, order.accountId);
-    const request = {
-      organizationIban: iban,
-      // The order's own bulk is no part of its history.
-      idempotencyKey: order.bulkKeys[0],
-      creditTransfers: rows.map(({ row }) => row),
-    };
+    const warned = { ...order, organizationIban: iban, performedKey: order.bulkKeys[0] };
     const caller = { reader, isAbandoned: source.isAbandoned };
-    const found = await this.findTransferWarnings(request, caller);
-    const warnings = found.map(({ index, ...warning }, number) => {
-      const row = index === undefined ? undefined : rows[index];
-      return { place: BigInt(number), warning: { ...warning, index: row && Number(row.rowIndex) } };
-    });
-    return presentPage(pageOf(warnings, range), scope, ({ warning }) => presentWarning(warning));
+    const found = await this.findOrderWarnings(warned, caller);
+    const warnings = found.map((warning, number) => ({ place: BigInt(number), warning }));
+    return presentPage(pageOf(warnings, range), scope, ({ warning }) =>
+      presentOrderWarning(warning),
+    );
   }
 
   @FieldResolver(() => [BulkTransferType], {
@@ -390,6 +384,37 @@ function pageOf<Item extends { readonly place: bigint }>(
     hasNextPage: nodes.length > 0 && nodes.at(-1) !== items.at(-1),
     count: async () => items.length,
   };
+}
+
+@Resolver(() => OrderWarningType)
+export class OrderWarningResolver {
+  constructor(private readonly store: OrderStore) {}
+
+  @FieldResolver(() => BulkTransferType, {
+    nullable: true,
+    description: 'The earlier bulk that the order, or its row, resembles.',
+  })
+  async bulkTransfer(
+    @Root() { bulkTransferId }: OrderWarningType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<BulkTransferType | null> {
+    if (bulkTransferId === null) return null;
+    const bulkTransfer = await loaders.bulkTransfer.load(bulkTransferId);
+    return bulkTransfer && presentBulkTransfer(bulkTransfer);
+  }
+
+  @FieldResolver(() => BulkTransferOrderType, {
+    nullable: true,
+    description: 'The earlier order that the order resembles.',
+  })
+  async order(
+    @Root() { orderId }: OrderWarningType,
+    @Ctx() { source }: RequestContext,
+  ): Promise<BulkTransferOrderType | null> {
+    if (orderId === null) return null;
+    const order = await this.store.byId(orderId, visibleOrganizations(source.caller));
+    return order && presentOrder(order);
+  }
 }
 
 @Resolver(() => OrderStateConflictType)

@@ -1,9 +1,15 @@
 /** Presents orders and their rows as types of the API. */
+import type { OrderWarning } from '../application/find-order-warnings.js';
 import type { OrderProblem } from '../application/ports/order-store.js';
 import { bulkCountOf, bulkKeyOf, isFinal } from '../domain/order.js';
 import type { BulkTransferOrder } from '../entities/bulk-transfer-order.entity.js';
 import type { OrderRow, OrderRowValues, RowProblem } from '../entities/order-row.entity.js';
-import { BulkTransferOrderType, OrderProblemType, OrderRowType } from '../schema/order.js';
+import {
+  BulkTransferOrderType,
+  OrderProblemType,
+  OrderRowType,
+  OrderWarningType,
+} from '../schema/order.js';
 import { make, presentMoney } from './present.js';
 
 export function presentOrder(order: BulkTransferOrder): BulkTransferOrderType {
@@ -14,6 +20,7 @@ export function presentOrder(order: BulkTransferOrder): BulkTransferOrderType {
     status: order.status,
     source: order.source,
     fileName: order.fileName,
+    executionDate: order.executionDate,
     rowCount: order.rowCount,
     problemCount: order.problemCount + order.fileProblems.length,
     totalAmount: totalMinor === null ? null : presentMoney(totalMinor, currency),
@@ -88,6 +95,21 @@ function presentRowProblem(
     code,
     message,
     value: sentValue(row, field),
+  });
+}
+
+export function presentOrderWarning(warning: OrderWarning): OrderWarningType {
+  const { row, line, column, field, code, message, value, bulkTransferId, orderId } = warning;
+  return make(OrderWarningType, {
+    row: row ?? null,
+    line: line ?? null,
+    column: column ?? null,
+    field,
+    code,
+    message,
+    value: value ?? null,
+    bulkTransferId: bulkTransferId ?? null,
+    orderId: orderId ?? null,
   });
 }
 

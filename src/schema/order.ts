@@ -7,13 +7,19 @@ import {
   type OrderSource,
   type OrderStatus,
 } from '../domain/kinds.js';
-import type { FileProblem, FileWarning, OrderFailure } from '../domain/order.js';
+import type { OrderFailure } from '../domain/order.js';
+import {
+  type FileProblem,
+  type FileWarning,
+  ORDER_WARNING_CODES,
+  type OrderWarningCode,
+} from '../domain/order-warnings.js';
 import { type Descriptions, enumOf } from './enum.js';
 import { MoneyType } from './money.js';
 import { NodeType } from './node.js';
 import { connectionOf } from './page.js';
-import { DateTime } from './scalars.js';
-import { TransferWarningType } from './transfer-warning.js';
+import { CalendarDate, DateTime } from './scalars.js';
+import { TRANSFER_WARNING_DESCRIPTIONS } from './transfer-warning.js';
 import {
   AccountNotFoundType,
   InvalidInputType,
@@ -95,7 +101,61 @@ export class OrderProblemType {
 }
 
 export const OrderProblemConnection = connectionOf('OrderProblem', OrderProblemType);
-export const OrderWarningConnection = connectionOf('OrderWarning', TransferWarningType);
+const WarningCode = enumOf(ORDER_WARNING_CODES);
+
+registerEnumType(WarningCode, {
+  name: 'OrderWarningCode',
+  description: 'The kind of a possible mistake in an order.',
+  valuesConfig: {
+    ...TRANSFER_WARNING_DESCRIPTIONS,
+    FORMAT_OUTDATED: {
+      description: 'The file is pain.001.001.03, which banks no longer take.',
+    },
+    EXECUTION_DATE_KEPT: {
+      description:
+        'The file asks for another day than today. The order is performed when it is submitted.',
+    },
+    UNSTRUCTURED_ADDRESS: {
+      description: 'The file has addresses without a town and a country, which banks refuse.',
+    },
+    SAME_FILE: { description: 'The same file was imported before: see order.' },
+    NOT_SEPA: {
+      description: 'The value breaks a rule of SEPA. With BANK_RULES=sepa, it is a problem.',
+    },
+  } satisfies Descriptions<OrderWarningCode>,
+});
+
+@ObjectType('OrderWarning', {
+  description: 'A possible mistake in an order. A warning never causes a refusal.',
+  simpleResolvers: true,
+})
+export class OrderWarningType {
+  @Field(() => Int, { nullable: true, description: 'The row; null for the order or its file.' })
+  row!: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'The line of the file, from 1.' })
+  line!: number | null;
+
+  @Field(() => String, { nullable: true, description: 'The name of the column in the file.' })
+  column!: string | null;
+
+  @Field(() => String, { description: 'The name of the field in CreditTransferInput.' })
+  field!: string;
+
+  @Field(() => WarningCode)
+  code!: OrderWarningCode;
+
+  @Field(() => String, { description: 'A sentence for a human reader.' })
+  message!: string;
+
+  @Field(() => String, { nullable: true, description: 'The value as it was sent.' })
+  value!: string | null;
+
+  bulkTransferId!: string | null;
+  orderId!: string | null;
+}
+
+export const OrderWarningConnection = connectionOf('OrderWarning', OrderWarningType);
 
 @ObjectType('OrderRow', {
   description: 'A row of an order, as it was sent.',
@@ -156,6 +216,13 @@ export class BulkTransferOrderType extends NodeType {
 
   @Field(() => String, { nullable: true })
   fileName!: string | null;
+
+  @Field(() => CalendarDate, {
+    nullable: true,
+    description:
+      'The day on which its file asks to execute it. The order is performed when it is submitted.',
+  })
+  executionDate!: string | null;
 
   @Field(() => Int)
   rowCount!: number;

@@ -4,23 +4,30 @@ import { type Descriptions, enumOf } from './enum.js';
 
 const TransferWarningCodes = enumOf(TRANSFER_WARNING_CODES);
 
+/** The descriptions of the codes, which the warnings about orders have too. */
+export const TRANSFER_WARNING_DESCRIPTIONS = {
+  DUPLICATE_IN_BULK: {
+    description: 'An earlier row has the same payee, amount and description.',
+  },
+  DUPLICATE_OF_EARLIER: {
+    description:
+      'A bulk of the last seven days has the same payees, amounts and descriptions, in any order.',
+  },
+  DUPLICATE_PAYMENT: {
+    description:
+      'The account paid the same payee the same amount with the same description within the last seven days.',
+  },
+  NAME_DIFFERS: { description: 'The account paid this IBAN before, but only under other names.' },
+  BIC_COUNTRY_DIFFERS: { description: 'The BIC and the IBAN are of different countries.' },
+  NATIONAL_CHECK_DIGITS: {
+    description: 'The national check digits inside the account number are wrong.',
+  },
+} satisfies Descriptions<TransferWarningCode>;
+
 registerEnumType(TransferWarningCodes, {
   name: 'TransferWarningCode',
   description: 'The kind of a possible mistake.',
-  valuesConfig: {
-    DUPLICATE_IN_BULK: {
-      description: 'An earlier row has the same payee, amount and description.',
-    },
-    DUPLICATE_OF_EARLIER: {
-      description:
-        'A bulk of the last seven days has the same payees, amounts and descriptions, in any order.',
-    },
-    NAME_DIFFERS: { description: 'The account paid this IBAN before, but only under other names.' },
-    BIC_COUNTRY_DIFFERS: { description: 'The BIC and the IBAN are of different countries.' },
-    NATIONAL_CHECK_DIGITS: {
-      description: 'The national check digits inside the account number are wrong.',
-    },
-  } satisfies Descriptions<TransferWarningCode>,
+  valuesConfig: TRANSFER_WARNING_DESCRIPTIONS,
 });
 
 @ObjectType('TransferWarning', {

@@ -6,6 +6,7 @@ import { HeaderMap } from '@apollo/server';
 import type { FastifyReply } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Unavailability } from '../domain/errors.js';
+import type { Problem } from '../domain/problem.js';
 
 /** The encodings of request bodies, as the Accept-Encoding header of a 415 lists them. */
 const ENCODINGS_ACCEPTED = 'gzip';
@@ -30,6 +31,7 @@ const LIMIT_STATUSES = {
   TOO_MANY_CONNECTIONS: 429,
   TOO_MANY_SUBSCRIPTIONS: 429,
   TOO_MANY_EXPORTS: 429,
+  TOO_MANY_IMPORTS: 429,
   OVERLOADED: 503,
 } as const;
 
@@ -42,6 +44,11 @@ const STATUSES = {
   PERSISTED_QUERY_ONLY: 400,
   FOREIGN_ORIGIN: 403,
   BAD_USER_INPUT: 400,
+  FORBIDDEN: 403,
+  ACCOUNT_NOT_FOUND: 404,
+  INVALID_INPUT: 422,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  IMPORT_IN_PROGRESS: 409,
   LINK_INVALID: 403,
   NOT_FOUND: 404,
   LINK_EXPIRED: 410,
@@ -64,6 +71,8 @@ export interface ErrorResponse {
   /** The limit that was exceeded, and the requested amount in the limit's unit. */
   readonly limit?: number;
   readonly requested?: number;
+  /** The problems of an input. */
+  readonly problems?: readonly Problem[];
   /**
    * Whole seconds after which the same request may succeed; undefined if a repetition is useless or could run it twice.
    */

@@ -39,15 +39,24 @@ const STRANGERS_LINES_MAX = 10;
 /** The largest number of organizations of a caller that are logged. */
 const ORGANIZATIONS_MAX = 5;
 
-/** The facts of a download for its line in the log. */
-export interface ExportRecord {
-  readonly kind: ExportKind;
+/** The facts of an upload or a download for its line in the log. */
+interface FileRecord {
   /** OK, or why the file is not complete. */
   readonly outcome: string;
   /** The key of the caller, or of the organization of a link. */
   readonly caller: string;
   readonly durationMs: number;
   readonly requestId: string;
+}
+
+interface ExportRecord extends FileRecord {
+  readonly kind: ExportKind;
+}
+
+interface ImportRecord extends FileRecord {
+  /** The bytes of the file, and the rows of its orders if it was imported. */
+  readonly bytes: number;
+  readonly rows: number | undefined;
 }
 
 export class OperationLog {
@@ -108,9 +117,18 @@ export class OperationLog {
 
   /** Logs a download that has ended. */
   endExport(download: ExportRecord): void {
+    this.#endFile(download, 'Export');
+  }
+
+  /** Logs an upload that has ended. */
+  endImport(upload: ImportRecord): void {
+    this.#endFile(upload, 'Import');
+  }
+
+  #endFile(file: FileRecord, message: string): void {
     const { logged } = this;
-    if (logged === 'none' || (logged === 'errors' && download.outcome === OK)) return;
-    this.logger.info(download, 'Export');
+    if (logged === 'none' || (logged === 'errors' && file.outcome === OK)) return;
+    this.logger.info(file, message);
   }
 
   /** Counts a connection that was refused or cut because of a limit. */

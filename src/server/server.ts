@@ -21,6 +21,7 @@ import { v4 as newRequestId } from 'uuid';
 import type { AccountFeeds } from '../application/ports/account-feeds.js';
 import type { AuditLog } from '../application/ports/audit-log.js';
 import type { ExportLinks, OpenExport } from '../application/ports/exports.js';
+import type { ImportOrders } from '../application/ports/import-orders.js';
 import type { OrderFeeds } from '../application/ports/order-feeds.js';
 import type { ScopeLedger } from '../application/ports/scoped-ledger-reader.js';
 import { visibleOrganizations } from '../domain/caller.js';
@@ -40,6 +41,7 @@ import { bulkRowsPlugin } from './bulk-rows.js';
 import { outageResponse, RequestError, sendErrorResponse } from './error-response.js';
 import { serveExports } from './exports.js';
 import { errorPlugin, makeFormatError, maskedError } from './graphql-errors.js';
+import { type ImportSettings, serveImports } from './imports.js';
 import {
   FAVICON,
   LANDING_SCRIPT,
@@ -77,7 +79,8 @@ export interface HttpSettings
     ConnectionSettings,
     OriginSettings,
     MetricsSettings,
-    PageSettings {
+    PageSettings,
+    ImportSettings {
   /** The time after which a request is answered with 503. The database's own timeout ends its statements. */
   readonly requestTimeoutMs: number;
 }
@@ -88,6 +91,7 @@ export interface HttpServerPorts extends ProbePorts {
   readonly scopeLedger: ScopeLedger;
   readonly feeds: AccountFeeds;
   readonly orderFeeds: OrderFeeds;
+  readonly importOrders: ImportOrders;
   readonly openExport: OpenExport;
   readonly exportLinks: ExportLinks;
   readonly audit: AuditLog;
@@ -173,6 +177,7 @@ export async function makeHttpServer(ports: HttpServerPorts): Promise<FastifyIns
   const streamPorts = { ...ports, contextOf, gate, results: new SharedResults() };
   serveWebSocket(app, streamPorts);
   serveServerSentEvents(app, streamPorts);
+  await serveImports(app, { ...ports, gate, connections });
   serveExports(app, { ...ports, gate, connections });
   answerProbes(app, ports);
   app.addHook('preClose', () => connections.linger());

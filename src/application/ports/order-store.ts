@@ -6,7 +6,7 @@ import type {
   OrderPhase,
   OrderStatus,
 } from '../../domain/kinds.js';
-import type { FileProblem } from '../../domain/order.js';
+import type { FileProblem } from '../../domain/order-warnings.js';
 import type { BulkTransferOrder, OrderLease } from '../../entities/bulk-transfer-order.entity.js';
 import type { OrderRow, OrderRowRecord } from '../../entities/order-row.entity.js';
 import type { ListPage, PageRange } from './page.js';
@@ -62,6 +62,8 @@ export interface ProblematicOrder {
 /** A row to perform. */
 export interface NumberedRow {
   readonly rowIndex: bigint;
+  /** The line of the file, from 1; null if the row came from no file. */
+  readonly line: number | null;
   readonly row: CreditTransferRequest;
 }
 
@@ -108,7 +110,8 @@ export interface OrderStore {
    * Adds the orders of a file, or a copy, that are still being read. They are deleted after their lease, unless they are
    * completed.
    * @param rowCount the number of rows that will be added
-   * @throws DomainError INVALID_INPUT as add does, or for too many rows
+   * @throws DomainError INVALID_INPUT as add does, or for too many rows; ImportConflictError if another request with the
+   *   same key was faster
    */
   begin(orders: readonly BulkTransferOrder[], rowCount: number): Promise<void>;
   /** Adds rows to an order that is being read. @throws AbandonedError if the lease is lost */
@@ -125,10 +128,13 @@ export interface OrderStore {
   ): Promise<BulkTransferOrder[]>;
   /** Lets orders that are being read be deleted soon. */
   abandon(ids: readonly string[], now: Date): Promise<void>;
-  /** Returns the orders that a key imported, in the order of their file. */
-  importedBy(organizationId: string, importKey: string): Promise<BulkTransferOrder[]>;
+  /** Returns the orders of organizations that a key imported, in the order of their file. */
+  importedBy(organizationIds: readonly string[], importKey: string): Promise<BulkTransferOrder[]>;
   /** Returns the latest complete order that came from a file, by the hash of the file; null if there is none. */
-  lastOfFile(organizationId: string, fileHash: string): Promise<BulkTransferOrder | null>;
+  lastOfFile(
+    organizationIds: readonly string[],
+    fileHash: string,
+  ): Promise<BulkTransferOrder | null>;
 
   /** Lists the rows of an order in order of their numbers. */
   rows(

@@ -17,6 +17,7 @@ import type {
 import type { OrganizationScope } from '../../domain/caller.js';
 import { AbandonedError, UnavailableError } from '../../domain/errors.js';
 import { hasIbanShape } from '../../domain/iban.js';
+import { formatAmount } from '../../domain/money.js';
 import { firstPositionOf } from '../../domain/postings.js';
 import type { PaidName } from '../../domain/transfer-warnings.js';
 import { Account } from '../../entities/account.entity.js';
@@ -30,6 +31,7 @@ import { sequenceSql } from '../../entities/sequence-sql.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
 import { idLiteral } from '../database/id-literal.js';
+import { dateOf } from '../database/stored-date.js';
 import type { SearchUpdater } from '../search/indexer.js';
 import { isIndexedTo, isOfList, type SearchedList } from '../search/search-tables.js';
 import { readWatermark } from '../search/watermark.js';
@@ -80,6 +82,10 @@ interface PaidNameRow {
   readonly counterparty_name: string;
   readonly bulk_transfer_id: Uint8Array;
   readonly position: number | string;
+  readonly amount_minor: number | string;
+  readonly currency: string;
+  readonly description: string;
+  readonly created_at: unknown;
 }
 
 export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLedgerReader {
@@ -302,7 +308,10 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
       .map((row) => ({
         counterpartyIban: row.counterparty_iban,
         counterpartyName: row.counterparty_name,
+        amount: formatAmount(BigInt(row.amount_minor), row.currency),
+        description: row.description,
         bulkTransferId: stringify(row.bulk_transfer_id),
+        paidAt: dateOf(row.created_at),
       }));
   }
 
@@ -354,13 +363,15 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
   #paidNamesSelect(accountId: string, positions: string, watermark: bigint): string {
     const { isVisibleSql } = this.scope.ofAccount(accountId);
     const account = idLiteral(accountId);
-    return `select counterparty_iban, counterparty_name, position, bulk_transfer.id as bulk_transfer_id
+    return `select counterparty_iban, counterparty_name, position, transfer.amount_minor,
+        bulk_transfer.currency, transfer.description, bulk_transfer.created_at,
+        bulk_transfer.id as bulk_transfer_id
       from (select position as paid_position from (${positions}) latest) paid
       cross join transfer on transfer.account_id = ${account} and transfer.position = paid_position
       join bulk_transfer on bulk_transfer.account_id = ${account}
         and bulk_transfer.sequence = ${sequenceSql('paid_position')}
       where ${isVisibleSql}
-      union all select null, null, null, null where not ${isIndexedTo(accountId, watermark)}`;
+      union all select null, null, null, null, null, null, null, null where not ${isIndexedTo(accountId, watermark)}`;
   }
 }
 

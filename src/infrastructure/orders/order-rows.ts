@@ -51,6 +51,7 @@ interface SumsRow {
 /** A row as the driver returns it. */
 interface PerformedRow {
   readonly row_index: number | string | bigint;
+  readonly line: number | string | null;
   readonly amount: string | null;
   readonly currency: string | null;
   readonly counterparty_name: string | null;
@@ -127,13 +128,14 @@ export class OrderRowReads {
   async rowsFrom(orderId: string, first: bigint, count: number): Promise<NumberedRow[]> {
     // MikroORM would make an entity of each row, which takes as long as all other work on it.
     const rows = await this.em.execute<PerformedRow[]>(
-      `select row_index, amount, currency, counterparty_name, counterparty_iban, counterparty_bic,
+      `select row_index, line, amount, currency, counterparty_name, counterparty_iban, counterparty_bic,
           description, end_to_end_id
         from order_row where order_id = ${idLiteral(orderId)} and row_index >= ${first}
         order by row_index limit ${count}`,
     );
     return rows.map((row) => ({
       rowIndex: BigInt(row.row_index),
+      line: row.line === null ? null : Number(row.line),
       row: {
         amount: row.amount ?? '',
         currency: row.currency,

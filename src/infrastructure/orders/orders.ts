@@ -1,5 +1,5 @@
 /** The tables of bulk transfer orders. */
-import type { FilterQuery } from '@mikro-orm/core';
+import { type FilterQuery, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/sql';
 import type {
   CopiedRows,
@@ -11,7 +11,7 @@ import type {
 } from '../../application/ports/order-store.js';
 import type { ListPage, PageRange } from '../../application/ports/page.js';
 import type { OrganizationScope, RequestSource } from '../../domain/caller.js';
-import { AbandonedError, UnavailableError } from '../../domain/errors.js';
+import { AbandonedError, ImportConflictError, UnavailableError } from '../../domain/errors.js';
 import type { NewId } from '../../domain/id.js';
 import type { OrderStatus } from '../../domain/kinds.js';
 import { rejected } from '../../domain/mutations.js';
@@ -139,12 +139,17 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
   }
 
   async begin(orders: readonly BulkTransferOrder[], rows: number): Promise<void> {
-    const [first] = orders;
-    if (!first) return;
-    await inTransaction(this.em, async (em) => {
-      await assertRoom(em, first.organizationId, { orders: orders.length, rows });
-      em.persist([...orders]);
-    });
+    try {
+      await inTransaction(this.em, async (em) => {
+        for (const organizationId of new Set(orders.map((order) => order.organizationId))) {
+          await assertRoom(em, organizationId, { orders: orders.length, rows });
+        }
+        await em.persist([...orders]).flush();
+      });
+    } catch (error) {
+      if (!(error instanceof UniqueConstraintViolationException)) throw error;
+      throw new ImportConflictError('IN_PROGRESS');
+    }
   }
 
   append(id: string, lease: OrderLease, rows: readonly OrderRowRecord[]): Promise<void> {
@@ -186,12 +191,16 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
     }
   }
 
-  importedBy(organizationId: string, importKey: string): Promise<BulkTransferOrder[]> {
-    const where = { organizationId, importKey };
+  importedBy(organizationIds: readonly string[], importKey: string): Promise<BulkTransferOrder[]> {
+    const where = { organizationId: { $in: organizationIds }, importKey };
     return this.em.find(BulkTransferOrder, where, { orderBy: { filePart: 'asc' } });
   }
 
-  lastOfFile(organizationId: string, fileHash: string): Promise<BulkTransferOrder | null> {
+  lastOfFile(
+    organizationIds: readonly string[],
+    fileHash: string,
+  ): Promise<BulkTransferOrder | null> {
+    const organizationId = { $in: organizationIds };
     const where = { organizationId, fileHash, phase: { $ne: 'READING' } } as const;
     return this.em.findOne(BulkTransferOrder, where, { orderBy: { id: 'desc' } });
   }

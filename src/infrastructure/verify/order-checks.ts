@@ -16,9 +16,9 @@ import {
   ORDER_KEY_CHARACTERS_MAX,
   VALUE_CHARACTERS_MAX,
 } from '../../domain/order.js';
+import { ORDER_WARNING_CODES } from '../../domain/order-warnings.js';
 import { PROBLEM_CODES } from '../../domain/problem.js';
 import { NAME } from '../../domain/text.js';
-import { TRANSFER_WARNING_CODES } from '../../domain/transfer-warnings.js';
 import { type Check, type SqlCheck, sqlCheck } from './check.js';
 import { absentOr, isStoredId, matching, oneOf, text } from './forms.js';
 import { type Form, formRule, hexOf, type RowName, rowCheck, rowOf, textOf } from './row-check.js';
@@ -27,6 +27,7 @@ import type { StoredRow } from './table-pages.js';
 /** The actions whose audit entries name an order. Each of them sets the time of its last change. */
 export const ORDER_ACTIONS: readonly AuditedAction[] = [
   'createOrder',
+  'importOrder',
   'addOrderRows',
   'replaceOrderRow',
   'removeOrderRows',
@@ -161,7 +162,7 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
     `
       select hex(o.id) as id, o.created_at, made.first as made_at, o.changed_at, changed.last
       from bulk_transfer_order o
-      left join ${auditedBy(['createOrder', 'duplicateOrder'])} made on made.subject_id = o.id
+      left join ${auditedBy(['createOrder', 'duplicateOrder', 'importOrder'])} made on made.subject_id = o.id
       left join ${auditedBy(ORDER_ACTIONS, "outcome <> 'NOT_FOUND'")} changed
         on changed.subject_id = o.id
       left join ${auditedBy(['submitOrder'])} submitted on submitted.subject_id = o.id
@@ -240,7 +241,7 @@ const ORDER_ROWS: readonly Check[] = [
       file_hash: absentOr(matching(/^[0-9a-f]{64}$/)),
       file_part: absentOr((value) => Number(value) >= 0),
       file_problems: absentOr((value) => hasListOf(value, PROBLEM_CODES)),
-      file_warnings: absentOr((value) => hasListOf(value, TRANSFER_WARNING_CODES)),
+      file_warnings: absentOr((value) => hasListOf(value, ORDER_WARNING_CODES)),
       import_key: absentOr(isKey),
       execution_date: absentOr(matching(/^\d{4}-\d{2}-\d{2}$/)),
       status: oneOf(ORDER_STATUSES),

@@ -82,13 +82,6 @@ export function hexOfId(id: string): string {
   return id.replaceAll('-', '').toUpperCase();
 }
 
-/** Returns the time of a column: SQLite stores milliseconds, and the driver of MySQL returns a text in UTC. */
-export function dateOf(value: unknown): Date {
-  return value instanceof Date || typeof value === 'number'
-    ? new Date(value)
-    : new Date(`${String(value).replace(' ', 'T')}Z`);
-}
-
 /** Returns the text of a column that the databases store as text or as bytes. */
 export function textOf(value: unknown): string {
   return value instanceof Uint8Array ? bytesOf(value).toString() : String(value);

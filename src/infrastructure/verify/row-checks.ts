@@ -1,4 +1,5 @@
 /** The invariants that are checked row by row with the domain's own functions. */
+
 import { isIP } from 'node:net';
 import type { EntityManager } from '@mikro-orm/sql';
 import { isApiKeyPrefix } from '../../domain/api-key.js';
@@ -24,10 +25,10 @@ import { formatAmount } from '../../domain/money.js';
 import { bulkTransferIdOf } from '../../domain/position-id.js';
 import { DESCRIPTION, END_TO_END_ID, foldName, NAME } from '../../domain/text.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
+import { dateOf } from '../database/stored-date.js';
 import { type Check, VIOLATIONS_LISTED_MAX, type Violation } from './check.js';
 import { absentOr, isIban, isStoredId, listOf, matching, oneOf, text } from './forms.js';
 import {
-  dateOf,
   type Form,
   formRule,
   hexOf,

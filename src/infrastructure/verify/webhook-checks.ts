@@ -3,6 +3,7 @@
  * servers claim deliveries and record attempts, after a server was killed, and while old deliveries are deleted in
  * parts. The delivery of an event may be deleted once it has ended, so no check requires one for each event.
  */
+
 import {
   DELIVERY_STATUSES,
   EVENT_KINDS,
@@ -15,10 +16,10 @@ import { firstPositionOf, sequenceOf } from '../../domain/postings.js';
 import { DESCRIPTION } from '../../domain/text.js';
 import { OUTCOME_UNKNOWN_ERROR, WEBHOOKS_PER_ORGANIZATION_MAX } from '../../domain/webhook.js';
 import { sequenceSql } from '../../entities/sequence-sql.js';
+import { dateOf } from '../database/stored-date.js';
 import { type Check, type SqlCheck, sqlCheck } from './check.js';
 import { absentOr, isIban, isStoredId, listOf, matching, oneOf, text } from './forms.js';
 import {
-  dateOf,
   type Form,
   formRule,
   hexOf,

@@ -15,7 +15,7 @@ import { isLoopbackName } from './loopback.js';
 import type { AddressOf } from './remote-address.js';
 
 /** Paths that require an authenticated caller. A WebSocket authenticates in its first message. */
-const GUARDED = ['/graphql', '/graphql/stream', '/metrics'];
+const GUARDED = ['/graphql', '/graphql/stream', '/imports', '/metrics'];
 
 /** The start of the paths of exported files. A request to them has a token or a signed link. */
 const EXPORTS = '/exports/';

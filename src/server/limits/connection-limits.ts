@@ -27,6 +27,13 @@ const HEADERS_MAX = 100;
 /** Limits the delay with which a timeout is detected. */
 const CHECK_INTERVAL_MAX_MS = 5_000;
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The time for a request of the route, if it differs from that of other routes. */
+    readonly requestTimeoutMs?: number;
+  }
+}
+
 /** Returns Fastify's options for these limits. */
 export function connectionOptions({ headersTimeoutMs, receiveTimeoutMs }: ReceiveSettings) {
   return {
@@ -71,13 +78,14 @@ const HEADERS_TOO_LARGE = 'HEADERS_TOO_LARGE';
  * AbortController for every request and aborts it at the end. That takes a tenth of the time of a small bulk.
  */
 export function boundHandling(app: FastifyInstance, requestTimeoutMs: number): void {
-  app.addHook('onRequest', (_, reply, next) => {
+  app.addHook('onRequest', (request, reply, next) => {
+    const timeoutMs = request.routeOptions.config.requestTimeoutMs ?? requestTimeoutMs;
     const timer = setTimeout(() => {
       if (reply.sent) return;
       // An answer that has begun cannot be changed, so its connection is closed.
       if (reply.raw.headersSent) reply.raw.destroy();
-      else reply.send(new RequestTimeoutError(requestTimeoutMs));
-    }, requestTimeoutMs);
+      else reply.send(new RequestTimeoutError(timeoutMs));
+    }, timeoutMs);
     reply.raw.once('close', () => clearTimeout(timer));
     next();
   });

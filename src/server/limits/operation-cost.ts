@@ -6,6 +6,7 @@
  * The most expensive member of a union counts, because a result is one of them. Each selection set is estimated once
  * for each type and cached, so that nested fragments take linear time.
  */
+
 import {
   type FieldNode,
   type FragmentDefinitionNode,
@@ -28,6 +29,7 @@ import {
 } from 'graphql';
 import { ORGANIZATIONS_LISTED_MAX } from '../../domain/caller.js';
 import type { MutationName } from '../../domain/kinds.js';
+import { ORDER_FILE_ORDERS_MAX } from '../../domain/order-file.js';
 import { PROBLEMS_LISTED_MAX } from '../../domain/problem.js';
 import { WARNINGS_LISTED_MAX } from '../../domain/transfer-warnings.js';
 import { ATTEMPTS_LISTED_MAX } from '../../domain/webhook.js';
@@ -92,6 +94,7 @@ export const FIELD_COSTS: Readonly<
   'Mutation.submitOrder': 100,
   'Mutation.cancelOrder': 10,
   'Mutation.duplicateOrder': 50,
+  'Mutation.importOrder': 50,
   // The file is charged when it is downloaded.
   'Mutation.createExport': 10,
   'Account.statement': 10,
@@ -148,6 +151,7 @@ export const LIST_SIZES: Readonly<Record<string, number>> = {
   'WebhookDelivery.attempts': ATTEMPTS_LISTED_MAX,
   // A field has two problems at most, and a row seven fields.
   'OrderRow.problems': 14,
+  'OrdersImported.orders': ORDER_FILE_ORDERS_MAX,
   'BulkTransferOrder.bulkTransfers': 100,
 };
 

@@ -109,7 +109,7 @@ async function* filledRecords(
 
 /** Tells whether a line is Excel's notice of the delimiter, such as "sep=;". */
 function isDelimiterNotice(line: string): boolean {
-  return /^sep=[,;\t|]\s*$/i.test(line);
+  return /^"?sep=[,;\t|]"?\s*$/i.test(line);
 }
 
 const DELIMITERS: readonly Delimiter[] = [',', ';', '\t', '|'];
@@ -141,7 +141,7 @@ async function headerLineOf(file: FileBytes, encoding: TextEncoding): Promise<st
   let text = '';
   for await (const piece of decodedText(file, encoding)) {
     text += piece;
-    const line = firstLineOf(text);
+    const line = /[\r\n]/.test(piece) ? firstLineOf(text) : undefined;
     if (line !== undefined) return line;
     if (text.length > RECORD_BYTES_MAX) break;
   }

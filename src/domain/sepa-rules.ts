@@ -7,13 +7,13 @@ import { characterCount } from './text.js';
  * The largest length of a name.
  * Source: EPC132-08, customer-to-PSP implementation guidelines of SEPA credit transfers, Creditor/Name.
  */
-export const SEPA_NAME_CHARACTERS_MAX = 70;
+const SEPA_NAME_CHARACTERS_MAX = 70;
 
 /**
  * The largest length of unstructured remittance information, which may occur once.
  * Source: EPC132-08, Remittance Information/Unstructured.
  */
-export const SEPA_DESCRIPTION_CHARACTERS_MAX = 140;
+const SEPA_DESCRIPTION_CHARACTERS_MAX = 140;
 
 /**
  * A character outside the set that every bank of SEPA supports.

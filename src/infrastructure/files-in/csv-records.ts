@@ -15,7 +15,7 @@ export interface CsvRecord {
 export const RECORD_BYTES_MAX = 65_536;
 
 /** The largest number of cells of a record. */
-export const COLUMNS_MAX = 200;
+const COLUMNS_MAX = 200;
 
 /** Counts the line breaks of a text: CRLF, LF or CR. */
 function lineBreaksIn(text: string): number {

@@ -124,7 +124,7 @@ export interface Pain001Sink {
 }
 
 /** The largest length of all texts of a row. */
-export const ROW_CHARACTERS_MAX = 65_536;
+const ROW_CHARACTERS_MAX = 65_536;
 
 interface OpenElement {
   /** Undefined for an element that is not read. */
@@ -190,8 +190,11 @@ export class Pain001Elements implements XmlHandler {
         }
         break;
       }
-      default:
+      case 'group':
+      case 'payment':
+      case 'row':
         this.#end(known);
+        break;
     }
   }
 

@@ -153,13 +153,12 @@ class Survey implements Pain001Sink {
 
 /** Returns the problems of the header, which are problems of every order of the file. */
 function groupProblems(group: Elements | undefined, total: ControlSum): OrderFileProblem[] {
-  const count = group?.texts.get('GrpHdr/NbOfTxs');
-  if (count === undefined) {
-    const message = 'The header does not say how many transactions the file has.';
-    const place = { column: 'GrpHdr/NbOfTxs', field: 'content', line: group?.line } as const;
-    return [{ ...place, code: 'REQUIRED', message }];
-  }
-  return sumProblems(group, total, 'GrpHdr/');
+  const problems = sumProblems(group, total, 'GrpHdr/');
+  const column = 'GrpHdr/NbOfTxs';
+  if (group?.texts.has(column)) return problems;
+  const message = 'The header does not say how many transactions the file has (NbOfTxs).';
+  const missing = { field: 'creditTransfers', code: 'REQUIRED', message } as const;
+  return [{ ...missing, line: group?.line, column }, ...problems];
 }
 
 function sumProblems(
@@ -253,18 +252,25 @@ interface ExecutionDate {
   readonly warning?: OrderFileWarning;
 }
 
-/** Reads the day of execution: text in version 03, and a date or a time in version 09. */
+/** The elements of the day of execution: a date or a time in version 09, and text in version 03. */
+const EXECUTION_DATES = ['ReqdExctnDt/Dt', 'ReqdExctnDt/DtTm', 'ReqdExctnDt'];
+
 function executionDateOf({ texts }: Elements): ExecutionDate | undefined {
-  const columns = ['ReqdExctnDt/Dt', 'ReqdExctnDt/DtTm', 'ReqdExctnDt'];
-  const column = columns.find((path) => (texts.get(path)?.text ?? '') !== '');
-  if (column === undefined) return undefined;
-  const { text, line } = texts.get(column) as Kept;
+  for (const column of EXECUTION_DATES) {
+    const kept = texts.get(column);
+    if (kept !== undefined && kept.text !== '') return readExecutionDate(kept, column);
+  }
+  return undefined;
+}
+
+function readExecutionDate({ text, line }: Kept, column: string): ExecutionDate {
   const place = { field: 'executionDate', line, column };
   const day = dayOf(text);
   if (day === undefined) {
     const message = `${quote(text)} is not a date such as 2026-11-30.`;
     return { problem: { ...place, code: 'INVALID_DATE', message } };
   }
+  // A day that begins earlier or later where the user is only adds or leaves out a warning.
   if (day === new Date().toISOString().slice(0, 10)) return { day };
   const message = `The file asks for ${day}. The day is kept, but the order is performed when it is submitted.`;
   return { day, warning: { ...place, code: 'EXECUTION_DATE_KEPT', message } };

@@ -11,12 +11,12 @@ import type { DomainError } from '../../domain/errors.js';
 import { quote } from '../../domain/problem.js';
 import { unreadableFile } from './unreadable-file.js';
 
-export const XML_DEPTH_MAX = 20;
+const XML_DEPTH_MAX = 20;
 /** The largest length of the text of an element, and of a comment or another part of the document. */
-export const XML_TEXT_CHARACTERS_MAX = 10_000;
-export const XML_ATTRIBUTES_MAX = 20;
-export const XML_ATTRIBUTE_CHARACTERS_MAX = 1_000;
-export const XML_NAME_CHARACTERS_MAX = 100;
+const XML_TEXT_CHARACTERS_MAX = 10_000;
+const XML_ATTRIBUTES_MAX = 20;
+const XML_ATTRIBUTE_CHARACTERS_MAX = 1_000;
+const XML_NAME_CHARACTERS_MAX = 100;
 
 /** The number of characters that the parser gets at once. */
 const PIECE_CHARACTERS = 2_048;

@@ -119,25 +119,28 @@ describe('a limit of CSV files', () => {
   const MEGABYTES = 5;
   const chunk = (text: string) => text.repeat(1_048_576 / text.length);
 
-  /** Returns a file that goes on with the same text for some megabytes. */
-  const endless = (start: string, text: string) =>
-    generatedFile(MEGABYTES * 1_048_576, function* () {
-      yield start;
-      for (let part = 0; part < MEGABYTES; part += 1) yield chunk(text);
-    });
-
   test.each([
-    ['a quote that is never closed', endless(`${HEADER}"`, 'abc\n')],
-    ['a row that never ends', endless(HEADER, 'abcd')],
-    ['delimiters that never end', endless(HEADER, ',')],
-    ['quotes that never end', endless(HEADER, '"","')],
-    ['a header that never ends', endless('', 'name,')],
-    ['a quoted header that never ends', endless('"', 'name')],
-  ])('refuses %s, with its line', async (_, file) => {
+    ['a quote that is never closed', `${HEADER}"`, 'abc\n'],
+    ['a row that never ends', HEADER, 'abcd'],
+    ['delimiters that never end', HEADER, ','],
+    ['quotes that never end', HEADER, '"","'],
+    ['a header that never ends', '', 'name,'],
+    ['a quoted header that never ends', '"', 'name'],
+  ])('refuses %s, with its line, soon after its encoding is known', async (_, start, text) => {
+    let megabytes = 0;
+    const file = generatedFile(MEGABYTES * 1_048_576, function* () {
+      yield start;
+      for (let part = 0; part < MEGABYTES; part += 1) {
+        megabytes += 1;
+        yield chunk(text);
+      }
+    });
     const [problem] = await refusalOf(readCsvFile, file);
 
     expect(problem).toMatchObject({ field: 'content', code: 'UNREADABLE_FILE' });
     expect(problem?.message).toMatch(/^Line [12]: /);
+    // The head, the whole file for its encoding, its header line and the row.
+    expect(megabytes).toBeLessThanOrEqual(1 + MEGABYTES + 1 + 1);
   });
 
   test('of 200 cells holds for each row', async () => {

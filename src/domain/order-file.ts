@@ -32,7 +32,7 @@ export const FILE_PROBLEM_CODES: readonly ProblemCode[] = [
 
 /**
  * The codes of warnings of a file.
- * - FORMAT_OUTDATED: the file is pain.001.001.03, which banks stopped to accept in November 2026
+ * - FORMAT_OUTDATED: the file is pain.001.001.03, which banks stopped accepting in November 2026
  * - EXECUTION_DATE_KEPT: the file asks for another day than today. The day is kept, but the order is performed when it
  *   is submitted
  * - UNSTRUCTURED_ADDRESS: the file has addresses without a town and a country, which banks refuse since 15 November 2026

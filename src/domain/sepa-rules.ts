@@ -17,7 +17,7 @@ const SEPA_DESCRIPTION_CHARACTERS_MAX = 140;
 
 /**
  * A character outside the set that every bank of SEPA supports.
- * Source: EPC217-08, best practices of the character set, section 1.1.
+ * Source: EPC217-08, best practices of the character set.
  */
 const OUTSIDE_SEPA = /[^a-zA-Z0-9/\-?:().,'+ ]/gu;
 
@@ -54,7 +54,7 @@ function textProblems(field: string, text: string, charactersMax: number): Probl
 
 /**
  * Judges an identification. A slash at its beginning or end, or two slashes in a row, may separate fields in other
- * messages. Source: EPC217-08, section 1.4.
+ * messages. Source: EPC217-08.
  */
 function identificationProblems(field: string, text: string): Problem[] {
   const problems: Problem[] = [];

@@ -219,7 +219,7 @@ const OUTDATED: OrderFileWarning = {
   code: 'FORMAT_OUTDATED',
   field: 'content',
   message:
-    'The file is pain.001.001.03, which banks stopped to accept in November 2026. It is read, but write pain.001.001.09.',
+    'The file is pain.001.001.03, which banks stopped accepting in November 2026. It is read, but write pain.001.001.09.',
 };
 
 function noRows({ line }: Elements): OrderFileProblem {

@@ -83,12 +83,16 @@ export async function judgeOrderRows(
   return records;
 }
 
-/** Returns the problems of a row. The file knows best what is wrong with a value that it does not write as it should. */
+/**
+ * Returns the problems of a row. The file knows best what is wrong with a value that it does not write as it should, and
+ * a row that cannot be read has no values.
+ */
 function problemsOf(
   { values, problems: ofFile = [] }: SentRow,
   judged: readonly Problem[],
   bankRules: BankRules,
 ): RowProblem[] {
+  if (ofFile.some(({ field }) => field === 'content')) return [...ofFile];
   const ofBanks = bankRules === 'sepa' ? sepaProblems(values) : [];
   const found = [...judged, ...cutProblems(values), ...ofBanks].filter(
     ({ field, code }, place, all) =>

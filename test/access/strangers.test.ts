@@ -35,6 +35,8 @@ const SECRET = 'a salary';
 const KEY = 'november-payroll';
 const DEPTH_MAX = 6;
 
+const ONE_ROW = 'name,iban,amount\nJane Doe,DE89370400440532013000,1.00\n';
+
 /** Root fields for the bank only: their answer to others is FORBIDDEN, whatever the arguments are. */
 const OPERATORS_ONLY = [
   'outbox',
@@ -127,6 +129,9 @@ const PROBES: Readonly<Record<string, (names: Names) => readonly string[]>> = {
   submitOrder: ({ orderId }) => [`id: ${text(orderId)}`],
   cancelOrder: ({ orderId }) => [`id: ${text(orderId)}`],
   duplicateOrder: ({ orderId }) => [`id: ${text(orderId)}`],
+  importOrder: ({ iban }) => [
+    `input: { organizationIban: ${text(iban)}, format: CSV, content: ${text(ONE_ROW)} }`,
+  ],
   createExport: ({ iban, bulkId, orderId }) => [
     `input: { accountIban: ${text(iban)}, kind: STATEMENT_CSV, from: "2026-01-01", to: "2099-12-31" }`,
     `input: { bulkTransferId: ${text(bulkId)}, kind: TRANSFERS_CSV }`,

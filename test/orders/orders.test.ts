@@ -380,7 +380,7 @@ test('warnings name the rows of an order, and the bulk that an order repeats', a
   await addOrderRows(client, id, [rows[2] ?? {}, rows[1] ?? {}], 2);
   const query = `query ($id: ID!, $first: Int, $after: Cursor) { order(id: $id) {
     warnings(first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor }
-      nodes { index code bulkTransfer { id } } } } }`;
+      nodes { row code bulkTransfer { id } } } } }`;
 
   const { order } = await client.data(query, { id, first: 1 });
   const { order: rest } = await client.data(query, {
@@ -392,14 +392,14 @@ test('warnings name the rows of an order, and the bulk that an order repeats', a
   expect(order.warnings.pageInfo.hasNextPage).toBe(warnings.length > 1);
   expect(order.warnings.totalCount).toBe(warnings.length);
   expect(warnings).toContainEqual({
-    index: 20_000,
+    row: 20_000,
     code: 'DUPLICATE_IN_BULK',
     bulkTransfer: null,
   });
   const repeated = await anOrder(client, rows);
   const { order: same } = await client.data(query, { id: repeated.id });
   expect(same.warnings.nodes).toContainEqual({
-    index: null,
+    row: null,
     code: 'DUPLICATE_OF_EARLIER',
     bulkTransfer: { id: bulkTransfer.id },
   });

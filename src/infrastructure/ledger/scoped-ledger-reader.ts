@@ -368,7 +368,7 @@ export class MikroOrmScopedLedgerReader extends LedgerReads implements ScopedLed
         bulk_transfer.id as bulk_transfer_id
       from (select position as paid_position from (${positions}) latest) paid
       cross join transfer on transfer.account_id = ${account} and transfer.position = paid_position
-      join bulk_transfer on bulk_transfer.account_id = ${account}
+      cross join bulk_transfer on bulk_transfer.account_id = ${account}
         and bulk_transfer.sequence = ${sequenceSql('paid_position')}
       where ${isVisibleSql}
       union all select null, null, null, null, null, null, null, null where not ${isIndexedTo(accountId, watermark)}`;

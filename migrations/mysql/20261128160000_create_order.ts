@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Creates the tables of bulk transfer orders and of their rows. */
+/** Creates the tables of bulk transfer orders, of their rows and of the changes of their states. */
 export default class CreateOrder extends Migration {
   override up(): void {
     this.addSql(`create table \`bulk_transfer_order\` (
@@ -25,6 +25,7 @@ export default class CreateOrder extends Migration {
       \`kept_rows\` int not null,
       \`idempotency_key\` varbinary(255) null,
       \`bulk_rows_max\` int null,
+      \`transition_count\` int not null,
       \`performed_bulks\` int not null,
       \`failure\` text null,
       \`created_by\` varchar(255) not null,
@@ -70,9 +71,25 @@ export default class CreateOrder extends Migration {
       key \`order_row_problems_index\` (\`order_id\`, \`has_problems\`, \`row_index\`),
       key \`order_row_end_to_end_id_index\` (\`order_id\`, \`end_to_end_id\`, \`row_index\`)
     ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
+    this.addSql(`create table \`order_transition\` (
+      \`id\` binary(16) not null,
+      \`order_id\` binary(16) not null,
+      \`sequence\` bigint not null,
+      \`account_id\` binary(16) not null,
+      \`previous_status\` varchar(20) null,
+      \`status\` varchar(20) not null,
+      \`row_count\` int not null,
+      \`total_amount_minor\` bigint null,
+      \`performed_bulks\` int not null,
+      \`failure_code\` varchar(40) null,
+      \`created_at\` datetime(3) not null,
+      primary key (\`id\`),
+      unique key \`order_transition_sequence_unique\` (\`order_id\`, \`sequence\`)
+    ) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB`);
   }
 
   override down(): void {
+    this.addSql('drop table `order_transition`');
     this.addSql('drop table `order_row`');
     this.addSql('drop table `bulk_transfer_order`');
   }

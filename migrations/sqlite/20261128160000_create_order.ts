@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 
 const oneLine = (sql: TemplateStringsArray) => sql.join('').replace(/\s+/g, ' ');
 
-/** Creates the tables of bulk transfer orders and of their rows. */
+/** Creates the tables of bulk transfer orders, of their rows and of the changes of their states. */
 export default class CreateOrder extends Migration {
   override up(): void {
     this.addSql(oneLine`create table \`bulk_transfer_order\` (
@@ -27,6 +27,7 @@ export default class CreateOrder extends Migration {
       \`kept_rows\` integer not null,
       \`idempotency_key\` varbinary(255) null,
       \`bulk_rows_max\` integer null,
+      \`transition_count\` integer not null,
       \`performed_bulks\` integer not null,
       \`failure\` text null,
       \`created_by\` text not null,
@@ -90,9 +91,27 @@ export default class CreateOrder extends Migration {
     this.addSql(
       'create index `order_row_end_to_end_id_index` on `order_row` (`order_id`, `end_to_end_id`, `row_index`)',
     );
+    this.addSql(oneLine`create table \`order_transition\` (
+      \`id\` binary(16) not null,
+      \`order_id\` binary(16) not null,
+      \`sequence\` bigint not null,
+      \`account_id\` binary(16) not null,
+      \`previous_status\` text null,
+      \`status\` text not null,
+      \`row_count\` integer not null,
+      \`total_amount_minor\` bigint null,
+      \`performed_bulks\` integer not null,
+      \`failure_code\` text null,
+      \`created_at\` datetime not null,
+      primary key (\`id\`)
+    )`);
+    this.addSql(
+      'create unique index `order_transition_sequence_unique` on `order_transition` (`order_id`, `sequence`)',
+    );
   }
 
   override down(): void {
+    this.addSql('drop table `order_transition`');
     this.addSql('drop table `order_row`');
     this.addSql('drop table `bulk_transfer_order`');
   }

@@ -4,7 +4,7 @@ import type { Caller, RequestSource } from '../domain/caller.js';
 import type { DomainError } from '../domain/errors.js';
 import { normaliseIban } from '../domain/iban.js';
 import { canonicalId, type NewId } from '../domain/id.js';
-import type { EventKind } from '../domain/kinds.js';
+import type { LedgerEventKind } from '../domain/kinds.js';
 import { rejected } from '../domain/mutations.js';
 import { type Problem, quote, requiredProblem } from '../domain/problem.js';
 import { DESCRIPTION, textProblems } from '../domain/text.js';
@@ -23,7 +23,7 @@ const SECRET_BYTES = 32;
 
 export interface RegisterWebhookRequest {
   readonly url: string;
-  readonly events: readonly EventKind[];
+  readonly events: readonly LedgerEventKind[];
   /** Undefined for all accounts of the organization. */
   readonly accountIbans: readonly string[] | undefined;
   readonly organizationId: string | undefined;
@@ -35,7 +35,7 @@ export interface RegisterWebhookRequest {
 export interface UpdateWebhookRequest {
   readonly id: string;
   readonly url: string | undefined;
-  readonly events: readonly EventKind[] | undefined;
+  readonly events: readonly LedgerEventKind[] | undefined;
   readonly accountIbans: readonly string[] | null | undefined;
   readonly description: string | null | undefined;
 }
@@ -317,7 +317,7 @@ async function organizationProblems(
 /** The fields that are judged without a look-up. An undefined field is not changed. */
 interface Choices {
   readonly url: string | undefined;
-  readonly events: readonly EventKind[] | undefined;
+  readonly events: readonly LedgerEventKind[] | undefined;
   readonly description: string | null | undefined;
 }
 

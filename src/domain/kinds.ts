@@ -12,13 +12,18 @@ export const LEDGER_ENTRY_KINDS = ['BULK_TRANSFER', 'INCOMING_TRANSFER', 'BOOK_T
 
 export type LedgerEntryKind = (typeof LEDGER_ENTRY_KINDS)[number];
 
-/** The events that consumers receive. Their CloudEvents type is `virement.KIND.v1`. */
-export const EVENT_KINDS = [
+/** The events about entries of the ledger, which webhooks receive too. */
+export const LEDGER_EVENT_KINDS = [
   'bulk-transfer.performed',
   'transfer.performed',
   'account.credited',
   'transfer.received',
 ] as const;
+
+export type LedgerEventKind = (typeof LEDGER_EVENT_KINDS)[number];
+
+/** The events that consumers receive. Their CloudEvents type is `virement.KIND.v1`. */
+export const EVENT_KINDS = [...LEDGER_EVENT_KINDS, 'order.changed'] as const;
 
 export type EventKind = (typeof EVENT_KINDS)[number];
 
@@ -26,16 +31,18 @@ export type EventKind = (typeof EVENT_KINDS)[number];
 export const OUTBOX_MESSAGE_TYPES = [
   'bulk-transfer.performed',
   'account.credited',
+  'order.changed',
 ] as const satisfies readonly EventKind[];
 
 export type OutboxMessageType = (typeof OUTBOX_MESSAGE_TYPES)[number];
 
 /** The kinds of things that an outbox message is about. Messages about one thing are published in order. */
-export type OutboxSubject = 'account';
+export type OutboxSubject = 'account' | 'order';
 
 export const OUTBOX_SUBJECTS: Readonly<Record<OutboxMessageType, OutboxSubject>> = {
   'bulk-transfer.performed': 'account',
   'account.credited': 'account',
+  'order.changed': 'order',
 };
 
 /** The states of a webhook. A disabled webhook is not called, and continues where it stopped when it is enabled. */

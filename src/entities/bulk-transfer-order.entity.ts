@@ -102,6 +102,8 @@ export class BulkTransferOrder implements OrderSums {
   keptRows!: number;
   idempotencyKey!: string | null;
   bulkRowsMax!: number | null;
+  /** The number of changes of its state: see OrderTransition. */
+  transitionCount!: number;
   /** The number of bulks that were performed, which are the first ones of the order. */
   performedBulks!: number;
   /** Why the order failed: see OrderFailure. */
@@ -152,6 +154,7 @@ export class BulkTransferOrder implements OrderSums {
       keptRows: 0,
       idempotencyKey: null,
       bulkRowsMax: null,
+      transitionCount: 0,
       performedBulks: 0,
       failureJson: null,
       submittedBy: null,
@@ -400,6 +403,7 @@ export const BulkTransferOrderSchema = defineEntity({
     keptRows: p.integer(),
     idempotencyKey: p.type(new ExactTextColumn(IDEMPOTENCY_KEY_CHARACTERS_MAX)).nullable(),
     bulkRowsMax: p.integer().nullable(),
+    transitionCount: p.integer(),
     performedBulks: p.integer(),
     failureJson: p.text().fieldName('failure').nullable(),
     createdBy: p.string().length(255),

@@ -8,6 +8,7 @@ import { DeadLetterSchema } from './dead-letter.entity.js';
 import { IncomingTransferSchema } from './incoming-transfer.entity.js';
 import { LedgerEntrySchema } from './ledger-entry.entity.js';
 import { OrderRowSchema } from './order-row.entity.js';
+import { OrderTransitionSchema } from './order-transition.entity.js';
 import { OrganizationSchema } from './organization.entity.js';
 import { OutboxMessageSchema } from './outbox-message.entity.js';
 import { TransferSchema } from './transfer.entity.js';
@@ -34,4 +35,5 @@ export const ENTITIES: EntitySchema[] = [
   WebhookAttemptSchema,
   BulkTransferOrderSchema,
   OrderRowSchema,
+  OrderTransitionSchema,
 ];

@@ -5,8 +5,8 @@ import {
   AUDITED_OUTCOMES,
   CALLER_KINDS,
   DELIVERY_STATUSES,
-  EVENT_KINDS,
   LEDGER_ENTRY_KINDS,
+  LEDGER_EVENT_KINDS,
   OUTBOX_MESSAGE_TYPES,
   ROLES,
   WEBHOOK_STATUSES,
@@ -26,9 +26,9 @@ const COLUMNS: readonly (readonly [EntitySchema, string, readonly string[]])[] =
   [AuditEntrySchema, 'actorKind', CALLER_KINDS],
   // One column holds all roles, with commas between them.
   [ApiKeySchema, 'roles', [ROLES.join(',')]],
-  [WebhookSchema, 'events', [EVENT_KINDS.join(',')]],
+  [WebhookSchema, 'events', [LEDGER_EVENT_KINDS.join(',')]],
   [WebhookSchema, 'status', WEBHOOK_STATUSES],
-  [WebhookDeliverySchema, 'kind', EVENT_KINDS],
+  [WebhookDeliverySchema, 'kind', LEDGER_EVENT_KINDS],
   [WebhookDeliverySchema, 'status', DELIVERY_STATUSES],
 ];
 

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { DeliveryStatus, EventKind } from '../domain/kinds.js';
+import type { DeliveryStatus, LedgerEventKind } from '../domain/kinds.js';
 import { UuidColumn } from './column-types.js';
 
 /** The event that a delivery sends. The event is made from its row in the ledger for each attempt. */
@@ -7,7 +7,7 @@ interface DeliveredEvent {
   readonly accountId: string;
   /** The position of the event's row in the history of the account: see transferPosition. */
   readonly position: bigint;
-  readonly kind: EventKind;
+  readonly kind: LedgerEventKind;
   readonly eventId: string;
 }
 
@@ -28,7 +28,7 @@ export class WebhookDelivery {
   /** Null for a test event, like the position and the kind. */
   readonly accountId!: string | null;
   readonly position!: bigint | null;
-  readonly kind!: EventKind | null;
+  readonly kind!: LedgerEventKind | null;
   readonly eventId!: string;
   readonly status!: DeliveryStatus;
   /** The number of attempts that were begun. */
@@ -72,7 +72,7 @@ export const WebhookDeliverySchema = defineEntity({
     webhookId: p.type(UuidColumn),
     accountId: p.type(UuidColumn).nullable(),
     position: p.bigint().nullable(),
-    kind: p.string().length(40).$type<EventKind>().nullable(),
+    kind: p.string().length(40).$type<LedgerEventKind>().nullable(),
     eventId: p.type(UuidColumn),
     status: p.string().length(10).$type<DeliveryStatus>(),
     attempts: p.integer(),

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { EventKind, WebhookStatus } from '../domain/kinds.js';
+import type { LedgerEventKind, WebhookStatus } from '../domain/kinds.js';
 import { SECRET_OVERLAP_MS } from '../domain/webhook.js';
 import { UuidColumn } from './column-types.js';
 
@@ -9,7 +9,7 @@ const DISABLED_REASON_CHARACTERS_MAX = 300;
 /** What a company chooses for a webhook. */
 export interface WebhookChoices {
   url: string;
-  events: EventKind[];
+  events: LedgerEventKind[];
   /** The accounts whose events are sent; null for all accounts of the organization, also later ones. */
   accountIbans: string[] | null;
   description: string | null;
@@ -31,7 +31,7 @@ export class Webhook implements WebhookChoices {
   /** The number among the webhooks of the organization, from 1. Its unique key limits their number. Null if deleted. */
   slot!: number | null;
   url!: string;
-  events!: EventKind[];
+  events!: LedgerEventKind[];
   accountIbans!: string[] | null;
   description!: string | null;
   /** Tells whether the deliveries of each account are made one after another, in the order of commit. */
@@ -95,7 +95,7 @@ export const WebhookSchema = defineEntity({
     organizationId: p.type(UuidColumn),
     slot: p.integer().nullable(),
     url: p.string().length(2_000),
-    events: p.array().length(200).$type<EventKind[]>(),
+    events: p.array().length(200).$type<LedgerEventKind[]>(),
     accountIbans: p.array().length(4_000).$type<string[]>().nullable(),
     description: p.string().length(140).nullable(),
     ordered: p.boolean(),

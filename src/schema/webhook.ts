@@ -10,7 +10,7 @@ import {
 import {
   DELIVERY_STATUSES,
   type DeliveryStatus,
-  type EventKind,
+  type LedgerEventKind,
   WEBHOOK_STATUSES,
   type WebhookStatus,
 } from '../domain/kinds.js';
@@ -32,7 +32,7 @@ const WebhookEventEnum = {
   TRANSFER_PERFORMED: 'transfer.performed',
   TRANSFER_RECEIVED: 'transfer.received',
   ACCOUNT_CREDITED: 'account.credited',
-} as const satisfies { readonly [Kind in EventKind as EventName<Kind>]: Kind };
+} as const satisfies { readonly [Kind in LedgerEventKind as EventName<Kind>]: Kind };
 
 registerEnumType(WebhookEventEnum, {
   name: 'WebhookEvent',
@@ -114,7 +114,7 @@ export class WebhookDeliveryType extends NodeType {
     nullable: true,
     description: 'Null for a test event.',
   })
-  event!: EventKind | null;
+  event!: LedgerEventKind | null;
 
   @Field(() => WebhookDeliveryStatus)
   status!: DeliveryStatus;
@@ -145,7 +145,7 @@ export class WebhookType extends NodeType {
   url!: string;
 
   @Field(() => [WebhookEventEnum])
-  events!: EventKind[];
+  events!: LedgerEventKind[];
 
   @Field(() => [Iban], {
     nullable: true,
@@ -185,7 +185,7 @@ export class RegisterWebhookInput {
   url!: string;
 
   @Field(() => [WebhookEventEnum], { description: 'The kinds of events to send: at least one.' })
-  events!: EventKind[];
+  events!: LedgerEventKind[];
 
   @Field(() => [String], {
     nullable: true,
@@ -226,7 +226,7 @@ export class UpdateWebhookInput {
     nullable: true,
     description: 'As in RegisterWebhookInput. Later events alone are affected.',
   })
-  events?: EventKind[] | null;
+  events?: LedgerEventKind[] | null;
 
   @Field(() => [String], {
     nullable: true,

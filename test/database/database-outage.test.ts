@@ -615,7 +615,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
           on ${database}.webhook_delivery`,
         `update (status, row_count, problem_count, unreadable_rows, total_amount_minor,
           kept_rows, idempotency_key,
-          bulk_rows_max, performed_bulks, failure, submitted_by, submitted_by_kind, request_id,
+          bulk_rows_max, transition_count, performed_bulks, failure, submitted_by, submitted_by_kind, request_id,
           remote_address, created_at, changed_at, submitted_at, performed_at, expires_at, phase, rows_done,
           leased_by, leased_until) on ${database}.bulk_transfer_order`,
         `update (is_duplicate, has_problems) on ${database}.order_row`,

@@ -562,6 +562,50 @@ const ORDER_CORRUPTIONS: Readonly<Record<string, ColumnCorruptions>> = {
     ],
     free: 'until when is told there alone',
   },
+  'bulk_transfer_order.transition_count': {
+    found: [
+      ['transition_count = transition_count + 1'],
+      ['transition_count = 0', 'transition_count > 0'],
+    ],
+  },
+  'order_transition.id': { free: 'an event has the id of its transition, and is not stored' },
+  'order_transition.order_id': { found: [[`order_id = ${OTHER_ID}`]] },
+  'order_transition.sequence': { found: [['sequence = sequence + 100']] },
+  'order_transition.account_id': { found: [[`account_id = ${OTHER_ID}`]] },
+  'order_transition.previous_status': {
+    found: [
+      ['previous_status = null', 'sequence > 1'],
+      ["previous_status = 'FAILED'", 'sequence = 1'],
+      ["previous_status = 'CANCELLED'", "status = 'SUBMITTED'"],
+    ],
+  },
+  'order_transition.status': {
+    found: [["status = 'CANCELLED'", "status = 'DRAFT'"], ["status = 'PAID'"]],
+  },
+  'order_transition.row_count': {
+    found: [['row_count = row_count + 1', "status = 'PERFORMED'"], ['row_count = -1']],
+    free: 'the rows of a draft change',
+  },
+  'order_transition.total_amount_minor': {
+    found: [['total_amount_minor = total_amount_minor + 1', "status = 'PERFORMED'"]],
+    free: 'the rows of a draft change',
+  },
+  'order_transition.performed_bulks': {
+    found: [
+      ['performed_bulks = performed_bulks + 1', "status = 'PERFORMED'"],
+      ['performed_bulks = -1'],
+    ],
+    free: 'the bulks of an order that failed',
+  },
+  'order_transition.failure_code': {
+    found: [
+      ['failure_code = null', "status = 'FAILED'"],
+      ["failure_code = 'X'", "status = 'DRAFT'"],
+      ["failure_code = 'x'", "status = 'FAILED'"],
+    ],
+    free: 'the code of a failure',
+  },
+  'order_transition.created_at': { found: [[later('created_at')], [earlier('created_at')]] },
   'order_row.order_id': { found: [[`order_id = ${OTHER_ID}`]] },
   'order_row.row_index': {
     found: [['row_index = -1']],

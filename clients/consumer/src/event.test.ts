@@ -9,6 +9,7 @@ const ROUTING_KINDS: Readonly<Record<EventType, string>> = {
   'virement.transfer.performed.v1': 'transfer.performed',
   'virement.account.credited.v1': 'account.credited',
   'virement.transfer.received.v1': 'transfer.received',
+  'virement.order.changed.v1': 'order.changed',
 };
 
 test('every documented event has a type', () => {

@@ -14,7 +14,10 @@ interface AccountFields {
   readonly accountBic: string;
   readonly organizationId: string;
   readonly organizationName: string;
-  /** The number of the ledger entry, which is the order of commit within the account. */
+  /**
+   * The number of the ledger entry, which is the order of commit within the account. In events of an order, it is the
+   * number of the change of its state, from 1.
+   */
   readonly sequence: string;
 }
 
@@ -58,11 +61,25 @@ export interface TransferReceived extends AccountFields {
   readonly endToEndId: string | null;
 }
 
+export interface OrderChanged extends AccountFields {
+  readonly orderId: string;
+  /** The state before; null for a new order. A newer server may have other states as well. */
+  readonly previousStatus: string | null;
+  readonly status: string;
+  readonly rowCount: number;
+  /** Null if an amount cannot be read. */
+  readonly total: Money | null;
+  readonly performedBulks: number;
+  /** The code of the reason why the order failed; null if it did not. */
+  readonly failureCode: string | null;
+}
+
 interface EventData {
   readonly 'virement.bulk-transfer.performed.v1': BulkTransferPerformed;
   readonly 'virement.transfer.performed.v1': TransferPerformed;
   readonly 'virement.account.credited.v1': AccountCredited;
   readonly 'virement.transfer.received.v1': TransferReceived;
+  readonly 'virement.order.changed.v1': OrderChanged;
 }
 
 export type EventType = keyof EventData;

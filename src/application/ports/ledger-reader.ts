@@ -3,6 +3,7 @@ import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import type { OrderTransition } from '../../entities/order-transition.entity.js';
 import type { Organization } from '../../entities/organization.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 import type { AccountHead } from './account-head.js';
@@ -60,6 +61,8 @@ export interface LedgerReader {
   sequencesOf(accountIds: readonly string[]): Promise<ReadonlyMap<string, bigint>>;
   /** Returns the heads of all accounts that entries with these sequences, and the bulks of these entries, changed. */
   headsAfter(accountId: string, sequences: readonly bigint[]): Promise<AccountHead[]>;
+  /** Returns the transitions of an order that have one of the sequences. */
+  orderTransitionsAt(orderId: string, sequences: readonly bigint[]): Promise<OrderTransition[]>;
   /** Returns the entries that bulks credited to accounts of this server. */
   bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]>;
 }

@@ -52,6 +52,7 @@ const WAKES: Readonly<Record<EventKind, boolean>> = {
   'transfer.performed': false,
   'account.credited': true,
   'transfer.received': false,
+  'order.changed': false,
 };
 
 export const INSTANCE_BINDINGS: readonly string[] = EVENT_KINDS.filter((kind) => WAKES[kind]).map(

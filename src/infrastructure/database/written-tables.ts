@@ -69,6 +69,7 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
       'keptRows',
       'idempotencyKey',
       'bulkRowsMax',
+      'transitionCount',
       'performedBulks',
       'failureJson',
       'submittedBy',

@@ -10,6 +10,7 @@ import { Account } from '../../entities/account.entity.js';
 import { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import { OrderTransition } from '../../entities/order-transition.entity.js';
 import { Transfer } from '../../entities/transfer.entity.js';
 import type { Database } from '../database/dialect.js';
 import { idLiteral } from '../database/id-literal.js';
@@ -199,6 +200,14 @@ export class MikroOrmLedgerReader extends LedgerReads implements LedgerReader {
         sequence: BigInt(head),
       })),
     );
+  }
+
+  async orderTransitionsAt(
+    orderId: string,
+    sequences: readonly bigint[],
+  ): Promise<OrderTransition[]> {
+    const where = { orderId, sequence: { $in: [...sequences] } };
+    return this.read((em) => em.find(OrderTransition, where));
   }
 
   async bookEntriesOf(bulkTransferIds: readonly string[]): Promise<LedgerEntry[]> {

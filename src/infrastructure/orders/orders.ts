@@ -23,10 +23,13 @@ import {
   type OrderSums,
 } from '../../entities/bulk-transfer-order.entity.js';
 import type { OrderRowRecord } from '../../entities/order-row.entity.js';
+import { OrderTransition } from '../../entities/order-transition.entity.js';
+import { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Database } from '../database/dialect.js';
 import { idLiteral, idOfHex } from '../database/id-literal.js';
 import { inTransaction } from '../database/transaction.js';
 import { readListPage } from '../ledger/keyset-page.js';
+import { currentTraceparent } from '../observability/request-scope.js';
 import { deleteRows, OrderRowChanges, OrderRowReads } from './order-rows.js';
 import { OrganizationTurns } from './organization-turns.js';
 
@@ -69,6 +72,7 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
     await inTransaction(this.em, async (em) => {
       await assertRoom(em, order.organizationId, { orders: 1 });
       em.persist([order, this.#audit(order, { action: 'createOrder', source }, order.createdAt)]);
+      this.#noteTransition(em, order, null);
     });
     this.#count(order.status);
   }
@@ -113,6 +117,7 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
       if (change.isWanted?.(order) === false) return order;
       change.apply(order);
       em.persist(this.#audit(order, change, order.changedAt));
+      this.#noteTransition(em, order, before);
       return order;
     });
     if (changed && changed.status !== before) this.#count(changed.status);
@@ -132,8 +137,10 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
       if (added.length > 0) await assertRoom(em, order.organizationId, { rows: added.length });
       const rows = { removed, added };
       const sums = await this.#rowChanges.replace(em, id, rows, change.onRemoved);
+      const before = order.status;
       order.edit(sums, at, this.retentionMs);
       em.persist(this.#audit(order, change, order.changedAt));
+      this.#noteTransition(em, order, before);
       return order;
     });
   }
@@ -177,6 +184,7 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
         if (!order?.isBeingRead) throw new AbandonedError();
         order.complete(at, this.retentionMs);
         em.persist(this.#audit(order, change, order.changedAt));
+        this.#noteTransition(em, order, null);
         orders.push(order);
       }
       return orders;
@@ -352,6 +360,18 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
 
   #count(status: OrderStatus): void {
     this.transitionCounts.set(status, (this.transitionCounts.get(status) ?? 0) + 1);
+  }
+
+  /** Records a change of the state of an order, with its event. @param before the state before; null for a new order */
+  #noteTransition(em: EntityManager, order: BulkTransferOrder, before: OrderStatus | null): void {
+    if (order.status === before) return;
+    order.transitionCount += 1;
+    const transition = OrderTransition.of(this.newId(), order, before);
+    const { sequence, createdAt } = transition;
+    const facts = { id: this.newId(), type: 'order.changed', subjectId: order.id } as const;
+    const message = OutboxMessage.of({ ...facts, sequence, createdAt });
+    message.trace(currentTraceparent());
+    em.persist([transition, message]);
   }
 
   #audit(

@@ -48,6 +48,7 @@ export async function* accountEvents(
       yield eventOf(type, entry, rows.account, traceparent);
       continue;
     }
+    if (type === 'order.changed') throw new Error('The message is about an order');
     const bulk = required(rows.bulkTransfers.get(sequence), 'The bulk transfer does not exist');
     // A new type of message does not compile here.
     yield eventOf<'bulk-transfer.performed'>(type, bulk, rows.account, traceparent);

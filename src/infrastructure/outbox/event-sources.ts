@@ -4,6 +4,7 @@ import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import { OUTBOX_SUBJECTS, type OutboxSubject } from '../../domain/kinds.js';
 import { accountEvents, accountHeads } from './account-events.js';
 import type { EventMessage, MessageFacts } from './events.js';
+import { orderEvents } from './order-events.js';
 
 /** Makes the events of messages about one kind of subject, and finds the accounts that changed. */
 interface EventSource {
@@ -13,6 +14,8 @@ interface EventSource {
 
 const EVENT_SOURCES: Readonly<Record<OutboxSubject, EventSource>> = {
   account: { eventsOf: accountEvents, headsOf: accountHeads },
+  // An order changes no account.
+  order: { eventsOf: orderEvents, headsOf: async () => [] },
 };
 
 /**

@@ -1,6 +1,6 @@
 /**
  * The published events, as CloudEvents 1.0 in JSON. docs/events.md has an example of each, and docs/events/ has a
- * JSON Schema of each. An event is made from the ledger alone and is always the same. Its id is the id of its ledger
+ * JSON Schema of each. An event is made from rows that never change and is always the same. Its id is the id of its
  * row, so a consumer recognises a duplicate.
  */
 import type { EventKind } from '../../domain/kinds.js';
@@ -9,6 +9,7 @@ import type { Account } from '../../entities/account.entity.js';
 import type { BulkTransfer } from '../../entities/bulk-transfer.entity.js';
 import type { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
 import type { LedgerEntry } from '../../entities/ledger-entry.entity.js';
+import type { OrderTransition } from '../../entities/order-transition.entity.js';
 import type { OutboxMessage } from '../../entities/outbox-message.entity.js';
 import type { Transfer } from '../../entities/transfer.entity.js';
 
@@ -50,12 +51,15 @@ export interface EventRows {
   'transfer.performed': Transfer;
   'account.credited': LedgerEntry;
   'transfer.received': IncomingTransfer;
+  'order.changed': OrderTransition;
 }
 
 /**
  * Makes the data of each kind of event, without the data of the account. A kind without an entry does not compile.
  */
-const DATA_OF: { readonly [Kind in EventKind]: (row: EventRows[Kind]) => EventData } = {
+const DATA_OF: {
+  readonly [Kind in EventKind]: (row: EventRows[Kind], account: Account) => EventData;
+} = {
   'bulk-transfer.performed': (bulkTransfer) => ({
     bulkTransferId: bulkTransfer.id,
     sequence: bulkTransfer.sequence.toString(),
@@ -94,6 +98,19 @@ const DATA_OF: { readonly [Kind in EventKind]: (row: EventRows[Kind]) => EventDa
     description: transfer.description,
     endToEndId: transfer.endToEndId,
   }),
+  'order.changed': (transition, { currency }) => ({
+    orderId: transition.orderId,
+    sequence: transition.sequence.toString(),
+    previousStatus: transition.previousStatus,
+    status: transition.status,
+    rowCount: transition.rowCount,
+    total:
+      transition.totalAmountMinor === null
+        ? null
+        : moneyData(transition.totalAmountMinor, currency),
+    performedBulks: transition.performedBulks,
+    failureCode: transition.failureCode,
+  }),
 };
 
 /**
@@ -118,7 +135,7 @@ export function eventOf<Kind extends EventKind>(
       time: row.createdAt.toISOString(),
       datacontenttype: 'application/json',
       ...(traceparent !== null && { traceparent }),
-      data: { ...accountData(account), ...DATA_OF[kind](row) },
+      data: { ...accountData(account), ...DATA_OF[kind](row, account) },
     },
   };
 }

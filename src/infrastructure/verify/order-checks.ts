@@ -14,6 +14,7 @@ import {
   failureFromJson,
   OPEN_STATUSES,
   ORDER_KEY_CHARACTERS_MAX,
+  ORDER_ROWS_MAX,
   VALUE_CHARACTERS_MAX,
 } from '../../domain/order.js';
 import { ORDER_WARNING_CODES } from '../../domain/order-warnings.js';
@@ -179,6 +180,49 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
         or (o.status = 'EXPIRED') <> (expired.last is not null)`,
   ),
   sqlCheck(
+    'the transitions of an order are numbered without a gap, and lead to its state',
+    `
+      select hex(o.id) as id, o.status, o.transition_count, t.transitions, t.last
+      from bulk_transfer_order o left join (
+        select order_id, count(*) as transitions, min(sequence) as first, max(sequence) as last
+        from order_transition group by order_id
+      ) t on t.order_id = o.id
+      left join order_transition latest
+        on latest.order_id = o.id and latest.sequence = o.transition_count
+      where o.transition_count <> coalesce(t.transitions, 0) or t.first <> 1
+        or t.last <> o.transition_count
+        or (o.phase <> 'READING') <> (o.transition_count > 0)
+        or latest.status <> o.status`,
+  ),
+  sqlCheck(
+    'a transition begins in the state in which the one before ended, and has the facts of its order',
+    `
+      select hex(t.id) as id, t.previous_status, b.status from order_transition t
+      left join bulk_transfer_order o on o.id = t.order_id
+      left join order_transition b on b.order_id = t.order_id and b.sequence = t.sequence - 1
+      where o.id is null or o.account_id <> t.account_id
+        or (t.sequence = 1) <> (t.previous_status is null)
+        or t.previous_status <> b.status or t.status = t.previous_status
+        or t.created_at < b.created_at or t.created_at > o.changed_at
+        or (t.sequence = 1 and t.created_at <> o.created_at)
+        or (t.status = 'FAILED') <> (t.failure_code is not null)
+        or (t.status = 'PERFORMED' and (t.created_at <> o.performed_at
+          or t.row_count <> o.row_count or t.total_amount_minor <> o.total_amount_minor
+          or t.performed_bulks <> o.performed_bulks))
+        or t.performed_bulks < 0 or t.performed_bulks > o.performed_bulks
+        or (o.status in ${OPEN} and t.row_count > ${ORDER_ROWS_MAX})
+        or t.row_count < 0`,
+  ),
+  sqlCheck(
+    'each transition of an order has its outbox message while it is kept',
+    `
+      select hex(t.id) as id, t.status from order_transition t
+      left join outbox_message m on m.subject_id = t.order_id and m.sequence = t.sequence
+        and m.type = 'order.changed'
+      where m.id is null and t.created_at > ?`,
+    { isAboutKept: true },
+  ),
+  sqlCheck(
     'an audit entry of an order names the account of the order, and an order that exists',
     `
       select hex(x.id) as id, x.action from audit_entry x
@@ -234,6 +278,14 @@ function hasAmount({ amount, amount_minor, currency }: StoredRow): boolean {
 }
 
 const ORDER_ROWS: readonly Check[] = [
+  rowCheck({ columns: '*', source: 'order_transition', key: ['id'] }, [
+    formRule("a transition's id, states and failure are well-formed", rowOf('transition'), {
+      id: isStoredId,
+      status: oneOf(ORDER_STATUSES),
+      previous_status: absentOr(oneOf(ORDER_STATUSES)),
+      failure_code: absentOr(matching(/^[A-Z_]{1,40}$/)),
+    }),
+  ]),
   rowCheck({ columns: '*', source: 'bulk_transfer_order', key: ['id'] }, [
     formRule("an order's id, names, state, key and failure are well-formed", rowOf('order'), {
       id: isStoredId,

@@ -419,13 +419,15 @@ const OUTBOX: readonly SqlCheck[] = [
       where leased_by is not null and due_at is null`,
   ),
   sqlCheck(
-    'an outbox message belongs to one bulk or credit, and has its time',
+    'an outbox message belongs to one bulk, credit or transition of an order, and has its time',
     `
       select hex(m.id) as message, m.type from outbox_message m
       left join ledger_entry e on e.account_id = m.subject_id and e.sequence = m.sequence
         and e.created_at = m.created_at
         and m.type = ${MESSAGE_TYPE_OF_KIND}
-      where e.id is null`,
+      left join order_transition t on t.order_id = m.subject_id and t.sequence = m.sequence
+        and t.created_at = m.created_at and m.type = 'order.changed'
+      where e.id is null and t.id is null`,
   ),
   sqlCheck(
     'an outbox message that failed or is parked has an error, and a published one has none',

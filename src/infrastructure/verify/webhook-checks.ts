@@ -6,8 +6,8 @@
 
 import {
   DELIVERY_STATUSES,
-  EVENT_KINDS,
-  type EventKind,
+  LEDGER_EVENT_KINDS,
+  type LedgerEventKind,
   type MutationName,
   WEBHOOK_STATUSES,
 } from '../../domain/kinds.js';
@@ -350,7 +350,7 @@ type FindEvent = (place: EventPlace) => string | undefined;
 const isFirst = (position: bigint) => position === firstPositionOf(sequenceOf(position));
 
 /** The id of each kind of event, made from the rows of its place. A kind without an entry does not compile. */
-const EVENT_IDS: { readonly [Kind in EventKind]: FindEvent } = {
+const EVENT_IDS: { readonly [Kind in LedgerEventKind]: FindEvent } = {
   'bulk-transfer.performed': ({ position, row: { bulk_id } }) =>
     bulk_id !== null && isFirst(position) ? hexOf(bulk_id) : undefined,
   'transfer.performed': ({ accountId, position, row: { transfer_position, bulk_created_at } }) => {
@@ -372,7 +372,7 @@ const EVENT_IDS: { readonly [Kind in EventKind]: FindEvent } = {
 /** Tells whether the event of a delivery is in the ledger. A test event is not. */
 function isInLedger(row: StoredRow): boolean {
   if (row.account_id === null || row.position === null) return true;
-  const kind = EVENT_KINDS.find((each) => each === row.kind);
+  const kind = LEDGER_EVENT_KINDS.find((each) => each === row.kind);
   if (!kind) return false;
   const place = { accountId: hexOf(row.account_id), position: BigInt(String(row.position)), row };
   return EVENT_IDS[kind](place) === hexOf(row.event_id);
@@ -383,7 +383,7 @@ const WEBHOOK_ROWS: readonly Check[] = [
     formRule("a webhook's id, address, choices and secrets are well-formed", rowOf('webhook'), {
       id: isStoredId,
       url: isWebUrl,
-      events: setOf((kind) => EVENT_KINDS.some((each) => each === kind)),
+      events: setOf((kind) => LEDGER_EVENT_KINDS.some((each) => each === kind)),
       account_ibans: absentOr(setOf(isIban)),
       description: absentOr(text(DESCRIPTION)),
       ordered: (value) => [0, 1].includes(Number(value)),

@@ -1,6 +1,6 @@
 /** Makes the bodies of deliveries: CloudEvents, made from the ledger for each attempt, so they are always the same. */
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
-import type { EventKind } from '../../domain/kinds.js';
+import type { LedgerEventKind } from '../../domain/kinds.js';
 import type { Account } from '../../entities/account.entity.js';
 import type { WebhookDelivery } from '../../entities/webhook-delivery.entity.js';
 import { type CloudEvent, type EventRows, eventOf, testEvent } from '../outbox/events.js';
@@ -12,13 +12,13 @@ export type DeliveryEvent = Pick<
 >;
 
 /** Returns the rows of events by id, in the order of the ids; null for a row that does not exist. */
-type ReadRows<Kind extends EventKind> = (
+type ReadRows<Kind extends LedgerEventKind> = (
   reader: LedgerReader,
   ids: readonly string[],
 ) => Promise<readonly (EventRows[Kind] | null)[]>;
 
 /** The read of the rows of each kind of event. A kind without an entry does not compile. */
-const READS: { readonly [Kind in EventKind]: ReadRows<Kind> } = {
+const READS: { readonly [Kind in LedgerEventKind]: ReadRows<Kind> } = {
   'bulk-transfer.performed': (reader, ids) => reader.bulkTransfersById(ids),
   'transfer.performed': (reader, ids) => reader.transfersById(ids),
   'account.credited': (reader, ids) => reader.entriesById(ids),
@@ -48,7 +48,7 @@ export async function readBodies(
   return bodies;
 }
 
-async function readEvents<Kind extends EventKind>(
+async function readEvents<Kind extends LedgerEventKind>(
   kind: Kind,
   deliveries: readonly DeliveryEvent[],
   accounts: ReadonlyMap<string, Account>,

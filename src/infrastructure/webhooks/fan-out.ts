@@ -16,7 +16,7 @@ import type { EntityManager } from '@mikro-orm/sql';
 import type { Clock } from '../../application/ports/clock.js';
 import type { LedgerReader } from '../../application/ports/ledger-reader.js';
 import type { NewId } from '../../domain/id.js';
-import { EVENT_KINDS, type EventKind } from '../../domain/kinds.js';
+import { LEDGER_EVENT_KINDS, type LedgerEventKind } from '../../domain/kinds.js';
 import { bulkTransferIdOf, positionId } from '../../domain/position-id.js';
 import { firstPositionOf, indexOf, sequenceOf } from '../../domain/postings.js';
 import { IncomingTransfer } from '../../entities/incoming-transfer.entity.js';
@@ -64,7 +64,7 @@ interface Behind {
   readonly webhookId: string;
   readonly organizationId: string;
   readonly accountId: string;
-  readonly events: ReadonlySet<EventKind>;
+  readonly events: ReadonlySet<LedgerEventKind>;
   readonly ordered: boolean;
   /** The position of the cursor; undefined if it has no row, because the account was opened after the webhook. */
   readonly position: bigint | undefined;
@@ -89,7 +89,7 @@ interface NextEvents {
 }
 
 interface NextEvent {
-  readonly kind: EventKind;
+  readonly kind: LedgerEventKind;
   readonly eventId: string;
   readonly position: bigint;
 }
@@ -248,7 +248,7 @@ export class WebhookFanOut {
       webhookId: idOfHex(row.webhook),
       organizationId: idOfHex(row.organization),
       accountId: idOfHex(row.account),
-      events: new Set(EVENT_KINDS.filter((kind) => row.events.split(',').includes(kind))),
+      events: new Set(LEDGER_EVENT_KINDS.filter((kind) => row.events.split(',').includes(kind))),
       ordered: Number(row.ordered) === 1,
       position: row.position === null ? undefined : BigInt(row.position),
     }));
@@ -285,7 +285,7 @@ export class WebhookFanOut {
   /** Returns the events of the transfers of an entry, from a position on. */
   async #rowEvents(
     { accountId, sequence, kind, createdAt }: LedgerEntry,
-    events: ReadonlySet<EventKind>,
+    events: ReadonlySet<LedgerEventKind>,
     { from = firstPositionOf(sequence), room }: { from: bigint | undefined; room: number },
   ): Promise<NextEvent[]> {
     const { reader, database } = this.ports;
@@ -369,7 +369,7 @@ export class WebhookFanOut {
 }
 
 /** Returns the event of an entry itself, if it is chosen. */
-function entryEvents(entry: LedgerEntry, chosen: ReadonlySet<EventKind>): NextEvent[] {
+function entryEvents(entry: LedgerEntry, chosen: ReadonlySet<LedgerEventKind>): NextEvent[] {
   const isDebit = entry.kind === 'BULK_TRANSFER';
   const kind = isDebit ? 'bulk-transfer.performed' : 'account.credited';
   if (!chosen.has(kind)) return [];

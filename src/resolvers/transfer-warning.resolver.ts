@@ -73,7 +73,7 @@ function whereUnavailable(error: unknown): readonly TransferWarning[] {
   throw error;
 }
 
-export function presentWarning({ index, field, code, message, bulkTransferId }: TransferWarning) {
+function presentWarning({ index, field, code, message, bulkTransferId }: TransferWarning) {
   return make(TransferWarningType, {
     index: index ?? null,
     field,

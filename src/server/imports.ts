@@ -75,7 +75,7 @@ const IMPORTS_MAX = 8;
 const PLACE_RETRY_S = 10;
 
 /** The bytes of a file that cost a unit: some 20 rows of CSV. */
-export const IMPORT_BYTES_PER_UNIT = 2_048;
+const IMPORT_BYTES_PER_UNIT = 2_048;
 
 /** The time after which an import is given up. A million rows take some minutes. */
 const IMPORT_TIMEOUT_MS = 600_000;

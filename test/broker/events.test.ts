@@ -6,6 +6,13 @@ import { ACME, aBulk, aTransfer, GLOBEX, transfersOf } from '../support/builders
 import { canRun } from '../support/can-run.js';
 import type { Client } from '../support/client.js';
 import { type Consumer, startConsumer } from '../support/consumer.js';
+import {
+  anOrder,
+  cancelOrder,
+  replaceOrderRow,
+  submitOrder,
+  untilOrderIs,
+} from '../support/orders.js';
 import { runScript, startProcess } from '../support/process.js';
 import { startBrokerProxy } from '../support/proxy.js';
 import { missingRabbitMq, startRabbitMq } from '../support/rabbitmq.js';
@@ -21,6 +28,7 @@ const BULK = 'virement.bulk-transfer.performed.v1';
 const TRANSFER = 'virement.transfer.performed.v1';
 const CREDIT = 'virement.account.credited.v1';
 const RECEIVED = 'virement.transfer.received.v1';
+const ORDER = 'virement.order.changed.v1';
 
 /** Runs a test of the connection to RabbitMQ once, because it does not depend on the database. */
 const once = test.runIf(DIALECT === 'mysql');
@@ -101,6 +109,40 @@ test('a bulk is published once as a whole, and once for each transfer, in order'
   expect(ours[6]?.event.data).toMatchObject({ money: { amount: '5.00' }, endToEndId: null });
 });
 
+test('each change of the state of an order is published once, in order', async () => {
+  const consumer = await startConsumer();
+  const { client } = await startServer({ AMQP_URL });
+  const failing = await anOrder(client, transfersOf(2, '60000.00'));
+  await submitOrder(client, failing.id);
+  await untilOrderIs(client, failing.id, 'FAILED');
+  await replaceOrderRow(client, failing.id, 0, aTransfer({ amount: 'x' }));
+  await cancelOrder(client, failing.id);
+  const performed = await anOrder(client, transfersOf(3));
+  await submitOrder(client, performed.id);
+  await untilOrderIs(client, performed.id, 'PERFORMED');
+
+  const eventsOf = (id: string) =>
+    consumer.received.filter(({ event }) => event.type === ORDER && event.data.orderId === id);
+  await expect.poll(() => eventsOf(failing.id).length).toBe(5);
+  await expect.poll(() => eventsOf(performed.id).length).toBe(3);
+  expect(
+    eventsOf(failing.id).map(({ event: { data } }) => [data.sequence, data.status, data.total]),
+  ).toEqual([
+    ['1', 'DRAFT', { amount: '0.00', minorUnits: '0', currency: 'EUR' }],
+    ['2', 'SUBMITTED', { amount: '120000.00', minorUnits: '12000000', currency: 'EUR' }],
+    ['3', 'FAILED', { amount: '120000.00', minorUnits: '12000000', currency: 'EUR' }],
+    ['4', 'DRAFT', null],
+    ['5', 'CANCELLED', null],
+  ]);
+  expect(eventsOf(failing.id)[2]?.event.data.failureCode).toBe('INSUFFICIENT_FUNDS');
+  const { routingKey, event } = eventsOf(performed.id)[2] ?? {};
+  expect(routingKey).toBe(`order.changed.${ACME}`);
+  expect(event).toMatchObject({
+    subject: ACME,
+    data: { previousStatus: 'SUBMITTED', status: 'PERFORMED', rowCount: 3, performedBulks: 1 },
+  });
+});
+
 test('every kind of message matches its JSON Schema', async () => {
   const consumer = await startConsumer();
   const server = await startServer({ AMQP_URL });
@@ -108,8 +150,11 @@ test('every kind of message matches its JSON Schema', async () => {
   await server.client.perform(
     aBulk([aTransfer(), aTransfer({ counterpartyIban: GLOBEX, counterpartyBic: 'SOGEDEFF' })]),
   );
+  const { id } = await anOrder(server.client, transfersOf(1));
+  await cancelOrder(server.client, id);
   await untilPublished(server);
   await expect.poll(() => idsOf(consumer, RECEIVED).length).toBe(1);
+  await expect.poll(() => idsOf(consumer, ORDER).length).toBe(2);
 
   const seen = new Set<string>();
   for (const { event } of consumer.received) {
@@ -119,7 +164,7 @@ test('every kind of message matches its JSON Schema', async () => {
     expect(validate({ ...event, data: { ...event.data, accountIban: 5 } })).toBe(false);
     seen.add(event.type);
   }
-  expect(seen).toEqual(new Set([BULK, TRANSFER, CREDIT, RECEIVED]));
+  expect(seen).toEqual(new Set([BULK, TRANSFER, CREDIT, RECEIVED, ORDER]));
 });
 
 test('a bulk of 10,000 is published in the order given', async () => {

@@ -613,7 +613,7 @@ describe.runIf(DIALECT === 'mysql' && canRun('a database of its own', await miss
         `update (position) on ${database}.webhook_cursor`,
         `update (status, attempts, failures, due_at, leased_by, leased_at, ended_at)
           on ${database}.webhook_delivery`,
-        `update (status, row_count, problem_count, unreadable_rows, total_amount_minor,
+        `update (status, import_key, row_count, problem_count, unreadable_rows, total_amount_minor,
           kept_rows, idempotency_key,
           bulk_rows_max, transition_count, performed_bulks, failure, submitted_by, submitted_by_kind, request_id,
           remote_address, created_at, changed_at, submitted_at, performed_at, expires_at, phase, rows_done,

@@ -284,6 +284,39 @@ test('a file that is half sent makes no order', async () => {
   expect(await database.orm.em.fork().count(BulkTransferOrder)).toBe(1);
 });
 
+test('an import whose client disconnects makes no order, and its key may be used again', async () => {
+  const { url, client, database } = await startServer();
+  const abort = new AbortController();
+  const headers = { accept: 'text/event-stream', 'idempotency-key': 'november' };
+  const file = csvOf(40_000);
+  const response = await fetch(`${url}/imports?account=${ACME}`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'text/csv' },
+    body: file,
+    signal: abort.signal,
+  });
+  const reader = response.body?.getReader();
+  await reader?.read();
+  abort.abort();
+  await reader?.closed.catch(() => {});
+
+  await expect
+    .poll(
+      async () =>
+        (await postFile(url, csvOf(1), { ...OF_ACME, headers: { 'idempotency-key': 'november' } }))
+          .status,
+    )
+    .toBe(201);
+  const { orders } = await client.data('{ orders { nodes { rowCount status } } }');
+  const left = await database.orm.em.fork().find(BulkTransferOrder, { phase: 'READING' });
+  expect(orders.nodes.filter(({ rowCount }: { rowCount: number }) => rowCount === 1)).toEqual([
+    { rowCount: 1, status: 'DRAFT' },
+  ]);
+  expect(left.every(({ importKey, expiresAt }) => importKey === null && expiresAt !== null)).toBe(
+    true,
+  );
+});
+
 test('an initiator imports for its own company, and nobody else does', async () => {
   const provider = await startIdentityProvider();
   const { url, client } = await startServer(provider.env);

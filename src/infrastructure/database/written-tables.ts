@@ -62,6 +62,7 @@ const UPDATED: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
     BulkTransferOrder,
     [
       'status',
+      'importKey',
       'rowCount',
       'problemCount',
       'unreadableRows',

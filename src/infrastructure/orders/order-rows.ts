@@ -71,7 +71,9 @@ interface FirstRow {
 
 /** Reads the rows of orders. */
 export class OrderRowReads {
-  constructor(protected readonly database: Pick<Database, 'orm' | 'appendRows' | 'isContention'>) {}
+  constructor(
+    protected readonly database: Pick<Database, 'orm' | 'appendRows' | 'isContention' | 'byIndex'>,
+  ) {}
 
   protected get em(): EntityManager {
     return this.database.orm.em.fork();
@@ -153,8 +155,11 @@ export class OrderRowReads {
 export class OrderRowChanges {
   readonly #table: AppendTable<OrderRowRecord>;
   readonly #copiedColumns: string;
+  /** The hint without which MariaDB would look for the first row with an end-to-end id in the order of all rows. */
+  readonly #byEndToEndId: string;
 
-  constructor(private readonly database: Pick<Database, 'orm' | 'appendRows'>) {
+  constructor(private readonly database: Pick<Database, 'orm' | 'appendRows' | 'byIndex'>) {
+    this.#byEndToEndId = database.byIndex('order_row_end_to_end_id_index').indexHint ?? '';
     this.#table = appendTableOf<OrderRowRecord>(database.orm, OrderRow);
     const { columns } = this.#table([]);
     this.#copiedColumns = columns
@@ -173,14 +178,14 @@ export class OrderRowChanges {
     }: { readonly removed: RemovedRows; readonly added: readonly OrderRowRecord[] },
     onRemoved?: (count: number) => void,
   ): Promise<OrderSums> {
-    const repeatedIds = await repeatedEndToEndIds(em, orderId, removed);
+    const repeatedIds = await this.#repeatedEndToEndIds(em, orderId, removed);
     const before = await sumsOf(em, orderId, removed);
     const rowIndex =
       'first' in removed ? { $gte: removed.first, $lte: removed.last } : { $in: removed };
     await em.nativeDelete(OrderRow, { orderId, rowIndex } as FilterQuery<OrderRow>);
     onRemoved?.(before.rowCount);
     const after = await this.append(em, orderId, added);
-    const unmarked = await unmarkFirst(em, orderId, repeatedIds);
+    const unmarked = await this.#unmarkFirst(em, orderId, repeatedIds);
     return plus(minus(after, before), { ...NOTHING, problemCount: -unmarked });
   }
 
@@ -192,7 +197,7 @@ export class OrderRowChanges {
   ): Promise<OrderSums> {
     if (added.length === 0) return NOTHING;
     await this.database.appendRows(em, [this.#table(added)]);
-    const marked = await markDuplicates(em, orderId, added);
+    const marked = await this.#markDuplicates(em, orderId, added);
     return added.reduce(
       (sums, { problemCount, amountMinor }) =>
         plus(sums, {
@@ -222,6 +227,72 @@ export class OrderRowChanges {
       select ${idLiteral(orderId)}, ${this.#copiedColumns} from order_row
       where order_id = ${idLiteral(from)} and row_index between ${first} and ${last}`);
     return { last, sums: await sumsOf(em, orderId, { first, last }) };
+  }
+  /** Returns the SQL for the number of the first row, n, that has an end-to-end id. */
+  #rowWith(orderId: string, endToEndId: string, condition = '1 = 1'): string {
+    return `(select n.row_index from order_row n ${this.#byEndToEndId}
+      where n.order_id = ${idLiteral(orderId)} and n.end_to_end_id = ${endToEndId} and ${condition}
+      order by n.row_index limit 1)`;
+  }
+
+  /**
+   * Marks each of the added rows whose end-to-end id an earlier row has, and the row that was the first one before.
+   * @returns the number of rows that were marked
+   */
+  async #markDuplicates(
+    em: EntityManager,
+    orderId: string,
+    added: readonly OrderRowRecord[],
+  ): Promise<number> {
+    const numbers = added
+      .filter(({ endToEndId }) => endToEndId !== null)
+      .map((row) => row.rowIndex);
+    const [first, last] = [numbers[0], numbers.at(-1)];
+    if (first === undefined || last === undefined) return 0;
+    const found = await em.execute<FirstRow[]>(`
+      select * from (
+        select r.row_index, ${this.#rowWith(orderId, 'r.end_to_end_id')} as first,
+          ${this.#rowWith(orderId, 'r.end_to_end_id', `n.row_index > ${last}`)} as later
+        from order_row r where r.order_id = ${idLiteral(orderId)} and ${among({ first, last })}
+      ) f where f.first <> f.row_index or f.later is not null`);
+    const duplicates = found.map(({ row_index, first: firstRow, later }) =>
+      later === null || BigInt(row_index) !== BigInt(firstRow) ? BigInt(row_index) : BigInt(later),
+    );
+    return mark(em, orderId, [...new Set(duplicates)]);
+  }
+
+  /** Returns the end-to-end ids of rows that are the first of several rows with the same one. */
+  async #repeatedEndToEndIds(
+    em: EntityManager,
+    orderId: string,
+    rows: RemovedRows,
+  ): Promise<Buffer[]> {
+    const next = this.#rowWith(orderId, 'r.end_to_end_id', 'n.row_index > r.row_index');
+    const found = await em.execute<{ end_to_end_id: Uint8Array }[]>(`
+      select r.end_to_end_id from order_row r
+      where r.order_id = ${idLiteral(orderId)} and ${among(rows)} and r.is_duplicate = 0
+        and r.end_to_end_id is not null and ${next} is not null`);
+    return found.map(({ end_to_end_id }) => Buffer.from(end_to_end_id));
+  }
+
+  /** Ends the mark of each row that has become the first with its end-to-end id. @returns their number */
+  async #unmarkFirst(
+    em: EntityManager,
+    orderId: string,
+    endToEndIds: readonly Buffer[],
+  ): Promise<number> {
+    let unmarked = 0;
+    for (let start = 0; start < endToEndIds.length; start += NAMED_AT_ONCE) {
+      const firstRows = endToEndIds
+        .slice(start, start + NAMED_AT_ONCE)
+        .map((id) => `select ${this.#rowWith(orderId, `x'${id.toString('hex')}'`)} as first`);
+      const found = await em.execute<{ first: number | string | bigint | null }[]>(
+        firstRows.join(' union all '),
+      );
+      const rows = found.flatMap(({ first }) => (first === null ? [] : [BigInt(first)]));
+      unmarked += await unmark(em, orderId, rows);
+    }
+    return unmarked;
   }
 }
 
@@ -287,35 +358,6 @@ async function sumsOf(em: EntityManager, orderId: string, rows: RemovedRows): Pr
   };
 }
 
-/** Returns the SQL for the number of the first row, n, that has the end-to-end id of a row. */
-function rowWith(row: string, condition = '1 = 1'): string {
-  return `(select n.row_index from order_row n where n.order_id = ${row}.order_id
-    and n.end_to_end_id = ${row}.end_to_end_id and ${condition} order by n.row_index limit 1)`;
-}
-
-/**
- * Marks each of the added rows whose end-to-end id an earlier row has, and the row that was the first one before.
- * @returns the number of rows that were marked
- */
-async function markDuplicates(
-  em: EntityManager,
-  orderId: string,
-  added: readonly OrderRowRecord[],
-): Promise<number> {
-  const numbers = added.filter(({ endToEndId }) => endToEndId !== null).map((row) => row.rowIndex);
-  const [first, last] = [numbers[0], numbers.at(-1)];
-  if (first === undefined || last === undefined) return 0;
-  const found = await em.execute<FirstRow[]>(`
-    select * from (
-      select r.row_index, ${rowWith('r')} as first, ${rowWith('r', `n.row_index > ${last}`)} as later
-      from order_row r where r.order_id = ${idLiteral(orderId)} and ${among({ first, last })}
-    ) f where f.first <> f.row_index or f.later is not null`);
-  const duplicates = found.map(({ row_index, first: firstRow, later }) =>
-    later === null || BigInt(row_index) !== BigInt(firstRow) ? BigInt(row_index) : BigInt(later),
-  );
-  return mark(em, orderId, [...new Set(duplicates)]);
-}
-
 async function mark(em: EntityManager, orderId: string, rows: readonly bigint[]): Promise<number> {
   let marked = 0;
   for (let start = 0; start < rows.length; start += NAMED_AT_ONCE) {
@@ -326,46 +368,20 @@ async function mark(em: EntityManager, orderId: string, rows: readonly bigint[])
   return marked;
 }
 
-/** Returns the end-to-end ids of rows that are the first of several rows with the same one. */
-async function repeatedEndToEndIds(
+async function unmark(
   em: EntityManager,
   orderId: string,
-  rows: RemovedRows,
-): Promise<Buffer[]> {
-  const found = await em.execute<{ end_to_end_id: Uint8Array }[]>(`
-    select r.end_to_end_id from order_row r
-    where r.order_id = ${idLiteral(orderId)} and ${among(rows)} and r.is_duplicate = 0
-      and r.end_to_end_id is not null and ${rowWith('r', 'n.row_index > r.row_index')} is not null`);
-  return found.map(({ end_to_end_id }) => Buffer.from(end_to_end_id));
-}
-
-/** Ends the mark of each row that has become the first with its end-to-end id. @returns their number */
-async function unmarkFirst(
-  em: EntityManager,
-  orderId: string,
-  endToEndIds: readonly Buffer[],
+  rows: readonly bigint[],
 ): Promise<number> {
-  let unmarked = 0;
-  for (let start = 0; start < endToEndIds.length; start += NAMED_AT_ONCE) {
-    const firstRows = endToEndIds.slice(start, start + NAMED_AT_ONCE).map(
-      (id) => `select (select n.row_index from order_row n
-        where n.order_id = ${idLiteral(orderId)} and n.end_to_end_id = x'${id.toString('hex')}'
-        order by n.row_index limit 1) as first`,
-    );
-    const found = await em.execute<{ first: number | string | bigint | null }[]>(
-      firstRows.join(' union all '),
-    );
-    const rows = found.flatMap(({ first }) => (first === null ? [] : [BigInt(first)]));
-    if (rows.length === 0) continue;
-    const [result] = await em.execute<{ count: number | string }[]>(`
-      select count(*) as count from order_row
-      where order_id = ${idLiteral(orderId)} and ${among(rows)} and is_duplicate = 1`);
-    unmarked += Number(result?.count);
-    await em.execute(`update order_row
-      set is_duplicate = 0, has_problems = case when problem_count > 0 then 1 else 0 end
-      where order_id = ${idLiteral(orderId)} and ${among(rows)} and is_duplicate = 1`);
-  }
-  return unmarked;
+  if (rows.length === 0) return 0;
+  const isMarked = `order_id = ${idLiteral(orderId)} and ${among(rows)} and is_duplicate = 1`;
+  const [found] = await em.execute<{ count: number | string }[]>(
+    `select count(*) as count from order_row where ${isMarked}`,
+  );
+  await em.execute(`update order_row
+    set is_duplicate = 0, has_problems = case when problem_count > 0 then 1 else 0 end
+    where ${isMarked}`);
+  return Number(found?.count);
 }
 
 /** Returns the problems of a row with their places. */

@@ -60,7 +60,7 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
   readonly #claimed = new Set<string>();
 
   constructor(
-    database: Pick<Database, 'orm' | 'appendRows' | 'isContention'>,
+    database: Pick<Database, 'orm' | 'appendRows' | 'isContention' | 'byIndex'>,
     private readonly newId: NewId,
     private readonly retentionMs: number,
   ) {
@@ -195,7 +195,9 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
 
   async abandon(ids: readonly string[], now: Date): Promise<void> {
     for (const id of ids) {
-      await this.em.nativeUpdate(BulkTransferOrder, { id, phase: 'READING' }, { expiresAt: now });
+      // A repeated request with the same key begins anew.
+      const change = { expiresAt: now, importKey: null };
+      await this.em.nativeUpdate(BulkTransferOrder, { id, phase: 'READING' }, change);
     }
   }
 
@@ -290,7 +292,7 @@ export class MikroOrmOrders extends OrderRowReads implements OrderStore {
       await this.em.nativeUpdate(
         BulkTransferOrder,
         { id, phase: 'READING', leasedBy: holder },
-        { expiresAt: new Date(0) },
+        { expiresAt: new Date(0), importKey: null },
       );
     }
     return leased.length;

@@ -114,15 +114,16 @@ async function* entryPages(
   within: Required<SequenceRange>,
   { reader, payForRows }: ExportScope,
 ): AsyncGenerator<readonly LedgerEntry[]> {
-  let after = within.first - 1n;
-  while (after < within.last) {
+  const range = { size: PAGE_ROWS, fromEnd: false };
+  // Each page has its own first sequence. With a place after the first one of all, SQLite would read from there.
+  for (let { first } = within; first <= within.last; ) {
     await payForRows(PAGE_ROWS);
-    const range = { size: PAGE_ROWS, fromEnd: false, after };
-    const { nodes } = await reader.entries(accountId, within, 'oldest-first', range);
+    const rest = { first, last: within.last };
+    const { nodes } = await reader.entries(accountId, rest, 'oldest-first', range);
     const last = nodes.at(-1);
     if (!last) throw new Error('A ledger entry of a statement is missing');
     yield nodes;
-    after = last.sequence;
+    first = last.sequence + 1n;
   }
 }
 

@@ -119,7 +119,11 @@ export class Connections {
   /** Notes a download. Its client may take longer than for an answer, as long as it goes on reading. */
   noteDownload(socket: Socket, response: ServerResponse): void {
     this.#downloads.add(socket);
-    response.once('close', () => this.#downloads.delete(socket));
+    response.once('close', () => {
+      this.#downloads.delete(socket);
+      // The header of the answer was sent before the server began to stop.
+      if (this.#isStopping) socket.destroySoon();
+    });
   }
 
   get #isUnderPressure(): boolean {

@@ -101,7 +101,7 @@ function entryOf({ entry, day, transferCount, incomingTransfers }: StatementEntr
     parent('Sts', element('Cd', 'BOOK')),
     parent('BookgDt', element('Dt', day)),
     parent('ValDt', element('Dt', day)),
-    element('AcctSvcrRef', undashed(entry.id)),
+    element('AcctSvcrRef', withoutHyphens(entry.id)),
     parent(
       'BkTxCd',
       parent(
@@ -126,7 +126,9 @@ function detailsOf({
     isBatch && transferCount !== undefined
       ? parent(
           'Btch',
-          entry.bulkTransferId === null ? '' : element('PmtInfId', undashed(entry.bulkTransferId)),
+          entry.bulkTransferId === null
+            ? ''
+            : element('PmtInfId', withoutHyphens(entry.bulkTransferId)),
           element('NbOfTxs', String(transferCount)),
           amountElement('TtlAmt', entry.amountMinor, entry.currency),
           creditDebit(entry.amountMinor),
@@ -141,7 +143,7 @@ function transferOf(transfer: IncomingTransfer): string {
     'TxDtls',
     parent(
       'Refs',
-      element('AcctSvcrRef', undashed(id)),
+      element('AcctSvcrRef', withoutHyphens(id)),
       element('EndToEndId', toSepaId(transfer.endToEndId ?? '') || NOT_PROVIDED),
     ),
     amountElement('Amt', amountMinor, currency),
@@ -156,6 +158,6 @@ function transferOf(transfer: IncomingTransfer): string {
 }
 
 /** Returns a UUID without hyphens. ISO 20022 allows 35 characters. */
-function undashed(id: string): string {
+function withoutHyphens(id: string): string {
   return id.replaceAll('-', '');
 }

@@ -208,14 +208,14 @@ test('a form sends the file with its name', async () => {
   const { url, client } = await startServer();
   const form = new FormData();
   form.append('account', ACME);
-  form.append('file', new Blob([csvOf(2)], { type: 'text/csv' }), 'löhne.csv');
+  form.append('file', new Blob([csvOf(2)], { type: 'text/csv' }), 'Zoë.csv');
 
   const response = await postFile(url, form);
 
   expect(response.status).toBe(201);
   const { orders } = (await response.json()) as { orders: { id: string }[] };
   expect(await importedOrder(client, orders[0]?.id ?? '')).toMatchObject({
-    fileName: 'löhne.csv',
+    fileName: 'Zoë.csv',
     rowCount: 2,
   });
   const empty = new FormData();

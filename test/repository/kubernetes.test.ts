@@ -103,11 +103,11 @@ function settings(): Record<string, string> {
     const at = literal.indexOf('=');
     return [literal.slice(0, at), literal.slice(at + 1)];
   });
-  const { DATABASE_URL_FILE, AMQP_URL_FILE, ...values } = {
+  const { DATABASE_URL_FILE, AMQP_URL_FILE, EXPORT_LINK_SECRET_FILE, ...values } = {
     ...config.data,
     ...Object.fromEntries(literals),
   };
-  expect([DATABASE_URL_FILE, AMQP_URL_FILE]).not.toContain(undefined);
+  expect([DATABASE_URL_FILE, AMQP_URL_FILE, EXPORT_LINK_SECRET_FILE]).not.toContain(undefined);
   return { ...values, HOST: '0.0.0.0', PORT: '4000', NODE_ENV: 'production' };
 }
 
@@ -124,6 +124,7 @@ test('each secret that a pod reads is in the overlay', () => {
   const mounts = [
     config.data.DATABASE_URL_FILE,
     config.data.AMQP_URL_FILE,
+    config.data.EXPORT_LINK_SECRET_FILE,
     job.spec.template.spec.containers[0].env[0].value,
   ];
   const [{ files }] = overlay.secretGenerator;

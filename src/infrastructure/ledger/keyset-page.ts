@@ -63,13 +63,10 @@ async function readPage<Entity extends object, Key extends string & keyof Entity
   range: PageRange<Entity[Key] & Position>,
 ): Promise<Page<Entity>> {
   const isDescending = order === 'newest-first';
-  const conditions: object[] = [where];
-  if (range.after !== undefined) {
-    conditions.push({ [key]: { [isDescending ? '$lt' : '$gt']: range.after } });
-  }
-  if (range.before !== undefined) {
-    conditions.push({ [key]: { [isDescending ? '$gt' : '$lt']: range.before } });
-  }
+  const [above, below] = isDescending ? [range.before, range.after] : [range.after, range.before];
+  const conditions: object[] = [narrowed(where, key, { above, below })];
+  if (above !== undefined) conditions.push({ [key]: { $gt: above } });
+  if (below !== undefined) conditions.push({ [key]: { $lt: below } });
   const direction = isDescending === range.fromEnd ? 'asc' : 'desc';
   const read = await em.find<Entity>(entity, { $and: conditions } as FilterQuery<NoInfer<Entity>>, {
     orderBy: { [key]: direction } as QueryOrderMap<Entity>,
@@ -77,6 +74,34 @@ async function readPage<Entity extends object, Key extends string & keyof Entity
     ...options,
   });
   return toPage(read, range);
+}
+
+/** The places of a range, of which a page has neither. */
+interface Bounds {
+  readonly above: Position | undefined;
+  readonly below: Position | undefined;
+}
+
+/**
+ * Returns the condition of a list without those of its bounds that a place within it makes superfluous. SQLite uses one
+ * bound of each side, and would read a long list from its first row on for each page.
+ */
+function narrowed(where: object, key: string, { above, below }: Bounds): object {
+  const own = Object.getOwnPropertyDescriptor(where, key)?.value;
+  if (!isRange(own)) return where;
+  const { $gte, $lt } = own;
+  const left = {
+    ...(!(typeof above === 'bigint' && above >= $gte) && { $gte }),
+    ...(!(typeof below === 'bigint' && below <= $lt) && { $lt }),
+  };
+  // The conditions on the organizations have symbols as keys, which stay.
+  return { ...where, [key]: Object.keys(left).length === 0 ? { $ne: null } : left };
+}
+
+function isRange(value: unknown): value is { readonly $gte: bigint; readonly $lt: bigint } {
+  if (typeof value !== 'object' || value === null) return false;
+  const { $gte, $lt }: { $gte?: unknown; $lt?: unknown } = value;
+  return typeof $gte === 'bigint' && typeof $lt === 'bigint' && Object.keys(value).length === 2;
 }
 
 /**

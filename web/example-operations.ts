@@ -602,6 +602,211 @@ query Statement($iban: String!, $from: Date!, $to: Date!) {
   };
 }
 
+const NO_ORDER = { id: '00000000-0000-7000-8000-000000000000' };
+
+const importOrder: ExampleOperation = {
+  operationName: 'ImportOrder',
+  query: /* GraphQL */ `# Makes a draft of a file. The IBAN of its second row
+# has wrong check digits: the draft keeps the row, and
+# cannot be submitted. Larger files: POST /imports.
+
+mutation ImportOrder($input: ImportOrderInput!) {
+  importOrder(input: $input) {
+    __typename
+    ... on OrdersImported {
+      orders {
+        id
+        status
+        rowCount
+        totalAmount {
+          amount
+          currency
+        }
+        problemCount
+        problems(first: 5) {
+          nodes {
+            row
+            line
+            column
+            code
+            message
+          }
+        }
+      }
+    }
+    ... on InvalidInput {
+      problems {
+        field
+        message
+      }
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: {
+    input: {
+      organizationIban: debtor.organizationIban,
+      format: 'CSV',
+      fileName: 'payroll.csv',
+      content: [
+        'beneficiary_name;iban;amount;reference',
+        'Jane Doe;DE89370400440532013000;1.250,00;Salary',
+        'John Doe;NL91ABNA0417164301;980,50;Salary',
+      ].join('\n'),
+    },
+  },
+};
+
+const orders: ExampleOperation = {
+  operationName: 'Orders',
+  query: /* GraphQL */ `# Your orders, newest first.
+
+query Orders {
+  orders(first: 5) {
+    nodes {
+      id
+      name
+      fileName
+      status
+      rowCount
+      problemCount
+      balanceAfter {
+        amount
+      }
+      bulkTransfers {
+        id
+        transferCount
+      }
+    }
+  }
+}
+`,
+  variables: null,
+};
+
+const correctOrder: ExampleOperation = {
+  operationName: 'CorrectOrder',
+  query: /* GraphQL */ `# Corrects the row of the tab ImportOrder: copy the
+# id of its draft to Variables. Warnings refuse nothing.
+
+mutation CorrectOrder($id: ID!, $with: CreditTransferInput!) {
+  replaceOrderRow(orderId: $id, row: 1, with: $with) {
+    __typename
+    ... on BulkTransferOrder {
+      problemCount
+      totalAmount {
+        amount
+      }
+      balanceAfter {
+        amount
+      }
+      warnings(first: 5) {
+        nodes {
+          row
+          code
+          message
+        }
+      }
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: {
+    ...NO_ORDER,
+    with: {
+      amount: '980.50',
+      counterpartyName: 'John Doe',
+      counterpartyIban: 'NL91ABNA0417164300',
+      description: 'Salary',
+    },
+  },
+};
+
+const submitOrder: ExampleOperation = {
+  operationName: 'SubmitOrder',
+  query: /* GraphQL */ `# Lets a server perform the order, all or nothing. Run
+# the tab OrderProgress first to see it happen.
+
+mutation SubmitOrder($id: ID!) {
+  submitOrder(id: $id) {
+    __typename
+    ... on BulkTransferOrder {
+      status
+      submittedAt
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+  variables: NO_ORDER,
+};
+
+const orderProgress: ExampleOperation = {
+  operationName: 'OrderProgress',
+  query: /* GraphQL */ `# The state of an order at once, then each change.
+
+subscription OrderProgress($id: ID!) {
+  orderProgress(id: $id) {
+    phase
+    rowsDone
+    rowsTotal
+    order {
+      status
+      failure {
+        code
+        message
+      }
+    }
+  }
+}
+`,
+  variables: NO_ORDER,
+};
+
+/** @param today the last day of the statement */
+function exportStatement(today: Date): ExampleOperation {
+  return {
+    operationName: 'Export',
+    query: /* GraphQL */ `# A link to a file, for ten minutes: open it below
+# the address of this server.
+
+mutation Export($input: CreateExportInput!) {
+  createExport(input: $input) {
+    __typename
+    ... on ExportReady {
+      url
+      expiresAt
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: {
+      input: {
+        accountIban: debtor.organizationIban,
+        kind: 'STATEMENT_CAMT_053',
+        from: isoDate(new Date(today.getTime() - 30 * 86_400_000)),
+        to: isoDate(today),
+        timeZone: 'Europe/Berlin',
+      },
+    },
+  };
+}
+
 /** @returns the UTC day as YYYY-MM-DD, the form of the scalar Date */
 function isoDate(day: Date): string {
   return day.toISOString().slice(0, 10);
@@ -622,12 +827,18 @@ export function exampleOperations(today: Date): readonly ExampleOperation[] {
     replay,
     statement(today),
     resume,
+    importOrder,
+    orders,
+    correctOrder,
+    submitOrder,
+    exportStatement(today),
     registerWebhook,
     testWebhook,
     webhooks,
     balanceUpdated,
     transferPerformed,
     bulkTransferPerformed,
+    orderProgress,
     credit,
     outbox,
   ];

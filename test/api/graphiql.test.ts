@@ -82,6 +82,15 @@ describe('GraphiQL', () => {
         RegisterWebhook: { data: { registerWebhook: { __typename: 'WebhookRegistered' } } },
         TestWebhook: { data: { sendTestEvent: { __typename: 'WebhookNotFound' } } },
         Webhooks: { data: { webhooks: { nodes: [{ status: 'ENABLED' }] } } },
+        ImportOrder: {
+          data: {
+            importOrder: { orders: [{ problemCount: 1, problems: { nodes: [{ line: 3 }] } }] },
+          },
+        },
+        Orders: { data: { orders: { nodes: [{ status: 'DRAFT', fileName: 'payroll.csv' }] } } },
+        CorrectOrder: { data: { replaceOrderRow: { __typename: 'OrderNotFound' } } },
+        SubmitOrder: { data: { submitOrder: { __typename: 'OrderNotFound' } } },
+        Export: { data: { createExport: { __typename: 'ExportReady' } } },
         WrongRows: { data: { performBulkTransfer: { __typename: 'InvalidBulkTransfer' } } },
         Replay: { data: { performBulkTransfer: { replayed: true } } },
         Statement: { data: { account: { statement: { closingBalance: { amount: '37748.50' } } } } },

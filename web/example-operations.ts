@@ -606,9 +606,9 @@ const NO_ORDER = { id: '00000000-0000-7000-8000-000000000000' };
 
 const importOrder: ExampleOperation = {
   operationName: 'ImportOrder',
-  query: /* GraphQL */ `# Makes a draft of a file. The IBAN of its second row
-# has wrong check digits: the draft keeps the row, and
-# cannot be submitted. Larger files: POST /imports.
+  query: /* GraphQL */ `# Makes a draft of a file. Its second row has a
+# wrong IBAN: the draft keeps it, and cannot be
+# submitted. Larger files: POST /imports.
 
 mutation ImportOrder($input: ImportOrderInput!) {
   importOrder(input: $input) {
@@ -690,8 +690,9 @@ query Orders {
 
 const correctOrder: ExampleOperation = {
   operationName: 'CorrectOrder',
-  query: /* GraphQL */ `# Corrects the row of the tab ImportOrder: copy the
-# id of its draft to Variables. Warnings refuse nothing.
+  query: /* GraphQL */ `# Corrects the row of the tab ImportOrder: copy
+# the id of its draft to Variables. A warning
+# never causes a refusal.
 
 mutation CorrectOrder($id: ID!, $with: CreditTransferInput!) {
   replaceOrderRow(orderId: $id, row: 1, with: $with) {
@@ -732,8 +733,8 @@ mutation CorrectOrder($id: ID!, $with: CreditTransferInput!) {
 
 const submitOrder: ExampleOperation = {
   operationName: 'SubmitOrder',
-  query: /* GraphQL */ `# Lets a server perform the order, all or nothing. Run
-# the tab OrderProgress first to see it happen.
+  query: /* GraphQL */ `# Lets a server perform the order, all or nothing.
+# Run OrderProgress first to see it happen.
 
 mutation SubmitOrder($id: ID!) {
   submitOrder(id: $id) {

@@ -1,6 +1,12 @@
 import { type ClientOptions, type Connection, connectionOf } from './connection.js';
 import { type FollowOptions, follow } from './follow.js';
 import type { PerformBulkTransferInput } from './generated/graphql.js';
+import {
+  type ImportableFile,
+  type ImportOptions,
+  type ImportResult,
+  importFile,
+} from './import-file.js';
 import { type FilteredWalkOptions, listsOf, type WalkOptions, walk } from './pages.js';
 import { type PerformOptions, type PerformResult, perform } from './perform.js';
 import { balanceOf, bulkTransfersOf, receivedTransfersOf, transfersOf } from './subscriptions.js';
@@ -19,6 +25,10 @@ export function createVirementClient(options: ClientOptions) {
     /** Performs a bulk once, for any number of attempts. */
     perform: (input: PerformBulkTransferInput, how?: PerformOptions): Promise<PerformResult> =>
       perform(connection, input, how),
+
+    /** Imports a file of transfers as draft orders, once, for any number of attempts. */
+    importFile: (file: ImportableFile, how?: ImportOptions): Promise<ImportResult> =>
+      importFile(connection, file, how),
 
     /**
      * Yields each transfer that an account makes, in the order of commit. The transfers of a bulk keep their order.

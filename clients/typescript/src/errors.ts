@@ -28,6 +28,8 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'TOO_MANY_CONNECTIONS',
   'TOO_MANY_SUBSCRIPTIONS',
   'TOO_MANY_OPERATIONS',
+  'TOO_MANY_IMPORTS',
+  'IMPORT_IN_PROGRESS',
   'OVERLOADED',
   'UNAVAILABLE',
   'OUTCOME_UNKNOWN',
@@ -50,6 +52,15 @@ const DOUBTFUL_CODES: ReadonlySet<string> = new Set([
 const TOO_MANY_REQUESTS = 429;
 const SERVER_ERROR_MIN = 500;
 
+/** A problem of an input or a file, with the code INVALID_INPUT. */
+export interface InputProblem {
+  /** The row, from 0; absent if the problem is not that of a row. */
+  readonly index?: number;
+  readonly field: string;
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface VirementErrorDetails {
   /** The HTTP status, if there was an answer. */
   readonly status?: number | undefined;
@@ -57,9 +68,10 @@ export interface VirementErrorDetails {
   readonly retryAfterMs?: number | undefined;
   /** The id of the request. The server's log contains it, so operators can look the request up. */
   readonly requestId?: string | undefined;
-  /** The key with which to perform the same bulk again. */
+  /** The key with which to perform the same bulk, or import the same file, again. */
   readonly idempotencyKey?: string | undefined;
   readonly isOutcomeUnknown?: boolean | undefined;
+  readonly problems?: readonly InputProblem[] | undefined;
   readonly cause?: unknown;
 }
 
@@ -74,6 +86,8 @@ export class VirementError extends Error {
   readonly idempotencyKey: string | undefined;
   /** True if a mutation may have been done. Send the mutation again with the same key. */
   readonly isOutcomeUnknown: boolean;
+  /** The problems of an input with the code INVALID_INPUT; empty with every other code. */
+  readonly problems: readonly InputProblem[];
 
   constructor(code: string, message: string, details: VirementErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -82,6 +96,7 @@ export class VirementError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.requestId = details.requestId;
     this.idempotencyKey = details.idempotencyKey;
+    this.problems = details.problems ?? [];
     this.isOutcomeUnknown =
       details.isOutcomeUnknown ??
       (DOUBTFUL_CODES.has(code) || (code === 'HTTP_ERROR' && isServerError(details.status)));
@@ -109,11 +124,12 @@ export function errorOf(
   { message, extensions = {} }: GraphQLErrorLike,
   details: VirementErrorDetails = {},
 ): VirementError {
-  const { code, requestId, retryAfterSeconds } = extensions;
+  const { code, requestId, retryAfterSeconds, problems } = extensions;
   const allDetails: VirementErrorDetails = {
     ...details,
     ...(typeof retryAfterSeconds === 'number' && { retryAfterMs: retryAfterSeconds * 1_000 }),
     ...(typeof requestId === 'string' && { requestId }),
+    ...(Array.isArray(problems) && { problems: problems as InputProblem[] }),
   };
   if (code === 'UNKNOWN_CURSOR')
     return new VirementError(code, `${message} ${START_AGAIN}`, allDetails);

@@ -1,6 +1,6 @@
 export { createVirementClient, type VirementClient } from './client.js';
 export type { ClientOptions } from './connection.js';
-export { type ClientErrorCode, VirementError } from './errors.js';
+export { type ClientErrorCode, type InputProblem, VirementError } from './errors.js';
 export type { FollowOptions } from './follow.js';
 export type {
   AccountFieldsFragment as Account,
@@ -12,6 +12,13 @@ export type {
   TransferFieldsFragment as Transfer,
   TransferFilter,
 } from './generated/graphql.js';
+export type {
+  ImportableFile,
+  ImportedOrder,
+  ImportOptions,
+  ImportProgress,
+  ImportResult,
+} from './import-file.js';
 export type { FilteredWalkOptions, Item, WalkOptions } from './pages.js';
 export type { PerformOptions, PerformResult } from './perform.js';
 export type {

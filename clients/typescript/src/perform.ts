@@ -13,8 +13,8 @@ import {
 } from './generated/graphql.js';
 import { request } from './request.js';
 
-/** The default number of attempts for one bulk. They take about 30 seconds. */
-const ATTEMPTS_MAX = 8;
+/** The default number of attempts for one bulk or file. They take about 30 seconds. */
+export const ATTEMPTS_MAX = 8;
 
 /** A member of the union. `__typename` tells the members apart. */
 export type PerformResult = PerformBulkTransferMutation['performBulkTransfer'];
@@ -43,7 +43,8 @@ export async function perform(
   const variables = { input: { ...input, idempotencyKey } };
   const policy = connection.newRetryPolicy();
   let isOutcomeUnknown = false;
-  const giveUp = (cause: VirementError) => givenUp(cause, { idempotencyKey, isOutcomeUnknown });
+  const giveUp = (cause: VirementError) =>
+    givenUp(cause, { idempotencyKey, isOutcomeUnknown }, DOUBT);
   for (let attempt = 1; ; attempt += 1) {
     const result = await attemptOnce(connection, variables, signal);
     const isAnswer = !(result instanceof VirementError);
@@ -85,7 +86,10 @@ async function attemptOnce(
 
 type GiveUp = (cause: VirementError) => VirementError;
 
-function delayAfter(
+const DOUBT = 'The bulk may have been performed: perform it again with the same key.';
+
+/** Returns the delay before the next attempt. @throws VirementError if there is none */
+export function delayAfter(
   policy: ReturnType<Connection['newRetryPolicy']>,
   error: VirementError,
   giveUp: GiveUp,
@@ -97,14 +101,13 @@ function delayAfter(
   }
 }
 
-function givenUp(
+/** Returns the error of a request that is given up, with everything that its caller needs to send it again. */
+export function givenUp(
   cause: VirementError,
   known: { readonly idempotencyKey: string; readonly isOutcomeUnknown: boolean },
+  doubt: string,
 ): VirementError {
-  const { code, message, status, retryAfterMs, requestId } = cause;
-  const doubt = known.isOutcomeUnknown
-    ? ' The bulk may have been performed: perform it again with the same key.'
-    : '';
-  const details = { status, retryAfterMs, requestId, cause, ...known };
-  return new VirementError(code, `${message}${doubt}`, details);
+  const { code, message, status, retryAfterMs, requestId, problems } = cause;
+  const details = { status, retryAfterMs, requestId, problems, cause, ...known };
+  return new VirementError(code, known.isOutcomeUnknown ? `${message} ${doubt}` : message, details);
 }

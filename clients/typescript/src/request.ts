@@ -91,7 +91,7 @@ export function headersOf(
   };
 }
 
-function abortedError({ reason }: AbortSignal): VirementError {
+export function abortedError({ reason }: AbortSignal): VirementError {
   return new VirementError('ABORTED', 'The request was aborted.', { cause: reason });
 }
 

@@ -43,7 +43,27 @@ async function* resultsOf(
   body: ReadableStream<Uint8Array>,
   signal: StreamOptions['signal'],
 ): AsyncGenerator<StreamResult> {
-  const events: { readonly event?: string | undefined; readonly data: string }[] = [];
+  for await (const { event, data } of serverSentEventsOf(body, signal, SILENCE_MAX_MS)) {
+    if (event === 'complete') return;
+    if (event === 'next') yield parseEvent<StreamResult>(data);
+  }
+}
+
+interface ServerSentEvent {
+  readonly event?: string | undefined;
+  readonly data: string;
+}
+
+/**
+ * Yields the events of a stream, each after the previous event has been taken.
+ * @throws VirementError if the connection ends, or is silent for too long
+ */
+export async function* serverSentEventsOf(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+  silenceMaxMs: number,
+): AsyncGenerator<ServerSentEvent, never> {
+  const events: ServerSentEvent[] = [];
   const parser = createParser({
     maxBufferSize: EVENT_LENGTH_MAX,
     onEvent: (event) => events.push(event),
@@ -57,12 +77,9 @@ async function* resultsOf(
   signal.addEventListener('abort', cancel, { once: true });
   try {
     for (;;) {
-      const bytes = await nextBytes(reader);
+      const bytes = await nextBytes(reader, silenceMaxMs);
       parser.feed(decoder.decode(bytes, { stream: true }));
-      for (const { event, data } of events.splice(0)) {
-        if (event === 'complete') return;
-        if (event === 'next') yield parseResult(data);
-      }
+      yield* events.splice(0);
     }
   } finally {
     signal.removeEventListener('abort', cancel);
@@ -71,12 +88,15 @@ async function* resultsOf(
 }
 
 /** @throws VirementError if the connection has ended, or is silent for too long */
-async function nextBytes(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+async function nextBytes(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  silenceMaxMs: number,
+): Promise<Uint8Array> {
   let isSilent = false;
   const watch = setTimeout(() => {
     isSilent = true;
     void reader.cancel().catch(() => {});
-  }, SILENCE_MAX_MS);
+  }, silenceMaxMs);
   try {
     const { value } = await reader.read();
     if (value) return value;
@@ -89,9 +109,10 @@ async function nextBytes(reader: ReadableStreamDefaultReader<Uint8Array>): Promi
   throw new VirementError('NETWORK_ERROR', `The stream was interrupted: ${reason}.`);
 }
 
-function parseResult(data: string): StreamResult {
+/** Parses the data of an event. @throws VirementError if they are no JSON */
+export function parseEvent<Content>(data: string): Content {
   try {
-    return JSON.parse(data) as StreamResult;
+    return JSON.parse(data) as Content;
   } catch (cause) {
     throw protocolError(cause);
   }
@@ -100,7 +121,7 @@ function parseResult(data: string): StreamResult {
 function protocolError(cause: unknown): VirementError {
   return new VirementError(
     'PROTOCOL_ERROR',
-    'An event does not follow the protocol GraphQL over SSE.',
+    'An event does not follow the protocol of the stream.',
     { cause },
   );
 }

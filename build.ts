@@ -12,7 +12,7 @@ const LICENSES = 'third-party-licenses.txt';
 const programs = [
   'src/main.ts',
   ...globSync(
-    'src/commands/{dead-letters,doctor,emit-schema,emit-settings,migrate,rebuild-search,seed,token,verify}.ts',
+    'src/commands/{dead-letters,doctor,emit-schema,emit-settings,import,migrate,rebuild-search,seed,token,verify}.ts',
   ),
 ];
 const outputOf = (source: string) => source.replace(/^src\//, '').replace(/\.ts$/, '');

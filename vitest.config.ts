@@ -42,7 +42,7 @@ const ON_SQLITE_ALONE = [
   'test/api/trusted-documents.test.ts',
   'test/limits/heavy-clients.test.ts',
   'test/limits/limits.test.ts',
-  'test/operation/{alerts,bulk-metrics,deployment,error-reports,operation-log}.test.ts',
+  'test/operation/{alerts,bulk-metrics,deployment,error-reports,import,operation-log}.test.ts',
   'test/operation/{start,stop-under-load,traces}.test.ts',
   'test/streams/connections.test.ts',
   'test/streams/server-sent-events.test.ts',

@@ -704,6 +704,11 @@ export class ConfigError extends ExplainedError {
   override readonly name = 'ConfigError';
 }
 
+/** Returns the token with which a command calls a server; undefined if VIREMENT_TOKEN is absent or empty. */
+export function callerToken(): string | undefined {
+  return process.env.VIREMENT_TOKEN || undefined;
+}
+
 /**
  * Reads the settings from an environment; the default is the environment of the process and .env. An empty variable
  * counts as absent. A name that resembles a setting is refused, because it would silently have no effect.

@@ -17,6 +17,8 @@ export interface Usage<Own extends Options = Options> {
   /** The command line before the arguments: npm run seed -- */
   readonly call: string;
   readonly summary: string;
+  /** The name of the argument without an option in --help: FILE. */
+  readonly operand?: string;
   readonly options: Own;
 }
 
@@ -36,6 +38,19 @@ const HELP = { type: 'boolean', short: 'h', help: 'prints this help' } as const;
  */
 export function readArguments<const Own extends Options>(usage: Usage<Own>) {
   return parse(usage, false).values;
+}
+
+/**
+ * Reads the one file of a command, and its options.
+ * @throws HelpRequest if --help is among the arguments
+ * @throws ExplainedError if there is no file, or an argument is unknown, or an option has no value
+ */
+export function readFileArguments<const Own extends Options>(usage: Usage<Own>) {
+  const { values, positionals } = parse(usage, true);
+  const [file, ...others] = positionals;
+  if (!file) throw usageError(usage, 'The file is missing');
+  if (others.length > 0) throw usageError(usage, `Unexpected argument '${others[0]}'`);
+  return { file, values };
 }
 
 /**
@@ -92,7 +107,7 @@ function helpOf(usage: Usage & { readonly actions?: Readonly<Record<string, stri
     lines.map(([word, help]) => `  ${word.padEnd(width)}  ${help}`);
   const choice = actions.length > 0 ? ` [${actions.map(([name]) => name).join(' | ')}]` : '';
   return [
-    `Usage: ${usage.call}${choice} [options]`,
+    `Usage: ${[usage.call + choice, usage.operand, '[options]'].filter(Boolean).join(' ')}`,
     '',
     usage.summary,
     '',

@@ -90,6 +90,9 @@ async function readTransferFile(path: string, values: Values): Promise<TransferF
   if (values.sheet !== undefined && !isSheet) {
     throw new ExplainedError('--sheet is for .xlsx files alone');
   }
+  if (isSheet && format === 'PAIN_001') {
+    throw new ExplainedError('--format is PAIN_001, but the file is a spreadsheet');
+  }
   const bytes = isSheet ? Buffer.from(await csvOfSpreadsheet(content, values.sheet)) : content;
   const account = values.account === undefined ? undefined : normaliseIban(values.account);
   const parameters = {
@@ -149,16 +152,16 @@ async function followAll(server: ServerClient, orders: readonly ImportedOrder[])
   const bar = new ProgressBar();
   let failed = 0;
   try {
-    for (const { id } of orders) {
-      const { status, bulkTransfers, failure } = await followed(
-        server,
-        id,
-        interruption.signal,
-        bar,
-      );
+    for (const { id, status: before } of orders) {
+      const order = await followed(server, id, interruption.signal, bar);
+      const { status, bulkTransfers, failure } = order;
       if (status === 'PERFORMED') {
+        const bulks = bulkTransfers.map((bulk) => bulk.id).join(', ');
+        const isEarlier = before === 'PERFORMED';
         console.log(
-          `order ${id} performed: bulk ${bulkTransfers.map((bulk) => bulk.id).join(', ')}`,
+          isEarlier
+            ? `order ${id} was performed before: bulk ${bulks}; --again pays the file again`
+            : `order ${id} performed: bulk ${bulks}`,
         );
         continue;
       }

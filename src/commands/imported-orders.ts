@@ -1,7 +1,7 @@
 /** The orders that a file became, as the server tells of them: import, details, submission and progress. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
-import { type ServerClient, ServerError } from './server-client.js';
+import { printable, type ServerClient, ServerError } from './server-client.js';
 
 /** The number of problems and of warnings that are shown. */
 export const FINDINGS_SHOWN_MAX = 20;
@@ -79,6 +79,7 @@ export async function sendFile(
       onProgress('sending', at, bytes.length);
       yield bytes.subarray(at, at + CHUNK_BYTES);
     }
+    onProgress('sending', bytes.length, bytes.length);
   }
   const events = server.stream(
     `/imports?${new URLSearchParams(parameters)}`,
@@ -135,7 +136,8 @@ export async function submit(server: ServerClient, id: string): Promise<void> {
     { id },
   );
   if (answer.code !== undefined) {
-    throw new ServerError(`The order ${id} was not submitted: ${answer.message}`, answer.code);
+    const reason = printable(answer.message ?? answer.code);
+    throw new ServerError(`The order ${id} was not submitted: ${reason}`, answer.code);
   }
 }
 
@@ -186,7 +188,7 @@ async function* progressOf(
       readonly errors?: readonly { message: string; extensions?: { code?: string } }[];
     };
     const [error] = errors;
-    if (error) throw new ServerError(error.message, error.extensions?.code);
+    if (error) throw new ServerError(printable(error.message), error.extensions?.code);
     if (data) yield data.orderProgress;
   }
 }

@@ -2,8 +2,8 @@
 import { ExplainedError } from '../infrastructure/observability/explained-error.js';
 import { reasonOf } from '../infrastructure/observability/secrets.js';
 
-/** The largest length of one event in characters. The list of a pain.001 file's orders is the longest. */
-const EVENT_LENGTH_MAX = 16 * 1_024 * 1_024;
+/** The largest length of one event in characters. The longest lists the 100 orders of a file, in some 60,000. */
+const EVENT_LENGTH_MAX = 1_024 * 1_024;
 
 /** A refusal of the server, or no answer. The message alone explains it. */
 export class ServerError extends ExplainedError {

@@ -114,7 +114,7 @@ test('with --submit, the orders of a file are performed, once', async () => {
   expect(await client.balance(ACME)).toBe('99996.00');
   const again = await run(url, [file, '--submit']);
   expect(again).toMatchObject({ code: 0, output: expect.stringContaining('already imported') });
-  expect(again.output).toMatch(/performed: bulk \S+\n$/);
+  expect(again.output).toMatch(/ was performed before: bulk \S+; --again pays the file again\n$/);
   expect(await client.balance(ACME)).toBe('99996.00');
 });
 
@@ -138,7 +138,7 @@ test('an order goes on without the command, which follows it again through cuts'
   await proxy.goUp();
   void proxy.cutAt('orderProgress', 'answered');
   const again = await run(`http://127.0.0.1:${proxy.port}`, [file, ...OF_ACME, '--submit']);
-  expect(again.output).toMatch(/already imported[\s\S]*performed: bulk \S+\n$/);
+  expect(again.output).toMatch(/already imported[\s\S]* performed(?: before)?: bulk .+\n$/);
   expect(await client.balance(ACME)).toBe('99998.00');
 });
 
@@ -227,6 +227,7 @@ test('the token of VIREMENT_TOKEN is sent, and one that is absent or wrong is na
 test('every failure is a sentence', async () => {
   const { url } = await startServer();
   const file = await aFile('payroll.csv', csvOf(1));
+  const sheet = await aFile('payroll.xlsx', spreadsheetOf([['a']]));
   const other = createServer((_, response) => response.writeHead(404).end('no')).listen(
     0,
     '127.0.0.1',
@@ -247,6 +248,7 @@ test('every failure is a sentence', async () => {
     [url, [file], /\(INVALID_INPUT\)\n {2}organizationIban: A value is required\.$/],
     [url, [`${file}x`, ...OF_ACME], /^The file cannot be read: ENOENT/],
     [url, [file, '--format', 'XLSX'], /^--format is XLSX; allowed are CSV and PAIN_001$/],
+    [url, [sheet, '--format', 'PAIN_001'], /but the file is a spreadsheet$/],
     [url, [file, '--sheet', 'a'], /^--sheet is for \.xlsx files alone$/],
     [url, [], /^The file is missing\. For help: npm run import -- --help$/],
     [url, [file, file], /^Unexpected argument/],

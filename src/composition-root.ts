@@ -455,7 +455,8 @@ async function startOrders(
   });
   await worker.start();
   const rules = { ibanCheck, transfersMax: bulkRowsMax };
-  const ofRows = { orders, reader, rules, bankRules, turns, clock, newId, leaseOf };
+  const onAbandoned = () => worker.endDueSoon();
+  const ofRows = { orders, reader, rules, bankRules, turns, clock, newId, leaseOf, onAbandoned };
   return {
     store: orders,
     useCases: makeManageOrders({

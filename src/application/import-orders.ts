@@ -32,13 +32,15 @@ export interface ImportPorts extends JudgePorts {
   readonly clock: Clock;
   readonly newId: NewId;
   readonly leaseOf: () => OrderLease;
+  /** Called after orders were given up whose rows were not all added. */
+  readonly onAbandoned: () => void;
 }
 
 /** The number of rows that one transaction adds. */
 const ADDED_AT_ONCE = 5_000;
 
 export function makeImportOrders(ports: ImportPorts): ImportOrders {
-  const { orders, readers, clock } = ports;
+  const { orders, readers, clock, onAbandoned } = ports;
   return async (request, source, progress) => {
     const problems = requestProblems(request);
     if (problems.length > 0) throw invalid(problems);
@@ -55,7 +57,7 @@ export function makeImportOrders(ports: ImportPorts): ImportOrders {
       return { orders: await orders.complete(ids, completion), replayed: false };
     } catch (error) {
       // Orders that are left are deleted after their lease.
-      await orders.abandon(ids, clock()).catch(() => {});
+      await orders.abandon(ids, clock()).then(onAbandoned, () => {});
       throw error;
     }
   };

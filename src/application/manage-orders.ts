@@ -70,6 +70,8 @@ export interface OrderPorts extends JudgePorts {
   readonly bulkRowsMax: number;
   /** Returns the lease of an order to which this server adds rows, from now on. */
   readonly leaseOf: () => OrderLease;
+  /** Called after an order was given up whose rows were not all added. */
+  readonly onAbandoned: () => void;
   /** Called after an order was submitted. */
   readonly onSubmitted: () => void;
 }
@@ -144,7 +146,7 @@ async function duplicate(
   original: BulkTransferOrder,
   source: RequestSource,
 ): Promise<BulkTransferOrder> {
-  const { orders, clock, newId, leaseOf } = ports;
+  const { orders, clock, newId, leaseOf, onAbandoned } = ports;
   original.assertCopyable();
   const facts = { ...original, id: newId(), createdBy: source.caller.name, createdAt: clock() };
   const copy = BulkTransferOrder.beingRead(facts, leaseOf());
@@ -166,7 +168,7 @@ async function duplicate(
     return completed;
   } catch (error) {
     // A copy that is left is deleted after its lease.
-    await orders.abandon([copy.id], clock()).catch(() => {});
+    await orders.abandon([copy.id], clock()).then(onAbandoned, () => {});
     throw error;
   }
 }

@@ -65,6 +65,7 @@ export class OrderWorker {
   readonly #stopping = new AbortController();
   #wakeUp: (() => void) | undefined;
   #isAwake = false;
+  #dueWanted = Promise.withResolvers<void>();
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly ports: OrderWorkerPorts) {}
@@ -83,6 +84,11 @@ export class OrderWorker {
   wake(): void {
     this.#isAwake = true;
     this.#wakeUp?.();
+  }
+
+  /** Looks for due orders at once. */
+  endDueSoon(): void {
+    this.#dueWanted.resolve();
   }
 
   /** Lets the order in progress end. What is left is performed by another server. */
@@ -174,6 +180,7 @@ export class OrderWorker {
         if (!released) continue;
         logger.warn({ orders: released }, 'Orders of a stopped server released');
         this.wake();
+        this.endDueSoon();
       }
       absentBefore = absent ?? [];
       await pause(ABSENCE_CHECK_MS, this.#stopping.signal);
@@ -191,12 +198,13 @@ export class OrderWorker {
   async #endDue(): Promise<void> {
     const { orders, clock } = this.ports;
     while (!this.#stopping.signal.aborted) {
+      this.#dueWanted = Promise.withResolvers();
       const due = await this.#guarded(() => orders.due(clock()));
       for (const order of due ?? []) {
         const isOver = isFinal(order.status) || order.isBeingRead;
         await this.#guarded(() => (isOver ? this.#prune(order.id) : this.#expire(order.id)));
       }
-      await pause(DUE_CHECK_MS, this.#stopping.signal);
+      await Promise.race([pause(DUE_CHECK_MS, this.#stopping.signal), this.#dueWanted.promise]);
     }
   }
 

@@ -202,17 +202,32 @@ async function receive(
       if (isAbandoned()) throw new AbandonedError();
     },
   };
+  const received = async () => {
+    if (request.isMultipart()) return parametersOf(await spoolForm(request, receipt));
+    await spool(bodyOf(request, settings.importBytesMax), receipt);
+    return {};
+  };
   try {
-    if (!request.isMultipart()) {
-      await spool(bodyOf(request, settings.importBytesMax), receipt);
-      return { file, parameters };
-    }
-    const fields = parametersOf(await spoolForm(request, receipt));
+    const fields = await Promise.race([received(), disconnectionOf(request)]);
     return { file, parameters: { ...fields, ...parameters } };
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+/**
+ * Rejects when the client disconnects before the end of its body. Decoders and the parser of forms would wait for the
+ * rest without end, and keep their places.
+ */
+function disconnectionOf({ raw }: FastifyRequest): Promise<never> {
+  return new Promise((_, reject) => {
+    const check = () => {
+      if (!raw.readableEnded) reject(new AbandonedError());
+    };
+    if (raw.destroyed) check();
+    else raw.once('close', check);
+  });
 }
 
 function bodyOf({ raw }: FastifyRequest, bytesMax: number): AsyncIterable<Uint8Array> {
@@ -238,19 +253,33 @@ async function spoolForm(
 ): Promise<Readonly<Record<string, unknown>>> {
   let fields: Readonly<Record<string, unknown>> = {};
   let hasFile = false;
-  for await (const part of request.parts()) {
+  for await (const part of wellFormed(() => request.parts())) {
     if (part.type === 'field') {
       fields = { ...fields, [part.fieldname]: part.value };
       continue;
     }
     hasFile = true;
-    await spool(part.file, receipt);
+    await spool(
+      wellFormed(() => part.file),
+      receipt,
+    );
     // The parser of forms ends a file at its limit as if it were complete.
     if (part.file.truncated) throw new RequestError(tooLarge(receipt.bytesMax));
     if (part.filename) fields = { fileName: part.filename, ...fields };
   }
   if (!hasFile) throw badInput('The form has no file.');
   return fields;
+}
+
+/** Yields what the parser of forms finds. @throws RequestError for a form that is malformed */
+async function* wellFormed<Found>(found: () => AsyncIterable<Found>): AsyncGenerator<Found> {
+  try {
+    yield* found();
+  } catch (error) {
+    // The parser's own errors have no code. Those of the connection, and of limits, have one.
+    if (!(error instanceof Error) || 'code' in error) throw error;
+    throw badInput(`The form is malformed: ${error.message}.`);
+  }
 }
 
 function tooLarge(limit: number): ErrorResponse {
@@ -409,6 +438,8 @@ function responseTo(error: unknown): ErrorResponse | undefined {
   if (outage) return outageResponse(outage);
   const { code = '', statusCode = 500 } = error as Partial<FastifyError>;
   if (NO_SPACE.includes(code)) return NO_SPACE_LEFT;
+  if (ZLIB.test(code))
+    return { code: 'BAD_USER_INPUT', message: `The body is not gzip: ${error.message}.` };
   // The body was cut off, or the parser of forms names what is wrong with it.
   if (code === 'ECONNRESET' || statusCode >= 500) return undefined;
   return { code: 'BAD_USER_INPUT', message: error.message };
@@ -425,6 +456,9 @@ const CONFLICTS: Readonly<Record<ImportConflictError['reason'], ErrorResponse>> 
     retryAfterSeconds: PLACE_RETRY_S,
   },
 };
+
+/** The errors of zlib, which names what is wrong with a body. */
+const ZLIB = /^Z_/;
 
 /** The errors of the operating system for a full disk or quota. */
 const NO_SPACE: readonly string[] = ['ENOSPC', 'EDQUOT'];

@@ -4,10 +4,11 @@ import type { Client } from './client.js';
 const HEADER = 'beneficiary_name,iban,bic,amount,currency,reference,end_to_end_id';
 
 /** A CSV file of valid rows, one euro each. */
-export function csvOf(rowCount: number, { amount = '1.00' } = {}): string {
+export function csvOf(rowCount: number, { amount = '1.00', hasIds = true } = {}): string {
   const rows = Array.from(
     { length: rowCount },
-    (_, row) => `Jane Doe,DE89370400440532013000,,${amount},EUR,Invoice ${row},E${row}`,
+    (_, row) =>
+      `Jane Doe,DE89370400440532013000,,${amount},EUR,Invoice ${row},${hasIds ? `E${row}` : ''}`,
   );
   return [HEADER, ...rows, ''].join('\n');
 }

@@ -15,7 +15,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { BULK_ACCOUNT, bulkRequest, HOT_ACCOUNT } from './harness/bulk-requests.ts';
-import { type LoadClient, startLoadClient } from './harness/load-client.ts';
+import { startLoadClient } from './harness/load-client.ts';
 import { describeMachine, machineLine } from './harness/machine.ts';
 import { logProgress, runProgram } from './harness/program.ts';
 import { percentile, roundToTenth } from './harness/statistics.ts';
@@ -25,16 +25,14 @@ import {
   type WebhookReceiver,
 } from './harness/webhook-receiver.ts';
 import { createLedger, parseLedgerDatabase, verifyLedger } from './subjects/virement/ledger.ts';
-import { GRAPHQL_PATH, PERFORM, PERFORMED, performBody } from './subjects/virement/requests.ts';
+import { probeDuring } from './subjects/virement/probe.ts';
+import { PERFORM, PERFORMED } from './subjects/virement/requests.ts';
 import { VirementServer } from './subjects/virement/server.ts';
 
 const MINUTES_MAX = 15;
 const DELIVERED_MAX_MS = 120_000;
 const DELIVERED_POLL_MS = 20;
 const PAUSE_BETWEEN_BULKS_MS = 50;
-const PAUSE_BETWEEN_PROBES_MS = 20;
-/** The probe runs in parts of this duration until it is stopped. */
-const PROBE_PART_MS = 250;
 /** The probe measures the server without deliveries for this time. */
 const QUIET_MS = 3_000;
 
@@ -96,32 +94,6 @@ async function untilDelivered(
   await until(async () =>
     (await server.ask(PENDING, { id: webhook.id })).includes('"deliveries":{"nodes":[]}'),
   );
-}
-
-/** Performs bulks of another account, one after the other, until the work is done. @returns their latencies in ms */
-async function probeDuring(
-  client: LoadClient,
-  origin: string,
-  work: Promise<void>,
-): Promise<readonly number[]> {
-  let isDone = false;
-  const latenciesMs: number[] = [];
-  const loop = {
-    inFlight: 1,
-    durationMs: PROBE_PART_MS,
-    countMax: Infinity,
-    pauseMs: PAUSE_BETWEEN_PROBES_MS,
-  };
-  const bodies = [performBody(bulkRequest(HOT_ACCOUNT, 1))];
-  const job = { origin, path: GRAPHQL_PATH, bodies, expected: PERFORMED, loop };
-  const probe = async () => {
-    while (!isDone) latenciesMs.push(...(await client.run(job)).latenciesMs);
-  };
-  const watched = work.finally(() => {
-    isDone = true;
-  });
-  await Promise.all([watched, probe()]);
-  return latenciesMs;
 }
 
 /** Measures one bulk for one webhook. @returns the lines of the table */

@@ -16,7 +16,7 @@ const REPEAT_MAX_MS = 200_000;
 export class Upload {
   readonly #request: ClientRequest;
   readonly #file: Buffer;
-  readonly #wakers = new Set<() => void>();
+  readonly #wakeUps = new Set<() => void>();
   #answer = '';
   #isOver = false;
 
@@ -54,15 +54,15 @@ export class Upload {
   /** Waits for an event. A connection that ended, or an answer that is complete, has no further events. */
   async until(event: UploadEvent): Promise<void> {
     while (!this.#isOver && !this.#answer.includes(`event: ${event}\n`)) {
-      await new Promise<void>((resolve) => this.#wakers.add(resolve));
+      await new Promise<void>((resolve) => this.#wakeUps.add(resolve));
     }
   }
 
   #change({ text = '', isOver = false }): void {
     this.#answer += text;
     this.#isOver ||= isOver;
-    for (const wake of this.#wakers) wake();
-    this.#wakers.clear();
+    for (const wake of this.#wakeUps) wake();
+    this.#wakeUps.clear();
   }
 }
 

@@ -9,6 +9,7 @@
  * A failure in the stream cuts the connection, so that a client sees that its file is not complete.
  */
 import { pipeline } from 'node:stream/promises';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ExportLinks, ExportScope, OpenExport } from '../application/ports/exports.js';
 import type { ScopeLedger } from '../application/ports/scoped-ledger-reader.js';
@@ -228,6 +229,8 @@ function scopeOf(
     organizations,
     payForRows: async (rows) => {
       await gate.pay(Math.ceil(rows / ROWS_PER_UNIT), key, isAbandoned);
+      // SQLite reads without a turn of the event loop, so other requests would wait for the whole file.
+      await turnOfTheLoop();
       if (isAbandoned()) throw new AbandonedError();
     },
   };

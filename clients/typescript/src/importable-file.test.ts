@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { uploadOf } from './importable-file.js';
 
 const streamOf = (...chunks: string[]) =>
@@ -8,10 +8,6 @@ const streamOf = (...chunks: string[]) =>
       controller.close();
     },
   });
-
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
 
 test.each(['text', 'bytes', 'blob'] as const)(
   '%s can be sent again, and is counted',
@@ -49,7 +45,10 @@ test('a stream is sent once, and only as far as it is taken', async () => {
 });
 
 test('a browser sends no stream, and counts nothing', async () => {
-  vi.stubGlobal('document', {});
+  Object.assign(globalThis, { document: {} });
+  onTestFinished(() => {
+    Reflect.deleteProperty(globalThis, 'document');
+  });
   const onBytes = vi.fn();
 
   for (const file of ['abc', streamOf('a', 'bc')]) {

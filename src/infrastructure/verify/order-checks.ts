@@ -68,15 +68,15 @@ export const ORDER_SQL_CHECKS: readonly SqlCheck[] = [
   sqlCheck(
     'an order counts its stored rows, and while it keeps all, their problems and their total',
     `
-      select hex(o.id) as id, o.row_count, o.kept_rows, r.stored, o.problem_count, r.problems,
+      select hex(o.id) as id, o.row_count, o.kept_rows, r.kept, o.problem_count, r.problems,
         o.unreadable_rows, r.unreadable, o.total_amount_minor, r.total
       from bulk_transfer_order o left join (
-        select order_id, count(*) as stored, sum(amount_minor) as total,
+        select order_id, count(*) as kept, sum(amount_minor) as total,
           sum(problem_count + is_duplicate) as problems,
           sum(case when amount_minor is null then 1 else 0 end) as unreadable
         from order_row group by order_id
       ) r on r.order_id = o.id
-      where o.kept_rows <> coalesce(r.stored, 0) or o.kept_rows > o.row_count
+      where o.kept_rows <> coalesce(r.kept, 0) or o.kept_rows > o.row_count
         or (o.status in ${OPEN} and o.phase <> 'READING' and o.kept_rows <> o.row_count)
         or (o.kept_rows = o.row_count and (o.problem_count <> coalesce(r.problems, 0)
           or o.unreadable_rows <> coalesce(r.unreadable, 0)

@@ -16,7 +16,7 @@ export const ORDER_WARNING_CODES = [
 
 export type OrderWarningCode = (typeof ORDER_WARNING_CODES)[number];
 
-/** A problem of the file of an order as a whole. */
+/** A problem of a file, or of a row of it. */
 export interface FileProblem extends Omit<Problem, 'index'> {
   /** The line of the file, from 1. */
   readonly line?: number | undefined;

@@ -36,8 +36,8 @@ import { isByLink, requestSourceOf } from './access/access.js';
 import { type ErrorResponse, isErrorResponse, sendErrorResponse } from './error-response.js';
 import { OVERLOADED } from './limits/body-budget.js';
 import { callerKeyOf } from './limits/caller-key.js';
-import { Capacity, type Release } from './limits/capacity.js';
 import type { Connections } from './limits/connections.js';
+import { FilePlaces } from './limits/file-places.js';
 import type { OperationGate } from './limits/operation-gate.js';
 import type { OperationLog } from './operation-log.js';
 
@@ -57,6 +57,13 @@ const EXPORTS_MAX = 16;
 
 /** The delay after which a place is likely to be free again, in seconds. */
 const PLACE_RETRY_S = 10;
+
+const TOO_MANY_EXPORTS: ErrorResponse = {
+  code: 'TOO_MANY_EXPORTS',
+  message: `A caller may take ${EXPORTS_PER_CALLER_MAX} files at once: wait until one is complete.`,
+  limit: EXPORTS_PER_CALLER_MAX,
+  retryAfterSeconds: PLACE_RETRY_S,
+};
 
 /** The rows of a file that cost a unit. A row takes some 10 microseconds. */
 const ROWS_PER_UNIT = 100;
@@ -82,25 +89,7 @@ interface Taker {
 }
 
 export function serveExports(app: FastifyInstance, ports: ExportPorts): void {
-  const ofCallers = new Capacity(EXPORTS_PER_CALLER_MAX);
-  const ofAll = new Capacity(Number.POSITIVE_INFINITY, EXPORTS_MAX);
-  const takePlace = (key: string): Release | ErrorResponse => {
-    const ofCaller = ofCallers.take(key);
-    if (!ofCaller) {
-      const limit = EXPORTS_PER_CALLER_MAX;
-      const message = `A caller may take ${limit} files at once: wait until one is complete.`;
-      return { code: 'TOO_MANY_EXPORTS', message, limit, retryAfterSeconds: PLACE_RETRY_S };
-    }
-    const place = ofAll.take(key);
-    if (place) {
-      return () => {
-        place();
-        ofCaller();
-      };
-    }
-    ofCaller();
-    return OVERLOADED;
-  };
+  const places = new FilePlaces(EXPORTS_PER_CALLER_MAX, EXPORTS_MAX, TOO_MANY_EXPORTS);
   for (const [type, folder] of Object.entries(EXPORT_FOLDERS)) {
     app.get<{ Params: FileParameters }>(
       `/exports/${folder}/:file`,
@@ -108,7 +97,7 @@ export function serveExports(app: FastifyInstance, ports: ExportPorts): void {
       async (request, reply) => {
         const download = admit(request, type as ExportSubject['type'], ports);
         if (isErrorResponse(download)) return sendErrorResponse(reply, download);
-        const place = takePlace(download.taker.key);
+        const place = places.take(download.taker.key);
         if (isErrorResponse(place)) {
           ports.operationLog.countRefusal(place.code);
           return sendErrorResponse(reply, place);

@@ -47,8 +47,8 @@ import {
 import { maskedError } from './graphql-errors.js';
 import { OVERLOADED } from './limits/body-budget.js';
 import { callerKeyOf } from './limits/caller-key.js';
-import { Capacity, type Release } from './limits/capacity.js';
 import type { Connections } from './limits/connections.js';
+import { FilePlaces } from './limits/file-places.js';
 import type { OperationGate } from './limits/operation-gate.js';
 import type { OperationLog } from './operation-log.js';
 
@@ -73,6 +73,13 @@ const IMPORTS_MAX = 8;
 
 /** The delay after which a place is likely to be free again, in seconds. */
 const PLACE_RETRY_S = 10;
+
+const TOO_MANY_IMPORTS: ErrorResponse = {
+  code: 'TOO_MANY_IMPORTS',
+  message: `A caller may send ${IMPORTS_PER_CALLER_MAX} files at once: wait until one is imported.`,
+  limit: IMPORTS_PER_CALLER_MAX,
+  retryAfterSeconds: PLACE_RETRY_S,
+};
 
 /** The bytes of a file that cost a unit: some 20 rows of CSV. */
 const IMPORT_BYTES_PER_UNIT = 2_048;
@@ -106,21 +113,7 @@ interface Receipt {
 }
 
 export async function serveImports(app: FastifyInstance, ports: ImportHttpPorts): Promise<void> {
-  const ofCallers = new Capacity(IMPORTS_PER_CALLER_MAX);
-  const ofAll = new Capacity(Number.POSITIVE_INFINITY, IMPORTS_MAX);
-  const takePlace = (key: string): Release | ErrorResponse => {
-    const ofCaller = ofCallers.take(key);
-    if (!ofCaller) return TOO_MANY_IMPORTS;
-    const place = ofAll.take(key);
-    if (place) {
-      return () => {
-        place();
-        ofCaller();
-      };
-    }
-    ofCaller();
-    return OVERLOADED;
-  };
+  const places = new FilePlaces(IMPORTS_PER_CALLER_MAX, IMPORTS_MAX, TOO_MANY_IMPORTS);
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     await scope.register(fastifyMultipart, {
@@ -132,7 +125,7 @@ export async function serveImports(app: FastifyInstance, ports: ImportHttpPorts)
     scope.post('/imports', options, async (request, reply) => {
       const source = requestSourceOf(request);
       const key = callerKeyOf(source);
-      const place = ports.connections.isOverloaded(request) ? OVERLOADED : takePlace(key);
+      const place = ports.connections.isOverloaded(request) ? OVERLOADED : places.take(key);
       if (isErrorResponse(place)) {
         ports.operationLog.countRefusal(place.code);
         return sendErrorResponse(reply, place);
@@ -145,13 +138,6 @@ export async function serveImports(app: FastifyInstance, ports: ImportHttpPorts)
     });
   });
 }
-
-const TOO_MANY_IMPORTS: ErrorResponse = {
-  code: 'TOO_MANY_IMPORTS',
-  message: `A caller may send ${IMPORTS_PER_CALLER_MAX} files at once: wait until one is imported.`,
-  limit: IMPORTS_PER_CALLER_MAX,
-  retryAfterSeconds: PLACE_RETRY_S,
-};
 
 interface Exchange {
   readonly request: FastifyRequest;

@@ -1,6 +1,6 @@
 import type { CreditTransferRequest } from '../../domain/bulk-transfer.js';
 import type { OrderFileWarning } from '../../domain/order-file.js';
-import type { Problem } from '../../domain/problem.js';
+import type { FileProblem } from '../../domain/order-warnings.js';
 
 /** The bytes of a file that was received whole. They can be read several times. */
 export interface FileBytes {
@@ -8,14 +8,6 @@ export interface FileBytes {
   readonly size: number;
   /** Reads the file from its beginning, in parts. */
   read(): AsyncIterable<Uint8Array>;
-}
-
-/** A problem of a file, or of a row of it. */
-export interface OrderFileProblem extends Omit<Problem, 'index'> {
-  /** The line of the file, from 1. */
-  readonly line?: number | undefined;
-  /** The name of the column as the file writes it, or the path of the XML element below PmtInf. */
-  readonly column?: string | undefined;
 }
 
 /** One order of a file: a CSV file has one, a pain.001 file one for each PmtInf. */
@@ -28,7 +20,7 @@ export interface FileOrder {
   readonly executionDate: string | null;
   readonly rowCount: number;
   /** What is wrong with the order as a whole, such as a control sum. Its rows are kept nevertheless. */
-  readonly problems: readonly OrderFileProblem[];
+  readonly problems: readonly FileProblem[];
   readonly warnings: readonly OrderFileWarning[];
 }
 
@@ -40,7 +32,7 @@ export interface FileRow {
   /** The values as the file writes them, but for amounts, which are plain decimal numbers where they can be read. */
   readonly values: CreditTransferRequest;
   /** Problems that only the file shows. The rules of a bulk transfer are not among them. */
-  readonly problems: readonly OrderFileProblem[];
+  readonly problems: readonly FileProblem[];
 }
 
 /** A file after its first reading. */

@@ -6,8 +6,9 @@
  * decimal sign is the one that every amount allows. If no amount needs a sign while one allows two values, or if two
  * amounts need different signs, the amounts of the file are ambiguous, and all of them are kept as they are written.
  */
-import type { OrderFileProblem } from '../../application/ports/order-file.js';
+
 import { fractionDigitsOf } from '../../domain/currency.js';
+import type { FileProblem } from '../../domain/order-warnings.js';
 import { quote } from '../../domain/problem.js';
 
 export type DecimalSign = '.' | ',';
@@ -112,7 +113,7 @@ export class DecimalConvention {
   }
 
   /** Returns the problem of ambiguous amounts. @param column the name of the column of amounts */
-  problem(column: string): OrderFileProblem | undefined {
+  problem(column: string): FileProblem | undefined {
     if (this.decimalSign() !== undefined) return undefined;
     const { '.': point = this.#plain, ',': comma } = this.#needs;
     const place = { field: 'amount', code: 'AMBIGUOUS_AMOUNTS', column } as const;

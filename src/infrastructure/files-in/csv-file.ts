@@ -9,11 +9,11 @@ import type {
   FileBytes,
   FileRow,
   OrderFile,
-  OrderFileProblem,
   ReadOrderFile,
 } from '../../application/ports/order-file.js';
 import { type CreditTransferRequest, CURRENCY_DEFAULT } from '../../domain/bulk-transfer.js';
 import { ORDER_FILE_BATCH_ROWS_MAX, ORDER_FILE_ROWS_MAX } from '../../domain/order-file.js';
+import type { FileProblem } from '../../domain/order-warnings.js';
 import { quote } from '../../domain/problem.js';
 import {
   DecimalConvention,
@@ -35,7 +35,7 @@ interface CsvForm {
   readonly rowCount: number;
   /** Undefined if the amounts are ambiguous. */
   readonly decimalSign: DecimalSign | undefined;
-  readonly problems: readonly OrderFileProblem[];
+  readonly problems: readonly FileProblem[];
 }
 
 export const readCsvFile: ReadOrderFile = async (file) => {
@@ -250,7 +250,7 @@ function rowOf({ line, cells: written }: CsvRecord, { columns, decimalSign }: Cs
   return { order: 0, line, values, problems };
 }
 
-type FieldProblem = Omit<OrderFileProblem, 'field'> & { readonly field: ColumnField };
+type FieldProblem = Omit<FileProblem, 'field'> & { readonly field: ColumnField };
 
 function spreadsheetProblems(values: CreditTransferRequest): FieldProblem[] {
   const fields = ['counterpartyIban', 'amount'] as const;

@@ -4,11 +4,11 @@
  * The first reading checks the whole document, counts the rows and adds the amounts of each payment. The second reading
  * yields the rows. Both hold the rows of one piece of text in memory.
  */
+
 import type {
   FileBytes,
   FileOrder,
   FileRow,
-  OrderFileProblem,
   ReadOrderFile,
 } from '../../application/ports/order-file.js';
 import type { CreditTransferRequest } from '../../domain/bulk-transfer.js';
@@ -19,6 +19,7 @@ import {
   ORDER_FILE_ROWS_MAX,
   type OrderFileWarning,
 } from '../../domain/order-file.js';
+import type { FileProblem } from '../../domain/order-warnings.js';
 import { quote } from '../../domain/problem.js';
 import { ControlSum, plainDecimal } from './control-sum.js';
 import {
@@ -152,7 +153,7 @@ class Survey implements Pain001Sink {
 }
 
 /** Returns the problems of the header, which are problems of every order of the file. */
-function groupProblems(group: Elements | undefined, total: ControlSum): OrderFileProblem[] {
+function groupProblems(group: Elements | undefined, total: ControlSum): FileProblem[] {
   const problems = sumProblems(group, total, 'GrpHdr/');
   const column = 'GrpHdr/NbOfTxs';
   if (group?.texts.has(column)) return problems;
@@ -165,8 +166,8 @@ function sumProblems(
   elements: Elements | undefined,
   sum: ControlSum,
   prefix: string,
-): OrderFileProblem[] {
-  const problems: OrderFileProblem[] = [];
+): FileProblem[] {
+  const problems: FileProblem[] = [];
   const field = 'creditTransfers';
   const count = elements?.texts.get(`${prefix}NbOfTxs`);
   if (count && !isCount(count.text, sum.count)) {
@@ -190,7 +191,7 @@ function isCount(text: string, count: number): boolean {
 function orderOf(
   payment: Payment,
   version: PainVersion,
-  ofGroup: readonly OrderFileProblem[],
+  ofGroup: readonly FileProblem[],
 ): FileOrder {
   const { elements, sum } = payment;
   const iban = elements.texts.get('DbtrAcct/Id/IBAN')?.text ?? '';
@@ -222,13 +223,13 @@ const OUTDATED: OrderFileWarning = {
     'The file is pain.001.001.03, which banks stopped accepting in November 2026. It is read, but write pain.001.001.09.',
 };
 
-function noRows({ line }: Elements): OrderFileProblem {
+function noRows({ line }: Elements): FileProblem {
   const message = 'The payment has no transactions (CdtTrfTxInf).';
   return { field: 'creditTransfers', code: 'TOO_FEW', line, column: ROW, message };
 }
 
-function debtorProblems({ line, texts }: Elements, iban: string): OrderFileProblem[] {
-  const problems: OrderFileProblem[] = [];
+function debtorProblems({ line, texts }: Elements, iban: string): FileProblem[] {
+  const problems: FileProblem[] = [];
   if (!texts.has('PmtMtd')) {
     const message = 'The payment has no payment method (PmtMtd): TRF is expected.';
     problems.push({ field: 'content', code: 'REQUIRED', line, column: 'PmtMtd', message });
@@ -248,7 +249,7 @@ function debtorProblems({ line, texts }: Elements, iban: string): OrderFileProbl
 
 interface ExecutionDate {
   readonly day?: string;
-  readonly problem?: OrderFileProblem;
+  readonly problem?: FileProblem;
   readonly warning?: OrderFileWarning;
 }
 
@@ -348,8 +349,8 @@ function providedOf(text: string): string | undefined {
   return text === '' || text === NOT_PROVIDED ? undefined : text;
 }
 
-function rowProblems(texts: Elements['texts']): OrderFileProblem[] {
-  const problems: OrderFileProblem[] = [];
+function rowProblems(texts: Elements['texts']): FileProblem[] {
+  const problems: FileProblem[] = [];
   const equivalent = texts.get(EQUIVALENT_AMOUNT);
   if (equivalent) {
     const message =
